@@ -1,0 +1,1 @@
+"""Getting data in and products out; the only package that imports Prefect."""

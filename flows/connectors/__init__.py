@@ -1,0 +1,1 @@
+"""The doors through which data come in: StatBank, files from a folder, Jobindsats, deliveries."""

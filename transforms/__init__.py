@@ -1,0 +1,1 @@
+"""Pure transforms: SQL and small functions from tables to tables."""

@@ -1,0 +1,25 @@
+"""Errors that end in one sentence and an exit code; everything else is a fault of the program."""
+
+from __future__ import annotations
+
+
+class KommunekortError(Exception):
+    """An expected failure. The message is one line: file, row, value, rule, next step."""
+
+    exit_code = 1
+
+
+class UsageError(KommunekortError):
+    """The program was asked for something it cannot do, or its own files are wrong (exit 1)."""
+
+
+class DataRefused(KommunekortError):
+    """Data were refused; what was published before stands untouched (exit 2)."""
+
+    exit_code = 2
+
+
+class NothingNew(KommunekortError):
+    """Nothing has changed since the last publication (exit 3)."""
+
+    exit_code = 3
