@@ -1,0 +1,104 @@
+"""One frozen Settings for the whole program; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What can be set, by `KOMMUNEKORT_<NAME>` in the environment or by a flag of the command."""
+
+    model_config = SettingsConfigDict(env_prefix="KOMMUNEKORT_", frozen=True, extra="forbid")
+
+    data: Path = Field(Path("data"), description="Folder of everything the program writes")
+    key_file: Path = Field(
+        Path("~/.config/kommunekort/pseudonym.key"), description="Key of the pseudonyms, outside `data`"
+    )
+    threads: int = Field(2, ge=1, description="Threads DuckDB may use")
+    memory_limit: str = Field("2GB", description="Memory DuckDB may use")
+    keep_builds: int = Field(5, ge=1, description="Published databases kept for rollback")
+    suppression_threshold: int = Field(5, ge=1, description="Counts of persons below this are withheld")
+    statbank_url: str = Field("https://api.statbank.dk/v1", description="Base of the StatBank API")
+    jobindsats_url: str = Field("https://api.jobindsats.dk/v3", description="Base of the Jobindsats API")
+    jobindsats_token: SecretStr | None = Field(None, description="Token of the Jobindsats API")
+    contact: str = Field("", description="Contact address shown to the APIs in the User-Agent")
+    boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
+    sample_seed: int = Field(2016, description="Seed of the sample world")
+    webhook_url: str | None = Field(None, description="Called with the failure report when a run fails")
+    drop_folder: Path | None = Field(None, description="Folder watched for municipal deliveries")
+
+    @cached_property
+    def root(self) -> Path:
+        """Return the absolute data folder."""
+        return self.data.expanduser().resolve()
+
+    @property
+    def snapshots(self) -> Path:
+        """Return the folder of the raw layer."""
+        return self.root / "snapshots"
+
+    @property
+    def builds(self) -> Path:
+        """Return the folder of the built databases."""
+        return self.root / "builds"
+
+    @property
+    def published(self) -> Path:
+        """Return the path analysts open: a symbolic link to the newest published build."""
+        return self.root / "kommunekort.duckdb"
+
+    @property
+    def exports(self) -> Path:
+        """Return the folder of Parquet and workbook exports."""
+        return self.root / "exports"
+
+    @property
+    def report(self) -> Path:
+        """Return the folder of the HTML report."""
+        return self.root / "report"
+
+    @property
+    def receipts(self) -> Path:
+        """Return the folder of delivery receipts."""
+        return self.root / "receipts"
+
+    @property
+    def restricted(self) -> Path:
+        """Return the folder of person-level data (mode 0700)."""
+        return self.root / "restricted"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of run records."""
+        return self.root / "runs"
+
+    @property
+    def baselines(self) -> Path:
+        """Return the folder of frozen baselines."""
+        return self.root / "baselines"
+
+
+def quiet_prefect(home: Path) -> None:
+    """Set Prefect's defaults before it is imported: no telemetry, own home, patient start.
+
+    Settings in pyproject.toml count only when the working directory is the repository's root, hence here.
+    What the user has set in the environment wins.
+    """
+    defaults = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "GX_ANALYTICS_ENABLED": "False",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,235 @@
+"""The raw layer: input bytes as received, with a manifest, never overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from transforms.errors import DataRefused, UsageError
+
+MANIFEST = "manifest.json"
+STAMP = "%Y%m%dT%H%M%S%fZ"
+
+Origin = Literal["live", "sample", "directory", "delivery"]
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """One file of a snapshot: its name, SHA-256, size and format."""
+
+    name: str
+    sha256: str
+    bytes: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known about a snapshot: where it came from, when, and its exact bytes."""
+
+    source_id: str
+    retrieved_at: str
+    published_at: str | None
+    origin: Origin
+    synthetic: bool
+    files: tuple[SnapshotFile, ...]
+    query: dict[str, Any] = field(default_factory=dict)
+    language: str | None = None
+    tableinfo: str | None = None
+
+    @property
+    def data_files(self) -> tuple[SnapshotFile, ...]:
+        """Return the files that hold data (all but table descriptions)."""
+        return tuple(file for file in self.files if file.format != "tableinfo")
+
+    @property
+    def digest(self) -> str:
+        """Return one SHA-256 over the data files, independent of the order they came in."""
+        joined = "\n".join(sorted(file.sha256 for file in self.data_files))
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A manifest and the folder it lies in. `id` is `<source_id>/<stamp>-<sha8>`."""
+
+    id: str
+    path: Path
+    manifest: Manifest
+
+    def data_paths(self) -> list[Path]:
+        """Return the paths of the data files, in the manifest's order."""
+        return [self.path / file.name for file in self.manifest.data_files]
+
+    def verify(self) -> None:
+        """Raise DataRefused when a byte of the snapshot has changed since it was received."""
+        for file in self.manifest.files:
+            path = self.path / file.name
+            if not path.is_file() or sha256_of(path) != file.sha256:
+                raise DataRefused(
+                    f"{path}: the bytes are not those of the manifest; restore the file from backup "
+                    f"or remove the snapshot folder and fetch again"
+                )
+
+
+class SnapshotStore:
+    """All snapshots under one folder."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def add(
+        self,
+        source_id: str,
+        files: Mapping[str, tuple[Path, str]],
+        *,
+        origin: Origin,
+        synthetic: bool,
+        published_at: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        language: str | None = None,
+        tableinfo: str | None = None,
+        retrieved_at: datetime | None = None,
+    ) -> Snapshot:
+        """Copy `files` (name -> path, format) in, hash and sync them, and make the snapshot appear at once.
+
+        Returns the newest snapshot unchanged when it holds the same bytes from the same origin.
+        Raises UsageError when the folder cannot be written.
+        """
+        stamp = retrieved_at or datetime.now(UTC)
+        folder = self.root / source_id
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot write snapshots there ({error.strerror})") from None
+        try:
+            entries = tuple(_copy_in(partial, name, *files[name]) for name in sorted(files))
+            manifest = Manifest(
+                source_id=source_id,
+                retrieved_at=stamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                published_at=published_at,
+                origin=origin,
+                synthetic=synthetic,
+                files=entries,
+                query=dict(query or {}),
+                language=language,
+                tableinfo=tableinfo,
+            )
+            newest = self.newest(source_id)
+            if newest is not None and _same_data(newest.manifest, manifest):
+                return newest
+            write_synced(partial / MANIFEST, json.dumps(asdict(manifest), ensure_ascii=False, indent=1))
+            final = folder / f"{stamp.astimezone(UTC).strftime(STAMP)}-{manifest.digest[:8]}"
+            partial.rename(final)
+            sync_folder(folder)
+            return Snapshot(f"{source_id}/{final.name}", final, manifest)
+        except OSError as error:
+            raise UsageError(
+                f"{folder}: writing the snapshot failed ({error.strerror}); nothing kept"
+            ) from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def newest(self, source_id: str, as_of: datetime | None = None) -> Snapshot | None:
+        """Return the newest snapshot known by `as_of` (now when not given), or None."""
+        known = [s for s in self.of(source_id) if as_of is None or _received(s) <= as_of]
+        return known[-1] if known else None
+
+    def of(self, source_id: str) -> list[Snapshot]:
+        """Return the snapshots of one source, oldest first."""
+        folder = self.root / source_id
+        if not folder.is_dir():
+            return []
+        found = [p for p in folder.iterdir() if not p.name.startswith(".") and (p / MANIFEST).is_file()]
+        return [self.read(f"{source_id}/{path.name}") for path in sorted(found)]
+
+    def sources(self) -> list[str]:
+        """Return the ids of the sources that have a snapshot."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and self.of(p.name))
+
+    def read(self, snapshot_id: str) -> Snapshot:
+        """Return one snapshot by id; DataRefused when its manifest cannot be read."""
+        path = self.root / snapshot_id
+        try:
+            raw = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            raw["files"] = tuple(SnapshotFile(**entry) for entry in raw["files"])
+            return Snapshot(snapshot_id, path, Manifest(**raw))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataRefused(
+                f"{path / MANIFEST}: not a readable manifest ({error}); move the folder away"
+            ) from None
+
+
+def _same_data(old: Manifest, new: Manifest) -> bool:
+    return old.digest == new.digest and (old.origin, old.synthetic) == (new.origin, new.synthetic)
+
+
+def _received(snapshot: Snapshot) -> datetime:
+    return datetime.fromisoformat(snapshot.manifest.retrieved_at)
+
+
+def _copy_in(folder: Path, name: str, source: Path, file_format: str) -> SnapshotFile:
+    """Copy one file in, synced to disk, and return its entry."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    size = 0
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while block := reader.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+            writer.write(block)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return SnapshotFile(name, digest.hexdigest(), size, file_format)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a text file and force it to disk."""
+    with path.open("w", encoding="utf-8") as writer:
+        writer.write(text)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def replace_synced(path: Path, text: str) -> None:
+    """Replace a text file atomically and durably: a reader sees the old or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    write_synced(partial, text)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk, so that a rename survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def newest_of_all(
+    store: SnapshotStore, source_ids: Iterable[str], as_of: datetime | None = None
+) -> dict[str, Snapshot]:
+    """Return source id -> newest snapshot known by `as_of`, for the sources that have one."""
+    found = {source_id: store.newest(source_id, as_of) for source_id in source_ids}
+    return {source_id: snapshot for source_id, snapshot in found.items() if snapshot is not None}
