@@ -63,9 +63,7 @@ def explain_database_error(error: Exception, doing: str) -> DataRefused | UsageE
     if "No space left" in text or "could not write" in text.lower() or "Could not write" in text:
         return UsageError(f"{doing}: no space left on the disk; free some and run again ({text[:160]})")
     if "Permission denied" in text or "Read-only file system" in text:
-        return UsageError(
-            f"{doing}: cannot write there; check the rights of the data directory ({text[:160]})"
-        )
+        return UsageError(f"{doing}: cannot write there; check the rights of the data directory ({text[:160]})")
     return DataRefused(f"{doing}: {text[:400]}")
 
 
@@ -107,9 +105,7 @@ class Warehouse:
         try:
             connection = duckdb.connect(target, read_only=read_only and encryption_key is None, config=config)
         except duckdb.Error as error:
-            raise UsageError(
-                f"cannot open the database {path}: {' '.join(str(error).split())[:300]}"
-            ) from None
+            raise UsageError(f"cannot open the database {path}: {' '.join(str(error).split())[:300]}") from None
         try:
             if encryption_key is not None:
                 _attach_encrypted(connection, Path(path), encryption_key, read_only)
@@ -140,7 +136,8 @@ class Warehouse:
 
     def frame(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
         """Return the result as a pandas frame, carried over as Arrow (eleven times faster than `.df()`)."""
-        return self.arrow(sql, params).to_pandas()
+        frame: pd.DataFrame = self.arrow(sql, params).to_pandas()
+        return frame
 
     def register(self, name: str, data: pd.DataFrame | pa.Table) -> None:
         """Make a frame or Arrow table visible under `name`; frames cross as Arrow."""
@@ -181,9 +178,7 @@ class Warehouse:
         self.execute("CHECKPOINT")
 
 
-def _attach_encrypted(
-    connection: duckdb.DuckDBPyConnection, path: Path, encryption_key: str, read_only: bool
-) -> None:
+def _attach_encrypted(connection: duckdb.DuckDBPyConnection, path: Path, encryption_key: str, read_only: bool) -> None:
     """Attach an encrypted file as the default catalogue; the key never appears in an error."""
     connection.execute(f"LOAD {quote_literal(str(extension_path('httpfs')))}")
     options = f"ENCRYPTION_KEY {quote_literal(encryption_key)}" + (", READ_ONLY" if read_only else "")

@@ -1,0 +1,90 @@
+"""The dictionary: every column once, with type, unit, labels and meaning; tables take their columns from it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from transforms.errors import UsageError
+from transforms.warehouse import quote_identifier, quote_literal
+
+DICTIONARY = Path(__file__).parent / "dictionary.yml"
+
+
+class Column(BaseModel):
+    """What one column name means, everywhere it occurs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str
+    label_da: str
+    label_en: str
+    description: str
+    unit: str | None = None
+    allowed: tuple[str, ...] | None = None
+    nullable: bool = True
+
+    def comment(self) -> str:
+        """Return the comment stored in the database: Danish and English label, meaning, unit."""
+        unit = f" Enhed/unit: {self.unit}." if self.unit else ""
+        return f"{self.label_da} / {self.label_en}. {self.description.strip()}{unit}"
+
+    def definition(self, name: str, *, key: bool, checked: bool) -> str:
+        """Return the column's part of CREATE TABLE."""
+        parts = [quote_identifier(name), self.type]
+        if key or not self.nullable:
+            parts.append("NOT NULL")
+        if checked and self.allowed:
+            values = ", ".join(quote_literal(value) for value in self.allowed)
+            parts.append(f"CHECK ({quote_identifier(name)} IN ({values}))")
+        return " ".join(parts)
+
+
+class Dictionary:
+    """All columns by name."""
+
+    def __init__(self, columns: dict[str, Column]):
+        self.columns = columns
+
+    def column(self, name: str, table: str) -> Column:
+        """Return one column; UsageError telling where to add it when it is not described."""
+        found = self.columns.get(name)
+        if found is None:
+            raise UsageError(
+                f"transforms/dictionary.yml: the column {name} of {table} is not described; add it under `columns:`"
+            )
+        return found
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A YAML loader that refuses a key given twice (plain YAML keeps the last one silently)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise UsageError(f"{key_node.start_mark.name}:{line}: `{key}` is described twice; keep one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+@lru_cache(maxsize=4)
+def load_dictionary(path: Path = DICTIONARY) -> Dictionary:
+    """Read dictionary.yml; UsageError naming the column when an entry is wrong or given twice."""
+    with path.open(encoding="utf-8") as stream:
+        raw = yaml.load(stream, Loader=_UniqueKeyLoader)  # a SafeLoader subclass
+    columns: dict[str, Column] = {}
+    for name, entry in raw["columns"].items():
+        try:
+            columns[name] = Column.model_validate(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UsageError(f"transforms/dictionary.yml: column {name}: {where}: {first['msg']}") from None
+    return Dictionary(columns)
