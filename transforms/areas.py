@@ -1,0 +1,116 @@
+"""Danish areas: one code per area, found from every name a publisher writes for it.
+
+Codes and names are those of StatBank; `transforms/reference/areas.csv` holds them in StatBank's own
+hierarchical order and is the allow-list every area column is checked against.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+from transforms.errors import UsageError
+
+REFERENCE = Path(__file__).parent / "reference"
+Level = Literal[
+    "country",
+    "region",
+    "province",
+    "municipality",
+    "christiansoe",
+    "municipality_group",
+    "abroad",
+    "unknown",
+]
+LEVELS: tuple[str, ...] = get_args(Level)
+DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
+
+
+@dataclass(frozen=True)
+class Area:
+    """One area of the allow-list, with the region and province it lies in ("" where it has none)."""
+
+    code: str
+    name_da: str
+    name_en: str
+    level: str
+    region_code: str
+    province_code: str
+
+
+@cache
+def areas() -> dict[str, Area]:
+    """Return every known area by code, in StatBank's hierarchical order."""
+    found = {row["code"]: Area(**row) for row in _read("areas.csv")}
+    strange = sorted({area.level for area in found.values()} - set(LEVELS))
+    if strange:
+        raise UsageError(f"transforms/reference/areas.csv: unknown level {strange[0]!r}; use one of {LEVELS}")
+    return found
+
+
+def areas_at(levels: Iterable[str]) -> list[Area]:
+    """Return the areas of the given levels in StatBank's hierarchical order."""
+    wanted = set(levels)
+    return [area for area in areas().values() if area.level in wanted]
+
+
+def area_code(text: str) -> str | None:
+    """Return the code of the area that `text` names exactly, or None.
+
+    Accepts the code itself, a municipality's code in four digits (`0766`, as DAGI and the CPR office
+    write it), the Danish or English name, a listed alias and «… Kommune»; case and spacing do not matter.
+    Never guesses: names of municipalities that ended in 2006 give None. Never raises.
+    """
+    key = _key(text)
+    if key in areas():
+        return key
+    four_digits = re.fullmatch(r"0([0-9]{3})", key)
+    if four_digits:
+        return _municipality(four_digits[1])
+    code = _names().get(key)
+    if code is None and key.endswith(" kommune"):
+        code = _municipality(_names().get(key.removesuffix(" kommune")))
+    return code
+
+
+def suggest(text: str) -> list[str]:
+    """Return up to three Danish area names that look like `text`, best first, for use in a message only."""
+    keys = get_close_matches(_key(text).removesuffix(" kommune"), _names(), n=6, cutoff=0.6)
+    return list(dict.fromkeys(areas()[_names()[key]].name_da for key in keys))[:3]
+
+
+def _municipality(code: str | None) -> str | None:
+    area = areas().get(code or "")
+    return area.code if area and area.level in ("municipality", "christiansoe") else None
+
+
+@cache
+def _names() -> dict[str, str]:
+    names: dict[str, str] = {}
+    aliases = [(row["code"], row["alias"]) for row in _read("area_aliases.csv")]
+    official = [(area.code, name) for area in areas().values() for name in (area.name_da, area.name_en)]
+    for code, name in official + aliases:
+        if code not in areas():
+            raise UsageError(f"transforms/reference/area_aliases.csv: {name!r} has unknown code {code!r}")
+        if names.setdefault(_key(name), code) != code:
+            raise UsageError(
+                f"transforms/reference/area_aliases.csv: {name!r} names both {names[_key(name)]} and {code}"
+            )
+    return names
+
+
+def _key(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text).translate(DASHES)
+    return " ".join(composed.casefold().split())
+
+
+def _read(name: str) -> Iterator[dict[str, str]]:
+    with (REFERENCE / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file, delimiter=";")
