@@ -1,0 +1,175 @@
+"""Publication: a new versioned file, synced, then one atomic flip of the link analysts open."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.settings import Settings
+from flows.snapshots import replace_synced, sha256_of, sync_folder
+from transforms.errors import DataRefused, UsageError
+from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
+
+PREFIX = "kommunekort-"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One published (or formerly published) database file."""
+
+    run_id: str
+    path: Path
+
+    @property
+    def exports(self) -> Path:
+        """Return the folder of this build's exports."""
+        return self.path.with_name(f"exports-{self.run_id}")
+
+    @property
+    def report(self) -> Path:
+        """Return the folder of this build's report."""
+        return self.path.with_name(f"report-{self.run_id}")
+
+    @property
+    def release(self) -> Path:
+        """Return the small file that says what this build was made of."""
+        return self.path.with_suffix(".json")
+
+
+def builds(settings: Settings) -> list[Build]:
+    """Return the kept builds, oldest first (a run id sorts by time)."""
+    if not settings.builds.is_dir():
+        return []
+    found = sorted(settings.builds.glob(f"{PREFIX}*.duckdb"))
+    return [Build(path.stem.removeprefix(PREFIX), path) for path in found]
+
+
+def current(settings: Settings) -> Build | None:
+    """Return the build that is published now, or None."""
+    link = settings.published
+    if not link.is_symlink():
+        return None
+    path = link.resolve()
+    return Build(path.stem.removeprefix(PREFIX), path) if path.is_file() else None
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's bytes to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def flip_link(link: Path, target: Path) -> None:
+    """Make the symbolic link `link` point at `target` (beside or below it), atomically and durably."""
+    partial = link.with_name(f".{link.name}.part")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target.relative_to(link.parent))
+    partial.replace(link)
+    sync_folder(link.parent)
+
+
+def flip(settings: Settings, build: Build) -> None:
+    """Publish `build`: the database first, then its exports and report, each by one atomic flip."""
+    sync_file(build.path)
+    sync_folder(build.path.parent)
+    flip_link(settings.published, build.path)
+    for link, folder in ((settings.exports, build.exports), (settings.report, build.report)):
+        if folder.is_dir():
+            flip_link(link, folder)
+
+
+def publish(
+    settings: Settings, candidate: Path, run_id: str, release: Mapping[str, object], *, keep: Collection[str] = ()
+) -> Build:
+    """Move a closed, complete candidate file among the builds, export and publish it, and prune old builds.
+
+    `release` says what it was made of; `keep` names run ids that must not be pruned.
+    Raises DataRefused when the candidate was not closed cleanly.
+    """
+    if candidate.with_name(candidate.name + ".wal").exists():
+        raise DataRefused(f"{candidate.name}: the database was not closed cleanly; build again")
+    settings.builds.mkdir(parents=True, exist_ok=True)
+    build = Build(run_id, settings.builds / f"{PREFIX}{run_id}.duckdb")
+    hashes = export_parquet(candidate, build.exports)
+    replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
+    candidate.replace(build.path)
+    flip(settings, build)
+    prune(settings, keep)
+    return build
+
+
+def prune(settings: Settings, keep: Collection[str] = ()) -> list[Build]:
+    """Remove builds beyond the number to keep, never the published one nor those in `keep`."""
+    now = current(settings)
+    spare = [b for b in builds(settings) if b.run_id not in keep and (now is None or b.run_id != now.run_id)]
+    excess = spare[: max(len(spare) - (settings.keep_builds - 1), 0)]
+    for build in excess:
+        for folder in (build.exports, build.report):
+            shutil.rmtree(folder, ignore_errors=True)
+        build.release.unlink(missing_ok=True)
+        build.path.unlink(missing_ok=True)
+    return excess
+
+
+def rollback(settings: Settings, run_id: str | None = None) -> Build:
+    """Publish an earlier build again (the one before the current, or `run_id`), exports included.
+
+    Raises UsageError when there is none.
+    """
+    now = current(settings)
+    kept = builds(settings)
+    if run_id is None:
+        earlier = [b for b in kept if now is None or b.run_id < now.run_id]
+        if not earlier:
+            raise UsageError("there is no earlier build to go back to; `kommunekort status` lists the builds")
+        target = earlier[-1]
+    else:
+        named = [b for b in kept if b.run_id == run_id]
+        if not named:
+            known = ", ".join(b.run_id for b in kept) or "none"
+            raise UsageError(f"no build {run_id} is kept; kept builds: {known}")
+        target = named[0]
+    flip(settings, target)
+    return target
+
+
+def export_parquet(database: Path, folder: Path) -> dict[str, str]:
+    """Write `mart.<table>.parquet` for every mart table, sorted by its key; return file name -> SHA-256.
+
+    The same rows give the same bytes. The folder appears at once, whole and synced.
+    """
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    hashes: dict[str, str] = {}
+    with Warehouse.open(database, read_only=True) as warehouse:
+        found = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY table_name"
+        for (table,) in warehouse.rows(found):
+            target = partial / f"mart.{table}.parquet"
+            warehouse.execute(
+                f"COPY (SELECT * FROM {quote_table(f'mart.{table}')} ORDER BY {_key_of(warehouse, table)}) "
+                f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+            hashes[target.name] = sha256_of(target)
+            sync_file(target)
+    sync_folder(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return hashes
+
+
+def _key_of(warehouse: Warehouse, table: str) -> str:
+    """Return the ORDER BY list of a table's primary key."""
+    names = warehouse.scalar(
+        "SELECT constraint_column_names FROM duckdb_constraints() "
+        "WHERE schema_name = 'mart' AND table_name = ? AND constraint_type = 'PRIMARY KEY'",
+        [table],
+    )
+    return ", ".join(quote_identifier(name) for name in names)
