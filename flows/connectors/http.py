@@ -1,0 +1,223 @@
+"""A thin layer over httpx: one host, bounded patience, and bodies that arrived whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flows.connectors.retrying import Patience, TryAgainError, patiently, retry_after
+from transforms.errors import DataRefused, UsageError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PASSING_STATUS = frozenset({408, 429})  # and every 5xx
+ERROR_BODY_LIMIT = 64 * 1024
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A body on disk: SHA-256 and size of the decoded bytes, and the answer's headers in lower case."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    headers: Mapping[str, str]
+
+
+class AnsweredError(DataRefused):
+    """The server refused the request itself (4xx); asking again would give the same answer."""
+
+    def __init__(self, where: str, status: int, body: str):
+        self.status = status
+        self.body = body
+        shown = " ".join(body.split())[:200] or "an empty body"
+        super().__init__(f"{where}: answered {status}: {shown}; correct the request or the address")
+
+
+def user_agent(contact: str = "") -> str:
+    """Return `kommunekort/<version>`, with a contact address when there is one (asked for by the publishers)."""
+    try:
+        number = version("kommunekort")
+    except PackageNotFoundError:
+        number = "0"
+    return f"kommunekort/{number} (+{contact})" if contact else f"kommunekort/{number}"
+
+
+def open_client(
+    base_url: str,
+    *,
+    contact: str = "",
+    headers: Mapping[str, str] | None = None,
+    read_timeout: float = 60.0,
+    connect_timeout: float = 10.0,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
+    """Return a client that speaks to the host of `base_url` only, and never follows a redirect.
+
+    Raises UsageError for an address that is not https (http is allowed on this machine alone).
+    """
+    base = httpx.URL(base_url)
+    local = base.host in LOOPBACK
+    if not base.host or (base.scheme != "https" and not (local and base.scheme == "http")):
+        raise UsageError(f"{base_url}: an address must begin with https:// (http:// only on this machine)")
+
+    def only_this_host(request: httpx.Request) -> None:
+        asked = (request.url.scheme, request.url.host, request.url.port)
+        if asked != (base.scheme, base.host, base.port):
+            raise UsageError(f"{request.url.host}: this client may only speak to {base.host}")
+
+    return httpx.Client(
+        base_url=base,
+        headers={"User-Agent": user_agent(contact), **(headers or {})},
+        timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
+        follow_redirects=False,
+        trust_env=not local,  # a proxy of the organisation must not catch loopback
+        event_hooks={"request": [only_this_host]},
+        limits=httpx.Limits(max_connections=8),
+        transport=transport,
+    )
+
+
+def stream_to_file(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    path: Path,
+    *,
+    json: Any = None,
+    params: Mapping[str, str] | None = None,
+    max_bytes: int = 8 * 1024**3,
+    on_progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> Received:
+    """Write the answer's body to `path`, whole and synced, or leave nothing there; return what came.
+
+    Tried again after connection errors, time-outs, 408, 429, 5xx and bodies cut short; `on_progress` gets
+    the bytes so far. Raises AnsweredError (4xx) and DataRefused (patience used up, HTML instead of data, a
+    redirect, or more than `max_bytes`).
+    """
+    request = client.build_request(method, url, json=json, params=params)
+    partial = path.with_name(f"{path.name}.part")
+
+    def once(deadline: float) -> Received:
+        with _answer(client, request) as response, partial.open("wb") as writer:
+            digest, size = hashlib.sha256(), 0
+            for block in _body(response, request, deadline):
+                size += len(block)
+                if size > max_bytes:
+                    raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
+                digest.update(block)
+                writer.write(block)
+                if on_progress:
+                    on_progress(size)
+            writer.flush()
+            os.fsync(writer.fileno())
+            return Received(path, digest.hexdigest(), size, dict(response.headers))
+
+    try:
+        received = patiently(once, _where(request), patience)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return received
+
+
+def read_body(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    params: Mapping[str, str] | None = None,
+    max_bytes: int = 64 * 1024**2,
+    patience: Patience | None = None,
+) -> bytes:
+    """Return the answer's body, for the small answers that fit in memory; errors as in `stream_to_file`."""
+    request = client.build_request(method, url, json=json, params=params)
+
+    def once(deadline: float) -> bytes:
+        blocks = bytearray()
+        with _answer(client, request) as response:
+            for block in _body(response, request, deadline):
+                blocks += block
+                if len(blocks) > max_bytes:
+                    raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
+        return bytes(blocks)
+
+    return patiently(once, _where(request), patience)
+
+
+@contextmanager
+def _answer(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+    """Yield a 2xx answer with its body unread; every other status ends as the error it stands for."""
+    try:
+        response = client.send(request, stream=True)
+        try:
+            _check_status(response, request)
+            yield response
+        finally:
+            response.close()
+    except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError) as error:
+        raise TryAgainError(_explain(error)) from None
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        raise DataRefused(f"{_where(request)}: {_explain(error)}") from None
+
+
+def _check_status(response: httpx.Response, request: httpx.Request) -> None:
+    status = response.status_code
+    if status in PASSING_STATUS or status >= 500:
+        raise TryAgainError(f"answered {status}", retry_after(response.headers.get("retry-after")))
+    if response.is_redirect:
+        target = httpx.URL(response.headers["location"]).host or "another page"
+        raise DataRefused(f"{_where(request)}: redirected to {target}; not followed, check the base address")
+    if status >= 400:
+        body = b""
+        for block in response.iter_bytes():
+            body += block
+            if len(body) > ERROR_BODY_LIMIT:
+                break
+        raise AnsweredError(_where(request), status, body[:ERROR_BODY_LIMIT].decode("utf-8-sig", "replace"))
+    if status != 200:
+        raise DataRefused(f"{_where(request)}: answered {status}, which is no data")
+
+
+def _body(response: httpx.Response, request: httpx.Request, deadline: float) -> Iterator[bytes]:
+    """Yield the decoded body; an HTML page instead of data is refused, and the deadline bounds a slow drip."""
+    first = True
+    for block in response.iter_bytes():
+        if first and _is_html(response.headers.get("content-type", ""), block):
+            raise DataRefused(
+                f"{_where(request)}: answered 200 with an HTML page instead of data; "
+                "the service is probably closed for maintenance, try later"
+            )
+        first = False
+        if time.monotonic() > deadline:
+            raise TryAgainError("the transfer took too long")
+        yield block
+
+
+def _is_html(content_type: str, start: bytes) -> bool:
+    begins = start[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return "text/html" in content_type.lower() or begins.startswith((b"<!doctype html", b"<html"))
+
+
+def _where(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.host}{request.url.path}"
+
+
+def _explain(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection ({error})"
+    return f"the connection broke ({error})" if str(error) else "the connection broke"
