@@ -1,0 +1,1 @@
+"""Statistical models of the mapping: pure functions, pandas in and pandas out."""
