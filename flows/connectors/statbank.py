@@ -1,0 +1,213 @@
+"""Extracts from StatBank: downloaded only when something is new, whole or not at all, checked on arrival."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+
+from flows.connectors.http import AnsweredError, Progress, stream_to_file
+from flows.connectors.retrying import Patience
+from flows.connectors.statbank_api import (
+    TableInfo,
+    error_code,
+    own_words,
+    parse_tableinfo,
+    tableinfo,
+    tableinfo_bytes,
+    tables,
+)
+from flows.connectors.statbank_check import Presentation, check_answer
+from flows.connectors.statbank_plan import LANGUAGE, plan_query
+from flows.snapshots import Origin, Snapshot, SnapshotStore
+from transforms.errors import DataRefused, KommunekortError
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Source
+
+__all__ = ["download", "fetch_all", "fetch_source", "plan_query", "tableinfo", "tables"]
+
+SYNTHETIC_MARK = "SYNTHETIC"
+MAX_BYTES = 8 * 1024**3
+
+Status = Literal["new", "unchanged", "failed_kept_old"]
+Format = Literal["BULK", "CSV"]
+
+
+@dataclass(frozen=True)
+class DownloadedExtract:
+    """One checked extract on disk: its files (name -> path, format), rows, query and publication time."""
+
+    files: dict[str, tuple[Path, str]]
+    rows: int
+    query: dict[str, Any]
+    presentation: Presentation
+    published_at: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FetchResult:
+    """What became of one source: `snapshot` is the newest accepted one, None when there never was any."""
+
+    source_id: str
+    status: Status
+    snapshot: Snapshot | None
+    message: str
+
+
+@dataclass(frozen=True)
+class _Described:
+    """The description of a table in both languages, as received and as understood."""
+
+    raw: dict[str, bytes]
+    english: TableInfo
+    danish: TableInfo
+
+
+def download(
+    client: httpx.Client,
+    source: Source,
+    info: TableInfo,
+    folder: Path,
+    *,
+    danish: TableInfo | None = None,
+    file_format: Format = "BULK",
+    on_progress: Progress | None = None,
+    max_bytes: int = MAX_BYTES,
+    patience: Patience | None = None,
+) -> DownloadedExtract:
+    """Fetch the extract of `source` into `folder` and check it against its query and `info`.
+
+    A CSV over StatBank's cell limit is asked for again as BULK, which has none. Raises DataRefused with StatBank's
+    own words when it refuses, and when the answer is not what was asked for; nothing is left in `folder` then.
+    """
+    query = plan_query(source, info)
+    path = folder / f"{query.table.lower()}.csv"
+    try:
+        received = stream_to_file(
+            client,
+            "POST",
+            "data",
+            path,
+            json=query.body(file_format),
+            max_bytes=max_bytes,
+            on_progress=on_progress,
+            patience=patience,
+        )
+    except AnsweredError as error:
+        if file_format != "BULK" and error_code(error) == "REQUEST-LIMIT":
+            return download(
+                client,
+                source,
+                info,
+                folder,
+                danish=danish,
+                on_progress=on_progress,
+                max_bytes=max_bytes,
+                patience=patience,
+            )
+        raise DataRefused(
+            f"StatBank refused {query.table}: {own_words(error)}; correct flows/sources/{source.id}.yml"
+        ) from None
+    try:
+        checked = check_answer(path, query, [info, *([danish] if danish else [])])
+    except DataRefused:
+        path.unlink()
+        raise
+    return DownloadedExtract(
+        files={path.name: (path, file_format.lower())},
+        rows=checked.rows,
+        query=query.record(),
+        presentation=checked.presentation,
+        published_at=info.published_at,
+        sha256=received.sha256,
+    )
+
+
+def fetch_source(
+    client: httpx.Client,
+    source: Source,
+    store: SnapshotStore,
+    previous: Snapshot | None,
+    *,
+    origin: Origin = "live",
+    on_progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> FetchResult:
+    """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
+
+    Raises DataRefused when StatBank cannot be reached, refuses, or answers something else than asked for.
+    """
+    assert source.table is not None, "every StatBank source names its table"
+    described = _describe(client, source.table, patience)
+    info = described.english
+    query = plan_query(source, info).record()
+    if previous is not None and _same(previous, query, info, origin):
+        return FetchResult(source.id, "unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
+        folder = Path(scratch)
+        extract = download(
+            client, source, info, folder, danish=described.danish, on_progress=on_progress, patience=patience
+        )
+        files = dict(extract.files)
+        for lang, raw in described.raw.items():
+            (folder / f"tableinfo.{lang}.json").write_bytes(raw)
+            files[f"tableinfo.{lang}.json"] = (folder / f"tableinfo.{lang}.json", "tableinfo")
+        snapshot = store.add(
+            source.id,
+            files,
+            origin=origin,
+            synthetic=origin == "sample" or SYNTHETIC_MARK in info.text,
+            published_at=extract.published_at,
+            query=extract.query,
+            language=LANGUAGE,
+            tableinfo=f"tableinfo.{LANGUAGE}.json",
+        )
+    if previous is not None and snapshot.id == previous.id:
+        return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
+    return FetchResult(source.id, "new", snapshot, f"{extract.rows:,} rows")
+
+
+def fetch_all(
+    client: httpx.Client,
+    sources: Iterable[Source],
+    store: SnapshotStore,
+    *,
+    origin: Origin = "live",
+    max_workers: int = 4,
+    on_progress: Callable[[str, int], None] | None = None,
+    patience: Patience | None = None,
+) -> list[FetchResult]:
+    """Fetch several sources at once; one that fails keeps its newest snapshot and says why in one sentence.
+
+    The results come in the order of `sources`; `on_progress` gets the source id and its bytes so far.
+    """
+
+    def one(source: Source) -> FetchResult:
+        previous = store.newest(source.id)
+        progress = (lambda size: on_progress(source.id, size)) if on_progress else None
+        try:
+            return fetch_source(client, source, store, previous, origin=origin, on_progress=progress, patience=patience)
+        except (KommunekortError, OSError) as error:
+            return FetchResult(source.id, "failed_kept_old", previous, str(error))
+
+    with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="fetch") as pool:
+        return list(pool.map(one, sources))
+
+
+def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:
+    english = tableinfo_bytes(client, table, "en", patience=patience)
+    danish = tableinfo_bytes(client, table, "da", patience=patience)
+    return _Described({"en": english, "da": danish}, parse_tableinfo(english), parse_tableinfo(danish))
+
+
+def _same(previous: Snapshot, query: dict[str, Any], info: TableInfo, origin: Origin) -> bool:
+    kept = previous.manifest
+    return (kept.published_at, kept.query, kept.origin) == (info.published_at, query, origin)

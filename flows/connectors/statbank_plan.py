@@ -1,0 +1,135 @@
+"""From a source file and the table's own description to one exact query: the rectangle is known beforehand."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.connectors.statbank_api import TableInfo, Variable
+from flows.connectors.statbank_values import matching
+from transforms.errors import DataRefused
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Dimension, Source
+
+LANGUAGE = "en"  # English answers write decimals with a point; the codes are the same in both languages
+PRESENTATION = "Code"
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The codes asked for of one variable, in the publisher's order; `whole` when they are all of them."""
+
+    code: str
+    values: tuple[str, ...]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Query:
+    """One rectangle of one table: every combination of the selected codes."""
+
+    table: str
+    variables: tuple[Selected, ...]
+
+    @property
+    def cells(self) -> int:
+        """Return how many cells the rectangle has; a complete BULK answer has at most so many rows."""
+        return math.prod(len(variable.values) for variable in self.variables)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the columns an answer must have, in order: ids in upper case, INDHOLD last."""
+        return (*(variable.code.upper() for variable in self.variables), "INDHOLD")
+
+    def selected(self, code: str) -> Selected:
+        """Return the selection of one variable; KeyError when the query has no such variable."""
+        return {variable.code: variable for variable in self.variables}[code]
+
+    def body(self, file_format: str) -> dict[str, Any]:
+        """Return the JSON of the request. No timeOrder: streaming formats refuse it."""
+        return {
+            "table": self.table,
+            "format": file_format,
+            "lang": LANGUAGE,
+            "valuePresentation": PRESENTATION,
+            "delimiter": "Semicolon",
+            "variables": [{"code": v.code, "values": ["*"] if v.whole else list(v.values)} for v in self.variables],
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest keeps: the query with every code written out, so the rectangle stays known."""
+        return {
+            "table": self.table,
+            "lang": LANGUAGE,
+            "valuePresentation": PRESENTATION,
+            "variables": [{"code": v.code, "values": list(v.values)} for v in self.variables],
+        }
+
+
+def plan_query(source: Source, tableinfo: TableInfo) -> Query:
+    """Return the query of `source` with its select expressions worked out against `tableinfo`.
+
+    Raises DataRefused, naming the source file, when the table's variables are not those of the file, a select
+    expression finds no code, or a selector finds more than one.
+    """
+    place = f"flows/sources/{source.id}.yml"
+    by_code = {dimension.id.upper(): dimension for dimension in source.dimensions}
+    _check_variables(place, list(by_code), tableinfo)
+    chosen = []
+    for dimension in source.dimensions:
+        variable = tableinfo.variable(dimension.id)
+        assert variable is not None, "checked above"
+        chosen.append(_select(place, dimension, variable, tableinfo))
+    return Query(tableinfo.id, tuple(chosen))
+
+
+def near(wanted: str, variable: Variable, count: int = 3) -> str:
+    """Return the codes of `variable` most like `wanted`, by code or by text, as `code text, …` for a message."""
+    texts = {value.text.casefold(): value for value in variable.values}
+    codes = {value.id.casefold(): value for value in variable.values}
+    asked = wanted.casefold()
+    hits = [codes[c] for c in difflib.get_close_matches(asked, codes, count, 0.5)]
+    hits += [texts[t] for t in difflib.get_close_matches(asked, texts, count, 0.5)]
+    shown = list(dict.fromkeys(hits))[:count] or list(variable.values[:count])
+    return ", ".join(f"{value.id} {value.text}" for value in shown)
+
+
+def _check_variables(place: str, ours: list[str], tableinfo: TableInfo) -> None:
+    theirs = [variable.id.upper() for variable in tableinfo.variables]
+    gone = [code for code in ours if code not in theirs]
+    new = [code for code in theirs if code not in ours]
+    if gone or new:
+        told = [*(f"{code} is not in the table" for code in gone), *(f"{code} is missing here" for code in new)]
+        raise DataRefused(
+            f"{place}: dimensions: {'; '.join(told)}; {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has "
+            f"{_listed(variable.id for variable in tableinfo.variables)}; correct the source file"
+        )
+
+
+def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo) -> Selected:
+    wanted: set[str] = set()
+    for expression in dimension.select:
+        found = matching(variable.codes, str(expression), time=variable.time)
+        if not found:
+            raise DataRefused(
+                f"{place}: dimension {dimension.id}: select {expression!r} finds no code in {tableinfo.id} of "
+                f"{tableinfo.updated:%Y-%m-%d}; near it: {near(str(expression), variable)}; correct the select"
+            )
+        wanted.update(found)
+    if dimension.role == "selector" and len(wanted) != 1:
+        raise DataRefused(
+            f"{place}: dimension {dimension.id}: a selector must select exactly one code, not {len(wanted)} "
+            f"({_listed(sorted(wanted))}); adding its codes up would be wrong; correct the select"
+        )
+    values = tuple(code for code in variable.codes if code in wanted)
+    return Selected(variable.id, values, len(values) == len(variable.codes))
+
+
+def _listed(names: Iterable[str], most: int = 12) -> str:
+    all_names = list(names)
+    more = f" and {len(all_names) - most} more" if len(all_names) > most else ""
+    return ", ".join(all_names[:most]) + more
