@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transforms.errors import DataRefused
+from transforms.models.commuting import area_conditions, average_flows, commuting_areas, stability
+
+
+def flows(pairs: dict[tuple[str, str], float], years: tuple[int, ...] = (2014, 2015, 2016)) -> pd.DataFrame:
+    rows = [(home, work, year, count) for (home, work), count in pairs.items() for year in years]
+    return pd.DataFrame(rows, columns=["home_code", "work_code", "year", "employed_count"])
+
+
+TOWN = {
+    ("A", "A"): 40_000.0, ("B", "B"): 5_000.0, ("B", "A"): 9_000.0, ("A", "B"): 1_000.0,
+    ("C", "C"): 30_000.0, ("D", "D"): 3_000.0, ("D", "C"): 6_000.0, ("D", "A"): 500.0, ("A", "950"): 800.0,
+}  # fmt: skip
+
+
+def test_suburbs_join_their_town_and_abroad_stays_out():
+    out = commuting_areas(flows(TOWN), ["A", "B", "C", "D"], 2016).set_index("municipality_code")
+    assert out["commuting_area_code"].to_dict() == {"A": "A", "B": "A", "C": "C", "D": "C"}
+    assert out["commuting_area_size"].tolist() == [2, 2, 2, 2]
+    # Area A+B: 55,000 residents at work, all inside; 500 of its 55,500 jobs are held from D.
+    assert out.loc["A", "self_containment_share"] == pytest.approx(55_000 / 55_500)
+    assert out.loc["B", "employed_count"] == 55_000
+    assert not out["is_cut_off"].any()
+
+
+def test_order_of_input_does_not_matter_and_ties_go_to_the_lowest_code():
+    tied = {(a, b): 1_000.0 for a in "ABC" for b in "ABC"}
+    one = commuting_areas(flows(tied), ["A", "B", "C"], 2016, min_employed=5_000, self_containment=0.5)
+    two = commuting_areas(flows(tied).iloc[::-1], ["C", "A", "B"], 2016, min_employed=5_000, self_containment=0.5)
+    pd.testing.assert_frame_equal(one, two)
+    assert one["commuting_area_code"].tolist() == ["A", "A", "C"] or one["commuting_area_size"].tolist() == [3, 3, 3]
+
+
+def test_cut_off_island_stays_alone_and_says_so():
+    pairs = TOWN | {("E", "E"): 300.0}
+    out = commuting_areas(flows(pairs), ["A", "B", "C", "D", "E", "F"], 2016).set_index("municipality_code")
+    assert out.loc["E", ["commuting_area_code", "is_cut_off", "value_status"]].tolist() == ["E", True, "estimated"]
+    assert out.loc["F", ["commuting_area_code", "value_status"]].tolist() == ["F", "missing"]
+    assert pd.isna(out.loc["F", "self_containment_share"])
+
+
+def test_flows_are_averaged_over_present_years_only():
+    frame = flows({("A", "A"): 10.0}, (2014, 2016))
+    frame.loc[frame["year"] == 2016, "employed_count"] = 20
+    assert average_flows(frame, ["A"], 2016)[0, 0] == 15
+    with pytest.raises(DataRefused, match="2001-2003"):
+        average_flows(frame, ["A"], 2003)
+
+
+def test_stability_counts_agreement():
+    a = commuting_areas(flows(TOWN), ["A", "B", "C", "D"], 2016)
+    assert stability(a, a) == 1
+    alone = a.assign(commuting_area_code=a["municipality_code"])
+    assert stability(a, alone) < 0.5
+    with pytest.raises(DataRefused, match="share no municipality"):
+        stability(a, a.assign(municipality_code="Z"))
+
+
+def test_two_years_of_a_noisy_gravity_world_give_nearly_the_same_areas():
+    rng = np.random.default_rng(7)
+    place, size = rng.uniform(0, 300, (98, 2)), np.exp(rng.normal(10, 0.8, 98))
+    distance = np.linalg.norm(place[:, None] - place[None], axis=2)
+    pull = size[None, :] * np.exp(-distance / 12)
+    np.fill_diagonal(pull, np.diag(pull) * 3)
+    mean = size[:, None] * pull / pull.sum(axis=1, keepdims=True)
+    codes = [f"{100 + i}" for i in range(98)]
+    results = []
+    for year in (2016, 2017):
+        drawn = rng.poisson(mean).astype(float)
+        pairs = {(codes[i], codes[j]): drawn[i, j] for i in range(98) for j in range(98)}
+        results.append(commuting_areas(flows(pairs, (year,)), codes, year))
+    assert 10 <= results[0]["commuting_area_code"].nunique() <= 60
+    assert stability(*results) > 0.8
+    big = results[0].loc[~results[0]["is_cut_off"]]
+    assert (big["self_containment_share"] >= 0.70).all()
+    assert (big["employed_count"] >= 20_000).all()
+
+
+def test_area_conditions_sum_parts_and_never_guess_one():
+    areas = pd.DataFrame({"municipality_code": ["A", "B", "C"], "commuting_area_code": ["A", "A", "C"]})
+    given = pd.DataFrame(
+        {
+            "municipality_code": ["A", "B", "C", "A"],
+            "indicator_id": ["x", "x", "x", "y"],
+            "period": "2016",
+            "numerator": [10.0, 1, 3, 5],
+            "denominator": [100.0, 50, 0, 10],
+        }
+    )
+    out = area_conditions(given, areas).set_index(["municipality_code", "indicator_id"])
+    assert out.loc[("B", "x"), "value"] == pytest.approx(11 / 150)
+    assert out.loc[("C", "x"), "value_status"] == "missing"
+    assert out.loc[("A", "y"), ["value_status", "covered_share"]].tolist() == ["missing", 0.5]
+    assert out.loc[("A", "y"), "value"] is pd.NA

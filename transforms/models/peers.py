@@ -1,0 +1,137 @@
+"""The seven municipalities whose framework conditions are nearest: `mart.peer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import DataRefused
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PEERS = 7
+NAMED = 3
+MIN_WEIGHT_SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class PeerResult:
+    """Peers, and the reason wherever there are none or a condition was not used."""
+
+    peers: pd.DataFrame
+    municipalities: pd.DataFrame
+    indicators: pd.DataFrame
+
+
+def _indicator_status(table: pd.DataFrame, weights: pd.Series[float]) -> pd.DataFrame:
+    """Return per weighted condition: indicator_id, weight, known_count, value_status (used | constant | missing)."""
+    import pandas as pd
+
+    known = table.notna().sum()
+    spread = table.std(ddof=0)
+    scale = table.abs().max().clip(lower=1.0)
+    status = np.select([known < 2, spread <= 1e-9 * scale], ["missing", "constant"], "used")
+    return pd.DataFrame({
+        "indicator_id": table.columns, "weight": weights.reindex(table.columns).to_numpy(),
+        "known_count": known.to_numpy(), "value_status": status,
+    })  # fmt: skip
+
+
+def find_peers(
+    conditions: pd.DataFrame, weights: pd.DataFrame, groups: pd.DataFrame | None = None, *,
+    count: int = PEERS, min_weight_share: float = MIN_WEIGHT_SHARE,
+) -> PeerResult:  # fmt: skip
+    """Return the `count` nearest municipalities per municipality and what sets them apart; a directed relation.
+
+    dist(m,k)^2 = sum_j w_j ((x_mj - x_kj)/sd_j)^2 / sum_j w_j over the conditions known for both (Gower 1971),
+    so distances are in weighted standard deviations and a gap in the data neither shortens nor lengthens them.
+    Ties go to the lowest code. Input `conditions`: municipality_code, indicator_id, value (missing allowed).
+    `weights`: indicator_id, weight >= 0. `groups` (official municipality groups, optional): municipality_code,
+    municipality_group.
+
+    Output `peers`: municipality_code, peer_code, rank, distance, condition_1..3 (indicator ids that differ most,
+    in weighted standard deviations), condition_1_gap..3 (peer minus municipality, in standard deviations),
+    compared_weight_share, same_group (empty when unknown). `municipalities`: municipality_code, peer_count,
+    same_group_share, missing_conditions, value_status (`estimated`, or `missing` when less than
+    `min_weight_share` of the weight is known: then no peers are given and it is nobody's peer). `indicators`: see
+    value_status, `constant` and `missing` ones are not used. Raises DataRefused when no condition can be used.
+    """
+    import pandas as pd
+
+    weight = weights.set_index("indicator_id")["weight"].astype("float64")
+    weight = weight[weight > 0]
+    table = conditions.pivot(index="municipality_code", columns="indicator_id", values="value").sort_index()
+    table = table.reindex(columns=weight.index).astype("float64")
+    indicators = _indicator_status(table, weight)
+    used = indicators.loc[indicators["value_status"] == "used", "indicator_id"].tolist()
+    if not used:
+        raise DataRefused("peers: no condition varies; rule: at least one known, varying condition; check peer_weights")
+    scaled = (table[used] / table[used].std(ddof=0)).to_numpy(dtype=np.float64)
+    w = weight[used].to_numpy(dtype=np.float64)
+    codes = table.index.to_numpy()
+    known = np.isfinite(scaled)
+    judged = known @ w / w.sum() >= min_weight_share
+    gap = scaled[None, :, :] - scaled[:, None, :]
+    both = known[None, :, :] & known[:, None, :]
+    part = np.where(both, w * gap**2, 0.0)
+    shared = both @ w
+    distance = np.sqrt(part.sum(axis=2) / np.where(shared > 0, shared, np.nan))
+    possible = judged[:, None] & judged[None, :] & (shared > 0) & ~np.eye(len(codes), dtype=bool)
+    distance = np.where(possible, distance, np.inf)
+
+    rows = []
+    names = np.asarray(used, dtype=object)
+    for m in np.flatnonzero(judged):
+        nearest = np.argsort(distance[m], kind="stable")[:count]
+        for rank, k in enumerate([int(i) for i in nearest if np.isfinite(distance[m, i])], start=1):
+            row = {"municipality_code": codes[m], "peer_code": codes[k], "rank": rank, "distance": distance[m, k]}
+            row["compared_weight_share"] = shared[m, k] / w.sum()
+            rows.append(row | _largest(names, part[m, k], gap[m, k], both[m, k]))
+    peers = _with_groups(pd.DataFrame(rows, columns=_columns()), groups)
+    missing = [" ".join(str(n) for n in names[~row]) for row in known]
+    status = pd.DataFrame({"municipality_code": codes, "missing_conditions": missing})
+    status["value_status"] = np.where(judged, "estimated", "missing")
+    each = peers.groupby("municipality_code").agg(
+        peer_count=("peer_code", "size"), same_group_share=("same_group", "mean")
+    )
+    status = status.merge(each.reset_index(), on="municipality_code", how="left")
+    status["peer_count"] = status["peer_count"].fillna(0).astype("int64")
+    return PeerResult(peers, status, indicators)
+
+
+def _columns() -> list[str]:
+    named = [f"condition_{i}{end}" for i in range(1, NAMED + 1) for end in ("", "_gap")]
+    return ["municipality_code", "peer_code", "rank", "distance", "compared_weight_share", *named]
+
+
+def _largest(
+    names: npt.NDArray[np.object_],
+    part: npt.NDArray[np.float64],
+    gap: npt.NDArray[np.float64],
+    both: npt.NDArray[np.bool_],
+) -> dict[str, object]:
+    """Return the NAMED conditions with the largest weighted squared gap, largest first."""
+    order = [int(j) for j in np.argsort(-part, kind="stable") if both[j]][:NAMED]
+    out: dict[str, object] = {}
+    for i, j in enumerate(order, start=1):
+        out[f"condition_{i}"], out[f"condition_{i}_gap"] = str(names[j]), float(gap[j])
+    return out
+
+
+def _with_groups(peers: pd.DataFrame, groups: pd.DataFrame | None) -> pd.DataFrame:
+    """Add same_group: whether the two share the official municipality group; empty where a group is not given."""
+    import pandas as pd
+
+    types = {c: "string" for c in peers.columns if c.endswith("_code") or (c[:-1] == "condition_")}
+    types |= {c: "Float64" for c in peers.columns if c.endswith(("_gap", "_share")) or c == "distance"}
+    peers = peers.astype({**types, "rank": "Int64"})
+    if groups is None:
+        return peers.assign(same_group=pd.array([pd.NA] * len(peers), dtype="boolean"))
+    group = groups.set_index("municipality_code")["municipality_group"].astype("string")
+    own, other = peers["municipality_code"].map(group), peers["peer_code"].map(group)
+    same = (own == other).astype("boolean").mask(own.isna() | other.isna())
+    return peers.assign(same_group=same)
