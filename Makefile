@@ -1,0 +1,46 @@
+# The commands of a checkout. `make run` and `make test` need nothing but Python 3.11 and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+
+.PHONY: help setup run test lint test-long faults bench lock clean
+
+help:  ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "kommunekort needs Python 3.11: make PYTHON=/path/to/python3.11 setup")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.installed  ## Create .venv with the locked dependencies
+
+run: setup  ## Run the nightly flow on the sample world and publish the mapping
+	$(BIN)/kommunekort run --data $(DATA)
+
+lint: setup  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## Check style and types, and run the everyday tests
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: setup  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -n 2 -m long
+
+faults: setup  ## Inject faults on purpose and print the report
+	$(BIN)/python -m tests.faults.report
+
+bench: setup  ## Measure, and print the tables
+	$(BIN)/python -m tests.benchmarks
+
+lock:  ## Resolve the dependencies anew (needs uv); names no package host
+	uv lock
+	uv export --quiet --no-header --no-annotate --no-emit-project --all-groups --format requirements-txt --output-file requirements.lock
+
+clean:  ## Remove what was built here, data included
+	rm -rf $(DATA) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
