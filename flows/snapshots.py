@@ -124,7 +124,7 @@ class SnapshotStore:
                 language=language,
                 tableinfo=tableinfo,
             )
-            newest = self.newest(source_id)
+            newest = self.newest(source_id, synthetic=synthetic)
             if newest is not None and _same_data(newest.manifest, manifest):
                 return newest
             write_synced(partial / MANIFEST, json.dumps(asdict(manifest), ensure_ascii=False, indent=1))
@@ -133,16 +133,20 @@ class SnapshotStore:
             sync_folder(folder)
             return Snapshot(f"{source_id}/{final.name}", final, manifest)
         except OSError as error:
-            raise UsageError(
-                f"{folder}: writing the snapshot failed ({error.strerror}); nothing kept"
-            ) from None
+            raise UsageError(f"{folder}: writing the snapshot failed ({error.strerror}); nothing kept") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def newest(self, source_id: str, as_of: datetime | None = None) -> Snapshot | None:
-        """Return the newest snapshot known by `as_of` (now when not given), or None."""
-        known = [s for s in self.of(source_id) if as_of is None or _received(s) <= as_of]
-        return known[-1] if known else None
+    def newest(self, source_id: str, as_of: datetime | None = None, synthetic: bool | None = None) -> Snapshot | None:
+        """Return the newest snapshot known by `as_of` (now when not given), or None.
+
+        `synthetic` asks for invented (True) or real (False) data only: the two are never mixed in one build.
+        """
+        for snapshot in reversed(self.of(source_id)):
+            in_time = as_of is None or _received(snapshot) <= as_of
+            if in_time and synthetic in (None, snapshot.manifest.synthetic):
+                return snapshot
+        return None
 
     def of(self, source_id: str) -> list[Snapshot]:
         """Return the snapshots of one source, oldest first."""
@@ -166,9 +170,7 @@ class SnapshotStore:
             raw["files"] = tuple(SnapshotFile(**entry) for entry in raw["files"])
             return Snapshot(snapshot_id, path, Manifest(**raw))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DataRefused(
-                f"{path / MANIFEST}: not a readable manifest ({error}); move the folder away"
-            ) from None
+            raise DataRefused(f"{path / MANIFEST}: not a readable manifest ({error}); move the folder away") from None
 
 
 def _same_data(old: Manifest, new: Manifest) -> bool:
@@ -228,8 +230,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def newest_of_all(
-    store: SnapshotStore, source_ids: Iterable[str], as_of: datetime | None = None
+    store: SnapshotStore, source_ids: Iterable[str], as_of: datetime | None = None, *, synthetic: bool
 ) -> dict[str, Snapshot]:
     """Return source id -> newest snapshot known by `as_of`, for the sources that have one."""
-    found = {source_id: store.newest(source_id, as_of) for source_id in source_ids}
+    found = {source_id: store.newest(source_id, as_of, synthetic) for source_id in source_ids}
     return {source_id: snapshot for source_id, snapshot in found.items() if snapshot is not None}

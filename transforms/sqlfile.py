@@ -12,7 +12,7 @@ from transforms.errors import UsageError
 from transforms.warehouse import Warehouse
 
 ROOT = Path(__file__).parent
-SCHEMAS = ("staging", "core", "mart", "meta")
+SCHEMAS = ("quarantine", "staging", "core", "mart", "meta")
 _HEADER = re.compile(r"^--\s*([a-z_]+):\s*(.+?)\s*$")
 _CONTINUED = re.compile(r"^--\s{2,}(\S.*?)\s*$")
 _KEYS = {"label_da", "label_en", "description", "grain"}

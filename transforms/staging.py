@@ -24,12 +24,19 @@ VALUE = "INDHOLD"
 
 @dataclass(frozen=True)
 class StagingInput:
-    """What one source brings to a build: canonical CSV files, and the codes its rectangle spans."""
+    """What one source brings to a build: canonical CSV files, and how far their zero cells are known.
+
+    `rectangle` gives the codes of each dimension when the publisher's own description is at hand: an absent cell is
+    then zero. `fill_seen` says the same of a BULK file without a description, within the areas and periods it
+    holds. `rejected_before` counts rows that were already put in quarantine because their texts have no code.
+    """
 
     source: Source
     snapshot_id: str
     paths: Sequence[Path]
     rectangle: Mapping[str, Sequence[str]] | None = None
+    fill_seen: bool = False
+    rejected_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dicti
         warehouse.execute(f"INSERT INTO {table} BY NAME SELECT *, false AS _is_filled FROM ({file.select})")
         rejected = _move_rejects(warehouse, given)
         loaded = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
-        filled = _fill_zero_cells(warehouse, table, given) if given.rectangle else 0
+        filled = _fill_zero_cells(warehouse, table, given)
     except DatabaseError as error:
         raise explain_database_error(error, f"loading {given.source.id} from {given.paths[0].name}") from None
     rows_in = sum(count_rows(path) for path in given.paths)
@@ -95,7 +102,8 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dicti
             f"{given.source.id}: {rows_in} rows in the files, but {loaded} loaded and {rejected} rejected; "
             f"the file may be cut off or hold stray line breaks; fetch it again"
         )
-    return StagingCount(rows_in, loaded, rejected, filled)
+    before = given.rejected_before
+    return StagingCount(rows_in + before, loaded, rejected + before, filled)
 
 
 def _forget_rejects(warehouse: Warehouse) -> None:
@@ -110,9 +118,11 @@ def _move_rejects(warehouse: Warehouse, given: StagingInput) -> int:
         return 0
     warehouse.execute(
         """
-        INSERT INTO quarantine.row (source_id, _snapshot_id, rule_id, row_number, row_text)
-        SELECT ?, ?, 'line_readable: ' || lower(any_value(error_type)::VARCHAR), line, any_value(csv_line)
-        FROM reject_errors GROUP BY file_id, scan_id, line
+        INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text)
+        SELECT ?, ?, parse_filename(any_value(scans.file_path)), errors.line,
+               'line_readable: ' || lower(any_value(errors.error_type)::VARCHAR), trim(any_value(errors.csv_line))
+        FROM reject_errors errors JOIN reject_scans scans USING (scan_id, file_id)
+        GROUP BY scan_id, file_id, errors.line
         """,
         [given.source.id, given.snapshot_id],
     )
@@ -120,19 +130,39 @@ def _move_rejects(warehouse: Warehouse, given: StagingInput) -> int:
 
 
 def _fill_zero_cells(warehouse: Warehouse, table: str, given: StagingInput) -> int:
-    """Add the cells of the rectangle that the publisher left out because they are zero; return how many."""
-    columns = {dimension.id.upper(): dimension.column for dimension in given.source.dimensions}
-    assert given.rectangle is not None
-    axes = {columns[name.upper()]: codes for name, codes in given.rectangle.items()}
-    crossed = ", ".join(
-        f"(SELECT unnest([{', '.join(quote_literal(code) for code in codes)}]) AS {quote_identifier(column)})"
-        for column, codes in axes.items()
-    )
-    keys = ", ".join(quote_identifier(column) for column in axes)
+    """Add the cells of the rectangle that the publisher left out because they are zero; return how many.
+
+    Source: BULK answers leave out every cell equal to the table's `suppressedDataValue` (0).
+    """
+    if given.rectangle is None and not given.fill_seen:
+        return 0
+    axes = _known_axes(given) if given.rectangle is not None else _seen_axes(table, given.source)
+    keys = ", ".join(quote_identifier(dimension.column) for dimension in given.source.dimensions)
     before = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
     warehouse.execute(
         f"INSERT INTO {table} BY NAME SELECT {keys}, 0 AS value, 'zero' AS value_status, "
         f"{quote_literal(given.snapshot_id)} AS _snapshot_id, true AS _is_filled "
-        f"FROM (SELECT * FROM {crossed}) ANTI JOIN {table} USING ({keys})"
+        f"FROM (SELECT * FROM {', '.join(axes)}) ANTI JOIN {table} USING ({keys})"
     )
     return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before
+
+
+def _known_axes(given: StagingInput) -> list[str]:
+    """Return one subquery per dimension with the codes the publisher's description spans."""
+    assert given.rectangle is not None
+    columns = {dimension.id.upper(): dimension.column for dimension in given.source.dimensions}
+    return [
+        f"(SELECT unnest([{', '.join(quote_literal(code) for code in codes)}]) "
+        f"AS {quote_identifier(columns[name.upper()])})"
+        for name, codes in given.rectangle.items()
+    ]
+
+
+def _seen_axes(table: str, source: Source) -> list[str]:
+    """Return subqueries over what the file holds: its area-period pairs, and each category's codes."""
+    together = [d.column for d in source.dimensions if d.role in ("area", "time")]
+    apart = [d.column for d in source.dimensions if d.role not in ("area", "time")]
+    groups = [together, *([column] for column in apart)]
+    return [
+        f"(SELECT DISTINCT {', '.join(quote_identifier(column) for column in group)} FROM {table})" for group in groups
+    ]

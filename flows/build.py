@@ -1,0 +1,256 @@
+"""From snapshots to a validated candidate database, in a new file beside the published one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expectations.check import Outcome, blocking, check_drift, check_staging, check_tables, verdict_sentence
+
+from flows import publish
+from flows.metadata import run_frames
+from flows.settings import Settings
+from flows.snapshots import Snapshot
+from flows.stage import staging_input
+from transforms import runner
+from transforms.catalogue import Catalogue
+from transforms.dictionary import load_dictionary
+from transforms.errors import DataRefused, UsageError
+from transforms.fingerprint import code_version
+from transforms.lineage import dictionary_frame, lineage_frame, sources_by_table
+from transforms.reference import load_reference
+from transforms.sqlfile import SqlFile, read_all
+from transforms.staging import StagingCount, create_empty_view, load_staging
+from transforms.steps import python_models
+from transforms.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One run: its id (sorts by time), when it started, and what it was asked."""
+
+    run_id: str
+    started_at: datetime
+    origin: str
+    as_of: datetime | None = None
+
+    @classmethod
+    def start(cls, origin: str, as_of: datetime | None = None) -> RunInfo:
+        """Return a new run, named by the moment it starts."""
+        now = datetime.now(UTC)
+        return cls(now.strftime("%Y%m%dT%H%M%S") + f"{now.microsecond // 1000:03d}Z", now, origin, as_of)
+
+
+@dataclass
+class Candidate:
+    """A finished build that waits for its verdict."""
+
+    path: Path
+    release: dict[str, Any]
+    counts: dict[str, StagingCount] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def stops(self) -> list[Outcome]:
+        """Return the outcomes that forbid publication."""
+        return blocking(self.outcomes)
+
+
+def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunInfo) -> dict[str, Any]:
+    """Return what a build is made of: snapshots, code, settings; `fingerprint` is equal when all of it is."""
+    made_of = {
+        "code_version": code_version(),
+        "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
+        "suppression_threshold": settings.suppression_threshold,
+        "restricted": restricted_state(settings),
+        "as_of": run.as_of.isoformat() if run.as_of else None,
+    }
+    fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return {
+        **made_of,
+        "fingerprint": fingerprint,
+        "run_id": run.run_id,
+        "origin": run.origin,
+        "is_synthetic": any(snapshot.manifest.synthetic for snapshot in snapshots.values()),
+    }
+
+
+def restricted_state(settings: Settings) -> str | None:
+    """Return a mark that changes with every accepted delivery, or None without deliveries."""
+    mark = settings.restricted / "state"
+    return mark.read_text(encoding="utf-8").strip() if mark.is_file() else None
+
+
+def published_release(settings: Settings) -> dict[str, Any] | None:
+    """Return the release facts of what is published now, or None."""
+    now = publish.current(settings)
+    if now is None or not now.release.is_file():
+        return None
+    found: dict[str, Any] = json.loads(now.release.read_text(encoding="utf-8"))
+    return found
+
+
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    snapshots: Mapping[str, Snapshot],
+    run: RunInfo,
+    on_step: Progress = lambda text: None,
+) -> Candidate:
+    """Build every table in a new file and run every check; nothing published is touched.
+
+    Raises DataRefused when the data cannot even be built, UsageError when the machine fails.
+    """
+    if not snapshots:
+        raise UsageError("there is no snapshot to build from; run `kommunekort fetch` first")
+    work = prepare_work(settings)
+    candidate = Candidate(work / "candidate.duckdb", release_of(settings, snapshots, run))
+    try:
+        with Warehouse.open(
+            candidate.path,
+            threads=settings.threads,
+            memory_limit=settings.memory_limit,
+            temp_directory=work / "spill",
+        ) as warehouse:
+            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all()
+    except OSError as error:
+        raise UsageError(f"{work}: writing failed ({error.strerror}); free space or check the rights") from None
+    return candidate
+
+
+def prepare_work(settings: Settings) -> Path:
+    """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
+    work = settings.root / ".work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    return work
+
+
+@dataclass
+class _Builder:
+    """The steps of one build, sharing the warehouse."""
+
+    settings: Settings
+    catalogue: Catalogue
+    snapshots: Mapping[str, Snapshot]
+    run: RunInfo
+    warehouse: Warehouse
+    candidate: Candidate
+    work: Path
+    on_step: Progress
+
+    def run_all(self) -> None:
+        self.dictionary = load_dictionary()
+        self.files = read_all()
+        self.models = python_models(self.settings.suppression_threshold)
+        runner.prepare(self.warehouse)
+        load_reference(self.warehouse)
+        self.load_sources()
+        if self.candidate.stops:
+            return
+        self.load_run_facts()
+        plan = runner.plan(self.warehouse, self.files, self.models)
+        self.build_tables([t for t in plan.order if t.startswith(("core.", "mart.", "model."))])
+        self.on_step("check the mapping")
+        self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
+        previous = publish.current(self.settings)
+        if previous is not None:
+            self.candidate.outcomes += check_drift(self.warehouse, previous.path)
+        self.load_frame("run.lineage", lineage_frame(plan))
+        self.build_meta(plan)
+
+    def load_sources(self) -> None:
+        """Load every source that has a snapshot; the others stand empty and are named as missing."""
+        self.build_tables(["quarantine.row"])
+        for source in self.catalogue.of_connector("statbank"):
+            file = self.files[f"staging.{source.id}"]
+            snapshot = self.snapshots.get(source.id)
+            if snapshot is None:
+                create_empty_view(self.warehouse, source)
+                self.warehouse.execute(f"DROP TABLE IF EXISTS {file.table}")
+                runner.create_table(self.warehouse, file, self.dictionary)
+                continue
+            self.on_step(f"load {source.id}")
+            given = staging_input(source, snapshot, self.catalogue, self.work, self.warehouse)
+            count = load_staging(self.warehouse, file, given, self.dictionary)
+            self.candidate.counts[source.id] = count
+            self.candidate.outcomes += check_staging(
+                self.warehouse, source, file, self.dictionary, self.catalogue, count
+            )
+
+    def build_tables(self, tables: list[str]) -> None:
+        counts = runner.build(
+            self.warehouse,
+            self.files,
+            self.models,
+            self.dictionary,
+            tables,
+            on_table=lambda table, rows: self.on_step(f"built {table}: {rows} rows"),
+        )
+        self.candidate.tables |= counts
+
+    def load_run_facts(self) -> None:
+        for name, frame in run_frames(self.catalogue, self.snapshots, self.run, self.candidate).items():
+            self.load_frame(name, frame)
+
+    def load_frame(self, name: str, frame: pd.DataFrame) -> None:
+        self.warehouse.load(name, frame)
+
+    def build_meta(self, plan: runner.Plan) -> None:
+        """Build the meta tables that are known before the verdict; `finish` adds the validation."""
+        ready = ["meta.source", "meta.snapshot", "meta.run", "meta.lineage", "meta.release"]
+        self.build_tables(ready)
+        described = {name: file for name, file in self.files.items() if self.warehouse.exists(name)}
+        frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
+        self.load_frame("run.data_dictionary", frame)
+        self.build_tables(["meta.data_dictionary"])
+
+
+def finish(candidate: Candidate, run: RunInfo, on_step: Progress = lambda text: None) -> None:
+    """Record every rule and its result with Great Expectations in the candidate, and close it for publication.
+
+    Raises DataRefused with one sentence per broken critical rule (the first three).
+    """
+    from expectations.validate import record_with_gx
+
+    on_step("record the validation")
+    frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
+    with Warehouse.open(candidate.path) as warehouse:
+        warehouse.load("run.validation", frame)
+        runner.build(warehouse, read_all(), {}, load_dictionary(), ["meta.validation"])
+        for schema in ("raw", "run", "model"):
+            warehouse.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        warehouse.checkpoint()
+    stops = candidate.stops
+    if stops:
+        told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])
+        more = f" (and {len(stops) - 3} more)" if len(stops) > 3 else ""
+        raise DataRefused(f"not published: {told}{more}")
+
+
+def keep_refused(settings: Settings, candidate: Candidate) -> Path:
+    """Keep the last refused candidate for inspection, and return where."""
+    target = settings.root / "refused.duckdb"
+    if candidate.path.is_file():
+        candidate.path.replace(target)
+    return target
+
+
+def counts_table(candidate: Candidate) -> list[dict[str, Any]]:
+    """Return one plain row per source: what was read, loaded, rejected and filled."""
+    return [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]
+
+
+__all__ = ["Candidate", "RunInfo", "SqlFile", "build", "finish", "published_release", "release_of"]

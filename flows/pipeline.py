@@ -1,0 +1,148 @@
+"""The night's work as plain functions: fetch, build, validate, publish, report. Prefect only wraps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows import publish
+from flows.build import Candidate, RunInfo, build, counts_table, finish, keep_refused, published_release, release_of
+from flows.fetch import FetchReport, fetch
+from flows.settings import Settings
+from flows.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
+from transforms.catalogue import Catalogue, load_catalogue
+from transforms.errors import DataRefused, KommunekortError, NothingNew
+
+Progress = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class RunResult:
+    """What a run did, for the summary, the ledger and the artifacts."""
+
+    run: RunInfo
+    status: str = "running"
+    message: str = ""
+    fetched: FetchReport = field(default_factory=FetchReport)
+    counts: list[dict[str, Any]] = field(default_factory=list)
+    tables: dict[str, int] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    release: dict[str, Any] = field(default_factory=dict)
+    database: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON-able values."""
+        run = {
+            "run_id": self.run.run_id,
+            "started_at": self.run.started_at.isoformat(),
+            "origin": self.run.origin,
+            "as_of": self.run.as_of.isoformat() if self.run.as_of else None,
+        }
+        told = {key: value for key, value in asdict(self).items() if key != "run"}
+        return {**run, **told, "ended_at": datetime.now(UTC).isoformat()}
+
+
+def is_synthetic(origin: str) -> bool:
+    """Tell whether an origin (`sample`, `live` or a folder) gives invented data."""
+    return origin == "sample" or (Path(origin) / "SYNTHETIC").exists()
+
+
+def choose_snapshots(
+    settings: Settings, catalogue: Catalogue, origin: str, as_of: datetime | None
+) -> dict[str, Snapshot]:
+    """Return the newest snapshot of every source known by `as_of`; real and invented data are never mixed."""
+    store = SnapshotStore(settings.snapshots)
+    return newest_of_all(store, catalogue.sources, as_of, synthetic=is_synthetic(origin))
+
+
+def build_step(
+    settings: Settings, catalogue: Catalogue, run: RunInfo, on_step: Progress = silent, *, force: bool = False
+) -> Candidate:
+    """Build the candidate; NothingNew when snapshots, code and settings are those of the published build."""
+    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
+    published = published_release(settings)
+    wanted = release_of(settings, snapshots, run)
+    if not force and published is not None and published.get("fingerprint") == wanted["fingerprint"]:
+        raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
+    return build(settings, catalogue, snapshots, run, on_step)
+
+
+def validate_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step: Progress = silent) -> None:
+    """Record every rule's result in the candidate; DataRefused (and the candidate kept aside) when one stops."""
+    try:
+        finish(candidate, run, on_step)
+    except DataRefused as refused:
+        kept = keep_refused(settings, candidate)
+        raise DataRefused(f"{refused}. The refused build is {kept}; its meta.validation tells all") from None
+
+
+def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> publish.Build:
+    """Export and flip to the candidate, keeping what frozen baselines need."""
+    return publish.publish(settings, candidate.path, run.run_id, candidate.release)
+
+
+def record(settings: Settings, result: RunResult) -> Path:
+    """Write the run into the ledger `data/runs/<run id>.json`; return the file."""
+    path = settings.runs / f"{result.run.run_id}.json"
+    replace_synced(path, json.dumps(result.as_dict(), ensure_ascii=False, indent=1, default=str))
+    return path
+
+
+def describe(result: RunResult, candidate: Candidate) -> None:
+    """Copy what a candidate holds into the result."""
+    result.counts = counts_table(candidate)
+    result.tables = dict(candidate.tables)
+    result.rules = [
+        {
+            "table_name": outcome.table_name,
+            "rule_id": outcome.rule_id,
+            "severity": outcome.severity,
+            "success": outcome.success,
+            "n_violations": outcome.n_violations,
+            "description": outcome.description,
+        }
+        for outcome in candidate.outcomes
+    ]
+    result.release = dict(candidate.release)
+
+
+def run_plain(
+    settings: Settings,
+    origin: str,
+    *,
+    as_of: datetime | None = None,
+    only: Sequence[str] = (),
+    force: bool = False,
+    on_step: Progress = silent,
+) -> RunResult:
+    """Fetch, build, validate and publish without Prefect; the ledger tells of every ending.
+
+    The caller holds the writer lock. Raises NothingNew, DataRefused or UsageError.
+    """
+    result = RunResult(RunInfo.start(origin, as_of))
+    try:
+        catalogue = load_catalogue()
+        result.fetched = fetch(settings, catalogue, origin, only, on_step)
+        candidate = build_step(settings, catalogue, result.run, on_step, force=force)
+        describe(result, candidate)
+        validate_step(settings, candidate, result.run, on_step)
+        on_step("publish")
+        published = publish_step(settings, candidate, result.run)
+        result.status, result.database = "published", str(published.path)
+        return result
+    except NothingNew as nothing:
+        result.status, result.message = "nothing_new", str(nothing)
+        raise
+    except KommunekortError as error:
+        result.status, result.message = "refused" if error.exit_code == 2 else "failed", str(error)
+        raise
+    finally:
+        record(settings, result)

@@ -1,0 +1,54 @@
+"""What a snapshot brings to a build: its files made canonical, and how far its zero cells are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.connectors.statbank_files import Reject, is_canonical, normalise
+from flows.snapshots import Snapshot
+from transforms.catalogue import Catalogue, Source
+from transforms.staging import StagingInput
+from transforms.warehouse import Warehouse
+
+
+def staging_input(
+    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
+) -> StagingInput:
+    """Return the source's canonical files: the snapshot's own where they are canonical, else made in `work`.
+
+    Rows whose texts have no code are put in `quarantine.row` and counted. Raises DataRefused when the snapshot's
+    bytes have changed or a file cannot be read.
+    """
+    snapshot.verify()
+    paths: list[Path] = []
+    rejected = 0
+    bulk = all(file.format == "bulk" for file in snapshot.manifest.data_files)
+    for number, path in enumerate(snapshot.data_paths()):
+        if is_canonical(path, source, catalogue):
+            paths.append(path)
+            continue
+        target = work / "canonical" / source.id / f"{number}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = normalise(path, source, catalogue, target)
+        quarantine(warehouse, source, snapshot, path, made.rejects)
+        rejected += len(made.rejects)
+        paths.append(target)
+    rectangle = snapshot.manifest.query.get("rectangle")
+    return StagingInput(
+        source=source,
+        snapshot_id=snapshot.id,
+        paths=paths,
+        rectangle=rectangle if bulk else None,
+        fill_seen=bulk and rectangle is None,
+        rejected_before=rejected,
+    )
+
+
+def quarantine(warehouse: Warehouse, source: Source, snapshot: Snapshot, path: Path, rejects: list[Reject]) -> None:
+    """Keep the rejected rows of one file with the rule each broke."""
+    for reject in rejects:
+        warehouse.execute(
+            "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [source.id, snapshot.id, path.name, reject.row, reject.rule, f"{reject.field}={reject.value}"],
+        )
