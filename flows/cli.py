@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from flows.commands import inspect as inspect_commands
 from flows.commands import run as run_commands
 from transforms.errors import KommunekortError, NothingNew
 
@@ -21,7 +22,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-run_commands.register(app)
+for family in (run_commands, inspect_commands):
+    family.register(app)
 
 
 def main() -> NoReturn:
