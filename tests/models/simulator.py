@@ -31,3 +31,57 @@ def aggregates(
     conditions.insert(0, "municipality_code", MUNICIPALITIES)
     truth = pd.DataFrame({"municipality_code": MUNICIPALITIES, "effect": effect, "difference": 100 * (p - fixed)})
     return counts, conditions, truth
+
+
+def people(seed: int, persons: int = 40_000, sd: float = 0.2, areas: int = 25, years: int = 8) -> pd.DataFrame:
+    """Return persons as `spells.person_periods` gives them, with planted municipal effects in the column `effect`.
+
+    Hazard per 13 weeks: cloglog, falling baseline, traits, two labour-market conditions of the commuting area.
+    """
+    rng = np.random.default_rng(seed)
+    share = sizes(rng)
+    m = rng.choice(98, persons, p=share / share.sum())
+    area = rng.integers(0, areas, 98)
+    effect = rng.normal(0, sd, 98) if sd else np.zeros(98)
+    market = rng.normal(size=(areas, years, 2)) * [0.25, 0.15]
+    year = rng.integers(0, years, persons)
+    frame = pd.DataFrame({"municipality_code": np.array(MUNICIPALITIES)[m]})
+    frame["sex"] = rng.choice(["M", "K"], persons, p=[0.6, 0.4])
+    frame["age"] = rng.choice(["18-29", "30-39", "40-64"], persons)
+    frame["basis"] = rng.choice(["asylum", "family"], persons)
+    frame["education"] = rng.choice(["none", "basic", "more"], persons, p=[0.3, 0.4, 0.3])
+    frame["market_1"], frame["market_2"] = market[area[m], year, 0], market[area[m], year, 1]
+    linear = (
+        -3.0 + 0.5 * (frame["sex"] == "M") - 0.4 * (frame["age"] == "40-64") + 0.3 * (frame["education"] == "more")
+        - 0.2 * (frame["basis"] == "family") + frame["market_1"] - frame["market_2"]
+    ).to_numpy() + effect[m]  # fmt: skip
+    count = np.full(persons, 12)
+    late = rng.random(persons) < 0.3
+    count[late] = rng.integers(1, 13, late.sum())
+    job = np.zeros(persons, dtype=bool)
+    ended = count.copy()
+    for t in range(12):
+        hazard = -np.expm1(-np.exp(linear + 0.3 - 0.06 * t))
+        hit = ~job & (t < count) & (rng.random(persons) < hazard)
+        ended[hit] = t + 1
+        job |= hit
+    frame["interval_count"], frame["job_interval"], frame["has_job"] = ended, job, job
+    frame["weeks"] = 13.0 * ended - np.where(job, rng.uniform(0.1, 12.9, persons), 0)
+    frame["linear"], frame["effect"], frame["permit_year"] = linear, effect[m], 2008 + year
+    return frame
+
+
+TRAITS = ["sex", "age", "basis", "education", "market_1", "market_2"]
+
+
+def true_weeks(frame: pd.DataFrame) -> pd.Series:
+    """Return per municipality the planted difference in mean weeks: with minus without its effect."""
+    baseline = 0.3 - 0.06 * np.arange(12)
+
+    def weeks(linear: Floats) -> Floats:
+        survival = np.cumprod(np.exp(-np.exp(linear[:, None] + baseline)), axis=1)
+        return np.asarray(13 * ((1 + survival[:, 0]) / 2 + (survival[:, :-1] + survival[:, 1:]).sum(axis=1) / 2))
+
+    linear = frame["linear"].to_numpy()
+    change = pd.Series(weeks(linear) - weeks(linear - frame["effect"].to_numpy()), index=frame.index)
+    return change.groupby(frame["municipality_code"]).mean()

@@ -19,7 +19,7 @@ TOWN = {
 }  # fmt: skip
 
 
-def test_suburbs_join_their_town_and_abroad_stays_out():
+def test_suburbs_join_their_town_and_abroad_stays_out() -> None:
     out = commuting_areas(flows(TOWN), ["A", "B", "C", "D"], 2016).set_index("municipality_code")
     assert out["commuting_area_code"].to_dict() == {"A": "A", "B": "A", "C": "C", "D": "C"}
     assert out["commuting_area_size"].tolist() == [2, 2, 2, 2]
@@ -29,7 +29,7 @@ def test_suburbs_join_their_town_and_abroad_stays_out():
     assert not out["is_cut_off"].any()
 
 
-def test_order_of_input_does_not_matter_and_ties_go_to_the_lowest_code():
+def test_order_of_input_does_not_matter_and_ties_go_to_the_lowest_code() -> None:
     tied = {(a, b): 1_000.0 for a in "ABC" for b in "ABC"}
     one = commuting_areas(flows(tied), ["A", "B", "C"], 2016, min_employed=5_000, self_containment=0.5)
     two = commuting_areas(flows(tied).iloc[::-1], ["C", "A", "B"], 2016, min_employed=5_000, self_containment=0.5)
@@ -37,7 +37,7 @@ def test_order_of_input_does_not_matter_and_ties_go_to_the_lowest_code():
     assert one["commuting_area_code"].tolist() == ["A", "A", "C"] or one["commuting_area_size"].tolist() == [3, 3, 3]
 
 
-def test_cut_off_island_stays_alone_and_says_so():
+def test_cut_off_island_stays_alone_and_says_so() -> None:
     pairs = TOWN | {("E", "E"): 300.0}
     out = commuting_areas(flows(pairs), ["A", "B", "C", "D", "E", "F"], 2016).set_index("municipality_code")
     assert out.loc["E", ["commuting_area_code", "is_cut_off", "value_status"]].tolist() == ["E", True, "estimated"]
@@ -45,7 +45,7 @@ def test_cut_off_island_stays_alone_and_says_so():
     assert pd.isna(out.loc["F", "self_containment_share"])
 
 
-def test_flows_are_averaged_over_present_years_only():
+def test_flows_are_averaged_over_present_years_only() -> None:
     frame = flows({("A", "A"): 10.0}, (2014, 2016))
     frame.loc[frame["year"] == 2016, "employed_count"] = 20
     assert average_flows(frame, ["A"], 2016)[0, 0] == 15
@@ -53,7 +53,7 @@ def test_flows_are_averaged_over_present_years_only():
         average_flows(frame, ["A"], 2003)
 
 
-def test_stability_counts_agreement():
+def test_stability_counts_agreement() -> None:
     a = commuting_areas(flows(TOWN), ["A", "B", "C", "D"], 2016)
     assert stability(a, a) == 1
     alone = a.assign(commuting_area_code=a["municipality_code"])
@@ -62,7 +62,7 @@ def test_stability_counts_agreement():
         stability(a, a.assign(municipality_code="Z"))
 
 
-def test_two_years_of_a_noisy_gravity_world_give_nearly_the_same_areas():
+def test_two_years_of_a_noisy_gravity_world_give_nearly_the_same_areas() -> None:
     rng = np.random.default_rng(7)
     place, size = rng.uniform(0, 300, (98, 2)), np.exp(rng.normal(10, 0.8, 98))
     distance = np.linalg.norm(place[:, None] - place[None], axis=2)
@@ -82,7 +82,7 @@ def test_two_years_of_a_noisy_gravity_world_give_nearly_the_same_areas():
     assert (big["employed_count"] >= 20_000).all()
 
 
-def test_area_conditions_sum_parts_and_never_guess_one():
+def test_area_conditions_sum_parts_and_never_guess_one() -> None:
     areas = pd.DataFrame({"municipality_code": ["A", "B", "C"], "commuting_area_code": ["A", "A", "C"]})
     given = pd.DataFrame(
         {

@@ -23,7 +23,7 @@ def covered(out: pd.DataFrame, truth: pd.DataFrame) -> float:
     return float(np.mean((low <= truth["difference"]) & (truth["difference"] <= high)))
 
 
-def test_standardisation_by_hand():
+def test_standardisation_by_hand() -> None:
     cells = pd.DataFrame(
         {
             "municipality_code": ["101", "101", "147", "147"],
@@ -40,7 +40,7 @@ def test_standardisation_by_hand():
     assert fitted == pytest.approx(out["k"].sum())
 
 
-def test_standardisation_keeps_hidden_and_missing_apart():
+def test_standardisation_keeps_hidden_and_missing_apart() -> None:
     cells = pd.DataFrame(
         {
             "municipality_code": ["101", "147", "151", "153", "153"],
@@ -56,7 +56,7 @@ def test_standardisation_keeps_hidden_and_missing_apart():
     assert np.isnan(out.loc["151", "n"])
 
 
-def test_marginal_likelihood_and_posterior_agree_with_brute_force_quadrature():
+def test_marginal_likelihood_and_posterior_agree_with_brute_force_quadrature() -> None:
     k, n, eta, s = np.array([0.0, 7, 40]), np.array([6.0, 20, 50]), np.array([-1.0, 0.2, 0.5]), 0.7
     log_l, u, weight = _posterior(k, n, eta, s)
     for m in range(3):
@@ -70,7 +70,7 @@ def test_marginal_likelihood_and_posterior_agree_with_brute_force_quadrature():
         assert (weight[m] * u[m]).sum() == pytest.approx(mean, abs=1e-6)
 
 
-def test_gradient_agrees_with_finite_differences():
+def test_gradient_agrees_with_finite_differences() -> None:
     counts, conditions, _ = aggregates(3)
     k, n = counts["k"].to_numpy(np.float64), counts["n"].to_numpy(np.float64)
     design = np.column_stack([np.ones(98), conditions.iloc[:, 1:]])
@@ -84,7 +84,7 @@ def test_gradient_agrees_with_finite_differences():
     np.testing.assert_allclose(_objective(theta, k, n, design, np.zeros(98), 98.0)[1], numeric, rtol=1e-4, atol=1e-6)
 
 
-def test_fit_agrees_with_statsmodels_variational_bayes_mixed_glm():
+def test_fit_agrees_with_statsmodels_variational_bayes_mixed_glm() -> None:
     from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
     counts, conditions, _ = aggregates(5, sd=0.5, low=40, high=60)
@@ -100,7 +100,7 @@ def test_fit_agrees_with_statsmodels_variational_bayes_mixed_glm():
     assert np.corrcoef(fit.effect, theirs.vc_mean)[0, 1] > 0.99
 
 
-def test_planted_effects_are_recovered_and_covered():
+def test_planted_effects_are_recovered_and_covered() -> None:
     scores = []
     for seed in range(6):
         counts, conditions, truth = aggregates(seed, sd=0.35)
@@ -115,7 +115,7 @@ def test_planted_effects_are_recovered_and_covered():
 
 @pytest.mark.long
 @pytest.mark.parametrize(("low", "high"), [(80, 2500), (20, 60)])
-def test_coverage_over_fifty_seeds(low: int, high: int):
+def test_coverage_over_fifty_seeds(low: int, high: int) -> None:
     coverage, ranks = [], []
     for seed in range(50):
         counts, conditions, truth = aggregates(seed, sd=0.35, low=low, high=high)
@@ -127,7 +127,7 @@ def test_coverage_over_fifty_seeds(low: int, high: int):
 
 
 @pytest.mark.long
-def test_world_without_effects_calls_at_most_five_percent():
+def test_world_without_effects_calls_at_most_five_percent() -> None:
     called = []
     for seed in range(50):
         out = run(*aggregates(seed, sd=0)[:2])
@@ -136,12 +136,12 @@ def test_world_without_effects_calls_at_most_five_percent():
     assert np.mean(np.array(called) > 0) <= 0.16  # 5 % of worlds, with the noise of fifty
 
 
-def test_a_few_worlds_without_effects_call_nobody_to_speak_of():
+def test_a_few_worlds_without_effects_call_nobody_to_speak_of() -> None:
     called = [run(*aggregates(seed, sd=0)[:2])["assessment"].isin(["better", "worse"]).mean() for seed in range(5)]
     assert max(called) <= 0.05
 
 
-def test_high_raw_share_may_be_worse_than_expected_and_says_so():
+def test_high_raw_share_may_be_worse_than_expected_and_says_so() -> None:
     counts, conditions, _ = aggregates(11, sd=0.05)
     # As Stevns: in the raw top ten of 2017 and in the corrected bottom five of 2016-18.
     best = int(
@@ -154,7 +154,7 @@ def test_high_raw_share_may_be_worse_than_expected_and_says_so():
     assert out.loc[best, "rank_low"] > 80
 
 
-def test_lower_is_better_turns_groups_and_ranks():
+def test_lower_is_better_turns_groups_and_ranks() -> None:
     counts, conditions, _ = aggregates(2, sd=0.5)
     up, down = run(counts, conditions), run(counts, conditions, higher_is_better=False)
     assert (up["assessment"] == "better").tolist() == (down["assessment"] == "worse").tolist()
@@ -162,7 +162,7 @@ def test_lower_is_better_turns_groups_and_ranks():
     assert up["difference"].tolist() == down["difference"].tolist()
 
 
-def test_bad_input_gets_a_status_and_no_number():
+def test_bad_input_gets_a_status_and_no_number() -> None:
     counts, conditions, _ = aggregates(1)
     counts.loc[0, "n"], counts.loc[0, "k"] = 3.0, 1.0
     counts.loc[1, "n"] = np.nan
@@ -190,20 +190,20 @@ def test_bad_input_gets_a_status_and_no_number():
     assert not np.isnan(known[COLUMNS[3:9]].to_numpy(np.float64)).any()
 
 
-def test_nobody_employed_anywhere_is_a_number_not_a_crash():
+def test_nobody_employed_anywhere_is_a_number_not_a_crash() -> None:
     counts, conditions, _ = aggregates(1)
     out = run(counts.assign(k=0.0), conditions)
     assert (out["assessment"] == "as_expected").all()
     assert out["explained_share"].isna().all()
 
 
-def test_too_many_conditions_are_refused():
+def test_too_many_conditions_are_refused() -> None:
     counts, conditions, _ = aggregates(1, slopes=tuple([0.1] * 40))
     with pytest.raises(DataRefused, match="three municipalities per condition"):
         run(counts, conditions)
 
 
-def test_composition_enters_as_offset():
+def test_composition_enters_as_offset() -> None:
     scores = []
     for seed in range(6):
         counts, conditions, truth = aggregates(seed, sd=0.35, slopes=(0.4, 0.3))

@@ -23,7 +23,7 @@ def world(seed: int = 1) -> pd.DataFrame:
     return long({c: dict(zip(MUNICIPALITIES, rng.normal(size=98), strict=True)) for c in "abcde"})
 
 
-def test_distance_and_named_conditions_by_hand():
+def test_distance_and_named_conditions_by_hand() -> None:
     given = long({"a": {"1": 0, "2": 3, "3": 9}, "b": {"1": 5.0, "2": 5, "3": 8}})
     out = find_peers(given, weigh(a=2, b=1), count=2).peers.set_index(["municipality_code", "peer_code"])
     sd_a, sd_b = np.std([0, 3, 9]), np.std([5, 5, 8])
@@ -36,7 +36,7 @@ def test_distance_and_named_conditions_by_hand():
     assert pd.isna(out.loc[("1", "3"), "condition_3"])
 
 
-def test_seven_each_never_oneself_and_not_symmetric():
+def test_seven_each_never_oneself_and_not_symmetric() -> None:
     result = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1))
     peers = result.peers
     assert (peers.groupby("municipality_code").size() == 7).all()
@@ -48,7 +48,7 @@ def test_seven_each_never_oneself_and_not_symmetric():
     ).all()
 
 
-def test_agrees_with_scikit_learn():
+def test_agrees_with_scikit_learn() -> None:
     from sklearn.neighbors import NearestNeighbors
 
     given, weights = world(2), weigh(a=3, b=1, c=1, d=0.5, e=2)
@@ -61,7 +61,7 @@ def test_agrees_with_scikit_learn():
     np.testing.assert_allclose(first["distance"].to_numpy(np.float64), distance[10][1:])
 
 
-def test_missing_constant_and_zero_weight_conditions_have_a_status():
+def test_missing_constant_and_zero_weight_conditions_have_a_status() -> None:
     given = world()
     given.loc[(given["indicator_id"] == "a") & (given["municipality_code"] == MUNICIPALITIES[0]), "value"] = np.nan
     given.loc[given["municipality_code"] == MUNICIPALITIES[1], "value"] = np.nan
@@ -82,7 +82,7 @@ def test_missing_constant_and_zero_weight_conditions_have_a_status():
     assert own["compared_weight_share"].tolist() == pytest.approx([0.8] * 7)
 
 
-def test_overlap_with_official_groups():
+def test_overlap_with_official_groups() -> None:
     groups = pd.DataFrame({"municipality_code": MUNICIPALITIES[:-1], "municipality_group": (["910", "920"] * 49)[:97]})
     result = find_peers(world(), weigh(a=1, b=1, c=1), groups)
     last = result.peers["peer_code"] == MUNICIPALITIES[-1]
@@ -92,6 +92,6 @@ def test_overlap_with_official_groups():
     assert result.municipalities["same_group_share"].dropna().between(0, 1).all()
 
 
-def test_nothing_that_varies_is_refused():
+def test_nothing_that_varies_is_refused() -> None:
     with pytest.raises(DataRefused, match="no condition varies"):
         find_peers(long({"flat": {"1": 1.0, "2": 1.0}}), weigh(flat=1))

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transforms.errors import DataRefused
+from transforms.models.spells import first_jobs, kaplan_meier, person_periods
+
+UNTIL = date(2016, 12, 31)
+
+
+def frames(spells: list[tuple[str, str, str | None]], permits: dict[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    cases = pd.DataFrame({"person_id": list(permits), "permit_date": pd.to_datetime(list(permits.values()))})
+    cases["municipality_code"], cases["end_date"] = "101", pd.NaT
+    employment = pd.DataFrame(spells, columns=["person_id", "start_date", "end_date"])
+    for column in ("start_date", "end_date"):
+        employment[column] = pd.to_datetime(employment[column])
+    return cases, employment
+
+
+def test_spells_without_a_free_day_are_one_job_and_short_ones_do_not_count() -> None:
+    cases, employment = frames(
+        [
+            ("a", "2012-03-01", "2012-04-15"),  # 46 days, then on at once: 122 days in all
+            ("a", "2012-04-16", "2012-06-30"),
+            ("b", "2012-03-01", "2012-05-29"),  # 90 days: one too few
+            ("b", "2012-05-31", "2012-08-29"),  # 91 days after a free day
+            ("c", "2011-01-01", "2012-03-15"),  # mostly before the permit
+            ("d", "2012-02-01", None),
+            ("x", "2012-02-01", None),
+        ],
+        {"a": "2012-01-01", "b": "2012-01-01", "c": "2012-01-01", "d": "2012-01-01"},
+    )
+    jobs = first_jobs(cases, employment, UNTIL).set_index("person_id")["job_start_date"]
+    assert jobs.dt.date.to_dict() == {"a": date(2012, 3, 1), "b": date(2012, 5, 31), "d": date(2012, 2, 1)}
+
+
+def test_a_long_job_that_holds_a_short_one_is_not_cut() -> None:
+    cases, employment = frames(
+        [("a", "2012-02-01", "2012-12-31"), ("a", "2012-02-10", "2012-02-20"), ("a", "2013-01-01", "2013-01-05")],
+        {"a": "2012-01-01"},
+    )
+    assert first_jobs(cases, employment, UNTIL)["job_start_date"].dt.date.tolist() == [date(2012, 2, 1)]
+
+
+def test_weeks_and_intervals_by_hand() -> None:
+    permits = {"a": "2012-01-01", "b": "2012-01-01", "c": "2015-12-27", "d": "2016-12-01", "e": "2012-01-01"}
+    cases, employment = frames([("a", "2012-04-29", None), ("c", "2016-11-01", None)], permits)
+    cases.loc[4, "end_date"] = pd.Timestamp("2012-12-31")
+    out = person_periods(cases, employment, UNTIL).set_index("person_id")
+    # a: 17 weeks after the permit, in the second interval.
+    assert out.loc["a", ["weeks", "has_job", "interval_count", "job_interval"]].tolist() == [17, True, 2, True]
+    assert out.loc["b", ["weeks", "has_job", "interval_count"]].tolist() == [156, False, 12]
+    # c: the job began within the last 13 weeks of the data, so nobody knows whether it will last.
+    assert out.loc["c", ["has_job", "interval_count"]].tolist() == [False, 3]
+    assert out.loc["c", "weeks"] == pytest.approx(371 / 7 - 13)
+    assert out.loc["d", ["weeks", "has_job", "interval_count"]].tolist() == [0, False, 0]
+    assert out.loc["e", "weeks"] == pytest.approx(366 / 7 - 13)
+
+
+def test_a_repeated_person_is_refused_with_its_row() -> None:
+    cases, employment = frames([], {"a": "2012-01-01"})
+    with pytest.raises(DataRefused, match="row 2"):
+        person_periods(pd.concat([cases, cases], ignore_index=True), employment, UNTIL)
+
+
+def test_kaplan_meier_by_hand_and_its_statuses() -> None:
+    weeks = [10.0, 20, 30, 40, 50]
+    one = pd.DataFrame({"municipality_code": "101", "weeks": weeks, "has_job": [True, True, False, True, True]})
+    few = one.iloc[:3].assign(municipality_code="147")
+    censored = pd.DataFrame({"municipality_code": "151", "weeks": [156.0] * 6, "has_job": False})
+    out = kaplan_meier(pd.concat([one, few, censored]), min_n=5).set_index("municipality_code")
+    # 4/5 * 3/4 = 0.6 after week 20, * 1/2 = 0.3 after week 40.
+    assert out.loc["101", "median_weeks"] == 40
+    assert out.loc["151", "job_156_weeks_pct"] == 0
+    assert out.loc["151", "median_weeks"] is pd.NA
+    assert out.loc["101", "job_52_weeks_pct"] is pd.NA
+    assert out.loc["147", "value_status"] == "suppressed"
+    assert out.loc["147", "n_count"] is pd.NA
+
+
+def test_a_lasting_job_late_in_the_data_does_not_bias_the_hazard() -> None:
+    rng = np.random.default_rng(4)
+    start = pd.Timestamp("2014-01-01") + pd.to_timedelta(rng.integers(0, 1000, 4000), unit="D")
+    wait = rng.exponential(100 * 7, 4000)
+    cases = pd.DataFrame({"person_id": range(4000), "municipality_code": "101", "permit_date": start})
+    cases["end_date"] = pd.NaT
+    job = start + pd.to_timedelta(wait.round(), unit="D")
+    employment = pd.DataFrame({"person_id": range(4000), "start_date": job, "end_date": pd.NaT})
+    employment["end_date"] = pd.to_datetime(employment["end_date"])
+    out = person_periods(cases, employment[job <= pd.Timestamp(UNTIL)], UNTIL)
+    rate = out["has_job"].sum() / out["weeks"].sum()
+    assert rate == pytest.approx(1 / 100, rel=0.06)
+    intervals = out[out["interval_count"] > 0]
+    per_interval = intervals["job_interval"].sum() / intervals["interval_count"].sum()
+    assert per_interval == pytest.approx(1 - np.exp(-0.13), rel=0.06)
