@@ -11,12 +11,12 @@ import yaml
 from pydantic import ValidationError
 
 from transforms.areas import areas, areas_at
-from transforms.codelists import CODELISTS, Code, load_codelists
+from transforms.codelists import CODELISTS, LEFT_OUT, Code, left_out_code, load_codelists
 from transforms.errors import UsageError
 from transforms.sources import Dimension, Expectations, Source
 from transforms.yaml_lines import YamlFile
 
-__all__ = ["Catalogue", "Code", "Dimension", "Expectations", "Source", "load_catalogue"]
+__all__ = ["LEFT_OUT", "Catalogue", "Code", "Dimension", "Expectations", "Source", "load_catalogue"]
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "flows" / "sources"
@@ -49,13 +49,15 @@ class Catalogue:
         """Return all codes the dimension can hold, in the publisher's order; none for the time dimension.
 
         For an area dimension: the areas of its levels (StatBank's hierarchical order), then its extra codes.
+        A dimension that may be left out of the request has our code `_ALL` for its total in front.
         """
         owner = self.source(source) if isinstance(source, str) else source
         found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
         if found.role == "area":
             wanted = areas_at(found.levels) + [areas()[code] for code in found.extra_codes]
             return [Code(area.code, area.name_da, area.name_en) for area in wanted]
-        return self.codelists[found.codelist] if found.codelist else []
+        codes = self.codelists[found.codelist] if found.codelist else []
+        return [left_out_code(codes), *codes] if found.total == LEFT_OUT else codes
 
     def selected(self, source: Source | str, dimension: Dimension | str) -> list[str]:
         """Return the codes the source asks for, patterns such as `*` and `1*` expanded, in the publisher's order.
@@ -66,8 +68,10 @@ class Catalogue:
         found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
         if found.role == "time":
             return []
+        if found.is_left_out:
+            return [LEFT_OUT]
         patterns = [_as_regex(pattern) for pattern in found.select]
-        codes = [code.code for code in self.codes(owner, found)]
+        codes = [code.code for code in self.codes(owner, found) if code.code != LEFT_OUT]
         return [code for code in codes if any(pattern.fullmatch(code) for pattern in patterns)]
 
 

@@ -11,6 +11,8 @@ from transforms.errors import UsageError
 
 CODELISTS = Path(__file__).parent / "reference" / "codelists.csv"
 Kind = Literal["total", "subtotal", "leaf"]
+LEFT_OUT = "_ALL"
+"""Our code for a dimension left out of the request: the publisher then answers with the sum over it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,12 @@ class Code:
     text_en: str
     kind: Kind = "leaf"
     leaves: tuple[str, ...] = ()
+
+
+def left_out_code(codes: list[Code]) -> Code:
+    """Return the code that stands for a dimension left out of the request: the total of its leaves."""
+    leaves = tuple(code.code for code in codes if code.kind == "leaf")
+    return Code(LEFT_OUT, "I alt (udeladt af udtrækket)", "Total (left out of the extract)", "total", leaves)
 
 
 def load_codelists(path: Path = CODELISTS) -> dict[str, list[Code]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from transforms.areas import Level
+from transforms.codelists import LEFT_OUT
 from transforms.errors import UsageError
 
 Role = Literal["area", "category", "selector", "time"]
@@ -39,8 +40,20 @@ class Dimension(_Strict):
             return {**data, "elimination": data.get("role") in ("category", "selector")}
         return data
 
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether the request leaves this dimension out, so that the publisher sums over it.
+
+        Needs a non-streaming format: BULK wants codes for every dimension.
+        """
+        return self.select == [LEFT_OUT]
+
     @model_validator(mode="after")
     def _fits_its_role(self) -> Self:
+        if LEFT_OUT in self.select and (self.total != LEFT_OUT or not self.is_left_out or self.role != "category"):
+            raise ValueError(
+                f"{self.id}: {LEFT_OUT} leaves a category out of the request; it needs `total: {LEFT_OUT}`"
+            )
         if self.role == "area" and not self.levels:
             raise ValueError(f"{self.id} has role area but no `levels`; list the levels the table holds")
         if self.role in ("category", "selector") and self.codelist is None:
