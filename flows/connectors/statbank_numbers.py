@@ -12,8 +12,8 @@ from flows.connectors.statbank_table import MARKS
 Style = Literal["en", "da"]
 _MINUS = str.maketrans({"−": "-", "\u00a0": " ", "\u202f": " "})
 _PLAIN = re.compile(r"-?[0-9]+")
-_ENGLISH = re.compile(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
-_DANISH = re.compile(r"(-?)([0-9]+|[0-9]{1,3}(?:[. ][0-9]{3})+)(?:,([0-9]+))?")
+_ENGLISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
+_DANISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:[. ][0-9]{3})+)(?:,([0-9]+))?")
 
 
 class Undecided(Exception):
