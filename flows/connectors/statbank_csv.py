@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from flows.connectors.statbank_decode import UTF8_BOM, FileShape, Limits, blocks, encoding_of, line_chunks, refusal
+from flows.connectors.statbank_decode import (
+    UTF8_BOM,
+    FileShape,
+    Limits,
+    blocks,
+    check_text,
+    encoding_of,
+    line_chunks,
+    refusal,
+)
 from flows.connectors.statbank_table import VALUE_NAMES, Chunk, Table, is_period
 
 DELIMITERS = (";", "\t", ",")
@@ -18,15 +28,18 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
     """Return the shape of a text file; DataRefused when it is neither a long nor a wide extract."""
     encoding = encoding_of(path, gz)
     head = next(blocks(path, gz))
-    text = head.removeprefix(UTF8_BOM).decode(encoding, errors="replace")
+    text = codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM))
+    check_text(path, text)
     if "\n" not in text and "\r" in text:
         raise refusal(path, "its lines end with CR alone", "save it as CSV UTF-8 again")
     first_line = text.split("\n", 1)[0]
     newline = "\r\n" if first_line.endswith("\r") else "\n"
     lines = [line for line in text.splitlines()[:_LOOKED_AT] if line.strip()]
+    if not lines:
+        raise refusal(path, "the file is empty", "download it again")
     bom = head.startswith(UTF8_BOM)
     for delimiter in DELIMITERS:
-        header = _fields(lines[0], delimiter)
+        header = _fields(first_line.rstrip("\r"), delimiter)
         if VALUE_NAMES & {name.casefold() for name in header}:
             return FileShape("csv", gz, encoding, bom, newline, delimiter, "long", tuple(header))
     delimiter, periods = max(((d, _most_periods(lines, d)) for d in DELIMITERS), key=lambda pair: pair[1])

@@ -17,7 +17,6 @@ BLOCK = 1 << 20
 UTF8_BOM = codecs.BOM_UTF8
 # UTF-8 read as Windows-1252 gives Ã or Â followed by what stands for a continuation byte.
 _MOJIBAKE = re.compile("[ÃÂ][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]|\ufffd")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SIGNATURES = {
     b"PK\x03\x04": "zip",
     b"\xd0\xcf\x11\xe0": "an old .xls or a password-protected workbook; save it as .xlsx without password",
@@ -72,7 +71,7 @@ def refusal(path: Path, rule: str, next_step: str, *, row: int | None = None, va
 
 def one_line(text: str) -> str:
     """Return `text` without line breaks and control characters, which a file may carry into a message."""
-    return _CONTROL.sub(" ", text).strip()
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def is_gzip(path: Path) -> bool:
