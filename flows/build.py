@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expectations.check import Outcome, blocking, check_drift, check_staging, check_tables, verdict_sentence
-
 from flows import publish
 from flows.metadata import run_frames
 from flows.settings import Settings
@@ -25,15 +24,15 @@ from transforms.errors import DataRefused, UsageError
 from transforms.fingerprint import code_version
 from transforms.lineage import dictionary_frame, lineage_frame, sources_by_table
 from transforms.reference import load_reference
-from transforms.sqlfile import SqlFile, read_all
+from transforms.sqlfile import read_all
 from transforms.staging import StagingCount, create_empty_view, load_staging
 from transforms.steps import python_models
 from transforms.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Progress = Callable[[str], None]
+
+LAST = ("meta.data_dictionary", "meta.validation")
+"""Tables that tell of the others and are built when those stand."""
 
 
 @dataclass(frozen=True)
@@ -160,21 +159,21 @@ class _Builder:
         self.load_sources()
         if self.candidate.stops:
             return
-        self.load_run_facts()
         plan = runner.plan(self.warehouse, self.files, self.models)
-        self.build_tables([t for t in plan.order if t.startswith(("core.", "mart.", "model."))])
+        self.load_run_facts(plan)
+        done = ("staging.", "quarantine.")
+        self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
         self.on_step("check the mapping")
         self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
         previous = publish.current(self.settings)
         if previous is not None:
             self.candidate.outcomes += check_drift(self.warehouse, previous.path)
-        self.load_frame("run.lineage", lineage_frame(plan))
-        self.build_meta(plan)
+        self.describe_tables(plan)
 
     def load_sources(self) -> None:
         """Load every source that has a snapshot; the others stand empty and are named as missing."""
         self.build_tables(["quarantine.row"])
-        for source in self.catalogue.of_connector("statbank"):
+        for source in (s for s in self.catalogue.sources.values() if s.connector == "statbank"):
             file = self.files[f"staging.{source.id}"]
             snapshot = self.snapshots.get(source.id)
             if snapshot is None:
@@ -201,20 +200,16 @@ class _Builder:
         )
         self.candidate.tables |= counts
 
-    def load_run_facts(self) -> None:
-        for name, frame in run_frames(self.catalogue, self.snapshots, self.run, self.candidate).items():
-            self.load_frame(name, frame)
+    def load_run_facts(self, plan: runner.Plan) -> None:
+        frames = run_frames(self.catalogue, self.snapshots, self.run, self.candidate)
+        for name, frame in {**frames, "run.lineage": lineage_frame(plan)}.items():
+            self.warehouse.load(name, frame)
 
-    def load_frame(self, name: str, frame: pd.DataFrame) -> None:
-        self.warehouse.load(name, frame)
-
-    def build_meta(self, plan: runner.Plan) -> None:
-        """Build the meta tables that are known before the verdict; `finish` adds the validation."""
-        ready = ["meta.source", "meta.snapshot", "meta.run", "meta.lineage", "meta.release"]
-        self.build_tables(ready)
-        described = {name: file for name, file in self.files.items() if self.warehouse.exists(name)}
+    def describe_tables(self, plan: runner.Plan) -> None:
+        """Build the data dictionary, which needs every other table to stand."""
+        described = {name: file for name, file in self.files.items() if name not in LAST}
         frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
-        self.load_frame("run.data_dictionary", frame)
+        self.warehouse.load("run.data_dictionary", frame)
         self.build_tables(["meta.data_dictionary"])
 
 
@@ -251,6 +246,3 @@ def keep_refused(settings: Settings, candidate: Candidate) -> Path:
 def counts_table(candidate: Candidate) -> list[dict[str, Any]]:
     """Return one plain row per source: what was read, loaded, rejected and filled."""
     return [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]
-
-
-__all__ = ["Candidate", "RunInfo", "SqlFile", "build", "finish", "published_release", "release_of"]

@@ -53,7 +53,7 @@ def fetch_directory(
     synthetic = (folder / "SYNTHETIC").exists()
     by_source: dict[str, list[tuple[Path, str]]] = {}
     for path, recognised in found.accepted:
-        by_source.setdefault(recognised.source_id, []).append((path, recognised.format))
+        by_source.setdefault(recognised.source_id, []).append((path, recognised.presentation))
     for source_id in wanted:
         files = by_source.get(source_id)
         if files is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.connectors.statbank_files import Reject, is_canonical, normalise
+from flows.connectors.statbank_files import Reject, normalise
 from flows.snapshots import Snapshot
 from transforms.catalogue import Catalogue, Source
 from transforms.staging import StagingInput
@@ -22,26 +22,32 @@ def staging_input(
     snapshot.verify()
     paths: list[Path] = []
     rejected = 0
-    bulk = all(file.format == "bulk" for file in snapshot.manifest.data_files)
+    complete = True
     for number, path in enumerate(snapshot.data_paths()):
-        if is_canonical(path, source, catalogue):
-            paths.append(path)
-            continue
         target = work / "canonical" / source.id / f"{number}.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
         made = normalise(path, source, catalogue, target)
         quarantine(warehouse, source, snapshot, path, made.rejects)
         rejected += len(made.rejects)
-        paths.append(target)
-    rectangle = snapshot.manifest.query.get("rectangle")
+        complete = complete and made.complete
+        paths.append(path if made.canonical else target)
+    rectangle = rectangle_of(source, snapshot)
     return StagingInput(
         source=source,
         snapshot_id=snapshot.id,
         paths=paths,
-        rectangle=rectangle if bulk else None,
-        fill_seen=bulk and rectangle is None,
+        rectangle=rectangle,
+        fill_seen=complete and rectangle is None,
         rejected_before=rejected,
     )
+
+
+def rectangle_of(source: Source, snapshot: Snapshot) -> dict[str, list[str]] | None:
+    """Return dimension id -> the codes a BULK extract was asked for, or None when zero cells are not left out."""
+    if any(file.format != "bulk" for file in snapshot.manifest.data_files):
+        return None
+    variables = snapshot.manifest.query.get("variables")
+    return {entry["code"]: list(entry["values"]) for entry in variables} if variables else None
 
 
 def quarantine(warehouse: Warehouse, source: Source, snapshot: Snapshot, path: Path, rejects: list[Reject]) -> None:

@@ -34,9 +34,9 @@ class Column(BaseModel):
         return f"{self.label_da} / {self.label_en}. {self.description.strip()}{unit}"
 
     def definition(self, name: str, *, key: bool, checked: bool) -> str:
-        """Return the column's part of CREATE TABLE."""
+        """Return the column's part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule."""
         parts = [quote_identifier(name), self.type]
-        if key or not self.nullable:
+        if key or (checked and not self.nullable):
             parts.append("NOT NULL")
         if checked and self.allowed:
             values = ", ".join(quote_literal(value) for value in self.allowed)

@@ -1,0 +1,57 @@
+-- label_da: Indikatorværdier for alle områder
+-- label_en: Indicator values for all areas
+-- description: Each indicator made of its measures, for the country and every municipality. Both measures must have
+--   the same reference date. A rate over fewer than 20 is withheld.
+-- grain: indicator_id, area_code, period
+WITH paired AS (
+    SELECT
+        indicator.indicator_id, indicator.operation, indicator.unit, indicator.scale,
+        indicator.denominator_measure,
+        top.area_code, top.period, top.reference_date, top._snapshot_id,
+        top.value AS numerator, top.value_status AS numerator_status,
+        bottom.value AS denominator, bottom.value_status AS denominator_status
+    FROM mart.indicator indicator
+    JOIN core.measure top ON top.measure_id = indicator.numerator_measure
+    LEFT JOIN core.measure bottom
+        ON bottom.area_code = top.area_code
+        AND bottom.measure_id = coalesce(indicator.denominator_measure, top.measure_id)
+        AND bottom.reference_date = CASE indicator.operation
+            WHEN 'growth_5y' THEN (top.reference_date - INTERVAL 5 YEAR)::DATE ELSE top.reference_date END
+),
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN operation = 'value' THEN numerator_status
+            WHEN 'suppressed' IN (numerator_status, denominator_status) THEN 'suppressed'
+            WHEN numerator IS NULL OR denominator IS NULL THEN 'missing'
+            WHEN operation = 'ratio' AND denominator = 0 THEN 'not_applicable'
+            WHEN operation = 'growth_5y' AND denominator = 0 THEN 'not_applicable'
+            WHEN operation = 'ratio' AND denominator < 20 THEN 'suppressed'
+            ELSE numerator_status
+        END AS status
+    FROM paired
+),
+computed AS (
+    SELECT
+        *,
+        CASE
+            WHEN status IN ('suppressed', 'missing', 'not_applicable') THEN NULL
+            WHEN operation = 'value' THEN numerator
+            WHEN operation = 'difference' THEN numerator - denominator
+            WHEN operation = 'ratio' THEN (scale * numerator / denominator)
+            WHEN operation = 'growth_5y' THEN (100 * (numerator - denominator) / denominator)
+        END AS computed
+    FROM judged
+)
+SELECT
+    indicator_id, area_code, period, reference_date,
+    round(computed, 4)::DECIMAL(18, 4) AS value,
+    CASE WHEN status = 'suppressed' AND operation <> 'value' THEN NULL ELSE numerator END AS numerator,
+    CASE WHEN operation = 'value' OR status = 'suppressed' THEN NULL ELSE denominator END AS denominator,
+    CASE WHEN status IN ('observed', 'zero') THEN if(computed = 0, 'zero', 'observed') ELSE status END
+        AS value_status,
+    _snapshot_id
+FROM computed
+-- Growth is only told once there is a value five years earlier to grow from.
+WHERE operation <> 'growth_5y' OR denominator_status IS NOT NULL
