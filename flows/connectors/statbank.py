@@ -22,8 +22,8 @@ from flows.connectors.statbank_api import (
     tableinfo_bytes,
     tables,
 )
-from flows.connectors.statbank_check import Presentation, check_answer
-from flows.connectors.statbank_plan import LANGUAGE, plan_query
+from flows.connectors.statbank_check import Checked, Presentation, check_answer
+from flows.connectors.statbank_plan import LANGUAGE, Query, plan_query
 from flows.snapshots import Origin, Snapshot, SnapshotStore
 from transforms.errors import DataRefused, KommunekortError
 
@@ -36,7 +36,6 @@ SYNTHETIC_MARK = "SYNTHETIC"
 MAX_BYTES = 8 * 1024**3
 
 Status = Literal["new", "unchanged", "failed_kept_old"]
-Format = Literal["BULK", "CSV"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ class DownloadedExtract:
     query: dict[str, Any]
     presentation: Presentation
     published_at: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -77,56 +75,33 @@ def download(
     folder: Path,
     *,
     danish: TableInfo | None = None,
-    file_format: Format = "BULK",
     on_progress: Progress | None = None,
-    max_bytes: int = MAX_BYTES,
     patience: Patience | None = None,
 ) -> DownloadedExtract:
     """Fetch the extract of `source` into `folder` and check it against its query and `info`.
 
-    A CSV over StatBank's cell limit is asked for again as BULK, which has none. Raises DataRefused with StatBank's
-    own words when it refuses, and when the answer is not what was asked for; nothing is left in `folder` then.
+    BULK in one file; CSV, in files by period as the cell limit demands, where the source leaves dimensions out.
+    Raises DataRefused with StatBank's own words when it refuses, and when the answer is not what was asked for.
     """
     query = plan_query(source, info)
-    path = folder / f"{query.table.lower()}.csv"
-    try:
-        received = stream_to_file(
-            client,
-            "POST",
-            "data",
-            path,
-            json=query.body(file_format),
-            max_bytes=max_bytes,
-            on_progress=on_progress,
-            patience=patience,
-        )
-    except AnsweredError as error:
-        if file_format != "BULK" and error_code(error) == "REQUEST-LIMIT":
-            return download(
-                client,
-                source,
-                info,
-                folder,
-                danish=danish,
-                on_progress=on_progress,
-                max_bytes=max_bytes,
-                patience=patience,
-            )
-        raise DataRefused(
-            f"StatBank refused {query.table}: {own_words(error)}; correct flows/sources/{source.id}.yml"
-        ) from None
-    try:
-        checked = check_answer(path, query, [info, *([danish] if danish else [])])
-    except DataRefused:
-        path.unlink()
-        raise
+    infos = [info, *([danish] if danish else [])]
+    paths: list[Path] = []
+    checks: list[Checked] = []
+    waiting = [query]
+    while waiting:
+        part = waiting.pop(0)
+        path = folder / f"{query.table.lower()}-{len(paths) + 1}.csv"
+        if part.over_limit or not _received(client, part, path, on_progress, patience):
+            waiting[:0] = _halves(source, part)
+            continue
+        checks.append(check_answer(path, part, infos))
+        paths.append(path)
     return DownloadedExtract(
-        files={path.name: (path, file_format.lower())},
-        rows=checked.rows,
+        files={path.name: (path, query.file_format.lower()) for path in paths},
+        rows=sum(check.rows for check in checks),
         query=query.record(),
-        presentation=checked.presentation,
+        presentation=checks[0].presentation,
         published_at=info.published_at,
-        sha256=received.sha256,
     )
 
 
@@ -172,7 +147,8 @@ def fetch_source(
         )
     if previous is not None and snapshot.id == previous.id:
         return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
-    return FetchResult(source.id, "new", snapshot, f"{extract.rows:,} rows")
+    odd = "" if extract.presentation == "Code" else f", written as {extract.presentation} though codes were asked for"
+    return FetchResult(source.id, "new", snapshot, f"{extract.rows:,} rows{odd}")
 
 
 def fetch_all(
@@ -200,6 +176,39 @@ def fetch_all(
 
     with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="fetch") as pool:
         return list(pool.map(one, sources))
+
+
+def _received(
+    client: httpx.Client, query: Query, path: Path, on_progress: Progress | None, patience: Patience | None
+) -> bool:
+    """Write the answer to `path`; False when StatBank finds the query too large."""
+    try:
+        stream_to_file(
+            client,
+            "POST",
+            "data",
+            path,
+            json=query.body(),
+            max_bytes=MAX_BYTES,
+            on_progress=on_progress,
+            patience=patience,
+        )
+    except AnsweredError as error:
+        if error_code(error) == "REQUEST-LIMIT":
+            return False
+        raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
+    return True
+
+
+def _halves(source: Source, query: Query) -> tuple[Query, Query]:
+    halves = query.halves()
+    if halves is None:
+        raise DataRefused(
+            f"flows/sources/{source.id}.yml: one period of {query.table} is over StatBank's limit of 1,000,000 cells "
+            f"({query.cells:,} rows of {len(query.header)} columns); select fewer codes, or select all of "
+            f"{', '.join(query.left_out) or 'them'} so that BULK can be used"
+        )
+    return halves
 
 
 def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:

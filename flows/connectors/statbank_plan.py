@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.connectors.statbank_api import TableInfo, Variable
 from flows.connectors.statbank_values import matching
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LANGUAGE = "en"  # English answers write decimals with a point; the codes are the same in both languages
 PRESENTATION = "Code"
+CELL_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,30 +31,55 @@ class Selected:
 
 @dataclass(frozen=True)
 class Query:
-    """One rectangle of one table: every combination of the selected codes."""
+    """One rectangle of one table: every combination of the selected codes.
+
+    `left_out` variables are not asked for: the publisher sums over them, and the answer has no column for them.
+    """
 
     table: str
     variables: tuple[Selected, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def file_format(self) -> Literal["BULK", "CSV"]:
+        """Return BULK, which has no cell limit, or CSV where a variable is left out (BULK wants them all)."""
+        return "CSV" if self.left_out else "BULK"
 
     @property
     def cells(self) -> int:
-        """Return how many cells the rectangle has; a complete BULK answer has at most so many rows."""
+        """Return how many cells the rectangle has; an answer has at most so many rows."""
         return math.prod(len(variable.values) for variable in self.variables)
+
+    @property
+    def over_limit(self) -> bool:
+        """Tell whether StatBank would refuse the query; it counts every column of every row as a cell.
+
+        Two logged refusals show it: 85,210,650 = 105·3·127·5·71 rows × 6 columns, 4,800,600 = 105·3·127·5·4 × 6.
+        """
+        return self.file_format != "BULK" and self.cells * (len(self.variables) + 1) > CELL_LIMIT
 
     @property
     def header(self) -> tuple[str, ...]:
         """Return the columns an answer must have, in order: ids in upper case, INDHOLD last."""
         return (*(variable.code.upper() for variable in self.variables), "INDHOLD")
 
-    def selected(self, code: str) -> Selected:
-        """Return the selection of one variable; KeyError when the query has no such variable."""
-        return {variable.code: variable for variable in self.variables}[code]
+    def halves(self) -> tuple[Query, Query] | None:
+        """Return the query cut in two by period; None when it has one period only."""
+        periods = self.variables[-1]
+        middle = len(periods.values) // 2
+        if not middle:
+            return None
+        first, second = (
+            replace(self, variables=(*self.variables[:-1], replace(periods, values=part, whole=False)))
+            for part in (periods.values[:middle], periods.values[middle:])
+        )
+        return first, second
 
-    def body(self, file_format: str) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """Return the JSON of the request. No timeOrder: streaming formats refuse it."""
         return {
             "table": self.table,
-            "format": file_format,
+            "format": self.file_format,
             "lang": LANGUAGE,
             "valuePresentation": PRESENTATION,
             "delimiter": "Semicolon",
@@ -61,12 +87,15 @@ class Query:
         }
 
     def record(self) -> dict[str, Any]:
-        """Return what the manifest keeps: the query with every code written out, so the rectangle stays known."""
+        """Return what the manifest keeps: `rectangle` has every code written out, so that zero cells stay known."""
+        rectangle = {variable.code.upper(): list(variable.values) for variable in self.variables}
         return {
             "table": self.table,
+            "format": self.file_format,
             "lang": LANGUAGE,
             "valuePresentation": PRESENTATION,
-            "variables": [{"code": v.code, "values": list(v.values)} for v in self.variables],
+            "rectangle": rectangle,
+            "left_out": list(self.left_out),
         }
 
 
@@ -80,11 +109,19 @@ def plan_query(source: Source, tableinfo: TableInfo) -> Query:
     by_code = {dimension.id.upper(): dimension for dimension in source.dimensions}
     _check_variables(place, list(by_code), tableinfo)
     chosen = []
+    left_out = []
     for dimension in source.dimensions:
         variable = tableinfo.variable(dimension.id)
         assert variable is not None, "checked above"
-        chosen.append(_select(place, dimension, variable, tableinfo))
-    return Query(tableinfo.id, tuple(chosen))
+        if not dimension.is_left_out:
+            chosen.append(_select(place, dimension, variable, tableinfo))
+        elif variable.elimination:
+            left_out.append(variable.id)
+        else:
+            raise DataRefused(
+                f"{place}: dimension {dimension.id}: {tableinfo.id} does not let it be left out; select its codes"
+            )
+    return Query(tableinfo.id, tuple(chosen), tuple(left_out))
 
 
 def near(wanted: str, variable: Variable, count: int = 3) -> str:

@@ -64,6 +64,8 @@ def read_options(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
     for name, value in query.items():
         if name.casefold() in OPTIONS:
             options[name.casefold()] = value
+        elif name.casefold() == "id":  # understood in an address, not in a body
+            options["table"] = value
         else:
             variables.append({"code": name, "values": value.split(",")})
     if variables:

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from transforms.codelists import LEFT_OUT
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -145,7 +147,8 @@ class Tables:
             codes = [Code(p, {"da": p, "en": p.replace("K", "Q")}) for p in self._cubes().periods(source.table)]
         else:
             known = self._catalogue.codes(source, dimension)
-            codes = [Code(c.code, {"da": c.text_da, "en": c.text_en}) for c in known]
+            # Our own code for a variable left out of the request is none of the publisher's.
+            codes = [Code(c.code, {"da": c.text_da, "en": c.text_en}) for c in known if c.code != LEFT_OUT]
         total = dimension.total
         if total is None and dimension.role == "area" and "country" in dimension.levels:
             total = "000"

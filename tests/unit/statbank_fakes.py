@@ -15,6 +15,7 @@ from transforms.catalogue import Catalogue, Code, Source
 PERIODS = {
     "FOLK1A": [f"{year}K{quarter}" for year in range(2008, 2026) for quarter in (1, 2, 3, 4)][:71],
     "RAS200": [str(year) for year in range(2008, 2024)],
+    "RAS302": [str(year) for year in range(2018, 2024)],
 }
 CODELISTS: dict[str, list[Code]] = {
     "sex": [
@@ -114,9 +115,30 @@ RAS200 = Source.model_validate(
 )
 
 
+RAS302 = Source.model_validate(
+    {
+        **COMMON,
+        "id": "statbank_ras302",
+        "table": "RAS302",
+        "title_da": "Beskæftigede efter civilstand",
+        "title_en": "Employed by marital status",
+        "url": "https://www.statistikbanken.dk/RAS302",
+        "frequency": "year",
+        "unit": "persons",
+        "dimensions": [
+            AREA,
+            _category("ALDER", "alder", "age", "age", ["*"], total="IALT"),
+            _category("CIVILSTAND", "civilstand", "marital status", "status", ["*"], total="TOT"),
+            _category("KØN", "køn", "sex", "sex_mk", ["_ALL"], total="_ALL"),
+            {**TIME, "select": ["*"]},
+        ],
+    }
+)
+
+
 def small_catalogue() -> Catalogue:
-    """Return a catalogue of FOLK1A (as large as the real one) and RAS200 (a selector, decimals, no sex total)."""
-    return Catalogue({source.id: source for source in (FOLK1A, RAS200)}, CODELISTS)
+    """Return FOLK1A (as large as the real one), RAS200 (a selector, decimals) and RAS302 (sex left out, CSV)."""
+    return Catalogue({source.id: source for source in (FOLK1A, RAS200, RAS302)}, CODELISTS)
 
 
 class FakeCubes:
