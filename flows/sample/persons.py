@@ -20,7 +20,7 @@ LAST_DAY = int((np.datetime64("2025-12-31") - EPOCH).astype(int))
 YEAR_DAYS = 365.25
 
 BASES: tuple[str, ...] = ("asylum", "family_of_refugee", "other_family")
-ORIGINS: tuple[str, ...] = ("SYR", "ERI", "AFG", "IRN", "IRQ", "SOM", "MYA", "COD")
+ORIGINS: tuple[str, ...] = ("SYR", "ERI", "AFG", "IRN", "IRQ", "SOM", "MMR", "COD")
 EDUCATIONS: tuple[str, ...] = ("none", "primary", "secondary", "higher", "unknown")
 MATCHES: tuple[str, ...] = ("job_ready", "activity_ready")
 END_REASONS: tuple[str, ...] = ("none", "emigrated", "died")

@@ -18,6 +18,8 @@ import numpy as np
 from flows.sample.persons import EPOCH, Traits, draw_traits
 from flows.sample.persons_careers import Careers, draw_careers, labour_market, weeks_to_lasting_job
 from flows.sample.persons_plans import draw_plans
+from flows.sample.population import Population
+from flows.sample.population_labour import Labour
 from flows.sample.world_areas import Floats, Places, read_places, stream
 from flows.sample.world_conditions import Conditions, draw_conditions, standardise
 from flows.sample.world_frames import conditions_frame, measures_frame, persons_frame, spells_frame
@@ -98,6 +100,16 @@ class World:
         )
         market = labour_market(conditions, demand, b)
         return draw_careers(rng, self.traits, plans, conditions, market, self.method_effects, b)
+
+    @cached_property
+    def population(self) -> Population:
+        """Counts of everybody, at any day."""
+        return Population(self)
+
+    @cached_property
+    def labour(self) -> Labour:
+        """Counts of employed persons by home, workplace and industry."""
+        return Labour(self)
 
     @property
     def vintage_day(self) -> int:

@@ -78,7 +78,7 @@ def _origin_effects() -> dict[str, float]:
         "IRN": 0.05,
         "IRQ": -0.25,
         "SOM": -0.35,
-        "MYA": 0.25,
+        "MMR": 0.25,
         "COD": 0.05,
     }
 
