@@ -146,7 +146,7 @@ class Pseudonymiser:
         self._seen[text] = found
         return found
 
-    def _derive(self, digits: str) -> Person:
+    def _derive(self, digits: str) -> Person | None:
         born, front = _front(digits[:7])
         sex, back = _back(digits[7:])
         if born is None:

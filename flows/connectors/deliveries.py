@@ -1,0 +1,194 @@
+"""Municipal deliveries: received, checked, pseudonymised, stored, and answered with a receipt.
+
+No CPR number and no name leaves this package: not in the database, the receipts, the logs or an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flows.connectors.deliveries_contract import Contract
+from flows.connectors.deliveries_csv import Block, read_blocks, read_layout
+from flows.connectors.deliveries_faults import Refusal
+from flows.connectors.deliveries_files import Bounds, Part
+from flows.connectors.deliveries_intake import Intake, Table
+from flows.connectors.deliveries_layout import Layout
+from flows.connectors.deliveries_unpack import parts_of
+from flows.connectors.deliveries_xlsx import open_workbook, read_sheet, sheet_blocks, sheet_layout, sheets
+from flows.keys import Keys, load_keys
+from flows.receipts import Receipt, Remark, write_receipt
+from transforms.errors import KommunekortError, UsageError
+from transforms.pseudonym import mask
+from transforms.restricted import Delivery, enter, next_delivery_id, open_restricted
+from transforms.warehouse import Warehouse
+
+__all__ = ["Bounds", "Request", "deliver", "receive", "receive_folder"]
+
+log = logging.getLogger(__name__)
+TAKEN_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".zip"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is known about a delivery beside its bytes. Codes and periods given here win over those in the file."""
+
+    municipality: str | None = None
+    kind: str | None = None
+    period: str | None = None
+    synthetic: bool = False
+    received_at: datetime | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """Return the moment of receipt in UTC."""
+        return (self.received_at or datetime.now(UTC)).astimezone(UTC)
+
+    @property
+    def day(self) -> date:
+        """Return the day of receipt."""
+        return self.moment.date()
+
+
+def deliver(
+    files: Iterable[Path],
+    municipality: str | None,
+    data_dir: Path,
+    key_file: Path,
+    *,
+    kind: str | None = None,
+    period: str | None = None,
+    synthetic: bool = False,
+    received_at: datetime | None = None,
+    bounds: Bounds | None = None,
+) -> list[Receipt]:
+    """Receive files and return one receipt per table in them, each also written to `data/receipts`.
+
+    A refused delivery is a receipt with the verdict «afvist», not an error. Raises UsageError when the key is missing
+    or open to others, the municipality, kind or period given is unknown, or the restricted database is in use.
+    """
+    files = list(files)
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
+    request = Request(municipality, kind, period, synthetic, received_at)
+    keys = load_keys(key_file, data_dir)
+    intake = Intake.checked(keys, request.municipality, request.kind, request.period)
+    receipts: list[Receipt] = []
+    with (
+        _quietly("opening the restricted database"),
+        open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
+    ):
+        for path in files:
+            for receipt in receive(path, request, intake, warehouse, bounds or Bounds()):
+                folder = data_dir / "receipts"
+                page = folder / f"{receipt.delivery_id}.html"
+                if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
+                    page = write_receipt(receipt, folder)
+                receipts.append(replace(receipt, path_html=str(page)))
+                log.info("%s", receipt.line())
+    return receipts
+
+
+def receive_folder(folder: Path, data_dir: Path, key_file: Path, **options: str | None) -> list[Receipt]:
+    """Receive every table file in a drop folder, in order of name; files received before change nothing.
+
+    The files are left to their owner: deleting personal data is the sender's act. Raises UsageError as `deliver`.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; set KOMMUNEKORT_DROP_FOLDER or --drop")
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix.lower() in TAKEN_SUFFIXES and not path.name.startswith((".", "~$"))
+    )
+    return deliver(files, options.pop("municipality", None), data_dir, key_file, **options)  # type: ignore[arg-type]
+
+
+def receive(path: Path, request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds) -> Iterator[Receipt]:
+    """Yield the receipt of each table in one file (a CSV, the sheets of a workbook, the members of a ZIP)."""
+    label = mask(path.name)
+    try:
+        with _quietly(f"receiving {label}"):
+            parts = parts_of(path, bounds)
+    except Refusal as refusal:
+        yield _refused(label, "", refusal, request, intake.keys, warehouse)
+        return
+    for part in parts:
+        try:
+            with _quietly(f"receiving {part.label}"):
+                tables = list(_tables(part, intake.contracts(), bounds))
+        except Refusal as refusal:
+            yield _refused(part.label, part.sha256, refusal, request, intake.keys, warehouse)
+            continue
+        for table in tables:
+            with _quietly(f"receiving {table.label}"):
+                yield intake.take(table, request.moment, request.synthetic, warehouse, bounds)
+
+
+def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Iterator[Table]:
+    if part.form == "csv":
+        layout, delimiter, lines = read_layout(part, contracts.values(), bounds)
+        yield Table(
+            part.label, part.hint, part.sha256, "", layout, lambda: read_blocks(part, layout, delimiter, lines, bounds)
+        )
+        return
+    workbook, formulas = open_workbook(part, bounds)
+    found = 0
+    for number, name in enumerate(sheets(workbook), start=1):
+        sheet = read_sheet(workbook, name, part.label)
+        layout_of_sheet = sheet_layout(sheet, contracts.values(), f"{part.hint} {name}")
+        if layout_of_sheet is not None:
+            found += 1
+            label = f"{part.label}, ark/sheet {number}"
+
+            def blocks(sheet: object = sheet, layout: Layout = layout_of_sheet) -> Iterator[Block]:
+                return sheet_blocks(sheet, layout)  # type: ignore[arg-type]
+
+            yield Table(label, part.hint, part.sha256, name, layout_of_sheet, blocks, formulas)
+    if not found:
+        raise Refusal(
+            part.label,
+            "Intet ark har en leverances overskrifter; brug skabelonen.",
+            "no sheet has the headings of a delivery; use the template",
+        )
+
+
+def _refused(label: str, sha256: str, refusal: Refusal, request: Request, keys: Keys, warehouse: Warehouse) -> Receipt:
+    """Enter a file that could not be read as any table, and return its receipt."""
+    moment = request.moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    delivery_id = next_delivery_id(warehouse)
+    content_id = keys.content_id(sha256, "") if sha256 else ""
+    enter(
+        warehouse,
+        None,
+        Delivery(delivery_id, "unknown", None, None, moment, content_id, 0, keys.key_id, "afvist", 0, 0, 0, None,
+                 request.synthetic),
+        None,
+    )  # fmt: skip
+    remark = Remark(refusal.text_da, refusal.text_en)
+    return Receipt(
+        delivery_id, label, "afvist", moment, remarks=(remark,), is_synthetic=request.synthetic, key_id=keys.key_id
+    )
+
+
+@contextmanager
+def _quietly(doing: str) -> Iterator[None]:
+    """Turn an unforeseen error into one that names its place and type only: its own text may quote a person's row."""
+    try:
+        yield
+    except KommunekortError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+        raise KommunekortError(
+            f"{doing}: unexpected {type(error).__name__} at {where}; nothing of it was stored, "
+            "report this to the data team"
+        ) from None

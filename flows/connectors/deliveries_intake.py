@@ -1,0 +1,230 @@
+"""One delivered table from text to the restricted database, all of it or nothing, and its receipt."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+
+from flows.connectors.deliveries_contract import KINDS, Contract, load_contracts
+from flows.connectors.deliveries_csv import Block
+from flows.connectors.deliveries_faults import Fault, Refusal
+from flows.connectors.deliveries_files import Bounds
+from flows.connectors.deliveries_layout import Layout, municipality_in, period_in, require_complete
+from flows.connectors.deliveries_parse import Parser, Tally
+from flows.connectors.deliveries_receipt import Outcome, receipt_of, unchanged_receipt
+from flows.connectors.deliveries_values import Wrong, clean, parse_municipality, parse_period, quarter_of
+from flows.keys import Keys
+from flows.receipts import Receipt
+from transforms import restricted
+from transforms.areas import areas, suggest
+from transforms.errors import UsageError
+from transforms.pseudonym import Pseudonymiser
+from transforms.restricted import RowRule
+from transforms.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table to take in: where it came from and how to read it. `label` is safe to print, `hint` is not."""
+
+    label: str
+    hint: str
+    sha256: str
+    sheet: str
+    layout: Layout
+    blocks: Callable[[], Iterator[Block]]
+    formulas: int = 0
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes tables in: the keys, and what the sender has said about municipality, kind and period."""
+
+    keys: Keys
+    municipality: str | None
+    kind: str | None
+    period: str | None
+    people: Pseudonymiser = field(repr=False)
+
+    @classmethod
+    def checked(cls, keys: Keys, municipality: str | None, kind: str | None, period: str | None) -> Intake:
+        """Return an intake; UsageError when the municipality, kind or period given is unknown."""
+        try:
+            code = parse_municipality(clean(municipality)) if municipality else None
+        except Wrong:
+            near = suggest(municipality or "")
+            hint = f"; did you mean {near[0]}?" if near else "; give its name or three-digit code"
+            raise UsageError(f"--municipality {municipality}: not one of the 98 municipalities{hint}") from None
+        if kind is not None and kind not in KINDS.values():
+            raise UsageError(f"--kind {kind}: unknown; use one of {', '.join(KINDS.values())}")
+        try:
+            given = parse_period(clean(period)) if period else None
+        except Wrong:
+            raise UsageError(f"--period {period}: not a period; write 2016 or 2016K1") from None
+        return cls(keys, code, kind, given, keys.pseudonymiser())
+
+    def contracts(self) -> dict[str, Contract]:
+        """Return the contracts a table may follow: the kind given, or all."""
+        known = load_contracts()
+        return known if self.kind is None else {self.kind: known[self.kind]}
+
+    def take(self, table: Table, moment: datetime, synthetic: bool, warehouse: Warehouse, bounds: Bounds) -> Receipt:
+        """Store the accepted rows of a table, or none of them, and return its receipt.
+
+        A table of the same bytes as the delivery in force changes nothing.
+        """
+        outcome = Outcome(table.label, table.layout, self.keys.key_id, moment, synthetic, Tally(bounds.faults))
+        try:
+            require_complete(table.layout, table.label)
+            blocks = table.blocks()
+            first = next(blocks, None)
+            self._name(outcome, table, first)
+        except Refusal as refusal:
+            return self._refuse(outcome, refusal, warehouse)
+        contract = table.layout.contract
+        what = f"{table.sheet}:{contract.kind}:{contract.version}:{outcome.period or ''}"
+        outcome.content_id = self.keys.content_id(table.sha256, what)
+        known = restricted.same_content(warehouse, contract.kind, outcome.municipality, outcome.content_id)
+        if known is not None:
+            return unchanged_receipt(known, outcome)
+        outcome.delivery_id = restricted.next_delivery_id(warehouse)
+        comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
+        restricted.prepare_table(warehouse, contract.table, contract.columns, comments)
+        if table.formulas:
+            outcome.remark(
+                f"Projektmappen indeholder {table.formulas} formler; de gemte værdier er brugt.",
+                f"The workbook holds {table.formulas} formulas; their saved values were used.",
+            )
+        with _transaction(warehouse) as transaction:
+            try:
+                self._load(outcome, chain([first] if first else [], blocks), warehouse)
+                self._judge(outcome, warehouse)
+            except Refusal as refusal:
+                outcome.refuse(refusal.text_da, refusal.text_en)
+            if not outcome.refused:
+                current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
+                outcome.compare(current)
+                restricted.enter(warehouse, contract.table, outcome.ledger_line(), current)
+                transaction.commit()
+        if outcome.refused:
+            current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
+            outcome.compare(current)
+            restricted.enter(warehouse, None, outcome.ledger_line(), None)
+        return receipt_of(outcome)
+
+    def _name(self, outcome: Outcome, table: Table, first: Block | None) -> None:
+        """Settle municipality and period: what was given, else the data's first row, else the file's name."""
+        code = (
+            self.municipality or _first_value(first, "municipality", parse_municipality) or municipality_in(table.hint)
+        )
+        if code is None:
+            raise Refusal(
+                table.label,
+                "Kommunen kan ikke genkendes; udfyld kolonnen Kommune, eller angiv den ved afsendelsen.",
+                "the municipality cannot be told; fill in the column Kommune or give --municipality",
+            )
+        outcome.municipality, outcome.municipality_name = code, areas()[code].name_da
+        outcome.period = self.period or _first_value(first, "period", parse_period) or period_in(table.hint)
+
+    def _load(self, outcome: Outcome, blocks: Iterator[Block], warehouse: Warehouse) -> None:
+        contract = outcome.contract
+        expected = {"municipality": outcome.municipality, "period": outcome.period or ""}
+        parser = Parser(
+            outcome.layout, self.people, outcome.tally, {name: value for name, value in expected.items() if value}
+        )
+        with _without_collector():
+            for block in blocks:
+                rows = parser.typed(block)
+                if rows.num_rows:
+                    restricted.insert_rows(
+                        warehouse, contract.table, contract.columns, rows, outcome.delivery_id, outcome.municipality
+                    )
+
+    def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
+        """Apply the rules over rows and the delivery as a whole; the rows that break a rule are taken out."""
+        contract, tally, own = outcome.contract, outcome.tally, outcome.delivery_id
+        rules = [RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject") for rule in contract.rules]
+        room = max(0, tally.limit - len(tally.faults))
+        informing = {rule.id for rule in contract.rules if rule.severity == "info"}
+        for rule, count, rows in restricted.broken_rules(
+            warehouse, contract.table, rules, own, outcome.moment.date(), room
+        ):
+            listed = [] if rule.id in informing else rows
+            for row in listed:
+                tally.add(Fault(row, rule.field, rule.id))
+            tally.totals[rule.field, rule.id] += count - len(listed)
+        repeated = restricted.duplicate_rows(warehouse, contract.table, contract.key, own)
+        for row in repeated:
+            tally.add(Fault(row, "", "duplicate"))
+        tally.rejected += restricted.remove_rows(warehouse, contract.table, rules, repeated, own, outcome.moment.date())
+        outcome.accepted = restricted.count_rows(warehouse, contract.table, own)
+        if "person_id" in contract.columns:
+            outcome.persons = restricted.count_persons(warehouse, contract.table, own)
+        if outcome.period is None:
+            newest = restricted.newest_date(
+                warehouse, contract.table, contract.period_field, own, outcome.moment.date()
+            )
+            if newest is not None:
+                outcome.period = quarter_of(newest)
+                if contract.field(contract.period_field).aspect != "about":
+                    outcome.remark(
+                        f"Perioden {outcome.period} er udledt af nyeste dato i leverancen.",
+                        f"The period {outcome.period} was derived from the newest date in the delivery.",
+                    )
+        outcome.judge()
+
+    def _refuse(self, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
+        outcome.delivery_id = restricted.next_delivery_id(warehouse)
+        outcome.refuse(refusal.text_da, refusal.text_en)
+        restricted.enter(warehouse, None, outcome.ledger_line(), None)
+        return receipt_of(outcome)
+
+
+def _first_value(block: Block | None, name: str, parse: Callable[[str], str]) -> str | None:
+    """Return the first readable value of a column in a block, or None."""
+    if block is None or name not in block.columns:
+        return None
+    for text in block.columns[name].unique().to_pylist():
+        try:
+            return parse(clean(text))
+        except Wrong:
+            continue
+    return None
+
+
+class _Transaction:
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse = warehouse
+        self.open = True
+
+    def commit(self) -> None:
+        self._warehouse.execute("COMMIT")
+        self.open = False
+
+
+@contextmanager
+def _transaction(warehouse: Warehouse) -> Iterator[_Transaction]:
+    """Run statements as one: rolled back unless committed inside."""
+    warehouse.execute("BEGIN TRANSACTION")
+    transaction = _Transaction(warehouse)
+    try:
+        yield transaction
+    finally:
+        if transaction.open:
+            warehouse.execute("ROLLBACK")
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Pause the cycle collector: millions of small remembered values hold no cycles and make its rounds long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
