@@ -1,0 +1,91 @@
+"""Which programme a municipality takes part in or may apply to: `mart.eligibility`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import pandas as pd
+
+REASONS = {
+    "participant": ("Kommunen deltager.", "The municipality takes part."),
+    "closed": (
+        "Puljen er fordelt; kun de antagne kommuner deltager.",
+        "The pool has been granted; only the accepted municipalities take part.",
+    ),
+    "excluded": (
+        "Deltagere i «{programme}» kan ikke søge.",
+        "Participants in \u201c{programme}\u201d cannot apply.",
+    ),
+    "open": ("Kommunen er omfattet af puljens ansøgerkreds.", "The municipality belongs to those who may apply."),
+    "deadline": ("Ansøgningsfristen var {deadline}.", "The deadline was {deadline}."),
+}
+MONTHS_DA = (
+    "januar", "februar", "marts", "april", "maj", "juni",
+    "juli", "august", "september", "oktober", "november", "december",
+)  # fmt: skip
+MONTHS_EN = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def project_units(participants: pd.DataFrame, programme_id: str) -> pd.DataFrame:
+    """Return one row per project unit: project_unit, municipality_count, municipality_codes (joint: several)."""
+    import pandas as pd
+
+    part = participants[participants["programme_id"] == programme_id]
+    grouped = part.sort_values("municipality_code").groupby("project_unit")["municipality_code"]
+    out = grouped.agg(["size", " ".join]).reset_index()
+    return pd.DataFrame(out.set_axis(["project_unit", "municipality_count", "municipality_codes"], axis=1))
+
+
+def eligibility(
+    municipalities: list[str], programmes: pd.DataFrame, participants: pd.DataFrame, as_of: date
+) -> pd.DataFrame:
+    """Return who takes part in and who may apply to each programme, with the reason in Danish and English.
+
+    Input `programmes` (reference/programmes.csv): programme_id, name_da, name_en, applicants (granted | all_except),
+    excludes_programme_id, has_known_participants, deadline_date (ISO), and facts that only travel along.
+    `participants` (reference/programme_participants.csv): programme_id, municipality_code, project_unit.
+    Output, one row per municipality x programme: municipality_code, programme_id, project_unit, is_participant (empty
+    where the list of participants is not known), may_apply (by the rule of the applicants' circle),
+    is_deadline_passed on `as_of`, reason_da, reason_en.
+    """
+    import pandas as pd
+
+    names = programmes.set_index("programme_id")
+    unit = participants.set_index(["programme_id", "municipality_code"])["project_unit"].to_dict()
+    rows = []
+    for programme in programmes.itertuples(index=False):
+        deadline = pd.Timestamp(str(programme.deadline_date)).date()
+        known = str(programme.has_known_participants).lower() == "true"
+        named = str(programme.excludes_programme_id)
+        excluding = named if named in names.index else None
+        for code in sorted(municipalities):
+            member = (programme.programme_id, code) in unit
+            barred = excluding is not None and (excluding, code) in unit
+            if member:
+                key = "participant"
+            elif barred:
+                key = "excluded"
+            else:
+                key = "open" if programme.applicants == "all_except" else "closed"
+            other = names.loc[excluding] if excluding is not None else None
+            late = as_of > deadline
+            da, en = (t.format(programme="" if other is None else other[f"name_{lang}"])
+                      for t, lang in zip(REASONS[key], ("da", "en"), strict=True))  # fmt: skip
+            if late and key == "open":
+                da += " " + REASONS["deadline"][0].format(
+                    deadline=f"{deadline.day}. {MONTHS_DA[deadline.month - 1]} {deadline.year}"
+                )
+                en += " " + REASONS["deadline"][1].format(
+                    deadline=f"{deadline.day} {MONTHS_EN[deadline.month - 1]} {deadline.year}"
+                )
+            rows.append((code, programme.programme_id, unit.get((programme.programme_id, code)),
+                         member if known else None, key == "open", late, da, en))  # fmt: skip
+    columns = ["municipality_code", "programme_id", "project_unit", "is_participant", "may_apply",
+               "is_deadline_passed", "reason_da", "reason_en"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns).astype({"is_participant": "boolean", "project_unit": "string"})
