@@ -34,7 +34,7 @@ class Column(BaseModel):
         return f"{self.label_da} / {self.label_en}. {self.description.strip()}{unit}"
 
     def definition(self, name: str, *, key: bool, checked: bool) -> str:
-        """Return the column's part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule."""
+        """Return the part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule."""
         parts = [quote_identifier(name), self.type]
         if key or (checked and not self.nullable):
             parts.append("NOT NULL")

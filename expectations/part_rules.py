@@ -1,0 +1,98 @@
+"""Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from expectations.terms import Rule
+from transforms.areas import areas
+from transforms.catalogue import Catalogue, Dimension, Source
+from transforms.sqlfile import SqlFile
+from transforms.warehouse import quote_identifier, quote_literal
+
+# Rates, averages and prices do not add up.
+ADDITIVE = ("persons", "jobs", "dwellings", "count")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A code and the codes it must be the sum of."""
+
+    code: str
+    parts: tuple[str, ...]
+
+
+def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
+    """Yield two rules per dimension that holds totals beside their parts: beyond rounding (stop), within it (warn).
+
+    A total with a suppressed or absent part is not judged. Each part may be off by half a unit of the last decimal.
+    """
+    if source.unit not in ADDITIVE:
+        return
+    for dimension in source.dimensions:
+        wholes, certain = _wholes(source, dimension, catalogue)
+        if wholes:
+            sums = _sums(file, dimension, wholes)
+            half = f"0.5 * parts / {10**source.decimals}"
+            name = dimension.column
+            yield Rule(
+                f"total_is_sum_{name}", file.table, "set",
+                "critical" if certain else "warning", "stop" if certain else "report",
+                f"a total of {name} must equal the sum of its parts",
+                f"{sums} WHERE abs(difference) > {half}", source.owner,
+            )  # fmt: skip
+            yield Rule(
+                f"total_rounded_{name}", file.table, "set", "warning", "report",
+                f"a total of {name} differs from the sum of its parts by no more than rounding explains",
+                f"{sums} WHERE difference <> 0 AND abs(difference) <= {half}", source.owner,
+            )  # fmt: skip
+
+
+def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple[list[Whole], bool]:
+    """Return the totals the source asks for together with all their parts, and whether the parts are certain."""
+    asked = set(catalogue.selected(source, dimension))
+    if dimension.role == "area":
+        return _areas(asked, dimension)
+    if dimension.role != "category":
+        return [], True
+    codes = catalogue.codes(source, dimension)
+    found = [Whole(code.code, code.leaves) for code in codes if code.code in asked and code.leaves]
+    return [whole for whole in found if asked.issuperset(whole.parts)], True
+
+
+def _areas(asked: set[str], dimension: Dimension) -> tuple[list[Whole], bool]:
+    """Return country, regions and provinces with their municipalities; Christiansø (411) counts where it is listed.
+
+    A table without Christiansø, or with areas outside the municipalities, may count it in the total or not.
+    """
+    places = [a for a in areas().values() if a.code in asked and a.level in ("municipality", "christiansoe")]
+    if sum(area.level == "municipality" for area in places) < 98:
+        return [], True
+    wholes = []
+    for area in (areas()[code] for code in sorted(asked)):
+        parts = {
+            "country": places,
+            "region": [place for place in places if place.region_code == area.code],
+            "province": [place for place in places if place.province_code == area.code],
+        }.get(area.level, [])
+        if parts:
+            wholes.append(Whole(area.code, tuple(place.code for place in parts)))
+    return wholes, len(places) == 99 and not dimension.extra_codes
+
+
+def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
+    """Return a SELECT of every total whose parts are all known, with its difference from their sum."""
+    column = quote_identifier(dimension.column)
+    others = [quote_identifier(name) for name in file.grain if name != dimension.column]
+    keys = ", ".join(others) + ", " if others else ""
+    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(part)})" for w in wholes for part in w.parts)
+    sizes = ", ".join(f"({quote_literal(w.code)}, {len(w.parts)})" for w in wholes)
+    return (
+        f"SELECT * FROM (SELECT {keys}whole AS {column}, value, part_sum, parts, value - part_sum AS difference FROM "
+        f"(SELECT {keys}whole, sum(value) AS part_sum, count(value) AS parts FROM {file.table} "
+        f"JOIN (VALUES {pairs}) AS pair(whole, part) ON part = {column} GROUP BY ALL) "
+        f"JOIN (SELECT {keys}{column} AS whole, value FROM {file.table} "
+        f"WHERE {column} IN ({', '.join(quote_literal(w.code) for w in wholes)})) USING ({keys}whole) "
+        f"JOIN (VALUES {sizes}) AS size(whole, wanted) USING (whole) WHERE parts = wanted)"
+    )

@@ -1,0 +1,71 @@
+"""The words of validation: a rule, what came of it, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["critical", "warning"]
+Action = Literal["stop", "quarantine", "report"]
+Kind = Literal["row", "set"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must be true of one table.
+
+    `sql` of a row rule is a predicate that is true for a bad row; of a set rule a SELECT of the rows or keys that
+    break it (a column `row_id` holds the table's rowid where single rows are to blame). `proof` is an optional SELECT
+    of one boolean that, when true, shows cheaply that no row can break the rule.
+    """
+
+    rule_id: str
+    table: str
+    kind: Kind
+    severity: Severity
+    action: Action
+    description: str
+    sql: str
+    owner: str = "data-team"
+    proof: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule found: how many violations among how many rows, with up to three short examples."""
+
+    rule_id: str
+    table_name: str
+    severity: Severity
+    action: Action
+    description: str
+    n_violations: int
+    rows_scanned: int
+    examples: tuple[str, ...]
+    success: bool
+
+
+def blocking(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes that forbid publication: broken rules of severity critical."""
+    return [outcome for outcome in outcomes if outcome.severity == "critical" and not outcome.success]
+
+
+def verdict_sentence(outcome: Outcome) -> str:
+    """Return one line: table, number of violations, an example, the rule, and what to do next."""
+    where = f"{outcome.table_name}: rule {outcome.rule_id}"
+    if outcome.success:
+        return f"{where}: holds for {outcome.rows_scanned} rows"
+    example = f" ({outcome.examples[0]})" if outcome.examples else ""
+    count = f"{outcome.n_violations} violation" + ("s" if outcome.n_violations != 1 else "")
+    return f"{where}: {count}{example}: {outcome.description.rstrip('.')}; {_next_step(outcome)}"
+
+
+def _next_step(outcome: Outcome) -> str:
+    if outcome.action == "quarantine":
+        return "the rows are in quarantine.row; correct them at the source and fetch it again"
+    if outcome.severity == "warning":
+        return "published all the same; look at meta.validation"
+    if outcome.table_name.startswith("staging."):
+        return "fetch the source again, or correct its file in flows/sources"
+    return f"look at {outcome.table_name} in the refused build"

@@ -1,0 +1,13 @@
+-- label_da: Rækker i karantæne
+-- label_en: Rows in quarantine
+-- description: Every delivered row that was not accepted, once per rule it breaks, with the text it was delivered as.
+--   A row set aside after loading names its staging table instead of a file. Personal numbers are starred.
+-- grain: source_id, _snapshot_id, file_name, row_number, rule_id
+SELECT
+    NULL::VARCHAR AS source_id,
+    NULL::VARCHAR AS _snapshot_id,
+    NULL::VARCHAR AS file_name,
+    NULL::BIGINT  AS row_number,
+    NULL::VARCHAR AS rule_id,
+    NULL::VARCHAR AS row_text
+WHERE false
