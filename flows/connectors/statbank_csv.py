@@ -68,10 +68,11 @@ def read_long(path: Path, shape: FileShape, limits: Limits) -> Table:
         for lines in line_chunks(path, shape, limits):
             numbers = range(first, first + len(lines))
             first += len(lines)
-            rows, numbers_kept = _rows(path, lines, numbers, shape, len(names))
-            if rows:
-                columns = list(zip(*rows, strict=True))
-                yield Chunk(numbers_kept, columns[:value_at] + columns[value_at + 1 :], columns[value_at])
+            if numbers[0] == 1:
+                lines, numbers = lines[1:], numbers[1:]
+            columns, kept = _columns(path, lines, numbers, shape.delimiter, len(names))
+            if kept:
+                yield Chunk(kept, columns[:value_at] + columns[value_at + 1 :], columns[value_at])
 
     return Table(path, shape, tuple(names[:value_at] + names[value_at + 1 :]), chunks)
 
@@ -84,28 +85,18 @@ def read_cells(path: Path, shape: FileShape, limits: Limits) -> list[list[str]]:
     return [[cell.strip() for cell in _fields(line, shape.delimiter)] if line.strip() else [] for line in lines]
 
 
-def _rows(
-    path: Path, lines: list[str], numbers: range, shape: FileShape, width: int
-) -> tuple[list[list[str]], Sequence[int]]:
-    """Return the rows of some lines without the header, each `width` fields wide, and their row numbers."""
-    kept: Sequence[int] = numbers
-    if numbers[0] == 1:
-        lines, kept = lines[1:], numbers[1:]
-    try:
-        rows = list(csv.reader(lines, delimiter=shape.delimiter, strict=True))
-    except csv.Error:
-        rows = []
-    if len(rows) == len(lines) and (not rows or set(map(len, rows)) == {width}):
-        return rows, kept
-    return _careful_rows(path, lines, kept, shape.delimiter, width)
-
-
-def _careful_rows(
+def _columns(
     path: Path, lines: list[str], numbers: Sequence[int], delimiter: str, width: int
-) -> tuple[list[list[str]], Sequence[int]]:
-    """Read line by line, so that one stray quote cannot swallow the lines after it; skip blank lines."""
+) -> tuple[list[Sequence[str]], Sequence[int]]:
+    """Return the columns of some lines and the row numbers kept; DataRefused for a row that is not `width` wide."""
+    text = delimiter.join(lines)
+    if '"' not in text and {line.count(delimiter) for line in lines} == {width - 1}:
+        # Without quotes one split and a stride per column do, four times as fast as a list per row.
+        cells = text.split(delimiter)
+        return [cells[column::width] for column in range(width)], numbers
     rows, kept = [], []
     for number, line in zip(numbers, lines, strict=True):
+        # Line by line, so that one stray quote cannot swallow the lines after it.
         if not line.strip():
             continue
         row = _fields(line, delimiter)
@@ -120,7 +111,7 @@ def _careful_rows(
             )
         rows.append(row)
         kept.append(number)
-    return rows, kept
+    return list(zip(*rows, strict=True)), kept
 
 
 def _fields(line: str, delimiter: str) -> list[str]:

@@ -26,8 +26,9 @@ class Recognised:
     """What a file is.
 
     `language` is "" when nothing in it is written in one language only; `filled` names the dimensions that have no
-    column and the code that stands for each; `complete_rectangle_hint` says that the file has BULK's form (no BOM,
-    codes, a column for every dimension), in which absent cells may be zeros; `canonical` that it can be scanned as is.
+    column and the code that stands for each; `complete_rectangle_hint` says that the file has BULK's form (CSV, one
+    row per cell, no BOM, a column for every dimension), in which absent cells may be zeros;
+    `canonical` that it can be scanned as is.
     """
 
     source_id: str
@@ -69,7 +70,8 @@ def recognise(path: Path, catalogue: Catalogue, limits: Limits = DEFAULT_LIMITS)
         raise max(misfits, key=lambda misfit: misfit.score).reason
     fit, matches = accepted[0]
     presentation = _presentation(matches)
-    hint = presentation == "code" and not table.shape.bom and table.shape.layout == "long" and not fit.filled
+    shape = table.shape
+    hint = shape.format == "csv" and shape.layout == "long" and not shape.bom and not fit.filled
     return Recognised(fit.source.id, presentation, _language(matches), hint, tuple(fit.filled.items()))
 
 

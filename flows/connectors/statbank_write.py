@@ -95,14 +95,16 @@ class _Writer:
         tally = self.tally
         tally.rows_in += len(chunk.values)
         values: Sequence[str | None] = self._numbers(chunk)
-        columns = [self._codes(chunk, codes) for codes in self.maps]
-        self._check_pins(chunk, columns)
-        if None in values or any(None in column for column in columns):
+        columns = [self._codes(chunk, mapping) for mapping in self.maps]
+        used = [set(column) for column in columns]
+        self._check_pins(chunk, columns, used)
+        if None in values or any(None in codes for codes in used):
             columns, values = self._without_rejects(chunk, columns, values)
-        for known, column in zip(tally.codes, columns, strict=True):
-            known.update(column)  # type: ignore[arg-type]  # no None is left
+            used = [set(column) for column in columns]
+        for known, codes in zip(tally.codes, used, strict=True):
+            known.update(codes)  # type: ignore[arg-type]  # no None is left
         keys = list(map(";".join, zip(*columns, strict=True)))
-        file.writelines([f"{key};{value}\n" for key, value in zip(keys, values, strict=True)])
+        file.write("\n".join(map(";".join, zip(keys, values, strict=True))) + "\n" * bool(keys))  # type: ignore[arg-type]
         tally.rows_out += len(keys)
         tally.has_zero = tally.has_zero or not ZEROS.isdisjoint(values)
         if tally.keys is not None:
@@ -125,13 +127,15 @@ class _Writer:
             step = "download the table in one language"
             raise refusal(self.table.path, rule, step, row=row, value=mixed.text) from None
 
-    def _check_pins(self, chunk: Chunk, columns: Sequence[Sequence[str | None]]) -> None:
-        for codes, column in zip(self.maps, columns, strict=True):
+    def _check_pins(
+        self, chunk: Chunk, columns: Sequence[Sequence[str | None]], used: Sequence[set[str | None]]
+    ) -> None:
+        for codes, column, found in zip(self.maps, columns, used, strict=True):
             dimension = codes.resolver.dimension
             if dimension.role != "selector":
                 continue
             pin = dimension.select[0]
-            strange = set(column) - {None, pin}
+            strange = found - {None, pin}
             if strange:
                 at = next(i for i, code in enumerate(column) if code in strange)
                 rule = f"the source holds {dimension.id} {pin} only"

@@ -151,7 +151,7 @@ def test_wide_csv_that_one_table_fits(tmp_path: Path, catalogue: Catalogue) -> N
 
 
 def test_a_variable_in_the_head_beside_the_periods(tmp_path: Path, catalogue: Catalogue) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         ["Title"],
         ["Units: Number"],
         [None, None, "Men", None, "Women", None],

@@ -291,6 +291,14 @@ def test_rows_that_cannot_be_read_are_rejects_with_their_row(tmp_path: Path, cat
     assert out.read_text().splitlines()[1:] == [f"{ROW}5", f"{ROW}5", f"{ROW}.."]
 
 
+def test_another_selector_than_the_sources_is_refused_when_writing(tmp_path: Path, catalogue: Catalogue) -> None:
+    text = "OMRÅDE;HERKOMST;KØN;BEREGNING;TID;INDHOLD\n101;10;M;Employment rate;2023;5.5\n101;10;M;EFK;2023;6.5\n"
+    path = write(tmp_path / "f.csv", text)
+    with pytest.raises(DataRefused, match=r"f\.csv: row 3: 'EFK': the source holds BEREGNING BFK only"):
+        normalise(path, catalogue.sources["statbank_ras200"], catalogue, tmp_path / "out.csv")
+    assert list(tmp_path.glob("out*")) == []
+
+
 def test_too_many_rejects_refuse_the_file(tmp_path: Path, catalogue: Catalogue) -> None:
     path = write(tmp_path / "f.csv", HEADER + GOOD.replace("Copenhagen", "Atlantis") * 10_001)
     with pytest.raises(DataRefused, match="row 2: 'Atlantis': the first of more than 10,000 unreadable rows"):
