@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from flows.connectors.statbank_files import recognise_directory
 from flows.settings import Settings
@@ -12,6 +14,10 @@ from flows.snapshots import SnapshotStore
 from transforms.catalogue import Catalogue
 from transforms.errors import UsageError
 
+if TYPE_CHECKING:
+    from flows.sample.cubes import Cubes
+
+Api = Literal["sample", "live"]
 Progress = Callable[[str], None]
 
 
@@ -35,8 +41,9 @@ def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[
     unknown = sorted(set(only) - catalogue.sources.keys())
     if unknown:
         raise UsageError(f"no source {unknown[0]}; `kommunekort sources` lists them")
-    if origin in ("sample", "live"):
-        return fetch_api(settings, catalogue, origin, wanted, on_step)
+    api: dict[str, Api] = {"sample": "sample", "live": "live"}
+    if origin in api:
+        return fetch_api(settings, catalogue, api[origin], wanted, on_step)
     return fetch_directory(settings, catalogue, Path(origin), wanted, on_step)
 
 
@@ -72,7 +79,60 @@ def _shown(path: Path, folder: Path) -> str:
 
 
 def fetch_api(
-    settings: Settings, catalogue: Catalogue, origin: str, wanted: Sequence[str], on_step: Progress
+    settings: Settings,
+    catalogue: Catalogue,
+    origin: Literal["sample", "live"],
+    wanted: Sequence[str],
+    on_step: Progress,
 ) -> FetchReport:
     """Fetch from the StatBank API: the live one, or the stand-in over the sample world on loopback."""
-    raise UsageError("not wired yet")
+    from flows.connectors.http import open_client
+    from flows.connectors.statbank import fetch_all
+
+    store = SnapshotStore(settings.snapshots)
+    sources = [catalogue.sources[source_id] for source_id in wanted]
+    progress = _Transfers(on_step)
+    with statbank_base(settings, catalogue, origin) as base, open_client(base, contact=settings.contact) as client:
+        results = fetch_all(client, sources, store, origin=origin, on_progress=progress)
+    report = FetchReport()
+    for result in results:
+        if result.status == "new":
+            report.new.append(result.source_id)
+        elif result.status == "unchanged":
+            report.unchanged.append(result.source_id)
+        else:
+            report.kept_old[result.source_id] = result.message
+            if result.snapshot is None:
+                report.missing.append(result.source_id)
+    return report
+
+
+@contextmanager
+def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iterator[str]:
+    """Yield the base address of the StatBank API; for the sample, a stand-in is served while the block lasts."""
+    if origin == "live":
+        yield settings.statbank_url
+        return
+    from flows.sample.standin import running_standin
+
+    def cubes() -> Cubes:
+        from flows.sample.cubes import Cubes as SampleCubes
+        from flows.sample.world import build_world
+
+        return SampleCubes(build_world(seed=settings.sample_seed, vintage=settings.sample_vintage), catalogue)
+
+    with running_standin(cubes, catalogue) as base:
+        yield base
+
+
+class _Transfers:
+    """Tell how much of each source has come; called from several threads."""
+
+    def __init__(self, on_step: Progress):
+        self._on_step = on_step
+        self._sizes: dict[str, int] = {}
+
+    def __call__(self, source_id: str, size: int) -> None:
+        self._sizes[source_id] = size
+        total = sum(self._sizes.values()) / 1_000_000
+        self._on_step(f"fetch {source_id}: {size / 1_000_000:.1f} MB (all sources {total:.1f} MB)")

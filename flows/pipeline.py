@@ -144,5 +144,8 @@ def run_plain(
     except KommunekortError as error:
         result.status, result.message = "refused" if error.exit_code == 2 else "failed", str(error)
         raise
+    except Exception as fault:
+        result.status, result.message = "failed", f"a fault of the program: {type(fault).__name__}: {fault}"
+        raise
     finally:
         record(settings, result)

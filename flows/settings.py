@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Contact address shown to the APIs in the User-Agent")
     boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
     sample_seed: int = Field(2016, description="Seed of the sample world")
+    sample_vintage: date | None = Field(None, description="The sample world as it was known on this day")
     webhook_url: str | None = Field(None, description="Called with the failure report when a run fails")
     drop_folder: Path | None = Field(None, description="Folder watched for municipal deliveries")
 

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
-from transforms.warehouse import Warehouse, quote_identifier, quote_literal
+from transforms.errors import UsageError
+from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quote_literal
 
 FOLDER = Path(__file__).parent / "reference"
 
 
 def load_reference(warehouse: Warehouse, folder: Path = FOLDER) -> list[str]:
-    """Load every CSV of the folder (`;`, UTF-8, header); return the table names."""
-    tables = []
-    for path in sorted(folder.glob("*.csv")):
-        table = f"reference.{quote_identifier(path.stem)}"
+    """Load every CSV of the folder (`;`, UTF-8, header, `"` quotes); return the table names.
+
+    Raises UsageError naming the file whose rows do not fit its header.
+    """
+    return [_load(warehouse, path) for path in sorted(folder.glob("*.csv"))]
+
+
+def _load(warehouse: Warehouse, path: Path) -> str:
+    with path.open(encoding="utf-8", newline="") as stream:
+        header = next(csv.reader(stream, delimiter=";"))
+    columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in header)
+    table = f"reference.{quote_identifier(path.stem)}"
+    try:
         warehouse.execute(
-            f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM read_csv({quote_literal(str(path))}, "
-            "delim=';', header=true, all_varchar=true, quote='\"', nullstr='')"
+            f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM read_csv({quote_literal(str(path))}, delim=';', "
+            f"header=true, auto_detect=false, quote='\"', escape='\"', nullstr='', columns={{{columns}}})"
         )
-        source = f"Reference / Reference. Project file transforms/reference/{path.name}."
-        warehouse.execute(f"COMMENT ON TABLE {table} IS {quote_literal(source)}")
-        tables.append(f"reference.{path.stem}")
-    return tables
+    except DatabaseError as error:
+        text = " ".join(str(error).split())[:200]
+        raise UsageError(f"transforms/reference/{path.name}: cannot be read: {text}") from None
+    comment = f"Faste fakta / Reference facts. Project file transforms/reference/{path.name}."
+    warehouse.execute(f"COMMENT ON TABLE {table} IS {quote_literal(comment)}")
+    return f"reference.{path.stem}"
