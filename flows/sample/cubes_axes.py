@@ -36,7 +36,6 @@ ANCESTRY: dict[str, tuple[int, ...]] = {
     "3": (3, 4),
 }
 SEX: dict[str, tuple[int, ...]] = {"M": (0,), "K": (1,), "1": (0,), "2": (1,)}
-_TOTALS = ("TOT", "IALT", "0", "TOT1", "MOK")
 
 
 def matrix(codes: Sequence[Code], known: Sequence[Code], leaves: Leaves, size: int) -> Floats:
@@ -62,10 +61,8 @@ def lookup(table: Mapping[str, tuple[int, ...]]) -> Leaves:
 
 
 def ages(code: Code) -> Ints:
-    """Return the single years of an age code such as `IALT`, `16-64`, `1666`, `-15`, `67-`, `6099`, `23`."""
+    """Return the single years of an age code such as `16-64`, `1666`, `-15`, `67-`, `6099`, `23`."""
     text = code.code
-    if text in _TOTALS:
-        return AGES
     if re.fullmatch(r"\d{1,3}", text):
         return np.asarray(AGES[int(text) == AGES])
     if match := re.fullmatch(r"(\d\d)-?(\d\d)|-(\d+)|(\d+)-|(\d+)OV", text):

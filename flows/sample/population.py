@@ -85,9 +85,9 @@ class Population:
         self._offset = rng.random(shape)
         self._work_offset = rng.random(shape)
         self._seek_offset = rng.random(shape)
-        self.background = lru_cache(maxsize=160)(self._background)
-        self.everybody = lru_cache(maxsize=160)(self._everybody)
-        self.status = lru_cache(maxsize=40)(self._status)
+        self.background = lru_cache(maxsize=24)(self._background)
+        self.everybody = lru_cache(maxsize=72)(self._everybody)
+        self.status = lru_cache(maxsize=20)(self._status)
 
     def _background(self, day: int) -> npt.NDArray[np.int64]:
         """Return those outside the target group on a day."""
