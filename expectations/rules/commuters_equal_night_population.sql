@@ -1,0 +1,18 @@
+-- table: staging.statbank_pend100
+-- severity: warning
+-- action: report
+-- reason: Everybody employed works somewhere: the workplaces of a municipality's residents (PEND100) sum to its night
+--   population (PEND101).
+-- owner: data-team
+WITH flows AS (
+    SELECT commuter.area_code, commuter.sex_code, commuter.period, sum(commuter.value) AS persons
+    FROM staging.statbank_pend100 AS commuter
+    JOIN reference.areas AS workplace ON workplace.code = commuter.workplace_area_code
+    WHERE workplace.level IN ('municipality', 'christiansoe', 'abroad')
+    GROUP BY ALL
+)
+SELECT area_code, sex_code, period, flows.persons AS pend100, night.value AS pend101
+FROM flows
+JOIN staging.statbank_pend101 AS night USING (area_code, sex_code, period)
+WHERE night.industry_code = 'TOT' AND night.commuting_code = 'NAT'
+  AND abs(flows.persons - night.value) > 0.01 * night.value
