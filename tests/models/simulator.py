@@ -85,3 +85,46 @@ def true_weeks(frame: pd.DataFrame) -> pd.Series:
     linear = frame["linear"].to_numpy()
     change = pd.Series(weeks(linear) - weeks(linear - frame["effect"].to_numpy()), index=frame.index)
     return change.groupby(frame["municipality_code"]).mean()
+
+
+METHOD_EFFECTS = {"private": 0.40, "public": 0.0, "danish": 0.20}
+INTERACTION = 0.30  # private placement where staff sit together
+
+
+def exposures(seed: int, persons: int = 30_000, ready_effect: float = 0.8) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return persons and measures: methods begin at random times, only for those still looking, and raise the hazard.
+
+    `public` does nothing but is given to those who are job-ready and find work anyway.
+    """
+    rng = np.random.default_rng(seed)
+    m = rng.integers(0, 98, persons)
+    colocated, factory = (np.arange(98) % 2).astype(float), np.sin(np.arange(98))
+    effect, slope = rng.normal(0, 0.15, 98), rng.normal(0, 0.1, (98, 3))
+    ready = rng.random(persons) < 0.5
+    frame = pd.DataFrame({"person_id": np.arange(persons), "municipality_code": np.array(MUNICIPALITIES)[m]})
+    frame["sex"] = rng.choice(["M", "K"], persons)
+    frame["age"] = rng.choice(["18-29", "30-64"], persons)
+    frame["ready"] = np.where(ready, "yes", "no")
+    linear = -4.2 + 0.5 * (frame["sex"] == "M").to_numpy() + ready_effect * ready + effect[m]
+    chance = np.column_stack([np.full(persons, 0.4), np.where(ready, 0.6, 0.15), np.full(persons, 0.7)])
+    start = np.where(rng.random((persons, 3)) < chance, rng.gamma(2, 16, (persons, 3)), np.inf)
+    log_ratio = np.array(list(METHOD_EFFECTS.values())) + slope[m]
+    log_ratio[:, 0] += INTERACTION * (colocated[m] - 0.5)
+    weeks, job = np.full(persons, 156.0), np.zeros(persons, dtype=bool)
+    for step in range(39):
+        begun = start <= 4 * step
+        hazard = -np.expm1(-np.exp(linear + (begun * log_ratio).sum(axis=1)))
+        hit = ~job & (rng.random(persons) < hazard)
+        weeks[hit] = 4 * step + rng.uniform(0.1, 3.9, hit.sum())
+        job |= hit
+    frame["weeks"], frame["has_job"] = weeks, job
+    who, kind = np.nonzero(start < weeks[:, None])
+    begin = start[who, kind]
+    measures = pd.DataFrame(
+        {"person_id": who, "method_code": np.array(list(METHOD_EFFECTS))[kind], "start_week": begin}
+    )
+    measures["end_week"] = np.minimum(begin + 13, weeks[who])
+    frame.attrs["contexts"] = pd.DataFrame(
+        {"municipality_code": MUNICIPALITIES, "is_colocated": colocated, "factory_share": factory}
+    )
+    return frame, measures

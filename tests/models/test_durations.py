@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.models.simulator import MUNICIPALITIES, TRAITS, people, true_weeks
+from transforms.models.cells import Cells, build_cells
 from transforms.models.durations import municipal_durations, restricted_mean
-from transforms.models.hazard import fit_hazard, make_cells
+from transforms.models.hazard import fit_hazard
 
 
 def run(persons: pd.DataFrame, **options: object) -> pd.DataFrame:
@@ -27,6 +28,11 @@ def score(seed: int, sd: float = 0.2) -> tuple[float, float]:
     return float(spearmanr(shrunk, truth)[0]), float(np.mean((low <= truth) & (truth <= high)))
 
 
+def cells_of(persons: pd.DataFrame) -> Cells:
+    spans = persons.assign(first=0, stop=persons["interval_count"], has_event=persons["job_interval"])
+    return build_cells(spans, TRAITS, 12)
+
+
 def test_restricted_mean_by_hand() -> None:
     assert restricted_mean(np.array([0.5, 0.5]), 10) == pytest.approx(10 * (1 + 0.5) / 2 + 10 * (0.5 + 0.25) / 2)
     assert restricted_mean(np.zeros(12)) == 156
@@ -34,7 +40,7 @@ def test_restricted_mean_by_hand() -> None:
 
 def test_cells_count_everyone_once() -> None:
     persons = people(1, persons=3000)
-    cells = make_cells(persons, TRAITS, 12)
+    cells = cells_of(persons)
     assert cells.persons.sum() == 3000
     assert cells.events.sum() == persons["job_interval"].sum()
     assert cells.at_risk.sum() == persons["interval_count"].sum()
@@ -44,11 +50,10 @@ def test_hazard_agrees_with_statsmodels_glm() -> None:
     import statsmodels.api as sm
 
     persons = people(2, persons=4000, sd=0)
-    cells = make_cells(persons, TRAITS, 12)
+    cells = cells_of(persons)
     fit = fit_hazard(cells, random_effect=False)
-    at = np.nonzero(cells.at_risk)
-    design = np.column_stack([np.eye(12)[at[1]], cells.design[at[0]]])
-    counts = np.column_stack([cells.events[at], cells.at_risk[at] - cells.events[at]])
+    design = np.column_stack([np.eye(12)[cells.period], cells.design[cells.cell]])
+    counts = np.column_stack([cells.events, cells.at_risk - cells.events])
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
     theirs = sm.GLM(counts, design, family=family).fit()
     np.testing.assert_allclose(np.append(fit.baseline, fit.beta), theirs.params, atol=1e-5)

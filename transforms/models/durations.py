@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transforms.models.cells import Cells, build_cells, is_numeric
 from transforms.models.contract import assemble
-from transforms.models.hazard import Cells, HazardFit, cloglog, fit_hazard, make_cells
+from transforms.models.hazard import HazardFit, cloglog, fit_hazard, linear_predictor
 from transforms.models.ranking import Z95, Floats, classify, explained_share, rank_intervals
 from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 
@@ -35,8 +36,7 @@ def _model_weeks(cells: Cells, fit: HazardFit, effect: Floats, interval_weeks: i
         after = survival * (1 - cloglog(level + linear))
         weeks += interval_weeks * (survival + after) / 2
         survival = after
-    size = len(cells.groups)
-    return np.bincount(cells.group, cells.persons * weeks, size) / np.bincount(cells.group, cells.persons, size)
+    return cells.by_group(cells.persons * weeks) / cells.by_group(cells.persons)
 
 
 def _life_table(cells: Cells, fit: HazardFit, interval_weeks: int) -> tuple[Floats, Floats]:
@@ -45,17 +45,13 @@ def _life_table(cells: Cells, fit: HazardFit, interval_weeks: int) -> tuple[Floa
     Not a number where nobody is followed through the last interval. The variance is Greenwood's with the fitted
     hazard, so that a municipality where nobody found a job is not thereby certain.
     """
-    size, intervals = len(cells.groups), cells.at_risk.shape[1]
-    at_risk, events, fitted = (np.zeros((size, intervals)) for _ in range(3))
-    linear = cells.design @ fit.beta + fit.effect[cells.group]
-    for t in range(intervals):
-        at_risk[:, t] = np.bincount(cells.group, cells.at_risk[:, t], size)
-        events[:, t] = np.bincount(cells.group, cells.events[:, t], size)
-        fitted[:, t] = np.bincount(cells.group, cells.at_risk[:, t] * cloglog(fit.baseline[t] + linear), size)
+    eta = linear_predictor(cells, np.concatenate([fit.baseline, fit.beta]), fit.effect[cells.group])
+    at_risk, events = cells.by_group_period(cells.at_risk), cells.by_group_period(cells.events)
+    fitted = cells.by_group_period(cells.at_risk * cloglog(eta))
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard, smooth = events / at_risk, fitted / at_risk
         survival = np.cumprod(1 - smooth, axis=1)
-        before = np.concatenate([np.ones((size, 1)), survival[:, :-1]], axis=1)
+        before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
         area = interval_weeks * (before + survival) / 2
         # What a relative change of interval j's survival does to the mean: half of j and all that follows.
         beyond = np.cumsum(area[:, ::-1], axis=1)[:, ::-1] - area + interval_weeks * survival / 2
@@ -67,7 +63,7 @@ def _estimates(cells: Cells, fit: HazardFit, min_n: int, interval_weeks: int) ->
     import pandas as pd
 
     size = len(cells.groups)
-    n = np.bincount(cells.group, cells.persons, size).astype(np.float64)
+    n = cells.by_group(cells.persons)
     observed, variance = _life_table(cells, fit, interval_weeks)
     expected = _model_weeks(cells, fit, np.zeros(size), interval_weeks)
     shrunk = _model_weeks(cells, fit, fit.effect, interval_weeks) - expected
@@ -110,7 +106,7 @@ def municipal_durations(
     import pandas as pd
 
     intervals = follow_up_weeks // interval_weeks
-    numeric = [c for c in covariates if pd.api.types.is_numeric_dtype(persons[c]) and persons[c].dtype != bool]
+    numeric = [c for c in covariates if is_numeric(persons[c])]
     used = persons[(persons["interval_count"] > 0) & persons[numeric].notna().all(axis=1)]
     n = used.groupby("municipality_code").size()
     codes = sorted(set(municipalities or []) | set(persons["municipality_code"]))
@@ -119,7 +115,8 @@ def municipal_durations(
     part = used[used["municipality_code"].isin(base.loc[base["n_count"] >= SUPPRESS_BELOW, "municipality_code"])]
     estimates = pd.DataFrame({"municipality_code": pd.Series([], dtype="object")})
     if len(part) and part["job_interval"].any():
-        cells = make_cells(part, covariates, intervals)
+        spans = part.assign(first=0, stop=part["interval_count"].clip(upper=intervals), has_event=part["job_interval"])
+        cells = build_cells(spans, covariates, intervals)
         estimates = _estimates(cells, fit_hazard(cells), min_n, interval_weeks)
     known = base["municipality_code"].isin(estimates["municipality_code"])
     few = base["n_count"].between(1, SUPPRESS_BELOW - 1)

@@ -9,32 +9,11 @@ which is why two million persons fit in memory; statsmodels' GLM needs that expa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from transforms.models.cells import Cells
 from transforms.models.ranking import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Counts per cell and interval with the cell's covariates."""
-
-    design: Floats  # cells x covariates; numeric ones standardised, categories as dummies
-    names: tuple[str, ...]
-    at_risk: Floats  # cells x intervals
-    events: Floats
-    group: npt.NDArray[np.int64]  # municipality index of the cell
-    groups: tuple[str, ...]
-
-    @property
-    def persons(self) -> Floats:
-        """Return persons per cell."""
-        return self.at_risk[:, 0]
 
 
 @dataclass(frozen=True)
@@ -52,65 +31,6 @@ class HazardFit:
     score_z: Floats  # z-value of "no own effect" (positive: more jobs than expected)
 
 
-def make_cells(persons: pd.DataFrame, covariates: list[str], intervals: int, extra: tuple[str, ...] = ()) -> Cells:
-    """Return cells from `person_periods` rows with interval_count > 0 and no missing numeric covariate.
-
-    Text, boolean and categorical covariates become dummies against the commonest value (an empty one is the value
-    `unknown`); numeric ones are standardised over persons. `extra` names numeric covariates kept in their own unit.
-    """
-    import pandas as pd
-
-    frame = persons.loc[persons["interval_count"] > 0, ["municipality_code", *covariates, *extra]]
-    counts = persons.loc[frame.index, ["interval_count", "job_interval"]]
-    keys = {c: pd.Categorical(frame[c].astype("object").where(frame[c].notna(), "unknown")) if not _numeric(frame[c])
-            else frame[c].astype("float64") for c in frame.columns}  # fmt: skip
-    frame = pd.DataFrame(keys, index=frame.index)
-    cell = frame.groupby(list(frame.columns), observed=True, sort=True).ngroup().to_numpy(np.int64)
-    size = int(cell.max()) + 1
-    first = np.empty(size, dtype=np.int64)
-    first[cell[::-1]] = np.arange(len(cell))[::-1]
-    unique = frame.iloc[first].reset_index(drop=True)
-    last = np.minimum(counts["interval_count"].to_numpy(np.int64), intervals) - 1
-    ended = np.bincount(cell * intervals + last, minlength=size * intervals).reshape(size, intervals)
-    job = counts["job_interval"].to_numpy(bool)
-    events = np.bincount(cell[job] * intervals + last[job], minlength=size * intervals).reshape(size, intervals)
-    at_risk = ended[:, ::-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
-    design, names = _design(unique.drop(columns="municipality_code"), at_risk[:, 0], extra)
-    municipality = unique["municipality_code"].cat.remove_unused_categories()
-    groups = tuple(str(c) for c in municipality.cat.categories)
-    group = municipality.cat.codes.to_numpy().astype(np.int64)
-    return Cells(design, names, at_risk, events.astype(np.float64), group, groups)
-
-
-def _numeric(column: pd.Series[float]) -> bool:
-    import pandas as pd
-
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _design(unique: pd.DataFrame, persons: Floats, extra: tuple[str, ...]) -> tuple[Floats, tuple[str, ...]]:
-    """Return the design matrix of the cells; a covariate that does not vary gives no column."""
-    columns: list[Floats] = []
-    names: list[str] = []
-    for name in unique.columns:
-        column = unique[name]
-        if _numeric(column):
-            values = column.to_numpy(np.float64)
-            mean = np.average(values, weights=persons)
-            spread = np.sqrt(np.average((values - mean) ** 2, weights=persons))
-            if spread > 1e-9 * max(1.0, abs(mean)):
-                columns.append(values if name in extra else (values - mean) / spread)
-                names.append(str(name))
-            continue
-        codes, values_of = column.cat.codes.to_numpy(), list(column.cat.categories)
-        size = np.bincount(codes, weights=persons, minlength=len(values_of))
-        for i, value in enumerate(values_of):
-            if size[i] > 0 and i != int(np.argmax(size)):
-                columns.append((codes == i).astype(np.float64))
-                names.append(f"{name}={value}")
-    return (np.column_stack(columns) if columns else np.empty((len(unique), 0))), tuple(names)
-
-
 def cloglog(eta: Floats) -> Floats:
     """Return the hazard 1 - exp(-exp(eta)), eta held within [-25, 4]."""
     return np.asarray(-np.expm1(-np.exp(np.clip(eta, -25, 4))), dtype=np.float64)
@@ -123,41 +43,43 @@ def score_weight(events: Floats, at_risk: Floats, eta: Floats) -> tuple[Floats, 
     return (events - at_risk * mu) * rate / mu, at_risk * rate**2 * (1 - mu) / mu
 
 
+def linear_predictor(cells: Cells, theta: Floats, offset: Floats) -> Floats:
+    """Return eta per count from (baseline, beta) and an offset per cell."""
+    linear = cells.design @ theta[cells.periods :] + offset
+    return np.asarray(theta[cells.period] + linear[cells.cell], dtype=np.float64)
+
+
 def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the information and score of (baseline, beta), and the score and information of u per municipality."""
-    intervals, width = cells.at_risk.shape[1], cells.design.shape[1]
-    size = len(cells.groups)
-    h, g = np.zeros((intervals + width, intervals + width)), np.zeros(intervals + width)
-    group_score, group_weight = np.zeros(size), np.zeros(size)
-    linear = cells.design @ theta[intervals:] + offset
-    total_s, total_w = np.zeros(len(linear)), np.zeros(len(linear))
-    for t in range(intervals):
-        s, w = score_weight(cells.events[:, t], cells.at_risk[:, t], theta[t] + linear)
-        h[t, t], g[t] = w.sum(), s.sum()
-        h[t, intervals:] = w @ cells.design
-        total_s += s
-        total_w += w
-    h[intervals:, :intervals] = h[:intervals, intervals:].T
-    h[intervals:, intervals:] = cells.design.T @ (cells.design * total_w[:, None])
-    g[intervals:] = total_s @ cells.design
-    group_score += np.bincount(cells.group, total_s, size)
-    group_weight += np.bincount(cells.group, total_w, size)
-    return h, g, group_score, group_weight
+    t = cells.periods
+    s, w = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, offset))
+    cell_s, cell_w = cells.by_cell(s), cells.by_cell(w)
+    h = np.zeros((len(theta), len(theta)))
+    h[np.arange(t), np.arange(t)] = np.bincount(cells.period, w, t)
+    h[:t, t:] = cells.by_period_design(w)
+    h[t:, :t] = h[:t, t:].T
+    h[t:, t:] = _cross(cells.design, cell_w)
+    g = np.concatenate([np.bincount(cells.period, s, t), cell_s @ cells.design])
+    return h, g, cells.by_group(cell_s), cells.by_group(cell_w)
 
 
-def _group_means(cells: Cells, theta: Floats, offset: Floats) -> Floats:
-    """Return per municipality the weighted sum of its design rows: the cross information of u and (baseline, beta)."""
-    intervals, size = cells.at_risk.shape[1], len(cells.groups)
-    linear = cells.design @ theta[intervals:] + offset
-    out = np.zeros((size, len(theta)))
-    total = np.zeros(len(linear))
-    for t in range(intervals):
-        w = score_weight(cells.events[:, t], cells.at_risk[:, t], theta[t] + linear)[1]
-        out[:, t] = np.bincount(cells.group, w, size)
-        total += w
-    for j in range(cells.design.shape[1]):
-        out[:, intervals + j] = np.bincount(cells.group, total * cells.design[:, j], size)
+def _cross(design: Floats, weight: Floats, rows: int = 100_000) -> Floats:
+    """Return design' diag(weight) design, in blocks so that no second copy of the design is held."""
+    out = np.zeros((design.shape[1], design.shape[1]))
+    for a in range(0, len(design), rows):
+        block = design[a : a + rows]
+        out += block.T @ (block * weight[a : a + rows, None])
     return out
+
+
+def _group_sums(cells: Cells, theta: Floats, offset: Floats) -> Floats:
+    """Return per municipality the weighted sum of its design rows: the cross information of u and (baseline, beta)."""
+    from scipy.sparse import csr_matrix
+
+    w = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, offset))[1]
+    rows = (cells.by_cell(w), (cells.group, np.arange(len(cells.group))))
+    table = csr_matrix(rows, shape=(len(cells.groups), len(cells.group)))
+    return np.column_stack([cells.by_group_period(w), np.asarray(table @ cells.design)])
 
 
 def between_sd(estimate: Floats, variance: Floats) -> float:
@@ -171,21 +93,22 @@ def between_sd(estimate: Floats, variance: Floats) -> float:
     return float(np.exp(minimize_scalar(objective, bounds=(np.log(1e-3), np.log(3.0)), method="bounded").x))
 
 
-def fit_hazard(cells: Cells, rounds: int = 25, random_effect: bool = True) -> HazardFit:
+def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, random_effect: bool = True) -> HazardFit:
     """Fit the hazard; the fixed part holds no municipality effect, so it is what an average one would achieve.
 
     Penalised quasi-likelihood (Breslow and Clayton 1993, JASA 88:9): Fisher scoring of baseline and beta with the
     municipalities' effects as offset, then the effects' mode given s, then s. Errors of the fixed part come from
     the mixed-model information (clusters counted), those of u add them (Prasad and Rao 1990). Without
-    `random_effect` it is the plain GLM.
+    `random_effect` it is the plain GLM. `offset`: a known part of the linear predictor, one entry per cell.
     """
-    intervals, size = cells.at_risk.shape[1], len(cells.groups)
-    theta = np.zeros(intervals + cells.design.shape[1])
-    raw = (cells.events.sum(axis=0) + 0.5) / (cells.at_risk.sum(axis=0) + 1)
-    theta[:intervals] = np.log(-np.log1p(-np.minimum(raw, 0.999)))
+    t, size = cells.periods, len(cells.groups)
+    known = np.zeros(len(cells.group)) if offset is None else offset
+    theta = np.zeros(t + cells.design.shape[1])
+    events, at_risk = np.bincount(cells.period, cells.events, t), np.bincount(cells.period, cells.at_risk, t)
+    theta[:t] = np.log(-np.log1p(-np.minimum((events + 0.5) / (at_risk + 1), 0.999)))
     u, s = np.zeros(size), 0.1
     for _ in range(rounds):
-        h, g, group_score, weight = _accumulate(cells, theta, u[cells.group])
+        h, g, group_score, weight = _accumulate(cells, theta, known + u[cells.group])
         step = np.linalg.lstsq(h + 1e-9 * np.eye(len(h)), g, rcond=None)[0]
         theta = theta + np.clip(step, -2, 2)
         moved = float(np.max(np.abs(step), initial=0))
@@ -195,22 +118,22 @@ def fit_hazard(cells: Cells, rounds: int = 25, random_effect: bool = True) -> Ha
             s = between_sd(working[weight > 1e-6], 1 / safe[weight > 1e-6])
             target = np.clip(weight * working / (weight + 1 / s**2), -3, 3)
             moved, u = max(moved, float(np.max(np.abs(target - u)))), target
-        if moved < 1e-6:
+        if moved < 1e-5:
             break
-    h, _, _, weight = _accumulate(cells, theta, u[cells.group])
-    cross = _group_means(cells, theta, u[cells.group])
+    h, _, _, weight = _accumulate(cells, theta, known + u[cells.group])
+    sums = _group_sums(cells, theta, known + u[cells.group])
     shrink = 1 / (weight + 1 / s**2)
     if random_effect:
-        h = h - cross.T @ (cross * shrink[:, None])
+        h = h - sums.T @ (sums * shrink[:, None])
     covariance = np.asarray(np.linalg.pinv(h), dtype=np.float64)
-    mean = cross / np.maximum(weight, 1e-9)[:, None]
+    mean = sums / np.maximum(weight, 1e-9)[:, None]
     fixed = np.einsum("ij,jk,ik->i", mean, covariance, mean)
     # Score test of u = 0, its variance reduced by the municipality's own part in the fixed part.
-    _, _, score0, weight0 = _accumulate(cells, theta, np.zeros(len(cells.group)))
+    _, _, score0, weight0 = _accumulate(cells, theta, known)
     noise = 1 / np.maximum(weight0, 1e-9)
     variance = noise + fixed - 2 * noise * fixed / (s**2 + noise)
     return HazardFit(
-        theta[:intervals], theta[intervals:], covariance, s, u,
+        theta[:t], theta[t:], covariance, s, u,
         np.sqrt(shrink + (shrink * weight) ** 2 * fixed), weight, fixed,
         score0 * noise / np.sqrt(np.maximum(variance, 1e-12)),
     )  # fmt: skip

@@ -1,0 +1,194 @@
+"""Which industries to build an industry-oriented effort on: `mart.industry_match`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transforms.models.crosswalk import classification_of, sum_to_level
+from transforms.models.wording import Language, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_PLACEMENTS = 20
+MIN_EMPLOYED = 20
+GROWTH_YEARS = 3
+UNKNOWN_INDUSTRIES = ("X", "11")
+OPTIONAL = ("openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct")
+
+
+def national_absorption(employed: pd.DataFrame) -> pd.DataFrame:
+    """Return industry_code and absorption_pct: non-western immigrants' share of the employed in the country.
+
+    Input (StatBank RAS308): industry_code, employed_count, non_western_count. Empty under MIN_EMPLOYED employed.
+    """
+    enough = employed["employed_count"] >= MIN_EMPLOYED
+    share = 100 * employed["non_western_count"] / employed["employed_count"].where(enough)
+    return employed[["industry_code"]].assign(absorption_pct=share.astype("Float64"))
+
+
+def jobs_in_reach(jobs: pd.DataFrame, areas: pd.DataFrame, year: int, growth_years: int = GROWTH_YEARS) -> pd.DataFrame:
+    """Return jobs within the municipality's commuting area and their growth, per municipality and industry.
+
+    Input `jobs`: municipality_code (of the workplace), industry_code, year, jobs_count. Input `areas`:
+    municipality_code, commuting_area_code. Output: municipality_code, industry_code, jobs_in_reach_count
+    (empty when a member's figure is missing: an area is not half counted), jobs_growth_pct (since `growth_years`
+    earlier; empty without that year).
+    """
+    frame = jobs[jobs["year"].isin([year, year - growth_years])].merge(areas, on="municipality_code")
+    members = areas.groupby("commuting_area_code")["municipality_code"].nunique().to_dict()
+    grouped = frame.groupby(["commuting_area_code", "industry_code", "year"])["jobs_count"].agg(["sum", "count"])
+    whole = grouped["count"] == grouped.index.get_level_values(0).map(members)
+    table = grouped["sum"].where(whole).unstack("year").reindex(columns=[year, year - growth_years]).astype("Float64")
+    table.columns = ["jobs_in_reach_count", "earlier"]
+    growth = 100 * (table["jobs_in_reach_count"] / table["earlier"].where(table["earlier"] > 0) - 1)
+    table = table.assign(jobs_growth_pct=growth).drop(columns="earlier").reset_index()
+    out = areas[["municipality_code", "commuting_area_code"]].merge(table, on="commuting_area_code")
+    return out.drop(columns="commuting_area_code").sort_values(
+        ["municipality_code", "industry_code"], ignore_index=True
+    )
+
+
+def placement_to_job(placements: pd.DataFrame) -> pd.DataFrame:
+    """Return industry_code and placement_to_job_pct: placements followed by a job, empty under MIN_PLACEMENTS.
+
+    Input (Jobindsats Y14D03 or the deliveries): industry_code, placements_count, followed_by_job_count.
+    """
+    enough = placements["placements_count"] >= MIN_PLACEMENTS
+    share = 100 * placements["followed_by_job_count"] / placements["placements_count"].where(enough)
+    return placements[["industry_code"]].assign(placement_to_job_pct=share.astype("Float64"))
+
+
+def present_use(placements: pd.DataFrame) -> pd.DataFrame:
+    """Return municipality_code, industry_code, present_use_pct: the industry's share of the municipality's placements.
+
+    Input: municipality_code, industry_code, placements_count. Empty where the municipality has under MIN_PLACEMENTS.
+    """
+    total = placements.groupby("municipality_code")["placements_count"].transform("sum")
+    share = 100 * placements["placements_count"] / total.where(total >= MIN_PLACEMENTS)
+    return placements[["municipality_code", "industry_code"]].assign(present_use_pct=share.astype("Float64"))
+
+
+def match_industries(
+    reach: pd.DataFrame, absorption: pd.DataFrame, industries: pd.DataFrame, *,
+    openings: pd.DataFrame | None = None, shortage: pd.DataFrame | None = None,
+    to_job: pd.DataFrame | None = None, use: pd.DataFrame | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return every municipality x industry with its match, an estimate throughout; one grouping for all inputs.
+
+    score = openings x q_b x placement-to-job_b x (1 - present use), as a share of the municipality's highest (0-100);
+    jobs within reach stand in for openings that are not given, and a factor that is unknown for a row's municipality
+    or everywhere is left out for the whole municipality, never set to a guess; `score_factors` names those used.
+
+    Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use` frames; `openings`:
+    municipality_code, industry_code, openings_count; `shortage`: the same with shortage_class; `industries`:
+    industry_code, text_da, text_en. Output: municipality_code, industry_code, jobs_in_reach_count, jobs_growth_pct,
+    absorption_pct, each OPTIONAL value with its <name>_status (observed | missing), score, score_rank, score_factors,
+    is_estimated (always true), value_status (estimated | missing), reason_da, reason_en. Raises DataRefused on mixed
+    groupings only where a crosswalk is used; map the inputs with `crosswalk.sum_to_level` first.
+    """
+    import pandas as pd
+
+    keys = ["municipality_code", "industry_code"]
+    out = reach.merge(absorption, on="industry_code", how="left").merge(industries, on="industry_code", how="left")
+    given: list[tuple[pd.DataFrame | None, list[str], str]] = [
+        (openings, keys, "openings_count"), (shortage, keys, "shortage_class"),
+        (to_job, ["industry_code"], "placement_to_job_pct"), (use, keys, "present_use_pct"),
+    ]  # fmt: skip
+    for frame, on, column in given:
+        if frame is None:
+            out[column] = pd.array([pd.NA] * len(out), dtype="string" if column == "shortage_class" else "Float64")
+        else:
+            out = out.merge(frame[[*on, column]], on=on, how="left", validate="many_to_one")
+        out[f"{column.removesuffix('_count').removesuffix('_pct')}_status"] = np.where(
+            out[column].isna(), "missing", "observed"
+        )
+    scores = [_score(part) for _, part in out.groupby("municipality_code", sort=True)]
+    out = pd.concat(scores).sort_values(["municipality_code", "score_rank", "industry_code"], ignore_index=True)
+    out["is_estimated"] = True
+    for language in ("da", "en"):
+        out[f"reason_{language}"] = [_reason(row, language) for row in out.to_dict("records")]
+    return out.drop(columns=["text_da", "text_en"])
+
+
+def _score(part: pd.DataFrame) -> pd.DataFrame:
+    """Return one municipality's rows with score, rank and the factors used."""
+    import pandas as pd
+
+    usable = part["jobs_in_reach_count"].notna() & part["absorption_pct"].notna()
+    usable &= ~part["industry_code"].isin(UNKNOWN_INDUSTRIES)
+    rows = part[usable]
+    volume = "openings_count" if rows["openings_count"].notna().all() and len(rows) else "jobs_in_reach_count"
+    factors = [volume, "absorption_pct"]
+    product = rows[volume].astype("float64") * rows["absorption_pct"].astype("float64")
+    if len(rows) and rows["placement_to_job_pct"].notna().all():
+        factors.append("placement_to_job_pct")
+        product *= rows["placement_to_job_pct"].astype("float64")
+    if len(rows) and rows["present_use_pct"].notna().all():
+        factors.append("present_use_pct")
+        product *= 1 - rows["present_use_pct"].astype("float64") / 100
+    top = float(product.max()) if len(product) else 0.0
+    score = 100 * product / top if top > 0 else product * 0
+    rank = score.rank(ascending=False, method="first").astype("Int64")
+    return part.assign(
+        score=score.reindex(part.index).astype("Float64"),
+        score_rank=rank.reindex(part.index),
+        score_factors=pd.Series(" ".join(factors), index=rows.index).reindex(part.index).astype("string"),
+        value_status=np.where(usable, "estimated", "missing"),
+    )
+
+
+def _reason(row: dict[object, object], language: Language) -> str:
+    """Return why the industry is on the list, with the figures it rests on; what is missing is said."""
+
+    def shown(column: str, decimals: int = 1) -> str:
+        return number(float(str(row[column])), decimals, language)
+
+    name = str(row[f"text_{language}"])
+    if row["value_status"] == "missing":
+        return f"{name}: kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
+    da = language == "da"
+    parts = [f"{shown('jobs_in_reach_count', 0)} " + ("job inden for rækkevidde" if da else "jobs within reach")]
+    if str(row["jobs_growth_pct"]) != "<NA>":
+        parts.append(("udvikling " if da else "change ") + shown("jobs_growth_pct") + (" pct." if da else " per cent"))
+    parts.append(shown("absorption_pct") + (
+        " pct. af de beskæftigede i landet er ikke-vestlige indvandrere" if da
+        else " per cent of the employed in the country are non-western immigrants"
+    ))  # fmt: skip
+    if row["openings_status"] == "missing":
+        parts.append("ledige stillinger kendes ikke" if da else "openings are not known")
+    return f"{name}: " + "; ".join(parts) + "."
+
+
+def expected_absorption(
+    jobs: pd.DataFrame, absorption: pd.DataFrame, observed: pd.DataFrame, crosswalk: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the shift-share expectation A_m = sum_b s_mb q_b and the gap to what is observed; an estimate.
+
+    Input `jobs`: `jobs_in_reach` frame; `absorption`: `national_absorption` in the same or a finer grouping of counts
+    (give RAS308 rows: industry_code, employed_count, non_western_count); `observed`: municipality_code,
+    non_western_employment_pct (share of the employed who are non-western immigrants). Output: municipality_code,
+    expected_absorption_pct, non_western_employment_pct, absorption_gap_pct_points (observed minus expected),
+    is_estimated, value_status: `missing` when an industry with jobs has no known share.
+    """
+    target = classification_of(jobs["industry_code"], crosswalk)
+    counts = ["employed_count", "non_western_count"]
+    rates = national_absorption(sum_to_level(absorption, counts, [], target, crosswalk))
+    frame = jobs[~jobs["industry_code"].isin(UNKNOWN_INDUSTRIES)].merge(rates, on="industry_code", how="left")
+    jobs_count = frame["jobs_in_reach_count"].astype("Float64")
+    frame["unknown"] = jobs_count.isna() | (frame["absorption_pct"].isna() & (jobs_count > 0))
+    frame["part"] = jobs_count * frame["absorption_pct"].fillna(0)
+    out = frame.groupby("municipality_code", as_index=False).agg(
+        part=("part", "sum"), jobs=("jobs_in_reach_count", "sum"), unknown=("unknown", "any")
+    )
+    known = ~out["unknown"] & (out["jobs"] > 0)
+    out["expected_absorption_pct"] = (out["part"] / out["jobs"].where(known)).astype("Float64")
+    out = out.merge(observed, on="municipality_code", how="left")
+    out["absorption_gap_pct_points"] = (
+        out["non_western_employment_pct"].astype("Float64") - out["expected_absorption_pct"]
+    )
+    out["is_estimated"] = True
+    out["value_status"] = np.where(out["absorption_gap_pct_points"].isna(), "missing", "estimated")
+    return out.drop(columns=["part", "jobs", "unknown"])
