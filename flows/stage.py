@@ -46,8 +46,8 @@ def rectangle_of(source: Source, snapshot: Snapshot) -> dict[str, list[str]] | N
     """Return dimension id -> the codes a BULK extract was asked for, or None when zero cells are not left out."""
     if any(file.format != "bulk" for file in snapshot.manifest.data_files):
         return None
-    variables = snapshot.manifest.query.get("variables")
-    return {entry["code"]: list(entry["values"]) for entry in variables} if variables else None
+    rectangle: dict[str, list[str]] | None = snapshot.manifest.query.get("rectangle")
+    return rectangle
 
 
 def quarantine(warehouse: Warehouse, source: Source, snapshot: Snapshot, path: Path, rejects: list[Reject]) -> None:
