@@ -90,7 +90,7 @@ def download(
     waiting = [query]
     while waiting:
         part = waiting.pop(0)
-        path = folder / f"{query.table.lower()}-{len(paths) + 1}.csv"
+        path = folder / f"{query.table.lower()}{f'-{len(paths) + 1}' if paths else ''}.csv"
         if part.over_limit or not _received(client, part, path, on_progress, patience):
             waiting[:0] = _halves(source, part)
             continue

@@ -86,7 +86,7 @@ class Faulty:
         if fault is not None and fault.status is not None:
             await _answer(fault, send)
             return
-        sender = send if fault is None else _bent(fault, send)
+        sender = send if fault is None else _bent(fault, send, receive)
         await self._app(scope, _replayed(body, receive), sender)
 
 
@@ -120,12 +120,14 @@ async def _answer(fault: Fault, send: Send) -> None:
     await send({"type": "http.response.body", "body": fault.body.encode()})
 
 
-def _bent(fault: Fault, send: Send) -> Send:
+def _bent(fault: Fault, send: Send, receive: Receive) -> Send:
     """Return a `send` that bends the body on its way out."""
-    sent = 0
+    sent, over = 0, False
 
     async def bend(message: Message) -> None:
-        nonlocal sent
+        nonlocal sent, over
+        if over:
+            return
         if message["type"] == "http.response.start":
             # The length of a bent body is not known beforehand.
             headers = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
@@ -134,28 +136,35 @@ def _bent(fault: Fault, send: Send) -> Send:
         body = _changed(fault, bytes(message.get("body", b"")))
         for limit in (fault.cut_after, fault.drop_after, fault.stall_after):
             if limit is not None and sent + len(body) >= limit:
+                over = True
                 await _break_off(fault, body[: max(0, limit - sent)], send)
-                sent = limit
                 return
         sent += len(body)
-        while fault.endless and body:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+        if fault.endless and body:
+            over = True
+            await _repeat(body, send, receive)
+            return
         await send({**message, "body": body})
 
     return bend
 
 
+async def _repeat(body: bytes, send: Send, receive: Receive) -> None:
+    """Send the same bytes until the client has had enough."""
+    gone = asyncio.ensure_future(receive())
+    while not gone.done():
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await asyncio.sleep(0)
+    raise ConnectionDropped
+
+
 async def _break_off(fault: Fault, body: bytes, send: Send) -> None:
     """Send the last bytes, then stop: politely, by breaking the connection, or by falling silent."""
-    if body or fault.stall_after is None:
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-    if fault.drop_after is not None:
-        raise ConnectionDropped
+    await send({"type": "http.response.body", "body": body, "more_body": fault.cut_after is None})
     if fault.stall_after is not None:
         await asyncio.sleep(fault.seconds)
+    if fault.cut_after is None:
         raise ConnectionDropped
-    if body:
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _changed(fault: Fault, body: bytes) -> bytes:
