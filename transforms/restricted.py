@@ -86,8 +86,10 @@ def open_restricted(
 
 def _create_ledger(warehouse: Warehouse) -> None:
     columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
+    if _exists(warehouse, "delivery"):
+        return
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
-    warehouse.execute(f"CREATE TABLE IF NOT EXISTS restricted.delivery ({columns})")
+    warehouse.execute(f"CREATE TABLE restricted.delivery ({columns})")
     warehouse.execute(f"COMMENT ON TABLE restricted.delivery IS {quote_literal(LEDGER_COMMENT)}")
 
 
@@ -95,13 +97,26 @@ def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], 
     """Create `restricted.<table>` with `columns` (name -> SQL type), or add those a newer contract has."""
     name = quote_table(f"restricted.{table}")
     stored = {"delivery_id": "VARCHAR", "municipality_code": "VARCHAR", "_row_number": "BIGINT", **columns}
-    listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in stored.items())
-    warehouse.execute(f"CREATE TABLE IF NOT EXISTS {name} ({listed})")
-    for column, kind in stored.items():
+    present = (
+        {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")} if _exists(warehouse, table) else set()
+    )
+    if not present:
+        listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in stored.items())
+        warehouse.execute(f"CREATE TABLE {name} ({listed})")
+    for column in [column for column in stored if column not in present]:
         quoted = quote_identifier(column)
-        warehouse.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted} {kind}")
+        if present:
+            warehouse.execute(f"ALTER TABLE {name} ADD COLUMN {quoted} {stored[column]}")
         if column in comments:
             warehouse.execute(f"COMMENT ON COLUMN {name}.{quoted} IS {quote_literal(comments[column])}")
+
+
+def _exists(warehouse: Warehouse, table: str) -> bool:
+    sql = (
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'restricted' AND table_name = ?"
+    )
+    return bool(warehouse.scalar(sql, [table]))
 
 
 def insert_rows(

@@ -5,9 +5,9 @@ No CPR number and no name leaves this package: not in the database, the receipts
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,15 +16,16 @@ from flows.connectors.deliveries_contract import Contract
 from flows.connectors.deliveries_csv import Block, read_blocks, read_layout
 from flows.connectors.deliveries_faults import Refusal
 from flows.connectors.deliveries_files import Bounds, Part
+from flows.connectors.deliveries_guards import quietly
 from flows.connectors.deliveries_intake import Intake, Table
 from flows.connectors.deliveries_layout import Layout
 from flows.connectors.deliveries_unpack import parts_of
 from flows.connectors.deliveries_xlsx import open_workbook, read_sheet, sheet_blocks, sheet_layout, sheets
-from flows.keys import Keys, load_keys
-from flows.receipts import Receipt, Remark, write_receipt
-from transforms.errors import KommunekortError, UsageError
+from flows.keys import load_keys
+from flows.receipts import Receipt, write_receipt
+from transforms.errors import UsageError
 from transforms.pseudonym import mask
-from transforms.restricted import Delivery, enter, next_delivery_id, open_restricted
+from transforms.restricted import open_restricted
 from transforms.warehouse import Warehouse
 
 __all__ = ["Bounds", "Request", "deliver", "receive", "receive_folder"]
@@ -80,7 +81,7 @@ def deliver(
     intake = Intake.checked(keys, request.municipality, request.kind, request.period)
     receipts: list[Receipt] = []
     with (
-        _quietly("opening the restricted database"),
+        quietly("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
     ):
         for path in files:
@@ -113,20 +114,20 @@ def receive(path: Path, request: Request, intake: Intake, warehouse: Warehouse, 
     """Yield the receipt of each table in one file (a CSV, the sheets of a workbook, the members of a ZIP)."""
     label = mask(path.name)
     try:
-        with _quietly(f"receiving {label}"):
+        with quietly(f"receiving {label}"):
             parts = parts_of(path, bounds)
     except Refusal as refusal:
-        yield _refused(label, "", refusal, request, intake.keys, warehouse)
+        yield intake.refuse_file(label, _hash(path), refusal, request.moment, request.synthetic, warehouse)
         return
     for part in parts:
         try:
-            with _quietly(f"receiving {part.label}"):
+            with quietly(f"receiving {part.label}"):
                 tables = list(_tables(part, intake.contracts(), bounds))
         except Refusal as refusal:
-            yield _refused(part.label, part.sha256, refusal, request, intake.keys, warehouse)
+            yield intake.refuse_file(part.label, part.sha256, refusal, request.moment, request.synthetic, warehouse)
             continue
         for table in tables:
-            with _quietly(f"receiving {table.label}"):
+            with quietly(f"receiving {table.label}"):
                 yield intake.take(table, request.moment, request.synthetic, warehouse, bounds)
 
 
@@ -158,37 +159,6 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
         )
 
 
-def _refused(label: str, sha256: str, refusal: Refusal, request: Request, keys: Keys, warehouse: Warehouse) -> Receipt:
-    """Enter a file that could not be read as any table, and return its receipt."""
-    moment = request.moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    delivery_id = next_delivery_id(warehouse)
-    content_id = keys.content_id(sha256, "") if sha256 else ""
-    enter(
-        warehouse,
-        None,
-        Delivery(delivery_id, "unknown", None, None, moment, content_id, 0, keys.key_id, "afvist", 0, 0, 0, None,
-                 request.synthetic),
-        None,
-    )  # fmt: skip
-    remark = Remark(refusal.text_da, refusal.text_en)
-    return Receipt(
-        delivery_id, label, "afvist", moment, remarks=(remark,), is_synthetic=request.synthetic, key_id=keys.key_id
-    )
-
-
-@contextmanager
-def _quietly(doing: str) -> Iterator[None]:
-    """Turn an unforeseen error into one that names its place and type only: its own text may quote a person's row."""
-    try:
-        yield
-    except KommunekortError:
-        raise
-    except Exception as error:
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-        raise KommunekortError(
-            f"{doing}: unexpected {type(error).__name__} at {where}; nothing of it was stored, "
-            "report this to the data team"
-        ) from None
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -13,12 +11,13 @@ from flows.connectors.deliveries_contract import KINDS, Contract, load_contracts
 from flows.connectors.deliveries_csv import Block
 from flows.connectors.deliveries_faults import Fault, Refusal
 from flows.connectors.deliveries_files import Bounds
+from flows.connectors.deliveries_guards import transaction, without_collector
 from flows.connectors.deliveries_layout import Layout, municipality_in, period_in, require_complete
 from flows.connectors.deliveries_parse import Parser, Tally
 from flows.connectors.deliveries_receipt import Outcome, receipt_of, unchanged_receipt
 from flows.connectors.deliveries_values import Wrong, clean, parse_municipality, parse_period, quarter_of
 from flows.keys import Keys
-from flows.receipts import Receipt
+from flows.receipts import Receipt, Remark
 from transforms import restricted
 from transforms.areas import areas, suggest
 from transforms.errors import UsageError
@@ -84,13 +83,12 @@ class Intake:
             first = next(blocks, None)
             self._name(outcome, table, first)
         except Refusal as refusal:
-            return self._refuse(outcome, refusal, warehouse)
+            return self._refuse(table, outcome, refusal, warehouse)
         contract = table.layout.contract
-        what = f"{table.sheet}:{contract.kind}:{contract.version}:{outcome.period or ''}"
-        outcome.content_id = self.keys.content_id(table.sha256, what)
+        outcome.content_id = self._content_id(table, outcome)
         known = restricted.same_content(warehouse, contract.kind, outcome.municipality, outcome.content_id)
         if known is not None:
-            return unchanged_receipt(known, outcome)
+            return unchanged_receipt(known, table.label, contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
         comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
         restricted.prepare_table(warehouse, contract.table, contract.columns, comments)
@@ -99,7 +97,7 @@ class Intake:
                 f"Projektmappen indeholder {table.formulas} formler; de gemte værdier er brugt.",
                 f"The workbook holds {table.formulas} formulas; their saved values were used.",
             )
-        with _transaction(warehouse) as transaction:
+        with transaction(warehouse) as begun:
             try:
                 self._load(outcome, chain([first] if first else [], blocks), warehouse)
                 self._judge(outcome, warehouse)
@@ -109,7 +107,7 @@ class Intake:
                 current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
                 outcome.compare(current)
                 restricted.enter(warehouse, contract.table, outcome.ledger_line(), current)
-                transaction.commit()
+                begun.commit()
         if outcome.refused:
             current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
             outcome.compare(current)
@@ -136,7 +134,7 @@ class Intake:
         parser = Parser(
             outcome.layout, self.people, outcome.tally, {name: value for name, value in expected.items() if value}
         )
-        with _without_collector():
+        with without_collector():
             for block in blocks:
                 rows = parser.typed(block)
                 if rows.num_rows:
@@ -177,11 +175,50 @@ class Intake:
                     )
         outcome.judge()
 
-    def _refuse(self, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
+    def _refuse(self, table: Table, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
+        outcome.content_id = self._content_id(table, outcome)
+        known = restricted.same_content(
+            warehouse, outcome.contract.kind, outcome.municipality or None, outcome.content_id
+        )
+        if known is not None:
+            return unchanged_receipt(known, table.label, outcome.contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
         outcome.refuse(refusal.text_da, refusal.text_en)
         restricted.enter(warehouse, None, outcome.ledger_line(), None)
         return receipt_of(outcome)
+
+    def _content_id(self, table: Table, outcome: Outcome) -> str:
+        contract = outcome.contract
+        return self.keys.content_id(
+            table.sha256, f"{table.sheet}:{contract.kind}:{contract.version}:{outcome.period or ''}"
+        )
+
+    def refuse_file(
+        self, label: str, sha256: str, refusal: Refusal, moment: datetime, synthetic: bool, warehouse: Warehouse
+    ) -> Receipt:
+        """Enter a file that is no table of any kind into the ledger, once, and return its receipt."""
+        content_id = self.keys.content_id(sha256, "file")
+        known = restricted.same_content(warehouse, "unknown", self.municipality, content_id)
+        if known is not None:
+            return unchanged_receipt(known, label, None)
+        received_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        line = restricted.Delivery(
+            restricted.next_delivery_id(warehouse), "unknown", self.municipality, self.period, received_at, content_id,
+            0, self.keys.key_id, "afvist", 0, 0, 0, None, synthetic,
+        )  # fmt: skip
+        restricted.enter(warehouse, None, line, None)
+        return Receipt(
+            line.delivery_id,
+            label,
+            "afvist",
+            received_at,
+            municipality_code=self.municipality,
+            municipality=areas()[self.municipality].name_da if self.municipality else "",
+            period=self.period,
+            remarks=(Remark(refusal.text_da, refusal.text_en),),
+            is_synthetic=synthetic,
+            key_id=self.keys.key_id,
+        )
 
 
 def _first_value(block: Block | None, name: str, parse: Callable[[str], str]) -> str | None:
@@ -194,37 +231,3 @@ def _first_value(block: Block | None, name: str, parse: Callable[[str], str]) ->
         except Wrong:
             continue
     return None
-
-
-class _Transaction:
-    def __init__(self, warehouse: Warehouse):
-        self._warehouse = warehouse
-        self.open = True
-
-    def commit(self) -> None:
-        self._warehouse.execute("COMMIT")
-        self.open = False
-
-
-@contextmanager
-def _transaction(warehouse: Warehouse) -> Iterator[_Transaction]:
-    """Run statements as one: rolled back unless committed inside."""
-    warehouse.execute("BEGIN TRANSACTION")
-    transaction = _Transaction(warehouse)
-    try:
-        yield transaction
-    finally:
-        if transaction.open:
-            warehouse.execute("ROLLBACK")
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pause the cycle collector: millions of small remembered values hold no cycles and make its rounds long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

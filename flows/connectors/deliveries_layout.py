@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from flows.connectors.deliveries_contract import Contract, squash
 from flows.connectors.deliveries_faults import Refusal
 from flows.connectors.deliveries_values import Wrong, parse_municipality, parse_period
-from transforms.pseudonym import mask
 
 HEADING_ROWS = 25
 LEAST_HEADINGS = 2
@@ -54,7 +53,7 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
         field = contract.by_heading.get(squash(heading)) or contract.by_heading.get(squash(_unbracketed(heading)))
         if field is None:
             if heading.strip():
-                undeclared.append(mask(" ".join(heading.split()))[:60])
+                undeclared.append(_safe_heading(heading, column))
         elif field.type == "dropped":
             dropped.append(field.label_da)
         elif field.name in positions:
@@ -62,6 +61,12 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
         else:
             positions[field.name] = column
     return Layout(contract, number, len(row), positions, tuple(dropped), tuple(undeclared))
+
+
+def _safe_heading(heading: str, column: int) -> str:
+    """Return an unknown heading as it may be printed: one with a digit may be a person's row run into the heading."""
+    text = " ".join(heading.split())
+    return f"kolonne/column {column + 1}" if len(text) > 60 or re.search(r"\d", text) else text
 
 
 def _unbracketed(heading: str) -> str:

@@ -159,18 +159,18 @@ def receipt_of(outcome: Outcome) -> Receipt:
     )
 
 
-def unchanged_receipt(known: Delivery, outcome: Outcome) -> Receipt:
+def unchanged_receipt(known: Delivery, label: str, contract: Contract | None) -> Receipt:
     """Return the receipt for bytes received before: the earlier verdict, and nothing changed."""
     verdict: Verdict = known.verdict  # type: ignore[assignment]
     code = known.municipality_code
     return Receipt(
         delivery_id=known.delivery_id,
-        file=outcome.label,
+        file=label,
         verdict=verdict,
         received_at=known.received_at,
         kind=known.kind,
-        title_da=outcome.contract.title_da,
-        title_en=outcome.contract.title_en,
+        title_da=contract.title_da if contract else "",
+        title_en=contract.title_en if contract else "",
         municipality_code=code,
         municipality=areas()[code].name_da if code else "",
         period=known.period,

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hmac
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.pseudonym import (
+    MASK,
+    KeyedHash,
+    Pseudonymiser,
+    birth_date,
+    is_modulus11,
+    keyed_id,
+    looks_like_cpr,
+    mask,
+    normalise_cpr,
+    sex_code,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "070761-4285",
+        "0707614285",
+        " 070761 4285 ",
+        "070761–4285",
+        "707614285",
+        "70761-4285",
+        "707614285.0",
+        "０７０７６１-４２８５",
+    ],
+)
+def test_every_way_of_writing_a_number_gives_the_same_ten_digits(text: str) -> None:
+    assert normalise_cpr(text) == "0707614285"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "070761",
+        "07076142850",
+        "320161-4285",
+        "001361-4285",
+        "070761-428",
+        "07-07-61-4285",
+        "abc",
+        "310290-1234",
+        "010180AB12",
+    ],
+)
+def test_what_is_no_number_is_none(text: str) -> None:
+    assert normalise_cpr(text) is None
+
+
+@pytest.mark.parametrize(
+    ("digits", "born"),
+    [
+        ("0101001234", date(1900, 1, 1)),
+        ("0101993999", date(1999, 1, 1)),
+        ("0101364000", date(2036, 1, 1)),
+        ("0101374000", date(1937, 1, 1)),
+        ("0101575000", date(2057, 1, 1)),
+        ("0101585000", date(1858, 1, 1)),
+        ("0101369000", date(2036, 1, 1)),
+        ("0101379000", date(1937, 1, 1)),
+        ("2902008000", date(2000, 2, 29)),
+    ],
+)
+def test_the_seventh_digit_tells_the_century(digits: str, born: date) -> None:
+    assert birth_date(digits) == born
+
+
+def test_the_check_digit_is_a_flag_and_never_a_rule() -> None:
+    people = Pseudonymiser([b"s" * 32])
+    with_check, without = people.person("070761-4285"), people.person("010180-1234")
+    assert with_check is not None
+    assert without is not None
+    assert is_modulus11("0707614285")
+    assert with_check.is_modulus11
+    assert not without.is_modulus11
+    assert (with_check.sex_code, without.sex_code) == ("M", "K") == (sex_code("0707614285"), sex_code("0101801234"))
+
+
+def test_the_pseudonym_is_the_hmac_of_the_ten_digits_whatever_the_spelling() -> None:
+    secret = b"0123456789abcdef0123456789abcdef"
+    person = Pseudonymiser([secret]).person("70761-4285")
+    assert person is not None
+    assert person.person_id == hmac.new(secret, b"0707614285", "sha256").hexdigest()[:32]
+    assert "070761" not in person.person_id
+
+
+@given(st.binary(min_size=0, max_size=200), st.binary(max_size=200))
+def test_the_keyed_hash_is_hmac_sha_256(secret: bytes, message: bytes) -> None:
+    assert KeyedHash(secret).hexdigest(message) == hmac.new(secret, message, "sha256").hexdigest()
+
+
+def test_another_key_gives_another_pseudonym_and_a_chain_can_be_followed_without_the_number() -> None:
+    first, second = b"a" * 32, b"b" * 32
+    old, new = Pseudonymiser([first]).person("070761-4285"), Pseudonymiser([first, second]).person("070761-4285")
+    assert old is not None
+    assert new is not None
+    assert old.person_id != new.person_id
+    assert keyed_id(KeyedHash(second), old.person_id) == new.person_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "010180-1234",
+        "0101801234",
+        "01-01-80-1234",
+        "010180 1234",
+        "01 01 80 12 34",
+        "101801234",
+        "cpr:010180/1234.",
+        "０１０１８０１２３４",
+    ],
+)
+def test_whatever_may_be_a_number_is_masked(text: str) -> None:
+    hidden = mask(f"sag {text} om noget")
+    assert looks_like_cpr(text)
+    assert MASK in hidden
+    assert "1234" not in hidden
+    assert hidden.startswith("sag ")
+
+
+@pytest.mark.parametrize(
+    "text", ["Rebild_2016K1.csv", "31-03-2016", "561010", "37,5", "Kvoteflygtning (§ 8)", "12345678"]
+)
+def test_what_cannot_be_a_number_is_left(text: str) -> None:
+    assert mask(text) == text
