@@ -80,8 +80,8 @@ def exposure_spans(
     table["has_event"] = last & job[owner]
     columns = ["municipality_code", *covariates]
     people = persons[columns].iloc[owner].reset_index(drop=True)
-    table = pd.concat([people, table], axis=1)
-    return table[table["fresh"] == 0].drop(columns="fresh")
+    spans: pd.DataFrame = pd.concat([people, table], axis=1)
+    return spans[spans["fresh"] == 0].drop(columns="fresh")
 
 
 def _step(week: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -80,8 +80,8 @@ def matched_difference(changes_frame: pd.DataFrame, peers: pd.DataFrame) -> pd.D
 
     known = changes_frame[changes_frame["value_status"] == "estimated"].set_index("municipality_code")
     allowed = known[known["group"] == "other"]
-    pairs = peers[peers["peer_code"].isin(allowed.index)]
-    joined = pairs.merge(allowed[["change", "change_beyond_regression"]], left_on="peer_code", right_index=True)
+    served = allowed[["change", "change_beyond_regression"]].rename_axis("peer_code").reset_index()
+    joined = peers.merge(served, on="peer_code", how="inner")
     each = joined.groupby("municipality_code").agg(
         peer_change=("change", "mean"),
         _beyond=("change_beyond_regression", "mean"),

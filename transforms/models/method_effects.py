@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.models.cells import Cells, build_cells
 from transforms.models.exposures import STEP_WEEKS, Variant, exposure_spans
@@ -37,10 +38,11 @@ class Pooled:
     tau: float
 
 
-def pool(estimate: Floats, variance: Floats, moderators: Floats) -> Pooled:
+def pool(estimate: Floats, variance: Floats, moderators: Floats, shared: float = 0.0) -> Pooled:
     """Return the random-effects pool of municipal estimates on moderators (DerSimonian and Laird 1986, general form).
 
-    tau2 by the moment of Q; errors scaled by Knapp and Hartung (2003), never below the unscaled.
+    tau2 by the moment of Q; errors scaled by Knapp and Hartung (2003), never below the unscaled. `shared`: variance of
+    an error common to all estimates, which no number of municipalities averages out.
     """
     design = np.column_stack([np.ones(len(estimate)), moderators])
     fixed = 1 / variance
@@ -49,7 +51,9 @@ def pool(estimate: Floats, variance: Floats, moderators: Floats) -> Pooled:
     slack = fixed.sum() - float(np.trace(hat @ (design.T @ (design * fixed[:, None] ** 2))))
     tau2 = max(0.0, (q - free) / slack) if slack > 0 else 0.0
     beta, cov, q_star, _ = _weighted(estimate, 1 / (variance + tau2), design)
-    return Pooled(beta, cov * max(1.0, q_star / max(free, 1)), float(np.sqrt(tau2)))
+    cov = cov * max(1.0, q_star / max(free, 1))
+    cov[0, 0] += shared
+    return Pooled(beta, cov, float(np.sqrt(tau2)))
 
 
 def _weighted(y: Floats, weight: Floats, design: Floats) -> tuple[Floats, Floats, float, Floats]:
@@ -76,7 +80,7 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
     """
     size = len(cells.groups)
     moderators = np.zeros((size, 0)) if context is None else context
-    complete = np.isfinite(moderators).all(axis=1)
+    complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(moderators).all(axis=1), dtype=np.bool_)
     filled = np.where(complete[:, None], moderators, 0.0)
     shift = np.zeros((size, bits))
     pools: list[Pooled | None] = [None] * bits
@@ -93,13 +97,16 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
             own_w = cells.by_group(exposed[:, k] * w)
             information = own_w * (1 - own_w / level_w)
             score = cells.by_group(exposed[:, k] * s) - own_w / level_w * level_s
-            rows = np.asarray(information > 0.05) & complete
-            used[k] = rows.sum()
+            rows = np.flatnonzero(np.where(complete, information, 0) > 0.05)
+            used[k] = len(rows)
             if used[k] < max(MIN_MUNICIPALITIES, 3 * (moderators.shape[1] + 1)):
                 pools[k] = None
                 continue
             estimate = fit.beta[k] + shift[rows, k] + score[rows] / information[rows]
-            pools[k] = found = pool(estimate, 1 / information[rows], filled[rows])
+            # Baseline and traits are estimated too, once for all: an error every municipality shares.
+            place = cells.periods + k
+            shared = max(0.0, float(fit.covariance[place, place]) - 1 / float(information.sum()))
+            pools[k] = found = pool(estimate, 1 / information[rows], filled[rows], shared)
             shift[:, k] = filled @ found.coefficients[1:]
     return pools, used
 
@@ -144,8 +151,8 @@ def method_effects(
     interaction_low, interaction_high, n_persons, n_exposed, n_municipalities, heterogeneity (tau: standard deviation
     of the log ratio between municipalities), hazard_ratio_lagged (counted from 13 weeks after the start),
     hazard_ratio_without_first_weeks (first four weeks after a start left out), e_value, e_value_low (of the limit
-    nearest 1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during` and
-    `after` (lock-in against the time behind it); or a context, where hazard_ratio holds where it is present (or one
+    nearest 1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during`
+    and `after` (lock-in against the time behind it); or a context, where hazard_ratio holds where it is present (or one
     standard deviation above the mean), the other contexts at their mean, and interaction_ratio against its absence
     (or the mean). Under MIN_EXPOSED exposed persons or MIN_MUNICIPALITIES municipalities: `missing`, no figure.
     """

@@ -9,9 +9,13 @@ Language = Literal["da", "en"]
 # unit -> decimals, (Danish, English) after a level, (Danish, English) after a difference
 UNITS: dict[str, tuple[int, tuple[str, str], tuple[str, str]]] = {
     "pct": (1, (" pct.", " per cent"), (" procentpoint", " percentage points")),
+    "pp": (1, (" procentpoint", " percentage points"), (" procentpoint", " percentage points")),
+    "per_1000": (1, (" pr. 1.000", " per 1,000"), (" pr. 1.000", " per 1,000")),
     "weeks": (0, (" uger", " weeks"), (" uger", " weeks")),
     "days": (0, (" dage", " days"), (" dage", " days")),
     "dkk": (0, (" kr.", " DKK"), (" kr.", " DKK")),
+    "dkk_thousand": (0, (" t.kr.", " thousand DKK"), (" t.kr.", " thousand DKK")),
+    "jobs": (0, (" job", " jobs"), (" job", " jobs")),
     "persons": (0, (" personer", " persons"), (" personer", " persons")),
     "fte": (1, (" årsværk", " full-time posts"), (" årsværk", " full-time posts")),
     "count": (0, ("", ""), ("", "")),
