@@ -49,11 +49,12 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     positions: dict[str, int] = {}
     dropped: list[str] = []
     undeclared: list[str] = []
+    run_together = _holds_data(row)
     for column, heading in enumerate(row):
         field = contract.by_heading.get(squash(heading)) or contract.by_heading.get(squash(_unbracketed(heading)))
         if field is None:
             if heading.strip():
-                undeclared.append(_safe_heading(heading, column))
+                undeclared.append(_safe_heading(heading, column, run_together=run_together))
         elif field.type == "dropped":
             dropped.append(field.label_da)
         elif field.name in positions:
@@ -63,10 +64,16 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     return Layout(contract, number, len(row), positions, tuple(dropped), tuple(undeclared))
 
 
-def _safe_heading(heading: str, column: int) -> str:
-    """Return an unknown heading as it may be printed: one with a digit may be a person's row run into the heading."""
+def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:
+    """Return an unknown heading as it may be printed: by its place when it may be part of a person's row."""
     text = " ".join(heading.split())
-    return f"kolonne/column {column + 1}" if len(text) > 60 or re.search(r"\d", text) else text
+    hide = run_together or len(text) > 60 or re.search(r"\d", text)
+    return f"kolonne/column {column + 1}" if hide else text
+
+
+def _holds_data(row: Sequence[str]) -> bool:
+    """Tell whether a heading row has swallowed a row of data: some cell holds a date or a number."""
+    return any(len(re.findall(r"\d", cell)) >= 6 for cell in row)
 
 
 def _unbracketed(heading: str) -> str:
