@@ -167,7 +167,7 @@ def fetch_all(
     """
 
     def one(source: Source) -> FetchResult:
-        previous = store.newest(source.id)
+        previous = store.newest(source.id, synthetic=origin == "sample")
         progress = (lambda size: on_progress(source.id, size)) if on_progress else None
         try:
             return fetch_source(client, source, store, previous, origin=origin, on_progress=progress, patience=patience)
