@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,11 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
     }
 
 
+def known_by(snapshots: Mapping[str, Snapshot]) -> date:
+    """Return the day the newest snapshot was received: what is judged "by now" is judged by it, so builds repeat."""
+    return max(datetime.fromisoformat(snapshot.manifest.retrieved_at) for snapshot in snapshots.values()).date()
+
+
 def restricted_state(settings: Settings) -> str | None:
     """Return a mark that changes with every accepted delivery, or None without deliveries."""
     mark = settings.restricted / "state"
@@ -153,7 +158,7 @@ class _Builder:
     def run_all(self) -> None:
         self.dictionary = load_dictionary()
         self.files = read_all()
-        self.models = python_models(self.settings.suppression_threshold)
+        self.models = python_models(known_by(self.snapshots))
         runner.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()

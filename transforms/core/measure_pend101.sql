@@ -10,11 +10,23 @@ WITH wanted(industry_code, suffix) AS (
 ),
 commuting(commuting_code, stem) AS (
     VALUES ('NAT', 'residents_employed'), ('IND', 'commute_in'), ('UD', 'commute_out'), ('DAG', 'jobs_here')
+),
+by_area AS (
+    SELECT
+        stem || suffix AS measure_id, stem, area_code, period, end_of_november(period) AS reference_date,
+        sum_complete(value, value_status, 2) AS value, status_of_sum(value, value_status, 2) AS value_status,
+        any_value(_snapshot_id) AS _snapshot_id
+    FROM staging.statbank_pend101 JOIN wanted USING (industry_code) JOIN commuting USING (commuting_code)
+    WHERE suffix = '' OR commuting_code = 'DAG'
+    GROUP BY stem, suffix, area_code, period
 )
+SELECT measure_id, area_code, period, reference_date, value, value_status, _snapshot_id FROM by_area
+UNION ALL
+-- The table has no row for the country: residents and jobs add up to it, commuters between municipalities do not.
 SELECT
-    stem || suffix AS measure_id, area_code, period, end_of_november(period) AS reference_date,
-    sum_complete(value, value_status, 2) AS value, status_of_sum(value, value_status, 2) AS value_status,
+    measure_id, '000' AS area_code, period, any_value(reference_date) AS reference_date,
+    sum_complete(value, value_status, 98) AS value, status_of_sum(value, value_status, 98) AS value_status,
     any_value(_snapshot_id) AS _snapshot_id
-FROM staging.statbank_pend101 JOIN wanted USING (industry_code) JOIN commuting USING (commuting_code)
-WHERE suffix = '' OR commuting_code = 'DAG'
-GROUP BY stem, suffix, area_code, period
+FROM by_area
+WHERE stem IN ('residents_employed', 'jobs_here')
+GROUP BY measure_id, period

@@ -7,6 +7,8 @@ WITH held AS (
     SELECT value_row.*
     FROM core.indicator_area_value value_row
     JOIN mart.municipality municipality ON municipality.municipality_code = value_row.area_code
+    UNION ALL BY NAME
+    FROM core.commuting_area_value
 ),
 spans AS (
     SELECT

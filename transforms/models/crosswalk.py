@@ -45,8 +45,7 @@ def to_level(codes: pd.Series[str], source: str, target: str, crosswalk: pd.Data
         source = "division_code"
     if LEVELS.index(target) < LEVELS.index(source):
         raise DataRefused(f"industries: {source} cannot be split into {target}; rule: only to coarser groupings")
-    table = crosswalk[[source, target]].drop_duplicates().set_index(source)[target]
-    out = text.map(table)
+    out = text.map(dict(zip(crosswalk[source], crosswalk[target], strict=True)))
     if out.isna().any():
         odd = text[out.isna()].iloc[0]
         raise DataRefused(f"industries: '{odd}' is not a code of {source}; rule: known DB07 codes; correct the row")

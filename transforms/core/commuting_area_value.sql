@@ -1,0 +1,9 @@
+-- label_da: Indikatorværdier for pendlingsområder
+-- label_en: Indicator values of commuting areas
+-- description: Indicators told for the municipality's whole commuting area; an estimate, since the areas are.
+-- grain: indicator_id, area_code, period
+SELECT
+    indicator_id, municipality_code AS area_code, period, reference_date::DATE AS reference_date,
+    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, NULL::DECIMAL(18, 4) AS numerator,
+    NULL::DECIMAL(18, 4) AS denominator, value_status, NULL::VARCHAR AS _snapshot_id
+FROM model.area_condition
