@@ -35,17 +35,18 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
         if wholes:
             sums = _sums(file, dimension, wholes)
             half = f"0.5 * parts / {10**source.decimals}"
+            exact = f"SELECT count(*) = 0 FROM ({sums} WHERE difference <> 0)"
             name = dimension.column
             yield Rule(
                 f"total_is_sum_{name}", file.table, "set",
                 "critical" if certain else "warning", "stop" if certain else "report",
                 f"a total of {name} must equal the sum of its parts",
-                f"{sums} WHERE abs(difference) > {half}", source.owner,
+                f"{sums} WHERE abs(difference) > {half}", source.owner, exact,
             )  # fmt: skip
             yield Rule(
                 f"total_rounded_{name}", file.table, "set", "warning", "report",
                 f"a total of {name} differs from the sum of its parts by no more than rounding explains",
-                f"{sums} WHERE difference <> 0 AND abs(difference) <= {half}", source.owner,
+                f"{sums} WHERE difference <> 0 AND abs(difference) <= {half}", source.owner, exact,
             )  # fmt: skip
 
 
@@ -82,17 +83,20 @@ def _areas(asked: set[str], dimension: Dimension) -> tuple[list[Whole], bool]:
 
 
 def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
-    """Return a SELECT of every total whose parts are all known, with its difference from their sum."""
+    """Return a SELECT of every total whose parts are all known, with its difference from their sum.
+
+    Every row meets the totals it belongs to, its own included, so that one grouping finds both sides.
+    """
     column = quote_identifier(dimension.column)
     others = [quote_identifier(name) for name in file.grain if name != dimension.column]
     keys = ", ".join(others) + ", " if others else ""
-    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(part)})" for w in wholes for part in w.parts)
-    sizes = ", ".join(f"({quote_literal(w.code)}, {len(w.parts)})" for w in wholes)
+    members = [(whole, code) for whole in wholes for code in (whole.code, *whole.parts)]
+    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(code)}, {len(w.parts)})" for w, code in members)
+    part = f"FILTER (WHERE {column} <> whole)"
     return (
-        f"SELECT * FROM (SELECT {keys}whole AS {column}, value, part_sum, parts, value - part_sum AS difference FROM "
-        f"(SELECT {keys}whole, sum(value) AS part_sum, count(value) AS parts FROM {file.table} "
-        f"JOIN (VALUES {pairs}) AS pair(whole, part) ON part = {column} GROUP BY ALL) "
-        f"JOIN (SELECT {keys}{column} AS whole, value FROM {file.table} "
-        f"WHERE {column} IN ({', '.join(quote_literal(w.code) for w in wholes)})) USING ({keys}whole) "
-        f"JOIN (VALUES {sizes}) AS size(whole, wanted) USING (whole) WHERE parts = wanted)"
+        f"SELECT *, value - part_sum AS difference FROM (SELECT {keys}whole AS {column}, "
+        f"max(value) FILTER (WHERE {column} = whole) AS value, sum(value) {part} AS part_sum, "
+        f"count(value) {part} AS parts FROM {file.table} "
+        f"JOIN (VALUES {pairs}) AS pair(whole, code, wanted) ON code = {column} "
+        "GROUP BY ALL HAVING parts = any_value(wanted))"
     )

@@ -27,59 +27,48 @@ def find_bad_rows(warehouse: Warehouse, table: str, rules: Sequence[Rule]) -> No
 
 
 def move_bad_rows(warehouse: Warehouse, source: Source, file: SqlFile) -> None:
-    """Move every row that a violation points to into `quarantine.row`, one line per rule it breaks."""
+    """Move every row that a violation points to into `quarantine.row`, one line per rule it breaks.
+
+    Rows of deliveries speak of persons: they leave no text, neither in quarantine nor in the examples.
+    """
     ours = f"table_name = {quote_literal(file.table)}"
     if not warehouse.scalar(f"SELECT count(*) FROM quarantine.violation WHERE {ours}"):
         return
-    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE bad_row AS {_bad_rows(warehouse, source, file)}")
+    warehouse.execute(
+        f"CREATE OR REPLACE TEMP TABLE bad_row AS SELECT rowid AS row_id, *, NULL::VARCHAR AS {VALUE} "
+        f"FROM {file.table} WHERE rowid IN (SELECT row_id FROM quarantine.violation WHERE {ours})"
+    )
+    shown = [*file.grain, "value", VALUE] if source.dimensions else []
+    if shown:
+        _find_texts_as_delivered(warehouse, source)
+    values = ", ".join(f"{quote_identifier(name)} := {record.plain_text(quote_identifier(name))}" for name in shown)
+    text = record.masked(f"to_json(struct_pack({values}))::VARCHAR") if shown else "NULL"
     warehouse.execute(
         "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
-        f"SELECT {quote_literal(source.id)}, _snapshot_id, {quote_literal(file.table)}, row_id, rule_id, row_text "
+        f"SELECT {quote_literal(source.id)}, _snapshot_id, {quote_literal(file.table)}, row_id, rule_id, {text} "
         f"FROM bad_row JOIN quarantine.violation USING (row_id) WHERE {ours}"
     )
     warehouse.execute(
-        "UPDATE quarantine.violation SET detail = bad_row.detail FROM bad_row "
+        f"UPDATE quarantine.violation SET detail = {record.detail_of(shown)} FROM bad_row "
         f"WHERE violation.row_id = bad_row.row_id AND {ours}"
     )
     warehouse.execute(f"DELETE FROM {file.table} WHERE rowid IN (SELECT row_id FROM bad_row)")
     warehouse.execute("DROP TABLE bad_row")
 
 
-def _bad_rows(warehouse: Warehouse, source: Source, file: SqlFile) -> str:
-    """Return a SELECT of the bad rows: rowid, snapshot, the row as JSON text, and a short text for messages.
-
-    Rows of deliveries speak of persons: neither text is made of them.
-    """
-    bad = f"rowid IN (SELECT row_id FROM quarantine.violation WHERE table_name = {quote_literal(file.table)})"
-    if not source.dimensions:
-        return (
-            "SELECT rowid AS row_id, _snapshot_id, NULL::VARCHAR AS row_text, NULL::VARCHAR AS detail "
-            f"FROM {file.table} WHERE {bad}"
-        )
-    keys = [*file.grain, "value", VALUE]
-    same_key = "".join(
-        f" AND stored.{quote_identifier(d.column)} = given.{quote_identifier(d.id)}" for d in source.dimensions
+def _find_texts_as_delivered(warehouse: Warehouse, source: Source) -> None:
+    """Put the figures that could not be read beside the bad rows, as the file has them (the file is read again)."""
+    unreadable = warehouse.scalar("SELECT count(*) FROM bad_row WHERE value_status IS NULL")
+    if not unreadable or not warehouse.exists(f"raw.{source.id}"):
+        return
+    names = [(quote_identifier(d.column), quote_identifier(d.id.upper())) for d in source.dimensions]
+    warehouse.execute(
+        f"CREATE OR REPLACE TEMP TABLE given AS SELECT {', '.join(there for _, there in names)}, {VALUE} "
+        f"FROM raw.{quote_identifier(source.id)} WHERE stat_status({VALUE}) IS NULL"
     )
-    packed = ", ".join(f"{quote_identifier(name)} := {record.plain_text(quote_identifier(name))}" for name in keys)
-    return (
-        f"SELECT row_id, _snapshot_id, {record.masked(f'to_json(struct_pack({packed}))::VARCHAR')} AS row_text, "
-        f"{record.detail_of(keys)} AS detail FROM "
-        f"(SELECT stored.rowid AS row_id, stored.*, {VALUE} FROM {file.table} AS stored "
-        f"LEFT JOIN ({_texts_as_delivered(warehouse, source)}) AS given ON value_status IS NULL"
-        f"{same_key} WHERE stored.{bad})"
-    )
-
-
-def _texts_as_delivered(warehouse: Warehouse, source: Source) -> str:
-    """Return a SELECT of the figures that could not be read, as the file has them, by the file's own columns."""
-    ids = ", ".join(quote_identifier(dimension.id.upper()) for dimension in source.dimensions)
-    if not warehouse.exists(f"raw.{source.id}"):
-        columns = ", ".join(f"NULL::VARCHAR AS {quote_identifier(d.id.upper())}" for d in source.dimensions)
-        return f"SELECT {columns}, NULL::VARCHAR AS {VALUE} WHERE false"
-    return (
-        f"SELECT {ids}, any_value({VALUE}) AS {VALUE} FROM raw.{quote_identifier(source.id)} "
-        f"WHERE stat_status({VALUE}) IS NULL GROUP BY ALL"
-    )
+    same = " AND ".join(f"bad_row.{here} = given.{there}" for here, there in names)
+    warehouse.execute(f"UPDATE bad_row SET {VALUE} = given.{VALUE} FROM given WHERE value_status IS NULL AND {same}")
+    warehouse.execute("DROP TABLE given")
 
 
 def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Rule]:

@@ -107,6 +107,7 @@ class Warehouse:
         except duckdb.Error as error:
             raise UsageError(f"cannot open the database {path}: {' '.join(str(error).split())[:300]}") from None
         try:
+            connection.execute("SET enable_progress_bar = false")  # it would write over the command's own lines
             if encryption_key is not None:
                 _attach_encrypted(connection, Path(path), encryption_key, read_only)
             yield cls(connection, path)
