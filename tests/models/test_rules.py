@@ -57,7 +57,7 @@ def test_finding_holds_its_values_and_sentences() -> None:
 
 def test_high_raw_and_worse_than_expected_are_said_together() -> None:
     given = facts(
-        fact(municipality_code="336", indicator_id="non_western_employment_pct", value=50.0, nation_value=36.0,
+        fact(municipality_code="336", indicator_id="employment_rate_non_western_pct", value=50.0, nation_value=36.0,
              expected_value=56.5, assessment="worse", n_count=220)
     )  # fmt: skip
     out = find(given, reference("finding_rules"), NAMES)
@@ -80,9 +80,15 @@ def test_an_unknown_value_meets_no_rule() -> None:
     assert apply_rules(given, reference("finding_rules")).empty
 
 
+def test_facts_that_no_rule_asks_for_give_empty_frames() -> None:
+    given = facts(fact(indicator_id="nobody_asks", value=1.0))
+    assert find(given, reference("finding_rules"), NAMES).empty
+    assert method_candidates(given, reference("methods"), reference("method_rules")).empty
+
+
 def test_thresholds_are_met_at_their_value_and_not_before() -> None:
     def kinds(value: float) -> list[str]:
-        given = facts(fact(indicator_id="unemployment_pct", value=value, nation_value=4.0))
+        given = facts(fact(indicator_id="area_net_unemployed_pct", value=value, nation_value=4.0))
         return find(given, reference("finding_rules"), NAMES)["finding_id"].tolist()
 
     assert kinds(4.5) == ["high_unemployment"]
@@ -117,8 +123,8 @@ def test_method_candidates_rank_conditions_and_carry_no_effect() -> None:
     given = facts(
         fact(indicator_id="use_placement_private_pct", value=10.0, peer_value=30.0),
         fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=10.0),
-        fact(indicator_id="manufacturing_jobs_pct", value=20.0, peer_value=15.0),
-        fact(indicator_id="newcomer_count", value=300.0, unit="persons"),
+        fact(indicator_id="area_jobs_share_manufacturing_pct", value=20.0, peer_value=15.0),
+        fact(indicator_id="newcomers_count", value=300.0, unit="persons"),
     )
     out = method_candidates(given, reference("methods"), reference("method_rules")).set_index("method_code")
     assert out["rank"].tolist() == list(range(1, len(out) + 1))
@@ -131,7 +137,7 @@ def test_method_candidates_rank_conditions_and_carry_no_effect() -> None:
 
 def test_too_small_points_to_neighbours() -> None:
     out = method_candidates(
-        facts(fact(indicator_id="newcomer_count", value=60.0)), reference("methods"), reference("method_rules")
+        facts(fact(indicator_id="newcomers_count", value=60.0)), reference("methods"), reference("method_rules")
     )
     assert out["method_code"].tolist() == ["joint_unit"]
 

@@ -46,6 +46,12 @@ def test_a_long_job_that_holds_a_short_one_is_not_cut() -> None:
     assert first_jobs(cases, employment, UNTIL)["job_start_date"].dt.date.tolist() == [date(2012, 2, 1)]
 
 
+def test_a_job_with_wage_subsidy_is_no_ordinary_job() -> None:
+    cases, employment = frames([("a", "2012-02-01", "2012-12-31"), ("a", "2013-03-01", None)], {"a": "2012-01-01"})
+    told = employment.assign(is_subsidised=[True, None])
+    assert first_jobs(cases, told, UNTIL)["job_start_date"].dt.date.tolist() == [date(2013, 3, 1)]
+
+
 def test_weeks_and_intervals_by_hand() -> None:
     permits = {"a": "2012-01-01", "b": "2012-01-01", "c": "2015-12-27", "d": "2016-12-01", "e": "2012-01-01"}
     cases, employment = frames([("a", "2012-04-29", None), ("c", "2016-11-01", None)], permits)

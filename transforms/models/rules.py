@@ -72,6 +72,6 @@ def apply_rules(facts: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
         parts.append(rows)
     columns = [*frame.columns, "is_met", "reference_value", "gap"]
     if not parts:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=columns).astype({"is_met": bool, "gap": "Float64", "reference_value": "Float64"})
     out = pd.concat(parts)[columns]
     return out.sort_values(["municipality_code", "rule_id"], ignore_index=True)

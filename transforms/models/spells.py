@@ -27,6 +27,8 @@ def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_w
     """
     import pandas as pd
 
+    if "is_subsidised" in employment:
+        employment = employment[~employment["is_subsidised"].fillna(False).astype(bool)]
     people = pd.Index(cases["person_id"])
     who = people.get_indexer(employment["person_id"])
     frame = pd.DataFrame({"who": who})
@@ -72,7 +74,7 @@ def person_periods(
     such starts as "no job yet" would bias every late cohort.
 
     Input `cases`: person_id (unique), municipality_code, permit_date, end_date (left, died or got another status;
-    may be empty), and any covariates, which are passed through. `employment`: person_id, start_date, end_date.
+    may be empty), and any covariates, which are passed through. `employment`: see `first_jobs`.
     Output: the cases plus weeks (to job or censoring), has_job, interval_count (whole intervals at risk, the one
     with the job included; 0 = not followed for one interval) and job_interval (has_job within those intervals).
     Raises DataRefused on a repeated person.
