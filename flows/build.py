@@ -13,6 +13,7 @@ from typing import Any
 
 from expectations.check import Outcome, blocking, check_drift, check_staging, check_tables, verdict_sentence
 from flows import publish
+from flows.freshness import check_ages
 from flows.metadata import run_frames
 from flows.settings import Settings
 from flows.snapshots import Snapshot
@@ -159,6 +160,8 @@ class _Builder:
         self.dictionary = load_dictionary()
         self.files = read_all()
         self.models = python_models(known_by(self.snapshots))
+        judged_at = self.run.as_of or self.run.started_at
+        self.candidate.outcomes += check_ages(self.catalogue.sources, self.snapshots, judged_at)
         runner.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()

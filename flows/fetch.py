@@ -31,6 +31,11 @@ class FetchReport:
     kept_old: dict[str, str] = field(default_factory=dict)
     refused_files: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def silent(self) -> bool:
+        """Tell whether every source asked failed: then the fault is on the way, not at a source."""
+        return bool(self.kept_old) and not self.new and not self.unchanged
+
 
 def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[str], on_step: Progress) -> FetchReport:
     """Bring the newest bytes of every StatBank source (or `only` these) in; a fault at one leaves the others be.

@@ -8,22 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
+from zoneinfo import ZoneInfo
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow, FlowStateHook
+from prefect.runtime import deployment, flow_run, task_run
 from prefect.states import Completed, Failed
+from pydantic import Field
 
-from flows import pipeline
+from flows import alarms, ledger, pipeline
 from flows.build import Candidate, RunInfo
+from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
 from flows.lock import writer_lock
 from flows.settings import Settings
 from flows.summary import markdown_summary
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError, NothingNew
+
+RETRIES: list[float] = [60, 600]
+TIMEZONE = "Europe/Copenhagen"
+Origin = Annotated[str, Field(description="sample (synthetic), live (the public APIs), or a folder of files")]
+Data = Annotated[Path | None, Field(description="Folder of everything that is written")]
+AsOf = Annotated[datetime | None, Field(description="Build from what was known that day")]
+Only = Annotated[list[str] | None, Field(description="Fetch only these sources")]
+Force = Annotated[bool, Field(description="Build even when nothing is new")]
 
 
 def told(step: Callable[[], Any]) -> Any:
@@ -36,35 +49,78 @@ def told(step: Callable[[], Any]) -> Any:
         return Failed(name="Refused" if error.exit_code == 2 else "Failed", message=str(error))
 
 
-@task(name="fetch", retries=2, retry_delay_seconds=[10, 60], retry_jitter_factor=0.3, cache_policy=NO_CACHE)
+def at_night(*_: Any) -> bool:
+    """Tell whether this is a deployment's run: there patience pays; at a terminal somebody is waiting."""
+    return deployment.id is not None
+
+
+@task(
+    name="fetch",
+    task_run_name="fetch-{origin}",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_jitter_factor=0.3,
+    retry_condition_fn=at_night,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def fetch_task(settings: Settings, origin: str, only: list[str]) -> FetchReport:
-    """Bring the newest bytes in. Retried as a whole: each request has its own retries inside the connector."""
-    return cast(FetchReport, told(lambda: fetch(settings, load_catalogue(), origin, only, pipeline.silent)))
+    """Bring the newest bytes in; by night tried again when no source answers.
+
+    Each request has its own retries inside the connector.
+    """
+    found = told(lambda: fetch(settings, load_catalogue(), origin, only, pipeline.silent))
+    if isinstance(found, FetchReport) and found.silent and at_night() and task_run.run_count <= len(RETRIES):
+        raise ConnectionError("no source answered")
+    return cast(FetchReport, found)
 
 
-@task(name="build", cache_policy=NO_CACHE)
+@task(name="build", cache_policy=NO_CACHE, persist_result=False)
 def build_task(settings: Settings, run: RunInfo, force: bool) -> Candidate:
     """Build the candidate database. Deterministic, hence never retried."""
     return cast(Candidate, told(lambda: pipeline.build_step(settings, load_catalogue(), run, force=force)))
 
 
-@task(name="validate", cache_policy=NO_CACHE)
+@task(name="validate", cache_policy=NO_CACHE, persist_result=False)
 def validate_task(settings: Settings, candidate: Candidate, run: RunInfo) -> None:
     """Hold the candidate against every rule."""
     return cast(None, told(lambda: pipeline.validate_step(settings, candidate, run)))
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
 def publish_task(settings: Settings, candidate: Candidate, run: RunInfo) -> str:
     """Flip analysts over to the candidate."""
     return cast(str, told(lambda: str(pipeline.publish_step(settings, candidate, run).path)))
 
 
+def settings_of(data: Any) -> Settings:
+    """Return the settings of a run whose parameter `data` may be absent."""
+    return Settings() if data is None else Settings(data=Path(data))
+
+
+def today(prefix: str) -> Callable[[], str]:
+    """Return a function that names a run by the Danish date it starts on."""
+    return lambda: f"{prefix}-{datetime.now(ZoneInfo(TIMEZONE)):%Y-%m-%d}"
+
+
+def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Hook on failure, crash and cancellation: enter and tell what the flow could not enter or tell itself."""
+    settings = settings_of(flow_run.parameters.get("data"))
+    record = ledger.of_flow_run(settings, str(flow_run.id))
+    status = {"CRASHED": "crashed", "CANCELLED": "cancelled"}.get(state.type.name, "failed")
+    message = state.message or "ended without a word"
+    if record is None:
+        alarms.follow(settings, flow_run.name, status, message)
+    elif record["status"] == "running":
+        ledger.close(settings, record, status, message)
+
+
 def publish_artifacts(result: pipeline.RunResult) -> None:
-    """Show the verdict, the counts and the broken rules in Prefect's UI; the ledger file holds the same."""
+    """Show the verdict, the ages, the counts and the broken rules in Prefect's UI; the ledger holds the same."""
     create_markdown_artifact(markdown_summary(result), key="nightly-summary", description="Verdict, ages and counts")
     rows: list[dict[str, Any]] = [rule for rule in result.rules if not rule["success"]]
-    create_table_artifact(rows or [{"rule_id": "every rule holds"}], key="validations", description="Broken rules")
+    held = {"rule_id": "rules that hold", "n_rules": sum(1 for rule in result.rules if rule["success"])}
+    create_table_artifact([held, *rows], key="validations", description="Broken rules, and how many hold")
 
 
 class _Ended(Exception):
@@ -81,28 +137,68 @@ def _value(state: State[Any]) -> Any:
     return state.result()
 
 
-@flow(name="nightly", flow_run_name="nightly-{origin}", persist_result=False, validate_parameters=True)
+HOOKS: list[FlowStateHook[..., Any]] = [after_bad_end]
+
+
+@flow(
+    name="nightly",
+    flow_run_name=today("nightly"),
+    persist_result=False,
+    on_failure=HOOKS,
+    on_crashed=HOOKS,
+    on_cancellation=HOOKS,
+)
 def nightly(
-    origin: str = "sample",
-    data: Path | None = None,
-    as_of: datetime | None = None,
-    only: list[str] | None = None,
-    force: bool = False,
+    origin: Origin = "sample",
+    data: Data = None,
+    as_of: AsOf = None,
+    only: Only = None,
+    force: Force = False,
 ) -> State[Any]:
     """Fetch what is new, build the mapping in a new file, hold it against every rule, and publish it.
 
-    `origin` is `sample`, `live` or a folder of downloaded files; `data` moves everything that is written;
-    `as_of` builds from what was known that day; `only` names the sources to fetch; `force` builds even when
-    nothing is new. Ends Completed (published), NothingNew, or Failed with the sentence that says why.
+    Ends Completed (published), NothingNew, or Failed with the sentence that says why.
     """
-    settings = Settings() if data is None else Settings(data=data)
-    result = pipeline.RunResult(RunInfo.start(origin, as_of))
+    return run_flow(origin, data, as_of, force, only=list(only or ()))
+
+
+@flow(
+    name="build",
+    flow_run_name=today("build"),
+    persist_result=False,
+    on_failure=HOOKS,
+    on_crashed=HOOKS,
+    on_cancellation=HOOKS,
+)
+def build(origin: Origin = "sample", data: Data = None, as_of: AsOf = None) -> State[Any]:
+    """Build from the snapshots at hand, fetching nothing; check and publish. Ends as `nightly` does."""
+    return run_flow(origin, data, as_of, True, only=None)
+
+
+@flow(name="fetch", flow_run_name=today("fetch"), persist_result=False, on_failure=HOOKS, on_crashed=HOOKS)
+def fetch_only(origin: Origin = "sample", data: Data = None, only: Only = None) -> State[Any]:
+    """Bring new bytes into the snapshots and build nothing. Ends Completed, NothingNew or Failed."""
+    settings = settings_of(data)
     try:
         with writer_lock(settings.root):
-            try:
-                run_tasks(settings, result, list(only or ()), force)
-            finally:
-                pipeline.record(settings, result)
+            report: FetchReport = _value(fetch_task(settings, origin, list(only or ()), return_state=True))
+    except KommunekortError as error:
+        return Failed(message=str(error))
+    except _Ended as ended:
+        return Failed(name=ended.state.name, message=ended.state.message)
+    counts = f"new: {len(report.new)}, unchanged: {len(report.unchanged)}, missing: {len(report.missing)}"
+    return Completed(message=counts) if report.new else Completed(name="NothingNew", message=counts)
+
+
+def run_flow(
+    origin: str, data: Path | None, as_of: datetime | None, force: bool, *, only: list[str] | None
+) -> State[Any]:
+    """Run the tasks under the lock, ledger and alarm; fetch nothing when `only` is None. Return the final state."""
+    settings = settings_of(data)
+    result = pipeline.RunResult(RunInfo.start(origin, end_of_day(as_of)), flow_run_id=flow_run.id)
+    try:
+        with writer_lock(settings.root), pipeline.recorded(settings, result):
+            run_tasks(settings, result, only, force)
     except KommunekortError as error:
         return Failed(message=str(error))
     publish_artifacts(result)
@@ -113,11 +209,13 @@ def nightly(
     return Failed(name="Refused" if result.status == "refused" else "Failed", message=result.message)
 
 
-def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str], force: bool) -> None:
+def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | None, force: bool) -> None:
     """Run the tasks in order and write into `result` how far they came."""
     run = result.run
     try:
-        result.fetched = _value(fetch_task(settings, run.origin, only, return_state=True))
+        if only is not None:
+            result.fetched = _value(fetch_task(settings, run.origin, only, return_state=True))
+        result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
         candidate = _value(build_task(settings, run, force, return_state=True))
         pipeline.describe(result, candidate)
         _value(validate_task(settings, candidate, run, return_state=True))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows import publish
+from expectations.terms import blocking, verdict_sentence
+from flows import alarms, freshness, ledger, publish
 from flows.build import Candidate, RunInfo, build, counts_table, finish, keep_refused, published_release, release_of
 from flows.fetch import FetchReport, fetch
 from flows.settings import Settings
@@ -37,6 +39,9 @@ class RunResult:
     rules: list[dict[str, Any]] = field(default_factory=list)
     release: dict[str, Any] = field(default_factory=dict)
     database: str | None = None
+    ages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    flow_run_id: str | None = None
+    process: dict[str, Any] = field(default_factory=ledger.this_process)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON-able values."""
@@ -47,7 +52,8 @@ class RunResult:
             "as_of": self.run.as_of.isoformat() if self.run.as_of else None,
         }
         told = {key: value for key, value in asdict(self).items() if key != "run"}
-        return {**run, **told, "ended_at": datetime.now(UTC).isoformat()}
+        ended = None if self.status == "running" else datetime.now(UTC).isoformat()
+        return {**run, **told, "ended_at": ended}
 
 
 def is_synthetic(origin: str) -> bool:
@@ -71,8 +77,17 @@ def build_step(
     published = published_release(settings)
     wanted = release_of(settings, snapshots, run)
     if not force and published is not None and published.get("fingerprint") == wanted["fingerprint"]:
+        refuse_old(catalogue, snapshots, run)
         raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
     return build(settings, catalogue, snapshots, run, on_step)
+
+
+def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
+    """Raise DataRefused when a source is too old: else "nothing new" night after night would hide a frozen source."""
+    stops = blocking(freshness.check_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
+    if stops:
+        told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])
+        raise DataRefused(f"nothing new, and what is published has aged: {told}")
 
 
 def validate_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step: Progress = silent) -> None:
@@ -114,6 +129,51 @@ def describe(result: RunResult, candidate: Candidate) -> None:
     result.release = dict(candidate.release)
 
 
+@contextmanager
+def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> Iterator[RunResult]:
+    """Keep ledger and alarm in step with a run, however it ends; runs that were killed earlier are closed first.
+
+    The caller holds the writer lock. What is raised inside goes on.
+    """
+    ledger.reconcile(settings, alone=True)
+    record(settings, result)
+    try:
+        yield result
+    except NothingNew as nothing:
+        result.status, result.message = "nothing_new", str(nothing)
+        raise
+    except KommunekortError as error:
+        result.status, result.message = "refused" if error.exit_code == 2 else "failed", str(error)
+        raise
+    except Exception as fault:
+        result.status, result.message = "failed", fault_sentence(fault)
+        raise
+    except BaseException:
+        result.status, result.message = "cancelled", "interrupted before its end"
+        raise
+    finally:
+        try:
+            record(settings, result)
+        except OSError as error:
+            result.status, result.message = (
+                "failed",
+                f"{settings.runs}: the ledger cannot be written ({error.strerror})",
+            )
+        if alarm:
+            alarms.follow(settings, result.run.run_id, result.status, result.message)
+
+
+def fault_sentence(fault: BaseException) -> str:
+    """Return one line for what nobody foresaw."""
+    return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
+
+
+def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[str, dict[str, Any]]:
+    """Return the age of every source's snapshot in a run's eyes, as plain values."""
+    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
+    return freshness.as_plain(freshness.source_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
+
+
 def run_plain(
     settings: Settings,
     origin: str,
@@ -128,24 +188,14 @@ def run_plain(
     The caller holds the writer lock. Raises NothingNew, DataRefused or UsageError.
     """
     result = RunResult(RunInfo.start(origin, as_of))
-    try:
+    with recorded(settings, result):
         catalogue = load_catalogue()
         result.fetched = fetch(settings, catalogue, origin, only, on_step)
+        result.ages = judge_ages(settings, catalogue, result.run)
         candidate = build_step(settings, catalogue, result.run, on_step, force=force)
         describe(result, candidate)
         validate_step(settings, candidate, result.run, on_step)
         on_step("publish")
         published = publish_step(settings, candidate, result.run)
         result.status, result.database = "published", str(published.path)
-        return result
-    except NothingNew as nothing:
-        result.status, result.message = "nothing_new", str(nothing)
-        raise
-    except KommunekortError as error:
-        result.status, result.message = "refused" if error.exit_code == 2 else "failed", str(error)
-        raise
-    except Exception as fault:
-        result.status, result.message = "failed", f"a fault of the program: {type(fault).__name__}: {fault}"
-        raise
-    finally:
-        record(settings, result)
+    return result

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, description="Threads DuckDB may use")
     memory_limit: str = Field("2GB", description="Memory DuckDB may use")
     keep_builds: int = Field(5, ge=1, description="Published databases kept for rollback")
+    keep_snapshots: int = Field(30, ge=1, description="Newest snapshots kept of each source, beside those in use")
     suppression_threshold: int = Field(5, ge=1, description="Counts of persons below this are withheld")
     statbank_url: str = Field("https://api.statbank.dk/v1", description="Base of the StatBank API")
     jobindsats_url: str = Field("https://api.jobindsats.dk/v3", description="Base of the Jobindsats API")
@@ -33,7 +34,13 @@ class Settings(BaseSettings):
     boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
     sample_seed: int = Field(2016, description="Seed of the sample world")
     sample_vintage: date | None = Field(None, description="The sample world as it was known on this day")
-    webhook_url: str | None = Field(None, description="Called with the failure report when a run fails")
+    webhook_url: SecretStr | None = Field(None, description="Address the alarm is posted to as JSON when a run fails")
+    smtp_url: SecretStr | None = Field(None, description="Mail server of the alarm: smtp[s]://user:password@host:port")
+    mail_to: str | None = Field(None, description="Who gets the alarm by e-mail")
+    mail_from: str = Field("kommunekort@localhost", description="Sender of the alarm's e-mail")
+    max_publication_age_days: int = Field(
+        7, ge=1, description="Days after which a publication that no good run has confirmed is too old"
+    )
     drop_folder: Path | None = Field(None, description="Folder watched for municipal deliveries")
 
     @cached_property
@@ -91,15 +98,18 @@ def quiet_prefect(home: Path) -> None:
     """Set Prefect's defaults before it is imported: no telemetry, own home, patient start.
 
     Settings in pyproject.toml count only when the working directory is the repository's root, hence here.
-    What the user has set in the environment wins.
+    What the user has set in the environment wins. The home is made here, since its server cannot start without.
     """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    debug = bool(os.environ.get("KOMMUNEKORT_DEBUG"))
     defaults = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_LEVEL": "INFO" if debug else "WARNING",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if debug else "WARNING",
         "GX_ANALYTICS_ENABLED": "False",
     }
     for name, value in defaults.items():

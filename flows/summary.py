@@ -40,6 +40,12 @@ def markdown_summary(result: RunResult) -> str:
     ]
     lines += [f"- kept the old snapshot of {source}: {reason}" for source, reason in fetched.kept_old.items()]
     lines += [f"- not read: {name}: {reason}" for name, reason in fetched.refused_files.items()]
+    if result.ages:
+        lines += ["", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
+        lines += [
+            f"| {source} | {age['received'][:10]} | {age['age_days']} | {age['max_age_days']} |"
+            for source, age in result.ages.items()
+        ]
     if result.counts:
         lines += ["", "| source | rows in | loaded | rejected | zero cells filled |", "|---|--:|--:|--:|--:|"]
         lines += [

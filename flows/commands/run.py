@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, settings_from, steps
-from flows.lock import writer_lock
+from flows.lock import prepare_folder, writer_lock
 from flows.settings import Settings, quiet_prefect
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
@@ -84,13 +84,16 @@ def run_prefect(
     settings: Settings, origin: str, only: list[str], as_of: datetime | None, force: bool, quiet: bool
 ) -> dict[str, Any]:
     """Run the flow under Prefect (a server of its own unless PREFECT_API_URL names one); return the record."""
-    quiet_prefect(settings.root / ".prefect")
-    from flows.nightly import nightly
+    from flows import ledger
+    from flows.prefect_client import check_server, flow_run_in_terminal
 
+    prepare_folder(settings.root)
+    quiet_prefect(settings.root / ".prefect")
+    check_server()
     with steps(quiet) as on_step:
-        on_step("the flow runs under Prefect")
-        state = nightly(origin, settings.root, as_of, only, force, return_state=True)
-    record = newest_record(settings)
+        on_step("Prefect starts")
+        state = flow_run_in_terminal(origin, settings.root, as_of, only, force)
+    record = ledger.of_flow_run(settings, str(state.state_details.flow_run_id))
     if record is None or (state.is_failed() and record["status"] == "published"):
         raise UsageError(state.message or "the flow ended without a record")
     return record
@@ -193,23 +196,23 @@ def _build(settings: Settings, origin: str, as_of: datetime | None, quiet: bool,
     from flows.snapshots import replace_synced
     from transforms.catalogue import load_catalogue
 
-    with writer_lock(settings.root), steps(quiet) as on_step:
-        result = pipeline.RunResult(RunInfo.start(origin, as_of))
-        try:
-            candidate = pipeline.build_step(settings, load_catalogue(), result.run, on_step, force=True)
-            pipeline.describe(result, candidate)
-            pipeline.validate_step(settings, candidate, result.run, on_step)
-            if publish_it:
-                path = pipeline.publish_step(settings, candidate, result.run).path
-                result.status, result.database = "published", str(path)
-                return path
-            waiting = settings.root / "validated.duckdb"
-            candidate.path.replace(waiting)
-            replace_synced(waiting.with_suffix(".json"), json.dumps(candidate.release))
-            result.status = "validated"
-            return waiting
-        except KommunekortError as error:
-            result.status, result.message = ("refused" if error.exit_code == 2 else "failed"), str(error)
-            raise
-        finally:
-            pipeline.record(settings, result)
+    result = pipeline.RunResult(RunInfo.start(origin, as_of))
+    with (
+        writer_lock(settings.root),
+        steps(quiet) as on_step,
+        pipeline.recorded(settings, result, alarm=publish_it),
+    ):
+        catalogue = load_catalogue()
+        result.ages = pipeline.judge_ages(settings, catalogue, result.run)
+        candidate = pipeline.build_step(settings, catalogue, result.run, on_step, force=True)
+        pipeline.describe(result, candidate)
+        pipeline.validate_step(settings, candidate, result.run, on_step)
+        if publish_it:
+            path = pipeline.publish_step(settings, candidate, result.run).path
+            result.status, result.database = "published", str(path)
+            return path
+        waiting = settings.root / "validated.duckdb"
+        candidate.path.replace(waiting)
+        replace_synced(waiting.with_suffix(".json"), json.dumps(candidate.release))
+        result.status = "validated"
+        return waiting

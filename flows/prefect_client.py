@@ -1,0 +1,65 @@
+"""Running the flow from a terminal: the server it needs, and Prefect kept from telling what the command tells."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+HEAVY = ("great_expectations", "statsmodels.api", "sklearn.linear_model", "flows.sample.standin")
+"""What the build imports first of all; read while the server starts, which is waiting for this process."""
+
+
+def check_server() -> None:
+    """Raise UsageError in one sentence when PREFECT_API_URL names a server that does not answer."""
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return
+    import httpx
+
+    try:
+        healthy = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0).is_success
+    except (httpx.HTTPError, httpx.InvalidURL):
+        healthy = False
+    if not healthy:
+        raise UsageError(
+            f"PREFECT_API_URL={url}: no Prefect server answers there; start it with `prefect server start`, "
+            "unset the variable, or run with --plain"
+        )
+
+
+class _NoOutcomes(logging.Filter):
+    """Drop Prefect's errors about the run: the command tells its ending itself, in one sentence."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR
+
+
+def flow_run_in_terminal(origin: str, data: Path, as_of: datetime | None, only: list[str], force: bool) -> State[Any]:
+    """Run `nightly` here and return its final state; UsageError when Prefect itself cannot start."""
+    threading.Thread(target=_import_ahead, daemon=True).start()
+    from flows.nightly import nightly
+
+    if not os.environ.get("KOMMUNEKORT_DEBUG"):
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_NoOutcomes())
+    try:
+        return nightly(origin, data, as_of, only, force, return_state=True)
+    except RuntimeError as error:
+        if "ephemeral" not in str(error):
+            raise
+        raise UsageError("Prefect's own server did not start; run with --plain, or see `kommunekort doctor`") from None
+
+
+def _import_ahead() -> None:
+    for name in HEAVY:
+        import_module(name)
