@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from transforms.reference import load_reference
 from transforms.sqlfile import read_all
 from transforms.staging import StagingCount, create_empty_view, load_staging
 from transforms.steps import python_models
-from transforms.warehouse import Warehouse
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
 Progress = Callable[[str], None]
 
@@ -38,7 +38,7 @@ LAST = ("meta.data_dictionary", "meta.validation")
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run: its id (sorts by time), when it started, and what it was asked."""
+    """One run: its id (sorts in the order of the runs), when it started, and what it was asked."""
 
     run_id: str
     started_at: datetime
@@ -46,10 +46,21 @@ class RunInfo:
     as_of: datetime | None = None
 
     @classmethod
-    def start(cls, origin: str, as_of: datetime | None = None) -> RunInfo:
-        """Return a new run, named by the moment it starts."""
+    def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:
+        """Return a new run, named by the moment it starts; after every known run even when the clock has gone back."""
         now = datetime.now(UTC)
-        return cls(now.strftime("%Y%m%dT%H%M%S") + f"{now.microsecond // 1000:03d}Z", now, origin, as_of)
+        known = max(
+            [*(path.stem for path in settings.runs.glob("*Z.json")), *(b.run_id for b in publish.builds(settings))],
+            default="",
+        )
+        named = _run_id(now)
+        if named <= known:
+            named = _run_id(datetime.strptime(known, "%Y%m%dT%H%M%S%fZ") + timedelta(milliseconds=1))
+        return cls(named, now, origin, as_of)
+
+
+def _run_id(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}Z"
 
 
 @dataclass
@@ -120,9 +131,10 @@ def build(
     """
     if not snapshots:
         raise UsageError("there is no snapshot to build from; run `kommunekort fetch` first")
-    work = prepare_work(settings)
+    work = settings.root / ".work"
     candidate = Candidate(work / "candidate.duckdb", release_of(settings, snapshots, run))
     try:
+        prepare_work(work)
         with Warehouse.open(
             candidate.path,
             threads=settings.threads,
@@ -130,17 +142,17 @@ def build(
             temp_directory=work / "spill",
         ) as warehouse:
             _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all()
+    except DatabaseError as error:
+        raise explain_database_error(error, f"building {candidate.path.name}") from None
     except OSError as error:
         raise UsageError(f"{work}: writing failed ({error.strerror}); free space or check the rights") from None
     return candidate
 
 
-def prepare_work(settings: Settings) -> Path:
-    """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
-    work = settings.root / ".work"
+def prepare_work(work: Path) -> None:
+    """Make an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    return work
 
 
 @dataclass
@@ -229,13 +241,16 @@ def finish(candidate: Candidate, run: RunInfo, on_step: Progress = lambda text: 
     from expectations.validate import record_with_gx
 
     on_step("record the validation")
-    frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
-    with Warehouse.open(candidate.path) as warehouse:
-        warehouse.load("run.validation", frame)
-        runner.build(warehouse, read_all(), {}, load_dictionary(), ["meta.validation"])
-        for schema in ("raw", "run", "model"):
-            warehouse.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-        warehouse.checkpoint()
+    try:
+        frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
+        with Warehouse.open(candidate.path) as warehouse:
+            warehouse.load("run.validation", frame)
+            runner.build(warehouse, read_all(), {}, load_dictionary(), ["meta.validation"])
+            for schema in ("raw", "run", "model"):
+                warehouse.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            warehouse.checkpoint()
+    except DatabaseError as error:
+        raise explain_database_error(error, f"recording the validation in {candidate.path.name}") from None
     stops = candidate.stops
     if stops:
         told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])

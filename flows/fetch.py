@@ -40,12 +40,14 @@ class FetchReport:
 def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[str], on_step: Progress) -> FetchReport:
     """Bring the newest bytes of every StatBank source (or `only` these) in; a fault at one leaves the others be.
 
-    `origin` is `sample`, `live` or the path of a folder. Raises UsageError when the folder does not exist.
+    `origin` is `sample`, `live` or the path of a folder. The caller holds the writer lock. Raises UsageError when the
+    folder does not exist.
     """
     wanted = [s.id for s in catalogue.sources.values() if s.connector == "statbank" and (not only or s.id in only)]
     unknown = sorted(set(only) - catalogue.sources.keys())
     if unknown:
         raise UsageError(f"no source {unknown[0]}; `kommunekort sources` lists them")
+    SnapshotStore(settings.snapshots).tidy()
     api: dict[str, Api] = {"sample": "sample", "live": "live"}
     if origin in api:
         return fetch_api(settings, catalogue, api[origin], wanted, on_step)
@@ -61,8 +63,9 @@ def fetch_directory(
     store = SnapshotStore(settings.snapshots)
     on_step(f"recognise the files in {folder}")
     found = recognise_directory(folder, catalogue)
-    report = FetchReport(refused_files={_shown(path, folder): reason for path, reason in found.refused})
-    synthetic = (folder / "SYNTHETIC").exists()
+    mark = folder / "SYNTHETIC"
+    synthetic = mark.exists()
+    report = FetchReport(refused_files={_shown(path, folder): why for path, why in found.refused if path != mark})
     by_source: dict[str, list[tuple[Path, str]]] = {}
     for path, recognised in found.accepted:
         by_source.setdefault(recognised.source_id, []).append((path, recognised.presentation))

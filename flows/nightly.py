@@ -195,7 +195,7 @@ def run_flow(
 ) -> State[Any]:
     """Run the tasks under the lock, ledger and alarm; fetch nothing when `only` is None. Return the final state."""
     settings = settings_of(data)
-    result = pipeline.RunResult(RunInfo.start(origin, end_of_day(as_of)), flow_run_id=flow_run.id)
+    result = pipeline.RunResult(RunInfo.start(settings, origin, end_of_day(as_of)), flow_run_id=flow_run.id)
     try:
         with writer_lock(settings.root), pipeline.recorded(settings, result):
             run_tasks(settings, result, only, force)

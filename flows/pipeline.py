@@ -73,6 +73,7 @@ def build_step(
     settings: Settings, catalogue: Catalogue, run: RunInfo, on_step: Progress = silent, *, force: bool = False
 ) -> Candidate:
     """Build the candidate; NothingNew when snapshots, code and settings are those of the published build."""
+    publish.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
     published = published_release(settings)
     wanted = release_of(settings, snapshots, run)
@@ -187,7 +188,7 @@ def run_plain(
 
     The caller holds the writer lock. Raises NothingNew, DataRefused or UsageError.
     """
-    result = RunResult(RunInfo.start(origin, as_of))
+    result = RunResult(RunInfo.start(settings, origin, as_of))
     with recorded(settings, result):
         catalogue = load_catalogue()
         result.fetched = fetch(settings, catalogue, origin, only, on_step)

@@ -12,7 +12,14 @@ from pathlib import Path
 from flows.settings import Settings
 from flows.snapshots import replace_synced, sha256_of, sync_folder
 from transforms.errors import DataRefused, UsageError
-from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
+from transforms.warehouse import (
+    DatabaseError,
+    Warehouse,
+    explain_database_error,
+    quote_identifier,
+    quote_literal,
+    quote_table,
+)
 
 PREFIX = "kommunekort-"
 
@@ -80,8 +87,13 @@ def flip(settings: Settings, build: Build) -> None:
     sync_file(build.path)
     sync_folder(build.path.parent)
     flip_link(settings.published, build.path)
+    flip_folders(settings, build)
+
+
+def flip_folders(settings: Settings, build: Build) -> None:
+    """Make the links to exports and report follow `build`, where they do not."""
     for link, folder in ((settings.exports, build.exports), (settings.report, build.report)):
-        if folder.is_dir():
+        if folder.is_dir() and link.resolve() != folder.resolve():
             flip_link(link, folder)
 
 
@@ -95,14 +107,47 @@ def publish(
     """
     if candidate.with_name(candidate.name + ".wal").exists():
         raise DataRefused(f"{candidate.name}: the database was not closed cleanly; build again")
-    settings.builds.mkdir(parents=True, exist_ok=True)
     build = Build(run_id, settings.builds / f"{PREFIX}{run_id}.duckdb")
-    hashes = export_parquet(candidate, build.exports)
-    replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
-    candidate.replace(build.path)
-    flip(settings, build)
+    try:
+        settings.builds.mkdir(parents=True, exist_ok=True)
+        hashes = export_parquet(candidate, build.exports)
+        replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
+        candidate.replace(build.path)
+        flip(settings, build)
+    except DatabaseError as error:
+        raise explain_database_error(error, f"exporting build {run_id}") from None
+    except OSError as error:
+        raise UsageError(
+            f"{settings.builds}: publishing build {run_id} failed ({error.strerror}); free space or check the rights, "
+            "and run again"
+        ) from None
     prune(settings, keep)
     return build
+
+
+def tidy(settings: Settings) -> None:
+    """Finish or clear away what an interrupted publication left. The caller holds the writer lock.
+
+    Exports and report follow the published database; files of a build whose database never came are removed.
+    """
+    now = current(settings)
+    if now is not None:
+        flip_folders(settings, now)
+    kept = {build.run_id for build in builds(settings)}
+    for leftover in settings.builds.glob(".*.part"):
+        remove(leftover)
+    for pattern, prefix in (("exports-*", "exports-"), ("report-*", "report-"), (f"{PREFIX}*.json", PREFIX)):
+        for path in settings.builds.glob(pattern):
+            if path.stem.removeprefix(prefix) not in kept:
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def prune(settings: Settings, keep: Collection[str] = ()) -> list[Build]:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,7 +104,7 @@ class SnapshotStore:
         Returns the newest snapshot unchanged when it holds the same bytes from the same origin.
         Raises UsageError when the folder cannot be written.
         """
-        stamp = retrieved_at or datetime.now(UTC)
+        stamp = retrieved_at or self._now_after(source_id)
         folder = self.root / source_id
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,18 @@ class SnapshotStore:
             raise UsageError(f"{folder}: writing the snapshot failed ({error.strerror}); nothing kept") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def _now_after(self, source_id: str) -> datetime:
+        """Return now, or just after the newest snapshot when the clock has gone back: what came last sorts last."""
+        known = self.of(source_id)
+        now = datetime.now(UTC)
+        return max(now, _received(known[-1]) + timedelta(microseconds=1)) if known else now
+
+    def tidy(self) -> None:
+        """Remove what interrupted downloads and copies left. The caller holds the writer lock."""
+        for pattern in (".fetch-*", "*/.part-*"):
+            for leftover in self.root.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def newest(self, source_id: str, as_of: datetime | None = None, synthetic: bool | None = None) -> Snapshot | None:
         """Return the newest snapshot known by `as_of` (now when not given), or None.

@@ -159,6 +159,7 @@ def publish(data: DataOption = None, quiet: QuietOption = False) -> None:
     """Publish the candidate that `validate` left. Example: kommunekort validate && kommunekort publish"""
     import json as json_module
 
+    from flows.publish import current
     from flows.publish import publish as publish_build
 
     settings = settings_from(data)
@@ -168,6 +169,11 @@ def publish(data: DataOption = None, quiet: QuietOption = False) -> None:
         if not waiting.is_file() or not facts.is_file():
             raise UsageError("there is no validated candidate; run `kommunekort validate` first")
         release = json_module.loads(facts.read_text(encoding="utf-8"))
+        now = current(settings)
+        if now is not None and release["run_id"] < now.run_id:
+            raise UsageError(
+                f"the validated candidate is older than build {now.run_id}; run `kommunekort validate` again"
+            )
         build_made = publish_build(settings, waiting, release["run_id"], release)
         facts.unlink()
     if not quiet:
@@ -196,7 +202,7 @@ def _build(settings: Settings, origin: str, as_of: datetime | None, quiet: bool,
     from flows.snapshots import replace_synced
     from transforms.catalogue import load_catalogue
 
-    result = pipeline.RunResult(RunInfo.start(origin, as_of))
+    result = pipeline.RunResult(RunInfo.start(settings, origin, as_of))
     with (
         writer_lock(settings.root),
         steps(quiet) as on_step,

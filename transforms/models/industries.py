@@ -151,7 +151,7 @@ def _reason(row: dict[object, object], language: Language) -> str:
         return f"{name}: kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
     da = language == "da"
     parts = [f"{shown('jobs_in_reach_count', 0)} " + ("job inden for rækkevidde" if da else "jobs within reach")]
-    if str(row["jobs_growth_pct"]) != "<NA>":
+    if str(row["jobs_growth_pct"]) not in ("<NA>", "None", "nan"):
         parts.append(("udvikling " if da else "change ") + shown("jobs_growth_pct") + (" pct." if da else " per cent"))
     parts.append(shown("absorption_pct") + (
         " pct. af de beskæftigede i landet er ikke-vestlige indvandrere" if da
