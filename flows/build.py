@@ -134,7 +134,7 @@ def build(
     work = settings.root / ".work"
     candidate = Candidate(work / "candidate.duckdb", release_of(settings, snapshots, run))
     try:
-        prepare_work(work)
+        prepare_work(settings)
         with Warehouse.open(
             candidate.path,
             threads=settings.threads,
@@ -149,10 +149,12 @@ def build(
     return candidate
 
 
-def prepare_work(work: Path) -> None:
-    """Make an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
+def prepare_work(settings: Settings) -> Path:
+    """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
+    work = settings.root / ".work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    return work
 
 
 @dataclass
