@@ -8,7 +8,8 @@ from tests.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
 from transforms.models.cells import build_cells
 from transforms.models.exposures import exposure_spans, measure_weeks
 from transforms.models.hazard import fit_hazard
-from transforms.models.method_effects import e_value, method_effects, pool, standardise_contexts
+from transforms.models.method_effects import method_effects, standardise_contexts
+from transforms.models.pooling import e_value, pool
 
 TRAITS = ["sex", "age", "ready"]
 

@@ -30,6 +30,7 @@ class Cells:
     at_risk: Floats  # persons x intervals at risk
     events: Floats
     periods: int
+    of_span: Integers  # one entry per span with time at risk: its cell
 
     def by_cell(self, values: Floats) -> Floats:
         """Return the sum of values (one per count) per cell."""
@@ -44,6 +45,14 @@ class Cells:
         key = self.group[self.cell] * self.periods + self.period
         total = np.bincount(key, values, len(self.groups) * self.periods).astype(np.float64)
         return total.reshape(-1, self.periods)
+
+    def by_group_design(self, values: Floats) -> Floats:
+        """Return the design summed with values (one per cell) as municipalities x covariates."""
+        from scipy.sparse import csr_matrix
+
+        rows = (values, (self.group, np.arange(len(self.group))))
+        table = csr_matrix(rows, shape=(len(self.groups), len(self.group)))
+        return np.asarray(table @ self.design, dtype=np.float64)
 
     def by_period_design(self, values: Floats) -> Floats:
         """Return the design summed with values (one per count) as periods x covariates."""
@@ -100,7 +109,7 @@ def build_cells(
     municipality = unique["municipality_code"].cat.remove_unused_categories()
     groups = tuple(str(c) for c in municipality.cat.categories)
     group = municipality.cat.codes.to_numpy().astype(np.int64)
-    return Cells(design, names, persons, group, groups, *counts, periods)
+    return Cells(design, names, persons, group, groups, *counts, periods, cell)
 
 
 def _counts(

@@ -49,8 +49,11 @@ def linear_predictor(cells: Cells, theta: Floats, offset: Floats) -> Floats:
     return np.asarray(theta[cells.period] + linear[cells.cell], dtype=np.float64)
 
 
-def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the information and score of (baseline, beta), and the score and information of u per municipality."""
+def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Return the information and score of (baseline, beta), those of u per municipality, and their cross information.
+
+    Order: information, score, score of u, information of u, cross (municipalities x coefficients).
+    """
     t = cells.periods
     s, w = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, offset))
     cell_s, cell_w = cells.by_cell(s), cells.by_cell(w)
@@ -60,7 +63,8 @@ def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Fl
     h[t:, :t] = h[:t, t:].T
     h[t:, t:] = _cross(cells.design, cell_w)
     g = np.concatenate([np.bincount(cells.period, s, t), cell_s @ cells.design])
-    return h, g, cells.by_group(cell_s), cells.by_group(cell_w)
+    cross = np.column_stack([cells.by_group_period(w), cells.by_group_design(cell_w)])
+    return h, g, cells.by_group(cell_s), cells.by_group(cell_w), cross
 
 
 def _cross(design: Floats, weight: Floats, rows: int = 100_000) -> Floats:
@@ -70,16 +74,6 @@ def _cross(design: Floats, weight: Floats, rows: int = 100_000) -> Floats:
         block = design[a : a + rows]
         out += block.T @ (block * weight[a : a + rows, None])
     return out
-
-
-def _group_sums(cells: Cells, theta: Floats, offset: Floats) -> Floats:
-    """Return per municipality the weighted sum of its design rows: the cross information of u and (baseline, beta)."""
-    from scipy.sparse import csr_matrix
-
-    w = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, offset))[1]
-    rows = (cells.by_cell(w), (cells.group, np.arange(len(cells.group))))
-    table = csr_matrix(rows, shape=(len(cells.groups), len(cells.group)))
-    return np.column_stack([cells.by_group_period(w), np.asarray(table @ cells.design)])
 
 
 def between_sd(estimate: Floats, variance: Floats) -> float:
@@ -96,8 +90,8 @@ def between_sd(estimate: Floats, variance: Floats) -> float:
 def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, random_effect: bool = True) -> HazardFit:
     """Fit the hazard; the fixed part holds no municipality effect, so it is what an average one would achieve.
 
-    Penalised quasi-likelihood (Breslow and Clayton 1993, JASA 88:9): Fisher scoring of baseline and beta with the
-    municipalities' effects as offset, then the effects' mode given s, then s. Errors of the fixed part come from
+    Penalised quasi-likelihood (Breslow and Clayton 1993, JASA 88:9): joint Fisher scoring of baseline, beta and the
+    municipalities' effects given s, then s from the effects' unshrunk values. Errors of the fixed part come from
     the mixed-model information (clusters counted), those of u add them (Prasad and Rao 1990). Without
     `random_effect` it is the plain GLM. `offset`: a known part of the linear predictor, one entry per cell.
     """
@@ -106,34 +100,39 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     theta = np.zeros(t + cells.design.shape[1])
     events, at_risk = np.bincount(cells.period, cells.events, t), np.bincount(cells.period, cells.at_risk, t)
     theta[:t] = np.log(-np.log1p(-np.minimum((events + 0.5) / (at_risk + 1), 0.999)))
-    u, s = np.zeros(size), 0.1
+    u, s = np.zeros(size), 0.2
     for _ in range(rounds):
-        h, g, group_score, weight = _accumulate(cells, theta, known + u[cells.group])
-        step = np.linalg.lstsq(h + 1e-9 * np.eye(len(h)), g, rcond=None)[0]
-        theta = theta + np.clip(step, -2, 2)
-        moved = float(np.max(np.abs(step), initial=0))
+        h, g, score, weight, cross = _accumulate(cells, theta, known + u[cells.group])
+        shrink = 1 / (weight + 1 / s**2) if random_effect else np.zeros(size)
+        left = score - u / s**2
+        step = _solve(h - cross.T @ (cross * shrink[:, None]), g - cross.T @ (shrink * left))
+        moved = shrink * (left - cross @ step)
+        theta, u = theta + np.clip(step, -2, 2), np.clip(u + np.clip(moved, -2, 2), -3, 3)
         if random_effect:
             safe = np.maximum(weight, 1e-9)
-            working = u + group_score / safe
-            s = between_sd(working[weight > 1e-6], 1 / safe[weight > 1e-6])
-            target = np.clip(weight * working / (weight + 1 / s**2), -3, 3)
-            moved, u = max(moved, float(np.max(np.abs(target - u)))), target
-        if moved < 1e-5:
+            informed = weight > 1e-6
+            s = between_sd((u * (1 + 1 / (safe * s**2)))[informed], 1 / safe[informed])
+        if max(np.max(np.abs(step), initial=0), np.max(np.abs(moved), initial=0)) < 1e-5:
             break
-    h, _, _, weight = _accumulate(cells, theta, known + u[cells.group])
-    sums = _group_sums(cells, theta, known + u[cells.group])
+    h, _, _, weight, cross = _accumulate(cells, theta, known + u[cells.group])
     shrink = 1 / (weight + 1 / s**2)
     if random_effect:
-        h = h - sums.T @ (sums * shrink[:, None])
+        h = h - cross.T @ (cross * shrink[:, None])
     covariance = np.asarray(np.linalg.pinv(h), dtype=np.float64)
-    mean = sums / np.maximum(weight, 1e-9)[:, None]
+    mean = cross / np.maximum(weight, 1e-9)[:, None]
     fixed = np.einsum("ij,jk,ik->i", mean, covariance, mean)
     # Score test of u = 0, its variance reduced by the municipality's own part in the fixed part.
-    _, _, score0, weight0 = _accumulate(cells, theta, known)
-    noise = 1 / np.maximum(weight0, 1e-9)
+    s0, w0 = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, known))
+    noise = 1 / np.maximum(cells.by_group(cells.by_cell(w0)), 1e-9)
     variance = noise + fixed - 2 * noise * fixed / (s**2 + noise)
     return HazardFit(
         theta[:t], theta[t:], covariance, s, u,
         np.sqrt(shrink + (shrink * weight) ** 2 * fixed), weight, fixed,
-        score0 * noise / np.sqrt(np.maximum(variance, 1e-12)),
+        cells.by_group(cells.by_cell(s0)) * noise / np.sqrt(np.maximum(variance, 1e-12)),
     )  # fmt: skip
+
+
+def _solve(information: Floats, score: Floats) -> Floats:
+    """Return the scoring step; a direction without information is not moved along."""
+    ridge = 1e-9 * np.eye(len(score))
+    return np.asarray(np.linalg.lstsq(information + ridge, score, rcond=None)[0], dtype=np.float64)

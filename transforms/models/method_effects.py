@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from transforms.models.cells import Cells, build_cells
 from transforms.models.exposures import STEP_WEEKS, Variant, exposure_spans
 from transforms.models.hazard import fit_hazard, linear_predictor, score_weight
+from transforms.models.pooling import Pooled, e_value, pool
 from transforms.models.ranking import Z95, Floats
 
 if TYPE_CHECKING:
@@ -27,49 +27,6 @@ WHAT_IT_IS_NOT_EN = (
     "An association, not an effect: who gets the measure is not random, and what the model does not know (motivation, "
     "health, networks) may explain it. The figure must not be added to or multiplied on a municipality's result."
 )
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """A meta-regression of municipal estimates: coefficients (intercept first), their errors, and tau."""
-
-    coefficients: Floats
-    covariance: Floats
-    tau: float
-
-
-def pool(estimate: Floats, variance: Floats, moderators: Floats, shared: float = 0.0) -> Pooled:
-    """Return the random-effects pool of municipal estimates on moderators (DerSimonian and Laird 1986, general form).
-
-    tau2 by the moment of Q; errors scaled by Knapp and Hartung (2003), never below the unscaled. `shared`: variance of
-    an error common to all estimates, which no number of municipalities averages out.
-    """
-    design = np.column_stack([np.ones(len(estimate)), moderators])
-    fixed = 1 / variance
-    q, hat = _weighted(estimate, fixed, design)[2:]
-    free = len(estimate) - design.shape[1]
-    slack = fixed.sum() - float(np.trace(hat @ (design.T @ (design * fixed[:, None] ** 2))))
-    tau2 = max(0.0, (q - free) / slack) if slack > 0 else 0.0
-    beta, cov, q_star, _ = _weighted(estimate, 1 / (variance + tau2), design)
-    cov = cov * max(1.0, q_star / max(free, 1))
-    cov[0, 0] += shared
-    return Pooled(beta, cov, float(np.sqrt(tau2)))
-
-
-def _weighted(y: Floats, weight: Floats, design: Floats) -> tuple[Floats, Floats, float, Floats]:
-    cov = np.asarray(np.linalg.pinv(design.T @ (design * weight[:, None])), dtype=np.float64)
-    beta = cov @ (design.T @ (weight * y))
-    return beta, cov, float(weight @ (y - design @ beta) ** 2), cov
-
-
-def e_value(ratio: float) -> float:
-    """Return the E-value of a hazard ratio with a common outcome (VanderWeele and Ding 2017, Ann Intern Med 167:268).
-
-    How strongly something unknown would have to go with both the measure and the job to explain it away; 1 = nothing.
-    """
-    rr = (1 - 0.5 ** np.sqrt(ratio)) / (1 - 0.5 ** np.sqrt(1 / ratio))
-    rr = max(rr, 1 / rr)
-    return float(rr + np.sqrt(rr * (rr - 1)))
 
 
 def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Pooled | None], Floats]:
@@ -111,17 +68,35 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
     return pools, used
 
 
+def _cells(spans: pd.DataFrame, covariates: list[str], bits: int) -> Cells:
+    periods = -(-int(spans["stop"].max()) // PERIOD_STEPS)
+    return build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
+
+
+def trait_scores(
+    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], covariates: list[str]
+) -> npt.NDArray[np.float64]:
+    """Return each person's part of the linear predictor that the traits give, from the model with all methods in it.
+
+    The other analyses carry this one number instead of every trait: a prognostic score (Hansen 2008, Biometrika
+    95:481), estimated with the exposures beside it so that they do not leak into it. Rounded to 0.02.
+    """
+    spans = exposure_spans(persons, measures, methods, covariates)
+    cells = _cells(spans, covariates, len(methods))
+    fit = fit_hazard(cells)
+    part = cells.design[:, len(methods) :] @ fit.beta[len(methods) :]
+    score = np.zeros(len(persons))
+    score[spans["who"].to_numpy()] = part[cells.of_span]
+    return np.asarray(np.round(score * 50) / 50, dtype=np.float64)
+
+
 def _fit(
-    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], covariates: list[str], variant: Variant,
+    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], variant: Variant = "started",
     context: pd.DataFrame | None = None,
 ) -> tuple[list[Pooled | None], Floats]:  # fmt: skip
-    """Return pooled exposures of one variant of the analysis."""
-    spans = exposure_spans(persons, measures, methods, covariates, variant)
+    """Return pooled exposures of one variant of the analysis; `persons` carries trait_score."""
     bits = len(methods) * (2 if variant == "phases" else 1)
-    length = PERIOD_STEPS
-    cells = build_cells(
-        spans, covariates, -(-int(spans["stop"].max()) // length), intervals_per_period=length, bits=bits
-    )
+    cells = _cells(exposure_spans(persons, measures, methods, ["trait_score"], variant), ["trait_score"], bits)
     table = None if context is None else context.reindex(list(cells.groups)).to_numpy(np.float64)
     return _municipal(cells, bits, table)
 
@@ -163,10 +138,11 @@ def method_effects(
     codes = sorted(measures["method_code"].astype(str).unique()) if methods is None else methods
     until = measures["person_id"].map(persons.set_index("person_id")["weeks"])
     exposed = measures[measures["start_week"] < until].groupby("method_code", observed=True)["person_id"].nunique()
-    main, used = _fit(persons, measures, codes, covariates, "started")
-    lagged = _fit(persons, measures, codes, covariates, "lagged")[0]
-    later = _fit(persons, measures, codes, covariates, "without_first_weeks")[0]
-    phases, phase_used = _fit(persons, measures, codes, covariates, "phases")
+    persons = persons.assign(trait_score=trait_scores(persons, measures, codes, covariates))
+    main, used = _fit(persons, measures, codes)
+    lagged = _fit(persons, measures, codes, "lagged")[0]
+    later = _fit(persons, measures, codes, "without_first_weeks")[0]
+    phases, phase_used = _fit(persons, measures, codes, "phases")
     rows: list[dict[str, object]] = []
     for k, code in enumerate(codes):
         n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}
@@ -175,7 +151,7 @@ def method_effects(
         rows.append(n | _row("after", phases[k + len(codes)], phase_used[k + len(codes)]))
     if contexts is not None:
         table = standardise_contexts(contexts)
-        found, used = _fit(persons, measures, codes, covariates, "started", table)
+        found, used = _fit(persons, measures, codes, "started", table)
         centre = table.mean().to_numpy(np.float64)
         for k, code in enumerate(codes):
             n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}

@@ -22,8 +22,9 @@ def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_w
     """Return per person the start of the first job of at least `job_weeks` weeks after the permit.
 
     Spells that overlap or follow one another without a free day are one job (the length of employment counts,
-    not the employer); days before the permit do not count. Input: cases (person_id, permit_date), employment
-    (person_id, start_date, end_date; empty end = still running at `until`). Output: person_id, job_start_date.
+    not the employer); days before the permit do not count, nor does a job with wage subsidy where that is told. Input:
+    cases (person_id, permit_date), employment (person_id, start_date, end_date; empty end = still running at
+    `until`; optional is_subsidised). Output: person_id, job_start_date.
     """
     import pandas as pd
 
