@@ -56,16 +56,12 @@ def check_tables(
 ) -> list[Outcome]:
     """Run every rule that looks across tables: the written ones, and those derived for core and mart tables.
 
-    A rule whose table was not built is reported as not run, which stops the publication. The tables of sources that
-    have brought nothing stand empty; there is nothing to hold them against.
+    A rule whose table was not built is reported as not run, which stops the publication. A rule over the staging
+    table of a source that is missing is not planned: it has nothing to look at, and the summary names the source.
     """
+    written = [rule for rule in read_rule_files() if rule.table in files and rule.action != "quarantine"]
+    written = [rule for rule in written if not _is_missing_source(warehouse, rule.table)]
     built = [file for file in files.values() if warehouse.exists(file.table)]
-    undelivered = {file.table for file in built if _is_undelivered(warehouse, file)}
-    written = [
-        rule
-        for rule in read_rule_files()
-        if rule.table in files and rule.action != "quarantine" and rule.table not in undelivered
-    ]
     derived = [rule for file in built for rule in rules_for_table(warehouse, file)]
     rules = [*written, *derived]
     record.prepare(warehouse)
@@ -77,8 +73,9 @@ def check_tables(
     return record.outcomes(warehouse, rules)
 
 
-def _is_undelivered(warehouse: Warehouse, file: SqlFile) -> bool:
-    return file.table.startswith("staging.") and not warehouse.scalar(f"SELECT count(*) FROM {file.table}")
+def _is_missing_source(warehouse: Warehouse, table: str) -> bool:
+    """Tell whether a staging table stands empty; one that was loaded has rows, or its own rules have stopped it."""
+    return table.startswith("staging.") and warehouse.scalar(f"SELECT 1 FROM {table} LIMIT 1") is None
 
 
 def _run(warehouse: Warehouse, rules: Sequence[Rule], proven: dict[str, bool]) -> None:
