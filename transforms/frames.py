@@ -148,13 +148,19 @@ def non_western_employment_share(warehouse: Warehouse) -> pd.DataFrame:
     """Return non-western immigrants' share of the employed residents of each municipality, newest year, in pct."""
     return warehouse.frame(
         """
-        SELECT municipality_code,
-               (100 * max(value) FILTER (WHERE indicator_id = 'employed_non_western_count')
-                   / nullif(max(value) FILTER (WHERE indicator_id = 'employed_residents_count'), 0))::DOUBLE
-                   AS non_western_employment_pct
-        FROM mart.indicator_value
-        WHERE is_newest AND indicator_id IN ('employed_non_western_count', 'employed_residents_count')
-        GROUP BY ALL HAVING non_western_employment_pct IS NOT NULL ORDER BY ALL
+        WITH shares AS (
+            SELECT top.area_code AS municipality_code, top.period, top.reference_date,
+                   (100 * top.value / nullif(bottom.value, 0))::DOUBLE AS non_western_employment_pct
+            FROM core.measure top
+            JOIN core.measure bottom USING (area_code, reference_date)
+            JOIN core.area area ON area.area_code = top.area_code AND area.area_level = 'municipality'
+            WHERE top.measure_id = 'ras_imm_non_western_employed' AND bottom.measure_id = 'residents_employed'
+        )
+        SELECT municipality_code, period, reference_date, non_western_employment_pct
+        FROM shares
+        WHERE non_western_employment_pct IS NOT NULL
+        QUALIFY reference_date = max(reference_date) OVER ()
+        ORDER BY ALL
         """
     )
 
@@ -172,9 +178,6 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
                    value_row.denominator::DOUBLE AS n_count, indicator.unit
             FROM mart.indicator_value value_row JOIN mart.indicator indicator USING (indicator_id)
             WHERE value_row.is_newest AND value_row.value IS NOT NULL
-            UNION ALL
-            SELECT municipality_code, 'absorption_gap_pp', absorption_gap_pct_points::DOUBLE, NULL, 'pp'
-            FROM model.absorption WHERE absorption_gap_pct_points IS NOT NULL
         ),
         among_peers AS (
             SELECT peer.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value

@@ -43,8 +43,16 @@ def python_models(as_of: date) -> dict[str, Model]:
             industry_step,
         ),
         "model.absorption": Model(
-            frozenset({"model.commuting_area", "staging.statbank_ras302", "staging.statbank_ras308", "core.area"})
-            | indicator_tables,
+            frozenset(
+                {
+                    "model.commuting_area",
+                    "staging.statbank_ras302",
+                    "staging.statbank_ras308",
+                    "core.area",
+                    "core.measure",
+                    "reference.industry_crosswalk",
+                }
+            ),
             absorption_step,
         ),
         "model.finding": Model(FACT_TABLES | {"reference.finding_rules"}, finding_step),
@@ -64,7 +72,6 @@ FACT_TABLES = frozenset(
         "mart.municipality",
         "mart.expected",
         "mart.peer",
-        "model.absorption",
     }
 )
 
@@ -103,7 +110,7 @@ def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
     parts = frames.ratio_parts(warehouse)
     areas = warehouse.frame("SELECT * FROM model.commuting_area WHERE value_status <> 'missing' ORDER BY 1")
     if parts.empty or areas.empty:
-        return empty(["municipality_code", "indicator_id", "period", "reference_date", "value", "value_status"])
+        return empty(AREA_VALUE_COLUMNS)
     dates = parts.groupby(["indicator_id", "period"], as_index=False)["reference_date"].first()
     told = area_conditions(parts.drop(columns="reference_date"), areas)
     return told.merge(dates, on=["indicator_id", "period"])
@@ -210,18 +217,31 @@ INDUSTRY_COLUMNS = [
 
 
 def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
-    """Return the absorption to be expected from the industries in reach, and the gap to what is observed."""
+    """Return the absorption to be expected from the industries in reach, and the gap to what is observed.
+
+    One row per municipality and indicator: municipality_code, indicator_id, period, reference_date, value,
+    value_status.
+    """
     from transforms.models.industries import expected_absorption, jobs_in_reach
 
     jobs = frames.industry_jobs(warehouse)
     employed = frames.national_industries(warehouse)
     observed = frames.non_western_employment_share(warehouse)
     if jobs.empty or employed.empty or observed.empty:
-        return empty(["municipality_code", "expected_absorption_pct", "absorption_gap_pct_points", "value_status"])
+        return empty(AREA_VALUE_COLUMNS)
     areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
     crosswalk = frames.reference_table(warehouse, "industry_crosswalk")
-    return expected_absorption(reach, employed, observed, crosswalk)
+    share = observed[["municipality_code", "non_western_employment_pct"]]
+    told = expected_absorption(reach, employed, share, crosswalk)
+    names = {"expected_absorption_pct": "expected_absorption_pct", "absorption_gap_pct_points": "absorption_gap_pp"}
+    long = told.rename(columns=names).melt(
+        ["municipality_code", "value_status"], list(names.values()), "indicator_id", "value"
+    )
+    return long.assign(period=observed["period"].iloc[0], reference_date=observed["reference_date"].iloc[0])
+
+
+AREA_VALUE_COLUMNS = ["municipality_code", "indicator_id", "period", "reference_date", "value", "value_status"]
 
 
 def finding_step(warehouse: Warehouse) -> pd.DataFrame:

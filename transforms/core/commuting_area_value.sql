@@ -6,4 +6,10 @@ SELECT
     indicator_id, municipality_code AS area_code, period, reference_date::DATE AS reference_date,
     round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, NULL::DECIMAL(18, 4) AS numerator,
     NULL::DECIMAL(18, 4) AS denominator, value_status, NULL::VARCHAR AS _snapshot_id
-FROM model.area_condition
+FROM (
+    SELECT indicator_id, municipality_code, period, reference_date::VARCHAR AS reference_date, value, value_status
+    FROM model.area_condition
+    UNION ALL
+    SELECT indicator_id, municipality_code, period, reference_date::VARCHAR, value, value_status
+    FROM model.absorption
+)

@@ -17,6 +17,7 @@ WITH paired AS (
         AND bottom.measure_id = coalesce(indicator.denominator_measure, top.measure_id)
         AND bottom.reference_date = CASE indicator.operation
             WHEN 'growth_5y' THEN (top.reference_date - INTERVAL 5 YEAR)::DATE ELSE top.reference_date END
+    WHERE indicator.operation IN ('value', 'ratio', 'difference', 'growth_5y')
 ),
 judged AS (
     SELECT
