@@ -59,7 +59,7 @@ def wide_source(catalogue: Catalogue) -> Source:
 def write_extract(path: Path, rows: int, catalogue: Catalogue) -> None:
     """Write a canonical CSV of about `rows` rows whose totals add up, with four in ten thousand bad figures."""
     source = wide_source(catalogue)
-    axes = []
+    axes: list[str] = []
     for dimension in source.dimensions[:-1]:
         codes = catalogue.selected(source, dimension)
         sizes = {code.code: max(len(code.leaves), 1) for code in catalogue.codes(source, dimension)}
