@@ -61,45 +61,49 @@ def sources(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 def status(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Tell what is published, from when, the last runs and the kept builds. Example: kommunekort status"""
-    settings = settings_from(data)
-    told = status_facts(settings)
+    """Tell what is published, how old it is, the last runs and what is wrong (exit code 2 when anything is).
+
+    Example: kommunekort status --json
+    """
+    from flows.status import status_facts
+
+    told = status_facts(settings_from(data))
     if as_json:
         print_json(told)
-        return
-    out.print(f"published: {told['published'] or 'nothing yet'}", soft_wrap=True, highlight=False)
-    if told["is_synthetic"]:
-        from flows.summary import MARK
+    else:
+        print_status(told)
+    if told["faults"]:
+        more = f" (and {len(told['faults']) - 1} more)" if len(told["faults"]) > 1 else ""
+        raise DataRefused(f"{told['faults'][0]}{more}")
 
-        out.print(f"[bold]{MARK}[/]")
-    out.print(f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing")
+
+def print_status(told: dict[str, Any]) -> None:
+    """Print what `status_facts` found."""
+    from flows.summary import MARK
+
+    lines = [f"published: {told['published'] or 'nothing yet'}"]
+    if told["is_synthetic"]:
+        lines.append(MARK)
+    if told["published_at"]:
+        lines.append(f"published {told['publication_age_days']} days ago; last good run: {told['confirmed_at']}")
+    lines.append(
+        f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing"
+    )
+    schedule = told["schedule"]
+    if schedule is None:
+        lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
+    else:
+        lines.append(
+            f"schedule: {schedule['cron']} {schedule['timezone']}, next run {schedule['next_run'] or 'unknown'}"
+        )
+    lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
+    for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
+    aged = [source for source in told["sources"] if source["age_days"] is not None]
+    if aged:
+        print_rows(aged, ("source_id", "age_days", "max_age_days", "status"))
     if told["last_runs"]:
         print_rows(told["last_runs"], ("run_id", "status", "origin", "message"))
-    out.print(f"kept builds: {', '.join(told['builds']) or 'none'}", soft_wrap=True, highlight=False)
-
-
-def status_facts(settings: Settings) -> dict[str, Any]:
-    """Return what `status` tells as plain values."""
-    import json
-
-    from flows.build import published_release
-    from flows.publish import builds, current
-
-    now = current(settings)
-    release = published_release(settings) or {}
-    states = [row["status"] for row in source_rows(settings)]
-    files = sorted(settings.runs.glob("*.json"))[-5:] if settings.runs.is_dir() else []
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in reversed(files)]
-    return {
-        "published": str(now.path) if now else None,
-        "run_id": now.run_id if now else None,
-        "is_synthetic": bool(release.get("is_synthetic")),
-        "builds": [build.run_id for build in builds(settings)],
-        "sources_ok": states.count("ok"),
-        "sources_old": states.count("too old"),
-        "sources_missing": states.count("missing"),
-        "last_runs": [{key: record[key] for key in ("run_id", "status", "origin", "message")} for record in records],
-    }
 
 
 def sql(
