@@ -15,7 +15,7 @@ from transforms.models.followup import changes, difference_in_differences, group
 
 CODES = reference("areas").query("level == 'municipality'")["code"].tolist()
 DEFINITION = {
-    "indicator_id": "a", "population": "refugees", "age_from": "18", "age_to": "64",
+    "indicator_id": "a", "population_definition": "refugees", "age_from": "18", "age_to": "64",
     "residence_basis": "asylum", "job_definition": "13 weeks", "period_type": "year",
 }  # fmt: skip
 

@@ -106,6 +106,9 @@ def test_every_shipped_template_can_be_filled_and_its_unit_is_known() -> None:
     given = pd.DataFrame(rows).drop_duplicates("indicator_id")
     for language in ("da", "en"):
         for template in rules[f"template_{language}"]:
+            assert not any(
+                f"}} {word}" in template for word in ("pct", "per cent", "procent", "percentage", "uger", "weeks")
+            )
             assert "{" not in template.format(municipality="X", value="1", reference="2", gap="3", n="4")
     assert len(find(given, rules, NAMES)) > 0
     assert set(UNITS) >= set(given["unit"])
