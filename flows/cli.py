@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from flows.commands import baseline as baseline_commands
+from flows.commands import doctor as doctor_commands
 from flows.commands import inspect as inspect_commands
 from flows.commands import run as run_commands
 from flows.commands import scaffold as scaffold_commands
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (run_commands, inspect_commands, baseline_commands, scaffold_commands, serve_commands):
+for family in (run_commands, inspect_commands, baseline_commands, scaffold_commands, serve_commands, doctor_commands):
     family.register(app)
 
 
