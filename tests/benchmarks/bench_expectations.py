@@ -42,10 +42,11 @@ TWELVE = (
 
 @dataclass(frozen=True)
 class Timing:
-    """One measured way: seconds, and the highest memory of its process in MB."""
+    """One measured way: seconds, seconds of processor (both cores; steady on a busy machine), peak memory in MB."""
 
     way: str
     seconds: float
+    processor: float
     peak_mb: int
 
 
@@ -168,10 +169,10 @@ def gx_pandas(path: Path, _: Path) -> list[Timing]:
 
 
 def _timed(way: str, step: Callable[[], object]) -> Timing:
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     step()
-    seconds = time.perf_counter() - start
-    return Timing(way, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    seconds, processor = time.perf_counter() - start, time.process_time() - busy
+    return Timing(way, seconds, processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def apart(step: Callable[[Path, Path], list[Timing]], path: Path, database: Path) -> list[Timing]:
@@ -193,7 +194,7 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     with tempfile.TemporaryDirectory() as folder:
         timings = measure(rows, Path(folder))
-    print(f"{'way':<48}{'seconds':>10}{'x read':>10}{'peak MB':>10}")
+    print(f"{'way':<48}{'seconds':>10}{'x read':>10}{'processor':>10}{'peak MB':>10}")
     for timing in timings:
         print(
             f"{timing.way:<48}{timing.seconds:>10.2f}{timing.seconds / timings[0].seconds:>10.2f}{timing.peak_mb:>10}"
