@@ -1,13 +1,25 @@
-"""Fixtures every test may use: the real publisher files when they are there."""
+"""Fixtures every test may use: the real publisher files, small synthetic extracts, and data folders built from them."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from flows.settings import Settings
+from tests.fixtures.extracts import cached_extracts, copy_extracts
+from tests.fixtures.world import Published, publish_from, record_without_gx
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write tests/golden anew; review the diff.")
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +29,71 @@ def real_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("real publisher files are not here (set KOMMUNEKORT_REAL to their folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@contextmanager
+def made_once(folder: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield `folder`, made by whichever worker comes first; the others wait for it."""
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            make(folder)
+    yield folder
+
+
+@pytest.fixture(scope="session")
+def sample_extracts(pytestconfig: pytest.Config) -> Path:
+    """Return a folder of nineteen small StatBank extracts for `--from`, all areas, one or two periods. SYNTHETIC."""
+    assert pytestconfig.cache is not None
+    return cached_extracts(pytestconfig.cache.mkdir("extracts"))
+
+
+@pytest.fixture(scope="session")
+def few_extracts(sample_extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of the three smallest extracts that make a mapping: the quickest whole run. SYNTHETIC."""
+    return copy_extracts(sample_extracts, tmp_path_factory.mktemp("few"), "FOLK1A", "FOLK1AM", "AULKP01")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(sample_extracts: Path, shared_folder: Path) -> Iterator[Published]:
+    """Return a data folder with one run from all of `sample_extracts`. Read only: copy it to write."""
+    with made_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder)) as folder:
+        yield Published(Settings(data=folder), sample_extracts)
+
+
+@pytest.fixture(scope="session")
+def few_run(few_extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Return a data folder with one run from `few_extracts`. Read only: copy it to write."""
+    folder = tmp_path_factory.mktemp("few-data") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("expectations.validate.record_with_gx", record_without_gx)
+        publish_from(few_extracts, folder)
+    return Published(Settings(data=folder), few_extracts)
+
+
+@pytest.fixture(scope="session")
+def sample_run(shared_folder: Path) -> Iterator[Published]:
+    """Return a data folder with one default run: the sample world over loopback. Half a minute; for `long` tests."""
+    with made_once(shared_folder / "sample", lambda folder: publish_from("sample", folder)) as folder:
+        yield Published(Settings(data=folder), Path("sample"))
+
+
+@pytest.fixture
+def own_data(few_run: Published, tmp_path: Path) -> Published:
+    """Return a copy of `few_run` that a test may change."""
+    folder = tmp_path / "data"
+    shutil.copytree(few_run.settings.root, folder, symlinks=True)
+    return Published(Settings(data=folder, threads=1), few_run.origin)
+
+
+@pytest.fixture
+def without_gx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the SQL rules stop a build as always, but spare the seconds Great Expectations takes to record them."""
+    monkeypatch.setattr("expectations.validate.record_with_gx", record_without_gx)
