@@ -197,7 +197,7 @@ def main() -> None:
     print(f"{'way':<48}{'seconds':>10}{'x read':>10}{'processor':>10}{'peak MB':>10}")
     for timing in timings:
         print(
-            f"{timing.way:<48}{timing.seconds:>10.2f}{timing.seconds / timings[0].seconds:>10.2f}{timing.peak_mb:>10}"
+            f"{timing.way:<48}{timing.seconds:>10.2f}{timing.seconds / timings[0].seconds:>10.2f}{timing.processor:>10.2f}{timing.peak_mb:>10}"
         )
     read, load, twelve, full, frame, gx = (timing.seconds for timing in timings)
     print(
