@@ -1,0 +1,115 @@
+"""Ages are judged at a given moment: a limit stops the day after it is reached, an old baseline is not stale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from expectations.terms import blocking, verdict_sentence
+from flows import pipeline
+from flows.build import RunInfo
+from flows.freshness import age_in_days, check_ages, next_run, publication_fault, source_ages
+from flows.settings import Settings
+from flows.snapshots import Snapshot, SnapshotStore
+from transforms.catalogue import load_catalogue
+from transforms.errors import DataRefused, NothingNew
+
+RECEIVED = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+SOURCE = "statbank_folk1e"
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    file = tmp_path / "folk1e.csv"
+    file.write_text("OMRÅDE;TID;INDHOLD\n", encoding="utf-8")
+    store = SnapshotStore(tmp_path / "data" / "snapshots")
+    return store.add(SOURCE, {"a.csv": (file, "csv")}, origin="directory", synthetic=False, retrieved_at=RECEIVED)
+
+
+def test_age_counts_whole_days() -> None:
+    assert age_in_days(RECEIVED, RECEIVED + timedelta(days=2, hours=23)) == 2
+    assert age_in_days("2026-03-01T02:00:00.000000Z", RECEIVED + timedelta(days=3)) == 3
+
+
+def test_limit_holds_on_its_day_and_stops_the_day_after(snapshot: Snapshot) -> None:
+    sources = load_catalogue().sources
+    limit = timedelta(days=sources[SOURCE].max_age_days)
+    (held,) = check_ages(sources, {SOURCE: snapshot}, RECEIVED + limit)
+    assert held.success
+    assert not blocking([held])
+    (broken,) = check_ages(sources, {SOURCE: snapshot}, RECEIVED + limit + timedelta(days=1))
+    assert blocking([broken]) == [broken]
+    sentence = verdict_sentence(broken)
+    assert "source_not_too_old" in sentence
+    assert "received 2026-03-01, 201 days ago" in sentence
+    assert "fetch the source again" in sentence
+
+
+def test_baseline_is_judged_on_its_own_day(snapshot: Snapshot) -> None:
+    sources = load_catalogue().sources
+    as_of = RECEIVED + timedelta(days=10)
+    assert source_ages(sources, {SOURCE: snapshot}, as_of)[SOURCE].age_days == 10
+
+
+def settled_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pipeline believe that the published build has today's snapshots, code and settings."""
+    monkeypatch.setattr(pipeline, "published_release", lambda settings: {"run_id": "r1", "fingerprint": "same"})
+    monkeypatch.setattr(pipeline, "release_of", lambda *given: {"fingerprint": "same"})
+
+
+@pytest.mark.parametrize(("days", "ending"), [(200, NothingNew), (201, DataRefused)])
+def test_nothing_new_never_hides_a_frozen_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, days: int, ending: type[Exception]
+) -> None:
+    settled_run(monkeypatch)
+    ours = Settings(data=tmp_path / "data")
+    run = replace(RunInfo.start(ours, "live"), started_at=RECEIVED + timedelta(days=days))
+    with pytest.raises(ending, match="nothing new"):
+        pipeline.build_step(ours, load_catalogue(), run)
+
+
+def test_as_of_build_on_old_snapshots_is_not_refused_for_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot
+) -> None:
+    settled_run(monkeypatch)
+    late = RECEIVED + timedelta(days=4000)
+    ours = Settings(data=tmp_path / "data")
+    run = replace(RunInfo.start(ours, "live", RECEIVED + timedelta(days=5)), started_at=late)
+    with pytest.raises(NothingNew):
+        pipeline.build_step(ours, load_catalogue(), run)
+
+
+def test_publication_is_old_a_day_after_its_limit() -> None:
+    assert publication_fault(RECEIVED, 7, RECEIVED + timedelta(days=7)) is None
+    fault = publication_fault(RECEIVED.isoformat(), 7, RECEIVED + timedelta(days=8))
+    assert fault is not None
+    assert "8 days old, more than 7" in fault
+    assert publication_fault(None, 7, RECEIVED) is None
+
+
+@pytest.mark.parametrize(
+    ("cron", "after", "due"),
+    [
+        ("0 2 * * *", "2026-11-22T08:00:00+01:00", "2026-11-23T02:00:00+01:00"),
+        ("0 2 * * *", "2026-11-22T01:59:59+01:00", "2026-11-22T02:00:00+01:00"),
+        ("*/20 * * * *", "2026-11-22T08:41:00+01:00", "2026-11-22T09:00:00+01:00"),
+        ("30 6 * * 1-5", "2026-11-21T12:00:00+01:00", "2026-11-23T06:30:00+01:00"),
+        ("0 0 1,15 * *", "2026-11-16T00:00:00+01:00", "2026-12-01T00:00:00+01:00"),
+        ("0 4 1 * 7", "2026-11-16T00:00:00+01:00", "2026-11-22T04:00:00+01:00"),
+        # The clock moves on at 02:00 on 29 March 2026 and back at 03:00 on 25 October.
+        ("30 2 * * *", "2026-03-28T12:00:00+01:00", "2026-03-29T03:30:00+02:00"),
+        ("0 2 * * *", "2026-10-24T12:00:00+02:00", "2026-10-25T02:00:00+02:00"),
+    ],
+)
+def test_next_run_reads_a_cron_line_in_danish_time(cron: str, after: str, due: str) -> None:
+    found = next_run(cron, "Europe/Copenhagen", datetime.fromisoformat(after))
+    assert found is not None
+    assert found.isoformat() == due
+
+
+@pytest.mark.parametrize("cron", ["@daily", "0 2 * *", "0 2 L * *", "61 2 * * *", "0 2 * * MON", "0 2 31 2 *"])
+def test_next_run_does_not_guess(cron: str) -> None:
+    assert next_run(cron, "Europe/Copenhagen", RECEIVED) is None
