@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from transforms.areas import area_code, areas
@@ -87,7 +88,7 @@ def _junctions(shapes: Shapes) -> set[Point]:
     links: dict[Point, set[Point]] = {}
     for rings in shapes.values():
         for ring in rings:
-            for a, b in zip(ring, ring[1:], strict=False):
+            for a, b in pairwise(ring):
                 links.setdefault(a, set()).add(b)
                 links.setdefault(b, set()).add(a)
     return {point for point, others in links.items() if len(others) > 2}

@@ -1,0 +1,190 @@
+"""Write the whole report into a folder: pages, their data, styles and scripts. Nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.report import followup, labels, maps, profiles, quality, scripts
+from flows.report.data import ReportData, Row, load
+from flows.report.markup import HELPERS, clean
+from flows.report.units import danish_key
+
+HERE = Path(__file__).parent
+OVERVIEW = (
+    "refugees_and_family_count", "immigrants_non_western_pct", "employment_rate_non_western_pct",
+    "employment_gap_non_western_pp", "unemployment_pct",
+)  # fmt: skip
+MAP_FIRST = "employment_rate_non_western_pct"
+PAGES = {
+    "index.html": "index.html.jinja",
+    "sammenlign.html": "compare.html.jinja",
+    "opfoelgning.html": "followup.html.jinja",
+    "datakvalitet.html": "quality.html.jinja",
+    "metode.html": "method.html.jinja",
+    "ordbog.html": "dictionary.html.jinja",
+}
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the report takes from outside the database; each may be left out.
+
+    `boundaries`: a GeoJSON of the municipalities. `receipts`: folder of delivery receipts. `baselines`: folder of
+    frozen baselines, `comparisons` of the comparisons made with them. `previous`: an earlier build, for the log of
+    revised figures.
+    """
+
+    boundaries: Path | None = None
+    receipts: Path | None = None
+    baselines: Path | None = None
+    comparisons: Path | None = None
+    previous: Path | None = None
+
+
+def build_report(
+    database: Path, folder: Path, options: ReportOptions | None = None, on_step: Progress = lambda text: None
+) -> list[Path]:
+    """Write the report of a finished database into `folder` (replaced whole, at once); return its files.
+
+    UsageError when the file is no published mapping, DataRefused when a given boundary file cannot be used.
+    """
+    options = options or ReportOptions()
+    data = load(database)
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "kommune").mkdir(parents=True)
+    shutil.copytree(HERE / "assets", partial / "assets")
+    site = _Site(data, partial)
+    site.write("assets/definitions.js", scripts.script("KK_DEFINITIONS", scripts.definitions(data)))
+    site.write("assets/values.js", scripts.script("KK_VALUES", scripts.values(data)))
+    contexts = page_contexts(database, data, options)
+    for page, template in PAGES.items():
+        site.render(page, template, contexts.get(page, {}))
+    columns = column_labels(data)
+    for municipality in data.municipalities:
+        on_step(f"report: {municipality['municipality_name']}")
+        context = profiles.context(data, municipality, columns)
+        site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+class _Site:
+    """The folder under construction and the template environment."""
+
+    def __init__(self, data: ReportData, folder: Path) -> None:
+        import jinja2
+
+        self.folder = folder
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True, finalize=_seen,
+        )  # fmt: skip
+        environment.globals |= HELPERS
+        environment.globals |= {"data": data, "labels_of": labels, "newest_day": quality.newest_day(data)}
+        self.environment = environment
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+    def render(self, page: str, template: str, context: dict[str, Any]) -> None:
+        root = "../" if "/" in page else ""
+        self.write(page, self.environment.get_template(template).render(page=page, root=root, **context))
+
+
+def _seen(value: Any) -> Any:
+    """Make hidden and turning marks visible in whatever text a template prints; markup and numbers pass."""
+    return clean(value) if type(value) is str else value
+
+
+def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> dict[str, dict[str, Any]]:
+    """Return what each page but the profiles needs beside the data."""
+    rules = quality.rules(data)
+    return {
+        "index.html": index_context(data, options),
+        "opfoelgning.html": {
+            "baselines": followup.baselines(options.baselines, options.comparisons),
+            "columns": column_labels(data),
+            "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
+        },
+        "datakvalitet.html": {
+            "sources": quality.sources(data),
+            "rules": rules,
+            "tally": quality.tally(rules),
+            "receipts": quality.receipts(options.receipts),
+            "withheld": quality.withheld(data),
+            "revisions": quality.revisions(database, options.previous),
+            "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
+        },
+        "metode.html": {
+            "ages": scripts.ages,
+            "groups": method_groups(data),
+            "method_names": {
+                str(r["method_code"]): (str(r["label_da"]), str(r["label_en"]))
+                for r in data.tables.get("reference.methods", [])
+            },
+        },
+        "ordbog.html": {"tables": dictionary_tables(data)},
+    }
+
+
+def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
+    """Return the front page's map, the columns of its table and the choices of its filters."""
+    shown = scripts.ordered(data)
+    first = MAP_FIRST if MAP_FIRST in shown else next(iter(shown), None)
+    overview = [key for key in OVERVIEW if key in data.indicators] or shown[:5]
+    expected: dict[str, Row] = {}
+    outcomes = sorted({str(row["outcome_id"]) for row in data.tables.get("mart.expected", [])})
+    if outcomes:
+        rows = sorted(
+            (r for r in data.tables["mart.expected"] if r["outcome_id"] == outcomes[0]), key=lambda r: str(r["period"])
+        )
+        expected = {str(row["municipality_code"]): row for row in rows}
+    names = {str(m["municipality_code"]): m for m in data.municipalities}
+    drawn = maps.draw(options.boundaries, names)
+    return {
+        "map": drawn,
+        "names": names,
+        "by_name": sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"]))),
+        "first": first,
+        "choices": shown,
+        "overview": overview,
+        "expected": expected,
+        "outcome": labels.outcome(outcomes[0], data.indicators) if outcomes else None,
+        "regions": sorted({str(m["region_name"]) for m in data.municipalities if m.get("region_name")}),
+        "group_names": sorted(
+            {
+                (str(m["municipality_group_da"]), str(m["municipality_group_en"]))
+                for m in data.municipalities
+                if m.get("municipality_group_da")
+            }
+        ),
+    }
+
+
+def method_groups(data: ReportData) -> list[tuple[labels.Words, list[Row]]]:
+    """Return the indicators by part of the mapping, for the page of definitions."""
+    return [
+        (label, [row for row in data.indicators.values() if row["dimension"] == dimension])
+        for dimension, label in labels.DIMENSIONS.items()
+    ]
+
+
+def dictionary_tables(data: ReportData) -> dict[str, list[Row]]:
+    """Return the rows of the data dictionary by table, analysts' tables first."""
+    first = {"mart": 0, "meta": 1, "core": 2}
+    out: dict[str, list[Row]] = {}
+    for row in data.dictionary:
+        out.setdefault(str(row["table_name"]), []).append(row)
+    return dict(sorted(out.items(), key=lambda item: (first.get(item[0].split(".")[0], 9), item[0])))
+
+
+def column_labels(data: ReportData) -> dict[str, labels.Words]:
+    """Return the Danish and English label of every column name."""
+    return {str(row["column_name"]): (str(row["label_da"]), str(row["label_en"])) for row in data.dictionary}

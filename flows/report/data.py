@@ -1,0 +1,189 @@
+"""What the report shows, read once from a published database into plain Python."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from transforms.errors import UsageError
+from transforms.warehouse import Warehouse, quote_table
+
+Row = dict[str, Any]
+MOST_PERIODS = 12
+OPTIONAL = (
+    "mart.expected", "mart.peer", "mart.industry_match", "mart.finding", "mart.method_candidate", "mart.method_effect",
+    "mart.eligibility", "mart.organisation", "meta.validation", "quarantine.row", "meta.lineage",
+    "reference.peer_weights", "reference.finding_rules", "reference.method_rules", "reference.methods",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure with everything a reader may ask of it. `n` is the denominator when it counts something."""
+
+    value: float | None
+    status: str
+    period: str
+    day: date | None
+    numerator: float | None = None
+    n: float | None = None
+    is_newest: bool = False
+
+
+Series = dict[str, Cell]
+"""Period -> cell."""
+
+
+@dataclass
+class ReportData:
+    """Everything the pages are made of. `tables` holds the optional tables; an absent one has no key."""
+
+    release: Row
+    run: Row
+    municipalities: list[Row]
+    indicators: dict[str, Row]
+    mapping: dict[str, Row]
+    sources: dict[str, Row]
+    snapshots: dict[str, Row]
+    dictionary: list[Row]
+    values: dict[str, dict[str, Series]] = field(default_factory=dict)
+    national: dict[str, Series] = field(default_factory=dict)
+    periods: dict[str, list[str]] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Tell whether the figures are invented."""
+        return bool(self.release.get("is_synthetic"))
+
+    def cell(self, code: str, indicator_id: str, period: str | None = None) -> Cell | None:
+        """Return a municipality's cell, of the indicator's newest period unless another is asked for."""
+        known = self.periods.get(indicator_id)
+        if not known:
+            return None
+        return self.values.get(indicator_id, {}).get(code, {}).get(period or known[-1])
+
+    def of(self, table: str, code: str) -> list[Row] | None:
+        """Return a table's rows of one municipality; None when the database does not have the table."""
+        rows = self._by_municipality(table)
+        return None if rows is None else rows.get(code, [])
+
+    def _by_municipality(self, table: str) -> dict[str, list[Row]] | None:
+        if table not in self.tables:
+            return None
+        cached = self._grouped.get(table)
+        if cached is None:
+            cached = defaultdict(list)
+            for row in self.tables[table]:
+                cached[str(row.get("municipality_code"))].append(row)
+            self._grouped[table] = cached
+        return cached
+
+    _grouped: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
+
+
+@contextmanager
+def reading(database: Path) -> Iterator[Warehouse]:
+    """Open a published database read-only; UsageError when there is none."""
+    if not database.exists():
+        raise UsageError(f"{database}: nothing is published yet; run `kommunekort run`")
+    with Warehouse.open(database, read_only=True) as warehouse:
+        yield warehouse
+
+
+def read_rows(warehouse: Warehouse, table: str, order: str = "ALL", limit: int | None = None) -> list[Row]:
+    """Return a whole table as dicts, decimals as floats, sorted."""
+    query = f"SELECT * FROM {quote_table(table)} ORDER BY {order}"
+    names = [name for name, _ in warehouse.columns(query)]
+    rows = warehouse.rows(query if limit is None else f"{query} LIMIT {int(limit)}")
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+
+
+def plain(value: Any) -> Any:
+    """Return a database value as a plain one: DECIMAL as float."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def load(database: Path) -> ReportData:
+    """Return everything the report shows. UsageError when the file is no published mapping."""
+    with reading(database) as warehouse:
+        absent = [t for t in ("mart.municipality", "mart.indicator", "mart.indicator_value", "meta.release")
+                  if not warehouse.exists(t)]  # fmt: skip
+        if absent:
+            raise UsageError(f"{database}: {absent[0]} is not there, so this is no published mapping")
+        data = ReportData(
+            release=next(iter(read_rows(warehouse, "meta.release")), {}),
+            run=next(iter(read_rows(warehouse, "meta.run")), {}),
+            municipalities=read_rows(warehouse, "mart.municipality", "municipality_code"),
+            indicators={str(row["indicator_id"]): row for row in read_rows(warehouse, "mart.indicator")},
+            mapping={str(row["municipality_code"]): row for row in read_rows(warehouse, "mart.mapping")},
+            sources={str(row["source_id"]): row for row in read_rows(warehouse, "meta.source")},
+            snapshots={str(row["source_id"]): row for row in read_rows(warehouse, "meta.snapshot")},
+            dictionary=read_rows(warehouse, "meta.data_dictionary", "table_name, column_position"),
+        )
+        for table in OPTIONAL:
+            if warehouse.exists(table):
+                data.tables[table] = read_rows(warehouse, table, limit=5000 if table == "quarantine.row" else None)
+        _read_values(warehouse, data)
+    return data
+
+
+def shown_periods(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Return the periods shown per indicator, oldest first: the newest, and those of the same day in earlier years.
+
+    A quarter is only ever set beside the same quarter of another year, so no season looks like a change.
+    """
+    rows = warehouse.rows(
+        """
+        WITH spans AS (
+            SELECT indicator_id, period, any_value(reference_date) AS day, bool_or(is_newest) AS is_newest
+            FROM mart.indicator_value WHERE reference_date IS NOT NULL GROUP BY indicator_id, period
+        ), newest AS (SELECT indicator_id, max(day) AS newest_day FROM spans WHERE is_newest GROUP BY indicator_id)
+        SELECT indicator_id, period FROM spans JOIN newest USING (indicator_id)
+        WHERE day <= newest_day AND (month(day), day(day)) = (month(newest_day), day(newest_day))
+        QUALIFY row_number() OVER (PARTITION BY indicator_id ORDER BY day DESC) <= ?
+        ORDER BY indicator_id, day
+        """,
+        [MOST_PERIODS],
+    )
+    out: dict[str, list[str]] = defaultdict(list)
+    for indicator_id, period in rows:
+        out[indicator_id].append(period)
+    return dict(out)
+
+
+def _read_values(warehouse: Warehouse, data: ReportData) -> None:
+    data.periods = shown_periods(warehouse)
+    wanted = {(indicator, period) for indicator, periods in data.periods.items() for period in periods}
+    columns = (
+        "indicator_id, period, reference_date, value::DOUBLE, value_status, numerator::DOUBLE, denominator::DOUBLE"
+    )
+    counting = {i for i, row in data.indicators.items() if row.get("operation") == "ratio" and _counts(row)}
+    values: dict[str, dict[str, Series]] = defaultdict(lambda: defaultdict(dict))
+    query = f"SELECT municipality_code, is_newest, {columns} FROM mart.indicator_value ORDER BY ALL"
+    for code, newest, *rest in warehouse.rows(query):
+        if (rest[0], rest[1]) in wanted:
+            values[rest[0]][code][rest[1]] = _cell(rest, counting, bool(newest))
+    data.values = {indicator: dict(by_code) for indicator, by_code in values.items()}
+    if warehouse.exists("mart.indicator_national"):
+        national: dict[str, Series] = defaultdict(dict)
+        for newest, *rest in warehouse.rows(f"SELECT is_newest, {columns} FROM mart.indicator_national ORDER BY ALL"):
+            if (rest[0], rest[1]) in wanted:
+                national[rest[0]][rest[1]] = _cell(rest, counting, bool(newest))
+        data.national = dict(national)
+
+
+def _cell(row: list[Any], counting: set[str], newest: bool) -> Cell:
+    indicator_id, period, day, value, status, numerator, denominator = row
+    return Cell(value, status, period, day, numerator, denominator if indicator_id in counting else None, newest)
+
+
+def _counts(indicator: Row) -> bool:
+    """Tell whether the denominator of a ratio is a number of persons, jobs or dwellings (not money)."""
+    return indicator.get("unit") in ("pct", "per_1000", "dkk")
