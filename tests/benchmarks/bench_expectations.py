@@ -195,10 +195,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         timings = measure(rows, Path(folder))
     print(f"{'way':<48}{'seconds':>10}{'x read':>10}{'processor':>10}{'peak MB':>10}")
+    read = timings[0].seconds
     for timing in timings:
-        print(
-            f"{timing.way:<48}{timing.seconds:>10.2f}{timing.seconds / timings[0].seconds:>10.2f}{timing.processor:>10.2f}{timing.peak_mb:>10}"
-        )
+        ratio = timing.seconds / read
+        print(f"{timing.way:<48}{timing.seconds:>10.2f}{ratio:>10.2f}{timing.processor:>10.2f}{timing.peak_mb:>10}")
     read, load, twelve, full, frame, gx = (timing.seconds for timing in timings)
     print(
         f"load and 12 rules: {(load + twelve) / read:.2f} times the typed read (all rules: {(load + full) / read:.2f})"
