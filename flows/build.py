@@ -15,6 +15,7 @@ from expectations.check import Outcome, blocking, check_drift, check_staging, ch
 from flows import publish
 from flows.freshness import check_ages
 from flows.metadata import run_frames
+from flows.persons import load_person_data, state_of
 from flows.settings import Settings
 from flows.snapshots import Snapshot
 from flows.stage import staging_input
@@ -81,11 +82,12 @@ class Candidate:
 
 def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunInfo) -> dict[str, Any]:
     """Return what a build is made of: snapshots, code, settings; `fingerprint` is equal when all of it is."""
+    synthetic = any(snapshot.manifest.synthetic for snapshot in snapshots.values())
     made_of = {
         "code_version": code_version(),
         "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
         "suppression_threshold": settings.suppression_threshold,
-        "restricted": restricted_state(settings),
+        "deliveries": state_of(settings, synthetic=synthetic),
         "as_of": run.as_of.isoformat() if run.as_of else None,
     }
     fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -94,19 +96,13 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
         "fingerprint": fingerprint,
         "run_id": run.run_id,
         "origin": run.origin,
-        "is_synthetic": any(snapshot.manifest.synthetic for snapshot in snapshots.values()),
+        "is_synthetic": synthetic,
     }
 
 
 def known_by(snapshots: Mapping[str, Snapshot]) -> date:
     """Return the day the newest snapshot was received: what is judged "by now" is judged by it, so builds repeat."""
     return max(datetime.fromisoformat(snapshot.manifest.retrieved_at) for snapshot in snapshots.values()).date()
-
-
-def restricted_state(settings: Settings) -> str | None:
-    """Return a mark that changes with every accepted delivery, or None without deliveries."""
-    mark = settings.restricted / "state"
-    return mark.read_text(encoding="utf-8").strip() if mark.is_file() else None
 
 
 def published_release(settings: Settings) -> dict[str, Any] | None:
@@ -173,7 +169,8 @@ class _Builder:
     def run_all(self) -> None:
         self.dictionary = load_dictionary()
         self.files = read_all()
-        self.models = python_models(known_by(self.snapshots))
+        persons = load_person_data(self.settings, synthetic=bool(self.candidate.release["is_synthetic"]))
+        self.models = python_models(known_by(self.snapshots), persons)
         judged_at = self.run.as_of or self.run.started_at
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.snapshots, judged_at)
         runner.prepare(self.warehouse)

@@ -10,6 +10,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def empty(columns: list[str]) -> pd.DataFrame:
+    """Return a frame without rows, every column text, for a step whose sources are missing."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+
+
+def labour_market(warehouse: Warehouse, indicators: list[str]) -> pd.DataFrame:
+    """Return the newest conditions of the commuting area: municipality_code and a numeric column per indicator.
+
+    Empty when one of them is not known at all.
+    """
+    import pandas as pd
+
+    long = warehouse.frame(
+        """
+        SELECT area_code AS municipality_code, indicator_id, arg_max(value, reference_date)::DOUBLE AS value
+        FROM core.commuting_area_value WHERE value IS NOT NULL AND list_contains(?, indicator_id)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [indicators],
+    )
+    if set(long["indicator_id"]) != set(indicators):
+        return empty(["municipality_code", *indicators])
+    return pd.DataFrame(long.pivot(index="municipality_code", columns="indicator_id", values="value").reset_index())
+
+
+def placements(warehouse: Warehouse) -> pd.DataFrame:
+    """Return placements per municipality and industry, and how many were followed by a job."""
+    return warehouse.frame("SELECT * FROM model.placement ORDER BY 1, 2")
+
+
 def municipalities(warehouse: Warehouse) -> list[str]:
     """Return the codes of the 98 municipalities, ascending."""
     return [str(code) for (code,) in warehouse.rows("SELECT municipality_code FROM mart.municipality ORDER BY 1")]
@@ -192,6 +224,17 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
                    n_count::DOUBLE AS n_expected, observed::DOUBLE AS observed
             FROM mart.expected
             QUALIFY period = max(period) OVER (PARTITION BY outcome_id)
+        ),
+        answered AS (
+            SELECT * FROM mart.organisation
+            QUALIFY reference_date = max(reference_date) OVER (PARTITION BY municipality_code)
+        ),
+        worded AS (
+            UNPIVOT (
+                SELECT municipality_code, org_model_code, physical_colocation_code, family_coordinator_code,
+                       danish_parallel_with_placement_code, industry_packages_code
+                FROM answered
+            ) ON COLUMNS(* EXCLUDE municipality_code) INTO NAME indicator_id VALUE text_value
         )
         SELECT
             coalesce(newest.municipality_code, judged.municipality_code) AS municipality_code,
@@ -205,6 +248,8 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
         FULL JOIN judged USING (municipality_code, indicator_id)
         LEFT JOIN among_peers USING (municipality_code, indicator_id)
         LEFT JOIN nation USING (indicator_id)
+        UNION ALL
+        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count' FROM worded
         ORDER BY 1, 2
         """
     )

@@ -11,11 +11,14 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from transforms import frames
+from transforms.person_steps import person_models
 from transforms.runner import Model
 from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from transforms.persons import PersonData
 
 OUTCOME = "employment_rate_non_western_pct"
 NON_WESTERN = "25"
@@ -23,10 +26,13 @@ PERIODS = 3
 """Years for which expectations are computed: the newest ones RAS201 holds."""
 
 
-def python_models(as_of: date) -> dict[str, Model]:
-    """Return model table -> how it is computed. `as_of` is the day deadlines are judged on."""
+def python_models(as_of: date, persons: PersonData | None = None) -> dict[str, Model]:
+    """Return model table -> how it is computed.
+
+    `as_of` is the day deadlines are judged on; `persons` the deliveries in force, None when there are none.
+    """
     indicator_tables = frozenset({"mart.indicator_value", "mart.indicator", "mart.municipality"})
-    return {
+    return person_models(persons) | {
         "model.commuting_area": Model(
             frozenset({"staging.statbank_pend100", "mart.municipality"}), commuting_area_step
         ),
@@ -39,7 +45,16 @@ def python_models(as_of: date) -> dict[str, Model]:
         ),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
         "model.industry_match": Model(
-            frozenset({"model.commuting_area", "staging.statbank_ras302", "staging.statbank_ras308", "core.area"}),
+            frozenset(
+                {
+                    "model.commuting_area",
+                    "model.placement",
+                    "staging.statbank_ras302",
+                    "staging.statbank_ras308",
+                    "core.area",
+                    "reference.codelists",
+                }
+            ),
             industry_step,
         ),
         "model.absorption": Model(
@@ -71,16 +86,10 @@ FACT_TABLES = frozenset(
         "mart.indicator_national",
         "mart.municipality",
         "mart.expected",
+        "mart.organisation",
         "mart.peer",
     }
 )
-
-
-def empty(columns: list[str]) -> pd.DataFrame:
-    """Return a frame without rows, every column text, for a step whose sources are missing."""
-    import pandas as pd
-
-    return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
 
 
 def commuting_area_step(warehouse: Warehouse) -> pd.DataFrame:
@@ -110,7 +119,7 @@ def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
     parts = frames.ratio_parts(warehouse)
     areas = warehouse.frame("SELECT * FROM model.commuting_area WHERE value_status <> 'missing' ORDER BY 1")
     if parts.empty or areas.empty:
-        return empty(AREA_VALUE_COLUMNS)
+        return frames.empty(AREA_VALUE_COLUMNS)
     dates = parts.groupby(["indicator_id", "period"], as_index=False)["reference_date"].first()
     told = area_conditions(parts.drop(columns="reference_date"), areas)
     return told.merge(dates, on=["indicator_id", "period"])
@@ -125,7 +134,7 @@ def expected_step(warehouse: Warehouse) -> pd.DataFrame:
 
     cells = frames.labour_cells(warehouse, NON_WESTERN)
     if cells.empty:
-        return empty(COLUMNS)
+        return frames.empty(COLUMNS)
     parts = []
     for period in sorted(cells["period"].unique())[-PERIODS:]:
         now = cells[cells["period"] == period].drop(columns="period")
@@ -155,7 +164,7 @@ def peer_step(warehouse: Warehouse) -> pd.DataFrame:
 
     long = frames.conditions(warehouse)
     if long["value"].isna().all():
-        return empty(PEER_COLUMNS)
+        return frames.empty(PEER_COLUMNS)
     weights = frames.reference_table(warehouse, "peer_weights", ("weight",))
     groups = warehouse.frame(
         "SELECT municipality_code, municipality_group_code AS municipality_group FROM mart.municipality ORDER BY 1"
@@ -181,15 +190,29 @@ PEER_COLUMNS = [
 
 def industry_step(warehouse: Warehouse) -> pd.DataFrame:
     """Return how each industry fits each municipality: jobs in reach, growth and national absorption."""
-    from transforms.models.industries import jobs_in_reach, match_industries, national_absorption
+    from transforms.models.industries import (
+        jobs_in_reach,
+        match_industries,
+        national_absorption,
+        placement_to_job,
+        present_use,
+    )
 
     jobs = frames.industry_jobs(warehouse)
     employed = frames.national_industries(warehouse)
     areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
     if jobs.empty or employed.empty:
-        return empty(INDUSTRY_COLUMNS)
+        return frames.empty(INDUSTRY_COLUMNS)
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
-    return match_industries(reach, national_absorption(employed), frames.industries(warehouse))
+    taken = frames.placements(warehouse)
+    by_industry = taken.groupby("industry_code", as_index=False)[["placements_count", "followed_by_job_count"]].sum()
+    return match_industries(
+        reach,
+        national_absorption(employed),
+        frames.industries(warehouse),
+        to_job=None if taken.empty else placement_to_job(by_industry),
+        use=None if taken.empty else present_use(taken),
+    )
 
 
 INDUSTRY_COLUMNS = [
@@ -228,7 +251,7 @@ def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
     employed = frames.national_industries(warehouse)
     observed = frames.non_western_employment_share(warehouse)
     if jobs.empty or employed.empty or observed.empty:
-        return empty(AREA_VALUE_COLUMNS)
+        return frames.empty(AREA_VALUE_COLUMNS)
     areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
     crosswalk = frames.reference_table(warehouse, "industry_crosswalk")

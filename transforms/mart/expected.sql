@@ -15,4 +15,4 @@ SELECT
     rank_low::INTEGER AS rank_low, rank_high::INTEGER AS rank_high, n_count::BIGINT AS n_count,
     assessment, round(explained_share::DOUBLE, 4)::DECIMAL(18, 4) AS explained_share, method AS estimation_method,
     value_status
-FROM model.expected
+FROM (FROM model.expected UNION ALL BY NAME FROM model.duration)

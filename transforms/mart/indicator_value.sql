@@ -9,6 +9,8 @@ WITH held AS (
     JOIN mart.municipality municipality ON municipality.municipality_code = value_row.area_code
     UNION ALL BY NAME
     FROM core.commuting_area_value
+    UNION ALL BY NAME
+    FROM core.delivery_value
 ),
 spans AS (
     SELECT

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from transforms.errors import DataRefused
 
-FIELDS = ("population", "age_from", "age_to", "residence_basis", "job_definition", "period_type")
+FIELDS = ("population_definition", "age_from", "age_to", "residence_basis", "job_definition", "period_type")
 
 
 def differing_fields(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
