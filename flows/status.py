@@ -110,7 +110,7 @@ def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[
     """Return one sentence, with its cure, per thing that is wrong."""
     faults = []
     if facts["alarm"] is not None:
-        faults.append(alarms.sentence(facts["alarm"]))
+        faults.append(f"{alarms.sentence(facts['alarm'])}; run `kommunekort run` when its cause is gone")
     faults += [
         f"run {run['run_id']} ended without a word (killed, or the machine went down); run `kommunekort run`"
         for run in facts["last_runs"][:1]
