@@ -66,7 +66,7 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None) -> pd.Data
     """Return how each measure goes together with getting a job, in each organisation and labour market."""
     from transforms.models.exposures import measure_weeks
     from transforms.models.method_effects import method_effects
-    from transforms.persons import TRAITS, followed_persons
+    from transforms.persons import JUDGED_TRAITS, TRAITS, followed_persons
 
     market = frames.labour_market(warehouse, LABOUR_MARKET)
     if data is None or market.empty:
@@ -79,7 +79,7 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None) -> pd.Data
     return method_effects(
         persons,
         weeks,
-        [*TRAITS, *LABOUR_MARKET],
+        [*TRAITS, *JUDGED_TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         contexts=contexts(data, market),
     )

@@ -18,7 +18,20 @@ COHORT_YEARS = 8
 """Permits of so many years back are followed: enough persons per municipality, recent enough to speak of today."""
 NEWCOMER_YEARS = 3
 """Newcomers are persons whose permit is at most so old: the length of the programme's follow-up (KORA 2017)."""
-TRAITS = ["sex_code", "age_group", "education_code", "basis_group", "origin_group", "cohort"]
+TRAITS = [
+    "sex_code",
+    "age_group",
+    "education_code",
+    "basis_group",
+    "origin_group",
+    "danish_track_code",
+    "has_partner",
+    "has_children",
+    "cohort",
+]
+"""What a person brings along (KORA 2017's list as far as deliveries hold it); nothing the municipality decides."""
+JUDGED_TRAITS = ["match_category_code"]
+"""What the municipality has judged: it steers who is offered what, so methods are compared given it."""
 FAMILY = ("family_refugee", "family_other")
 TOP_ORIGINS = 8
 
@@ -52,6 +65,11 @@ def one_case_per_person(data: PersonData) -> pd.DataFrame:
     cases["age_group"] = pd.cut(ages, [17, 24, 29, 39, 49, 64], labels=labels).astype("str")
     cases["education_code"] = cases["education_code"].fillna("unknown")
     cases["basis_group"] = np.where(cases["residence_basis_code"].isin(FAMILY), "family", "refugee")
+    cases["danish_track_code"] = cases["danish_track_code"].fillna("none")
+    cases["match_category_code"] = cases["match_category_code"].fillna("not_assessed")
+    cases["has_partner"] = cases["has_partner"].map({True: "yes", False: "no"}).fillna("unknown")
+    children = cases["children_count"].astype("float64")
+    cases["has_children"] = np.select([children > 0, children == 0], ["yes", "no"], "unknown")
     common = cases["origin_country_code"].value_counts().sort_index().nlargest(TOP_ORIGINS).index
     cases["origin_group"] = cases["origin_country_code"].where(cases["origin_country_code"].isin(common), "other")
     years = pd.to_datetime(cases["permit_date"]).dt.year
@@ -72,7 +90,7 @@ def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame
     cases = one_case_per_person(data)
     start = pd.Timestamp(year=data.until.year - COHORT_YEARS + 1, month=1, day=1)
     recent = cases[pd.to_datetime(cases["permit_date"]) >= start]
-    columns = ["person_id", "municipality_code", "permit_date", "end_date", *TRAITS]
+    columns = ["person_id", "municipality_code", "permit_date", "end_date", *TRAITS, *JUDGED_TRAITS]
     ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
     spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
     followed = person_periods(recent[columns], spells, data.until)

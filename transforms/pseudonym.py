@@ -40,14 +40,17 @@ def normalise_cpr(text: str) -> str | None:
     Takes hyphen, space or nothing between birth date and serial, full-width digits, a leading zero lost in
     Excel and `.0` behind a number read as decimal. The birth date must exist. Never raises.
     """
+    digits = _ten_digits(text)
+    return digits if digits and birth_date(digits) else None
+
+
+def _ten_digits(text: str) -> str | None:
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    match = _CPR.fullmatch(plain.strip())
+    match = _CPR.fullmatch(plain) or _CPR.fullmatch(plain.strip())
     if match is None:
         return None
     digits = match[1].zfill(6) + match[2]
-    if not digits.isascii():
-        return None
-    return digits if birth_date(digits) else None
+    return digits if digits.isascii() else None
 
 
 def birth_date(digits: str) -> date | None:
@@ -139,7 +142,7 @@ class Pseudonymiser:
             return self._seen[text]
         except KeyError:
             pass
-        digits = normalise_cpr(text)
+        digits = _ten_digits(text)
         found = None if digits is None else self._derive(digits)
         if len(self._seen) >= _CACHE_LIMIT:
             self._seen.clear()

@@ -119,10 +119,16 @@ def _exists(warehouse: Warehouse, table: str) -> bool:
     return bool(warehouse.scalar(sql, [table]))
 
 
-def insert_rows(
-    warehouse: Warehouse, table: str, columns: Mapping[str, str], rows: pa.Table, delivery_id: str, municipality: str
-) -> None:
-    """Insert typed rows. `age_at_permit_years` is whole years from `birth_date`, which itself is not stored."""
+def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
+    """Make the empty temporary table a delivery's rows wait in until they are judged."""
+    listed = ", ".join(
+        f"{quote_identifier(column)} {kind}" for column, kind in {"_row_number": "BIGINT", **columns}.items()
+    )
+    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE incoming ({listed})")
+
+
+def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Table) -> None:
+    """Add typed rows. `age_at_permit_years` is whole years from `birth_date`, which itself is not kept."""
     present = set(rows.column_names)
     chosen = []
     for column, kind in columns.items():
@@ -131,95 +137,88 @@ def insert_rows(
         else:
             expression = quote_identifier(column) if column in present else "NULL"
         chosen.append(f"CAST({expression} AS {kind}) AS {quote_identifier(column)}")
-    warehouse.register("_incoming", rows)
+    warehouse.register("_block", rows)
     try:
         warehouse.execute(
-            f"INSERT INTO {quote_table(f'restricted.{table}')} BY NAME "
-            f"SELECT {quote_literal(delivery_id)} AS delivery_id, {quote_literal(municipality)} AS municipality_code, "
-            f"row_number AS _row_number, {', '.join(chosen)} FROM _incoming"
+            f"INSERT INTO temp.incoming BY NAME SELECT row_number AS _row_number, {', '.join(chosen)} FROM _block"
         )
     finally:
-        warehouse.unregister("_incoming")
+        warehouse.unregister("_block")
 
 
-def duplicate_rows(warehouse: Warehouse, table: str, key: Sequence[str], delivery_id: str) -> list[int]:
-    """Return the row numbers that repeat the key of an earlier row of the same delivery."""
-    name, columns = quote_table(f"restricted.{table}"), ", ".join(quote_identifier(column) for column in key)
+def duplicate_rows(warehouse: Warehouse, key: Sequence[str]) -> list[int]:
+    """Return the row numbers that repeat the key of an earlier row of the delivery."""
+    columns = ", ".join(quote_identifier(column) for column in key)
     # Grouping by a hash first keeps the usual case, no duplicates, cheap for millions of rows.
-    suspects = f"SELECT hash({columns}) AS h FROM {name} WHERE delivery_id = ? GROUP BY h HAVING count(*) > 1"
+    suspects = f"SELECT hash({columns}) AS h FROM temp.incoming GROUP BY h HAVING count(*) > 1"
     sql = (
-        f"SELECT _row_number FROM {name} WHERE delivery_id = ? AND hash({columns}) IN ({suspects}) "
+        f"SELECT _row_number FROM temp.incoming WHERE hash({columns}) IN ({suspects}) "
         f"QUALIFY row_number() OVER (PARTITION BY {columns} ORDER BY _row_number) > 1 ORDER BY 1"
     )
-    return [int(row) for (row,) in warehouse.rows(sql, [delivery_id, delivery_id])]
+    return [int(row) for (row,) in warehouse.rows(sql)]
 
 
 def broken_rules(
-    warehouse: Warehouse, table: str, rules: Sequence[RowRule], delivery_id: str, received_on: date, limit: int
+    warehouse: Warehouse, rules: Sequence[RowRule], received_on: date, limit: int
 ) -> list[tuple[RowRule, int, list[int]]]:
     """Return (rule, rows breaking it, the first `limit` row numbers) for every rule broken, in one pass to count."""
     if not rules:
         return []
-    source = _with_day(table, received_on)
+    source = _with_day(received_on)
     counts = ", ".join(f"count(*) FILTER (WHERE {rule.breaks})" for rule in rules)
-    found = warehouse.rows(f"SELECT {counts} FROM {source} WHERE delivery_id = ?", [delivery_id])[0]
+    found = warehouse.rows(f"SELECT {counts} FROM {source}")[0]
     broken = []
     for rule, count in zip(rules, found, strict=True):
         if count:
-            sql = (
-                f"SELECT _row_number FROM {source} WHERE delivery_id = ? AND ({rule.breaks}) ORDER BY 1 LIMIT {limit:d}"
-            )
-            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql, [delivery_id])]))
+            sql = f"SELECT _row_number FROM {source} WHERE {rule.breaks} ORDER BY 1 LIMIT {limit:d}"
+            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql)]))
     return broken
 
 
-def remove_rows(
-    warehouse: Warehouse, table: str, rules: Sequence[RowRule], rows: Sequence[int], delivery_id: str, received_on: date
-) -> int:
-    """Delete the rows of a delivery that break a rejecting rule or are listed; return how many went."""
+def remove_incoming(warehouse: Warehouse, rules: Sequence[RowRule], rows: Sequence[int], received_on: date) -> int:
+    """Delete the rows that break a rejecting rule or are listed; return how many went."""
     import pyarrow as pa
 
-    predicates = [f"({rule.breaks})" for rule in rules if rule.rejects]
-    if not predicates and not rows:
-        return 0
-    name = quote_table(f"restricted.{table}")
-    before = count_rows(warehouse, table, delivery_id)
-    breaks = " OR ".join(predicates) or "false"
-    bad = f"SELECT _row_number FROM {_with_day(table, received_on)} WHERE delivery_id = $1 AND ({breaks})"
+    predicates = " OR ".join(f"({rule.breaks})" for rule in rules if rule.rejects) or "false"
+    before = count_incoming(warehouse)
     warehouse.register("_listed", pa.table({"row": pa.array(rows, pa.int64())}))
     try:
         warehouse.execute(
-            f"DELETE FROM {name} WHERE delivery_id = $1 "
-            f"AND (_row_number IN ({bad}) OR _row_number IN (SELECT row FROM _listed))",
-            [delivery_id],
+            f"DELETE FROM temp.incoming WHERE _row_number IN (SELECT _row_number FROM {_with_day(received_on)} "
+            f"WHERE {predicates}) OR _row_number IN (SELECT row FROM _listed)"
         )
     finally:
         warehouse.unregister("_listed")
-    return before - count_rows(warehouse, table, delivery_id)
+    return before - count_incoming(warehouse)
 
 
-def _with_day(table: str, received_on: date) -> str:
-    return f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM {quote_table(f'restricted.{table}')})"
+def _with_day(received_on: date) -> str:
+    return f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM temp.incoming)"
 
 
-def count_rows(warehouse: Warehouse, table: str, delivery_id: str) -> int:
-    """Return the rows of a delivery."""
-    sql = f"SELECT count(*) FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ?"
-    return int(warehouse.scalar(sql, [delivery_id]))
+def count_incoming(warehouse: Warehouse) -> int:
+    """Return the rows waiting."""
+    return int(warehouse.scalar("SELECT count(*) FROM temp.incoming"))
 
 
-def newest_date(warehouse: Warehouse, table: str, column: str, delivery_id: str, received_on: date) -> date | None:
-    """Return the newest date of a column in a delivery that is not after its receipt."""
-    name, quoted = quote_table(f"restricted.{table}"), quote_identifier(column)
-    sql = f"SELECT max({quoted}) FROM {name} WHERE delivery_id = ? AND {quoted} <= ?"
-    found = warehouse.scalar(sql, [delivery_id, received_on])
+def newest_date(warehouse: Warehouse, column: str, received_on: date) -> date | None:
+    """Return the newest date of a column of the rows waiting that is not after their receipt."""
+    quoted = quote_identifier(column)
+    found = warehouse.scalar(f"SELECT max({quoted}) FROM temp.incoming WHERE {quoted} <= ?", [received_on])
     return found if isinstance(found, date) else None
 
 
-def count_persons(warehouse: Warehouse, table: str, delivery_id: str) -> int:
-    """Return the distinct persons of a delivery."""
-    sql = f"SELECT count(DISTINCT person_id) FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ?"
-    return int(warehouse.scalar(sql, [delivery_id]))
+def count_persons(warehouse: Warehouse) -> int:
+    """Return the distinct persons among the rows waiting."""
+    return int(warehouse.scalar("SELECT count(DISTINCT person_id) FROM temp.incoming"))
+
+
+def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None:
+    """Move the rows waiting into `restricted.<table>` under their delivery."""
+    warehouse.execute(
+        f"INSERT INTO {quote_table(f'restricted.{table}')} BY NAME SELECT {quote_literal(delivery.delivery_id)} "
+        f"AS delivery_id, {quote_literal(delivery.municipality_code or '')} AS municipality_code, * FROM temp.incoming"
+    )
 
 
 def next_delivery_id(warehouse: Warehouse) -> str:
@@ -247,18 +246,19 @@ def same_content(warehouse: Warehouse, kind: str, municipality: str | None, cont
     return Delivery(*rows[0]) if rows else None
 
 
-def enter(warehouse: Warehouse, table: str | None, delivery: Delivery, replaced: Delivery | None) -> None:
-    """Write a delivery into the ledger; the one it replaces loses its rows and is marked as superseded."""
-    if replaced is not None and table is not None:
-        warehouse.execute(
-            f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ?", [replaced.delivery_id]
-        )
-        warehouse.execute(
-            "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
-            [delivery.delivery_id, replaced.delivery_id],
-        )
+def enter(warehouse: Warehouse, delivery: Delivery) -> None:
+    """Write a delivery into the ledger."""
     marks = ", ".join("?" for _ in fields(Delivery))
     warehouse.execute(f"INSERT INTO restricted.delivery VALUES ({marks})", astuple(delivery))
+
+
+def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery) -> None:
+    """Delete the rows of the delivery that `by` corrects, and mark it in the ledger."""
+    warehouse.execute(f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ?", [replaced.delivery_id])
+    warehouse.execute(
+        "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
+        [by.delivery_id, replaced.delivery_id],
+    )
 
 
 def in_force(warehouse: Warehouse, table: str, kind: str) -> pa.Table:
