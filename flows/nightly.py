@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from prefect import flow, task
@@ -18,25 +18,20 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow, FlowStateHook
 from prefect.runtime import deployment, flow_run, task_run
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from flows import alarms, ledger, pipeline
 from flows.build import Candidate, RunInfo
 from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
+from flows.intake import receive
 from flows.lock import writer_lock
+from flows.serve import TIMEZONE
 from flows.settings import Settings
 from flows.summary import markdown_summary
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError, NothingNew
 
 RETRIES: list[float] = [60, 600]
-TIMEZONE = "Europe/Copenhagen"
-Origin = Annotated[str, Field(description="sample (synthetic), live (the public APIs), or a folder of files")]
-Data = Annotated[Path | None, Field(description="Folder of everything that is written")]
-AsOf = Annotated[datetime | None, Field(description="Build from what was known that day")]
-Only = Annotated[list[str] | None, Field(description="Fetch only these sources")]
-Force = Annotated[bool, Field(description="Build even when nothing is new")]
 
 
 def told(step: Callable[[], Any]) -> Any:
@@ -73,6 +68,12 @@ def fetch_task(settings: Settings, origin: str, only: list[str]) -> FetchReport:
     if isinstance(found, FetchReport) and found.silent and at_night() and task_run.run_count <= len(RETRIES):
         raise ConnectionError("no source answered")
     return cast(FetchReport, found)
+
+
+@task(name="deliver", cache_policy=NO_CACHE, persist_result=False)
+def deliver_task(settings: Settings, origin: str) -> dict[str, int]:
+    """Receive what lies in the drop folder (or the sample world's deliveries), each with its receipt."""
+    return cast(dict[str, int], told(lambda: receive(settings, origin, pipeline.silent)))
 
 
 @task(name="build", cache_policy=NO_CACHE, persist_result=False)
@@ -149,15 +150,22 @@ HOOKS: list[FlowStateHook[..., Any]] = [after_bad_end]
     on_cancellation=HOOKS,
 )
 def nightly(
-    origin: Origin = "sample",
-    data: Data = None,
-    as_of: AsOf = None,
-    only: Only = None,
-    force: Force = False,
+    origin: str = "sample",
+    data: Path | None = None,
+    as_of: datetime | None = None,
+    only: list[str] | None = None,
+    force: bool = False,
 ) -> State[Any]:
     """Fetch what is new, build the mapping in a new file, hold it against every rule, and publish it.
 
     Ends Completed (published), NothingNew, or Failed with the sentence that says why.
+
+    Args:
+        origin: sample (synthetic), live (the public APIs), or a folder of files.
+        data: Folder of everything that is written.
+        as_of: Build from what was known that day.
+        only: Fetch only these sources.
+        force: Build even when nothing is new.
     """
     return run_flow(origin, data, as_of, force, only=list(only or ()))
 
@@ -170,14 +178,26 @@ def nightly(
     on_crashed=HOOKS,
     on_cancellation=HOOKS,
 )
-def build(origin: Origin = "sample", data: Data = None, as_of: AsOf = None) -> State[Any]:
-    """Build from the snapshots at hand, fetching nothing; check and publish. Ends as `nightly` does."""
+def build(origin: str = "sample", data: Path | None = None, as_of: datetime | None = None) -> State[Any]:
+    """Build from the snapshots at hand, fetching nothing; check and publish. Ends as `nightly` does.
+
+    Args:
+        origin: sample (synthetic), live (the public APIs), or a folder of files.
+        data: Folder of everything that is written.
+        as_of: Build from what was known that day.
+    """
     return run_flow(origin, data, as_of, True, only=None)
 
 
 @flow(name="fetch", flow_run_name=today("fetch"), persist_result=False, on_failure=HOOKS, on_crashed=HOOKS)
-def fetch_only(origin: Origin = "sample", data: Data = None, only: Only = None) -> State[Any]:
-    """Bring new bytes into the snapshots and build nothing. Ends Completed, NothingNew or Failed."""
+def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str] | None = None) -> State[Any]:
+    """Bring new bytes into the snapshots and build nothing. Ends Completed, NothingNew or Failed.
+
+    Args:
+        origin: sample (synthetic), live (the public APIs), or a folder of files.
+        data: Folder of everything that is written.
+        only: Fetch only these sources.
+    """
     settings = settings_of(data)
     try:
         with writer_lock(settings.root):
@@ -215,6 +235,7 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
     try:
         if only is not None:
             result.fetched = _value(fetch_task(settings, run.origin, only, return_state=True))
+            result.receipts = _value(deliver_task(settings, run.origin, return_state=True))
         result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
         candidate = _value(build_task(settings, run, force, return_state=True))
         pipeline.describe(result, candidate)
