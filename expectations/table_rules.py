@@ -18,7 +18,13 @@ REFERENCES = {
         "reference.areas",
         "one of the 98 municipalities",
     ),
-    "indicator_id": ("SELECT indicator_id FROM mart.indicator", "mart.indicator", "an indicator of mart.indicator"),
+    "indicator_id": (
+        # A finding may also rest on an answer of the organisation questionnaire, told by its column.
+        "SELECT indicator_id FROM mart.indicator UNION ALL "
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'mart' AND table_name = 'organisation'",
+        "mart.indicator",
+        "an indicator of mart.indicator (or a column of mart.organisation)",
+    ),
 }
 
 

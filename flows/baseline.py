@@ -217,8 +217,8 @@ def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, objec
     found = indicators[indicators["indicator_id"] == outcome_id].astype("object")
     if found.empty:
         return {"indicator_id": outcome_id}
-    row: dict[str, object] = found.where(found.notna(), None).iloc[0].to_dict()
-    return row
+    row = found.where(found.notna(), None).iloc[0]
+    return {str(key): value for key, value in row.items()}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

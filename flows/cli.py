@@ -9,11 +9,13 @@ from typing import NoReturn
 import typer
 
 from flows.commands import baseline as baseline_commands
+from flows.commands import deliver as deliver_commands
 from flows.commands import doctor as doctor_commands
 from flows.commands import inspect as inspect_commands
 from flows.commands import run as run_commands
 from flows.commands import scaffold as scaffold_commands
 from flows.commands import serve as serve_commands
+from flows.commands import show as show_commands
 from transforms.errors import KommunekortError, NothingNew
 
 app = typer.Typer(
@@ -26,7 +28,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (run_commands, inspect_commands, baseline_commands, scaffold_commands, serve_commands, doctor_commands):
+for family in (
+    run_commands,
+    show_commands,
+    deliver_commands,
+    inspect_commands,
+    baseline_commands,
+    scaffold_commands,
+    serve_commands,
+    doctor_commands,
+):
     family.register(app)
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from expectations.terms import blocking, verdict_sentence
-from flows import alarms, freshness, ledger, publish
+from flows import alarms, baseline, freshness, ledger, publish
 from flows.build import Candidate, RunInfo, build, counts_table, finish, keep_refused, published_release, release_of
 from flows.fetch import FetchReport, fetch
+from flows.intake import receive
+from flows.retention import prune_snapshots
 from flows.settings import Settings
 from flows.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
@@ -34,6 +36,7 @@ class RunResult:
     status: str = "running"
     message: str = ""
     fetched: FetchReport = field(default_factory=FetchReport)
+    receipts: dict[str, int] = field(default_factory=dict)
     counts: list[dict[str, Any]] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
@@ -100,9 +103,30 @@ def validate_step(settings: Settings, candidate: Candidate, run: RunInfo, on_ste
         raise DataRefused(f"{refused}. The refused build is {kept}; its meta.validation tells all") from None
 
 
-def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> publish.Build:
-    """Export and flip to the candidate, keeping what frozen baselines need."""
-    return publish.publish(settings, candidate.path, run.run_id, candidate.release)
+def publish_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step: Progress = silent) -> publish.Build:
+    """Export, dress and flip to the candidate; old builds and snapshots go, never what a frozen baseline needs."""
+    build_made = publish.publish(
+        settings,
+        candidate.path,
+        run.run_id,
+        candidate.release,
+        keep=baseline.kept_runs(settings),
+        dress=lambda path, build: dress(settings, path, build, on_step),
+    )
+    prune_snapshots(settings)
+    return build_made
+
+
+def dress(settings: Settings, candidate: Path, build: publish.Build, on_step: Progress = silent) -> None:
+    """Write the report and the workbook of a candidate into the folders of its build."""
+    from flows.commands.show import report_options
+    from flows.report import build_report
+    from flows.workbook import write_workbook
+
+    previous = publish.current(settings)
+    build_report(candidate, build.report, report_options(settings, previous.path if previous else None), on_step)
+    on_step("write the workbook")
+    write_workbook(candidate, build.exports / "kommunekort.xlsx")
 
 
 def record(settings: Settings, result: RunResult) -> Path:
@@ -192,11 +216,12 @@ def run_plain(
     with recorded(settings, result):
         catalogue = load_catalogue()
         result.fetched = fetch(settings, catalogue, origin, only, on_step)
+        result.receipts = receive(settings, origin, on_step)
         result.ages = judge_ages(settings, catalogue, result.run)
         candidate = build_step(settings, catalogue, result.run, on_step, force=force)
         describe(result, candidate)
         validate_step(settings, candidate, result.run, on_step)
         on_step("publish")
-        published = publish_step(settings, candidate, result.run)
+        published = publish_step(settings, candidate, result.run, on_step)
         result.status, result.database = "published", str(published.path)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,11 +98,18 @@ def flip_folders(settings: Settings, build: Build) -> None:
 
 
 def publish(
-    settings: Settings, candidate: Path, run_id: str, release: Mapping[str, object], *, keep: Collection[str] = ()
+    settings: Settings,
+    candidate: Path,
+    run_id: str,
+    release: Mapping[str, object],
+    *,
+    keep: Collection[str] = (),
+    dress: Callable[[Path, Build], None] = lambda candidate, build: None,
 ) -> Build:
     """Move a closed, complete candidate file among the builds, export and publish it, and prune old builds.
 
-    `release` says what it was made of; `keep` names run ids that must not be pruned.
+    `release` says what it was made of; `keep` names run ids that must not be pruned; `dress` makes what people see
+    (report, workbook) in the folders of the build, before anything is published.
     Raises DataRefused when the candidate was not closed cleanly.
     """
     if candidate.with_name(candidate.name + ".wal").exists():

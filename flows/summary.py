@@ -46,6 +46,8 @@ def markdown_summary(result: RunResult) -> str:
             f"| {source} | {age['received'][:10]} | {age['age_days']} | {age['max_age_days']} |"
             for source, age in result.ages.items()
         ]
+    if result.receipts:
+        lines += [f"- deliveries: {', '.join(f'{n} {verdict}' for verdict, n in sorted(result.receipts.items()))}"]
     if result.counts:
         lines += ["", "| source | rows in | loaded | rejected | zero cells filled |", "|---|--:|--:|--:|--:|"]
         lines += [
@@ -70,6 +72,9 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
         console.print(f"[yellow]kept the old snapshot of {source}:[/] {reason}", highlight=False, soft_wrap=True)
     if fetched["missing"]:
         console.print(f"[yellow]missing sources:[/] {', '.join(fetched['missing'])}", highlight=False, soft_wrap=True)
+    if result.get("receipts"):
+        told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(result["receipts"].items()))
+        console.print(f"deliveries: {told}    receipts: {settings.receipts}", soft_wrap=True, highlight=False)
     if result["counts"]:
         table = Table(title=f"kommunekort {result['run_id']}", title_justify="left")
         for heading in ("source", "rows in", "loaded", "rejected", "zero cells filled"):

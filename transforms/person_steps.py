@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from transforms.persons import PersonData
 
-DURATION = "weeks_to_first_job"
+DURATION = "first_job_weeks"
 LABOUR_MARKET = ["area_net_unemployed_pct", "area_jobs_share_manufacturing_pct"]
 AREA = frozenset({"core.commuting_area_value", "mart.municipality"})
 

@@ -149,6 +149,11 @@ class Pseudonymiser:
         self._seen[text] = found
         return found
 
+    def people(self, texts: Sequence[str]) -> list[Person | None]:
+        """Return `person` of each text."""
+        found = list(map(self._seen.get, texts))
+        return [self.person(text) if person is None else person for person, text in zip(found, texts, strict=True)]
+
     def _derive(self, digits: str) -> Person | None:
         born, front = _front(digits[:7])
         sex, back = _back(digits[7:])

@@ -74,7 +74,7 @@ def test_an_unknown_value_meets_no_rule() -> None:
         fact(indicator_id="use_placement_private_pct", value=None, peer_value=40.0),
         fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=None),
         fact(indicator_id="org_model_code", text_value=None, unit="count"),
-        fact(indicator_id="weeks_to_first_job", value=None, assessment=None, unit="weeks"),
+        fact(indicator_id="first_job_weeks", value=None, assessment=None, unit="weeks"),
     )
     assert find(given, reference("finding_rules"), NAMES).empty
     assert apply_rules(given, reference("finding_rules")).empty

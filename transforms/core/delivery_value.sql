@@ -16,7 +16,7 @@ FROM (
     UNPIVOT (
         SELECT
             municipality_code, reference_date,
-            start_firm_directed_days_median::DECIMAL(18, 4) AS start_firm_directed_days_median,
+            start_firm_directed_days_median::DECIMAL(18, 4) AS start_firm_directed_days,
             contract_within_1_month_pct, started_within_14d_pct, started_within_30d_pct,
             caseload_per_caseworker_count, job_consultants_fte, programme_expenditure_dkk,
             firm_partnerships_count::DECIMAL(18, 4) AS firm_partnerships_count
