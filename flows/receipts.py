@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flows.snapshots import replace_synced
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATES = Path(__file__).parent / "report"
 SHOWN_IN_HTML = 200
@@ -126,6 +130,12 @@ def as_json(receipt: Receipt) -> str:
 
 def as_html(receipt: Receipt) -> str:
     """Return the receipt as one self-contained page, Danish with English beside it; every text is escaped."""
+    template = _template()
+    return template.render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict], limit=SHOWN_IN_HTML)
+
+
+@cache
+def _template() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
@@ -133,8 +143,7 @@ def as_html(receipt: Receipt) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = lambda number: f"{number:,}".replace(",", ".")
-    template = environment.get_template("receipt.html.jinja")
-    return template.render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict], limit=SHOWN_IN_HTML)
+    return environment.get_template("receipt.html.jinja")
 
 
 def worst(receipts: Sequence[Receipt]) -> Verdict:

@@ -121,9 +121,9 @@ class Contract(_Strict):
         found: dict[str, str] = {}
         for field in self.fields:
             if field.type == "cpr":
-                found |= {"person_id": "VARCHAR", "sex_code": "VARCHAR", "is_modulus11": "BOOLEAN"}
-                if self.table == "case":
-                    found["age_at_permit_years"] = "INTEGER"
+                found["person_id"] = "VARCHAR"
+                if self.table == "case":  # said once per person; other tables need no more than the link
+                    found |= {"sex_code": "VARCHAR", "age_at_permit_years": "INTEGER", "is_modulus11": "BOOLEAN"}
             elif field.type not in ("period", "municipality", "dropped"):
                 found[field.name] = SQL_TYPES.get(field.type, "VARCHAR")
         return found

@@ -29,29 +29,16 @@ def quietly(doing: str) -> Iterator[None]:
         ) from None
 
 
-class Transaction:
-    """An open transaction; `commit` ends it for good."""
-
-    def __init__(self, warehouse: Warehouse):
-        self._warehouse = warehouse
-        self.open = True
-
-    def commit(self) -> None:
-        """Make what was done since the beginning lasting."""
-        self._warehouse.execute("COMMIT")
-        self.open = False
-
-
 @contextmanager
-def transaction(warehouse: Warehouse) -> Iterator[Transaction]:
-    """Run statements as one: rolled back unless committed inside."""
+def transaction(warehouse: Warehouse) -> Iterator[None]:
+    """Run statements as one: all of them last, or none."""
     warehouse.execute("BEGIN TRANSACTION")
-    begun = Transaction(warehouse)
     try:
-        yield begun
-    finally:
-        if begun.open:
-            warehouse.execute("ROLLBACK")
+        yield
+    except BaseException:
+        warehouse.execute("ROLLBACK")
+        raise
+    warehouse.execute("COMMIT")
 
 
 @contextmanager

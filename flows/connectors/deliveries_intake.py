@@ -48,6 +48,7 @@ class Intake:
     kind: str | None
     period: str | None
     people: Pseudonymiser = field(repr=False)
+    prepared: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
     def checked(cls, keys: Keys, municipality: str | None, kind: str | None, period: str | None) -> Intake:
@@ -90,28 +91,30 @@ class Intake:
         if known is not None:
             return unchanged_receipt(known, table.label, contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
-        comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
-        restricted.prepare_table(warehouse, contract.table, contract.columns, comments)
+        if contract.table not in self.prepared:
+            comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
+            restricted.prepare_table(warehouse, contract.table, contract.columns, comments)
+            self.prepared.add(contract.table)
         if table.formulas:
             outcome.remark(
                 f"Projektmappen indeholder {table.formulas} formler; de gemte værdier er brugt.",
                 f"The workbook holds {table.formulas} formulas; their saved values were used.",
             )
-        with transaction(warehouse) as begun:
-            try:
-                self._load(outcome, chain([first] if first else [], blocks), warehouse)
-                self._judge(outcome, warehouse)
-            except Refusal as refusal:
-                outcome.refuse(refusal.text_da, refusal.text_en)
+        try:
+            self._load(outcome, chain([first] if first else [], blocks), warehouse)
+            self._judge(outcome, warehouse)
+        except Refusal as refusal:
+            outcome.refuse(refusal.text_da, refusal.text_en)
+        current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
+        outcome.compare(current)
+        line = outcome.ledger_line()
+        with transaction(warehouse):
             if not outcome.refused:
-                current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
-                outcome.compare(current)
-                restricted.enter(warehouse, contract.table, outcome.ledger_line(), current)
-                begun.commit()
-        if outcome.refused:
-            current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
-            outcome.compare(current)
-            restricted.enter(warehouse, None, outcome.ledger_line(), None)
+                if current is not None:
+                    restricted.supersede(warehouse, contract.table, current, line)
+                restricted.store_incoming(warehouse, contract.table, line)
+            restricted.enter(warehouse, line)
+        warehouse.execute("DROP TABLE temp.incoming")
         return receipt_of(outcome)
 
     def _name(self, outcome: Outcome, table: Table, first: Block | None) -> None:
@@ -134,38 +137,33 @@ class Intake:
         parser = Parser(
             outcome.layout, self.people, outcome.tally, {name: value for name, value in expected.items() if value}
         )
+        restricted.begin_incoming(warehouse, contract.columns)
         with without_collector():
             for block in blocks:
                 rows = parser.typed(block)
                 if rows.num_rows:
-                    restricted.insert_rows(
-                        warehouse, contract.table, contract.columns, rows, outcome.delivery_id, outcome.municipality
-                    )
+                    restricted.add_incoming(warehouse, contract.columns, rows)
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
         """Apply the rules over rows and the delivery as a whole; the rows that break a rule are taken out."""
-        contract, tally, own = outcome.contract, outcome.tally, outcome.delivery_id
+        contract, tally, day = outcome.contract, outcome.tally, outcome.moment.date()
         rules = [RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject") for rule in contract.rules]
-        room = max(0, tally.limit - len(tally.faults))
         informing = {rule.id for rule in contract.rules if rule.severity == "info"}
-        for rule, count, rows in restricted.broken_rules(
-            warehouse, contract.table, rules, own, outcome.moment.date(), room
-        ):
+        room = max(0, tally.limit - len(tally.faults))
+        for rule, count, rows in restricted.broken_rules(warehouse, rules, day, room):
             listed = [] if rule.id in informing else rows
             for row in listed:
                 tally.add(Fault(row, rule.field, rule.id))
             tally.totals[rule.field, rule.id] += count - len(listed)
-        repeated = restricted.duplicate_rows(warehouse, contract.table, contract.key, own)
+        repeated = restricted.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
-        tally.rejected += restricted.remove_rows(warehouse, contract.table, rules, repeated, own, outcome.moment.date())
-        outcome.accepted = restricted.count_rows(warehouse, contract.table, own)
+        tally.rejected += restricted.remove_incoming(warehouse, rules, repeated, day)
+        outcome.accepted = restricted.count_incoming(warehouse)
         if "person_id" in contract.columns:
-            outcome.persons = restricted.count_persons(warehouse, contract.table, own)
+            outcome.persons = restricted.count_persons(warehouse)
         if outcome.period is None:
-            newest = restricted.newest_date(
-                warehouse, contract.table, contract.period_field, own, outcome.moment.date()
-            )
+            newest = restricted.newest_date(warehouse, contract.period_field, day)
             if newest is not None:
                 outcome.period = quarter_of(newest)
                 if contract.field(contract.period_field).aspect != "about":
@@ -184,7 +182,7 @@ class Intake:
             return unchanged_receipt(known, table.label, outcome.contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
         outcome.refuse(refusal.text_da, refusal.text_en)
-        restricted.enter(warehouse, None, outcome.ledger_line(), None)
+        restricted.enter(warehouse, outcome.ledger_line())
         return receipt_of(outcome)
 
     def _content_id(self, table: Table, outcome: Outcome) -> str:
@@ -206,7 +204,7 @@ class Intake:
             restricted.next_delivery_id(warehouse), "unknown", self.municipality, self.period, received_at, content_id,
             0, self.keys.key_id, "afvist", 0, 0, 0, None, synthetic,
         )  # fmt: skip
-        restricted.enter(warehouse, None, line, None)
+        restricted.enter(warehouse, line)
         return Receipt(
             line.delivery_id,
             label,

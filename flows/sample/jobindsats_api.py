@@ -63,7 +63,7 @@ def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list
 
 
 def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
-    """Return the stand-in as an ASGI application under `/v3` and `/v2`; it wants TOKEN as the real one wants a token."""
+    """Return the stand-in as an ASGI application under `/v3` and `/v2`; it wants TOKEN as the real one does."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.connectors.deliveries import deliver
+from flows.keys import keygen, load_keys
+from flows.sample.deliveries import Written, write_deliveries
+from flows.sample.deliveries_cpr import made_up_cpr
+from flows.sample.world import World, build_world
+from transforms.pseudonym import birth_date, is_modulus11, normalise_cpr, sex_code
+from transforms.restricted import in_force, open_restricted
+
+CODES = ["840", "461", "825", "730", "540", "101"]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return build_world(vintage=date(2016, 4, 1), persons=12_000)
+
+
+@pytest.fixture(scope="module")
+def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[Written]:
+    return write_deliveries(world, tmp_path_factory.mktemp("inbox"), CODES)
+
+
+def test_every_planted_mistake_is_found_and_nothing_else(written: list[Written], tmp_path: Path) -> None:
+    keygen(tmp_path / "k")
+    receipts = deliver(
+        [each.path for each in written], None, tmp_path / "data", tmp_path / "k", synthetic=True,
+        received_at=datetime(2016, 4, 15, tzinfo=UTC),
+    )  # fmt: skip
+    found = [(r.kind, r.municipality_code, r.rows_in, r.rows_rejected, r.period) for r in receipts]
+    assert found == [(w.kind, w.municipality_code, w.rows, w.faulty, "2016K2") for w in written]
+    assert not any(receipt.is_refused for receipt in receipts)
+    assert sum(each.faulty for each in written) > 20
+    page = Path(receipts[0].path_html).read_text(encoding="utf-8")
+    assert "SYNTETISKE DATA" in page
+    with open_restricted(tmp_path / "data" / "restricted", load_keys(tmp_path / "k").database_key) as warehouse:
+        cases = in_force(warehouse, "case", "cases").to_pandas()
+        assert set(cases["municipality_code"]) == set(CODES)
+        assert cases["is_synthetic"].all()
+        lost = 'SELECT count(*) FROM restricted.measure ANTI JOIN restricted."case" USING (person_id)'
+        assert warehouse.scalar(lost) < 0.05 * warehouse.scalar("SELECT count(*) FROM restricted.measure")
+
+
+def test_the_same_world_writes_the_same_bytes(world: World, written: list[Written], tmp_path: Path) -> None:
+    again = write_deliveries(world, tmp_path, CODES)
+    for old, new in zip(written, again, strict=True):
+        if old.path.suffix == ".csv":
+            assert old.path.read_bytes() == new.path.read_bytes()
+        assert (old.path.name, old.rows, old.faulty) == (new.path.name, new.rows, new.faulty)
+
+
+def test_made_up_numbers_cannot_be_taken_for_issued_ones(world: World) -> None:
+    persons = world.persons
+    born = [day.date() for day in persons["birth_date"]]
+    numbers = made_up_cpr(born, list(persons["sex_code"].astype(str)))
+    assert len(set(numbers)) == len(numbers)
+    for number, day, sex in zip(numbers, born, persons["sex_code"], strict=True):
+        assert normalise_cpr(number) == number
+        assert (birth_date(number), sex_code(number)) == (day, sex)
+    ordinary = [n for n, day in zip(numbers, born, strict=True) if (day.day, day.month) != (1, 1)]
+    new_year = [n for n, day in zip(numbers, born, strict=True) if (day.day, day.month) == (1, 1)]
+    assert not any(map(is_modulus11, ordinary))
+    assert len(new_year) > 0.1 * len(numbers)
+    assert sum(map(is_modulus11, new_year)) < 0.3 * len(new_year)
