@@ -14,7 +14,7 @@ from transforms.areas import areas, areas_at
 from transforms.codelists import CODELISTS, LEFT_OUT, Code, left_out_code, load_codelists
 from transforms.errors import UsageError
 from transforms.sources import Dimension, Expectations, Source
-from transforms.yaml_lines import YamlFile
+from transforms.yaml_lines import SafeLoader, YamlFile
 
 __all__ = ["LEFT_OUT", "Catalogue", "Code", "Dimension", "Expectations", "Source", "load_catalogue"]
 
@@ -150,7 +150,7 @@ def _described_columns(dictionary: Path) -> set[str] | None:
     if not dictionary.exists():
         return None
     with dictionary.open(encoding="utf-8") as stream:
-        return set((yaml.safe_load(stream) or {}).get("columns") or {})
+        return set((yaml.load(stream, Loader=SafeLoader) or {}).get("columns") or {})
 
 
 def _shown(path: Path) -> str:

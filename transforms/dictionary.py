@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from transforms.errors import UsageError
 from transforms.warehouse import quote_identifier, quote_literal
+from transforms.yaml_lines import SafeLoader
 
 DICTIONARY = Path(__file__).parent / "dictionary.yml"
 
@@ -60,7 +61,7 @@ class Dictionary:
         return found
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(SafeLoader):
     """A YAML loader that refuses a key given twice (plain YAML keeps the last one silently)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

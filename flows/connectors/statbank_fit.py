@@ -102,23 +102,32 @@ class Candidate:
                 match = resolver.match(cell)
                 if match is None:
                     rule, step = refusal_parts(resolver, cell)
-                    return self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step, len(resolved))
+                    return self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step)
                 if dimension.role == "selector" and match.code != dimension.select[0]:
                     rule = f"the source holds {dimension.id} {dimension.select[0]} only"
                     step = f"download {fit.source.table} with that one"
-                    return self._bad_cell(fit, column, cell, rule, step, len(resolved))
+                    return self._bad_cell(fit, column, cell, rule, step)
                 matches.append((cell, match))
             if mixed := same_language(matches):
                 rule = f"English beside Danish '{mixed[0]}' in {dimension.id}"
                 step = "download the table in one language"
-                return self._bad_cell(fit, column, mixed[1], rule, step, len(resolved))
+                return self._bad_cell(fit, column, mixed[1], rule, step)
             resolved.append((dimension, matches))
         return resolved
 
-    def _bad_cell(self, fit: Fit, column: int, cell: str, rule: str, step: str, done: int) -> Misfit:
+    def _bad_cell(self, fit: Fit, column: int, cell: str, rule: str, step: str) -> Misfit:
         row = self.row_of(column, cell)
         reason = refusal(self.table.path, rule, step, row=row, value=cell)
-        return self._misfit(fit.source, len(self.table.names), done + 1, reason)
+        # A table with exactly these columns is nearer than one with totals filled in, whichever cell is wrong.
+        return self._misfit(fit.source, len(self.table.names) + (not fit.filled), self._columns_known(fit), reason)
+
+    def _columns_known(self, fit: Fit) -> int:
+        """Return how many columns hold nothing but codes or texts of their dimension, one more than none."""
+        resolvers = {
+            column: Resolver(self.catalogue, fit.source, fit.source.dimension(name))
+            for name, column in fit.columns.items()
+        }
+        return 1 + sum(all(r.match(cell) for cell in self.cells[column]) for column, r in resolvers.items())
 
     def _misfit(self, source: Source, placed: int, resolved: int, reason: DataRefused) -> Misfit:
         return Misfit(source, (placed, resolved), reason)
