@@ -119,6 +119,7 @@ def publish(
         settings.builds.mkdir(parents=True, exist_ok=True)
         hashes = export_parquet(candidate, build.exports)
         replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
+        dress(candidate, build)
         candidate.replace(build.path)
         flip(settings, build)
     except DatabaseError as error:
