@@ -19,7 +19,7 @@ from flows.retention import prune_snapshots
 from flows.settings import Settings
 from flows.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
-from transforms.errors import DataRefused, KommunekortError, NothingNew
+from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
 Progress = Callable[[str], None]
 
@@ -130,9 +130,14 @@ def dress(settings: Settings, candidate: Path, build: publish.Build, on_step: Pr
 
 
 def record(settings: Settings, result: RunResult) -> Path:
-    """Write the run into the ledger `data/runs/<run id>.json`; return the file."""
+    """Write the run into the ledger `data/runs/<run id>.json`; return the file, or raise UsageError."""
     path = settings.runs / f"{result.run.run_id}.json"
-    replace_synced(path, json.dumps(result.as_dict(), ensure_ascii=False, indent=1, default=str))
+    try:
+        replace_synced(path, json.dumps(result.as_dict(), ensure_ascii=False, indent=1, default=str))
+    except OSError as error:
+        raise UsageError(
+            f"{settings.runs}: the ledger cannot be written ({error.strerror}); free space or check the rights"
+        ) from None
     return path
 
 
@@ -179,11 +184,8 @@ def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> It
     finally:
         try:
             record(settings, result)
-        except OSError as error:
-            result.status, result.message = (
-                "failed",
-                f"{settings.runs}: the ledger cannot be written ({error.strerror})",
-            )
+        except UsageError as error:
+            result.status, result.message = "failed", str(error)
         if alarm:
             alarms.follow(settings, result.run.run_id, result.status, result.message)
 

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from transforms.errors import UsageError
-from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quote_literal
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_identifier, quote_literal
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -30,8 +30,8 @@ def _load(warehouse: Warehouse, path: Path) -> str:
             f"header=true, auto_detect=false, quote='\"', escape='\"', nullstr='', columns={{{columns}}})"
         )
     except DatabaseError as error:
-        text = " ".join(str(error).split())[:200]
-        raise UsageError(f"transforms/reference/{path.name}: cannot be read: {text}") from None
+        told = explain_database_error(error, f"reading transforms/reference/{path.name}")
+        raise UsageError(str(told)) from None
     comment = f"Faste fakta / Reference facts. Project file transforms/reference/{path.name}."
     warehouse.execute(f"COMMENT ON TABLE {table} IS {quote_literal(comment)}")
     return f"reference.{path.stem}"
