@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -19,10 +20,11 @@ from flows.connectors.deliveries_values import Wrong, clean, parse_municipality,
 from flows.keys import Keys
 from flows.receipts import Receipt, Remark
 from transforms import restricted
+from transforms import restricted_incoming as incoming
 from transforms.areas import areas, suggest
 from transforms.errors import UsageError
 from transforms.pseudonym import Pseudonymiser
-from transforms.restricted import RowRule
+from transforms.restricted_incoming import RowRule
 from transforms.warehouse import Warehouse
 
 
@@ -112,7 +114,7 @@ class Intake:
             if not outcome.refused:
                 if current is not None:
                     restricted.supersede(warehouse, contract.table, current, line)
-                restricted.store_incoming(warehouse, contract.table, line)
+                incoming.store_incoming(warehouse, contract.table, line)
             restricted.enter(warehouse, line)
         warehouse.execute("DROP TABLE temp.incoming")
         return receipt_of(outcome)
@@ -137,12 +139,17 @@ class Intake:
         parser = Parser(
             outcome.layout, self.people, outcome.tally, {name: value for name, value in expected.items() if value}
         )
-        restricted.begin_incoming(warehouse, contract.columns)
-        with without_collector():
+        incoming.begin_incoming(warehouse, contract.columns)
+        # One block is stored while the next is read: DuckDB and Python then use a core each.
+        with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
+            stored: Future[None] | None = None
             for block in blocks:
                 rows = parser.typed(block)
-                if rows.num_rows:
-                    restricted.add_incoming(warehouse, contract.columns, rows)
+                if stored is not None:
+                    stored.result()
+                stored = storing.submit(incoming.add_incoming, warehouse, contract.columns, rows)
+            if stored is not None:
+                stored.result()
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
         """Apply the rules over rows and the delivery as a whole; the rows that break a rule are taken out."""
@@ -150,20 +157,20 @@ class Intake:
         rules = [RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject") for rule in contract.rules]
         informing = {rule.id for rule in contract.rules if rule.severity == "info"}
         room = max(0, tally.limit - len(tally.faults))
-        for rule, count, rows in restricted.broken_rules(warehouse, rules, day, room):
+        for rule, count, rows in incoming.broken_rules(warehouse, rules, day, room):
             listed = [] if rule.id in informing else rows
             for row in listed:
                 tally.add(Fault(row, rule.field, rule.id))
             tally.totals[rule.field, rule.id] += count - len(listed)
-        repeated = restricted.duplicate_rows(warehouse, contract.key)
+        repeated = incoming.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
-        tally.rejected += restricted.remove_incoming(warehouse, rules, repeated, day)
-        outcome.accepted = restricted.count_incoming(warehouse)
+        tally.rejected += incoming.remove_incoming(warehouse, rules, repeated, day)
+        outcome.accepted = incoming.count_incoming(warehouse)
         if "person_id" in contract.columns:
-            outcome.persons = restricted.count_persons(warehouse)
+            outcome.persons = incoming.count_persons(warehouse)
         if outcome.period is None:
-            newest = restricted.newest_date(warehouse, contract.period_field, day)
+            newest = incoming.newest_date(warehouse, contract.period_field, day)
             if newest is not None:
                 outcome.period = quarter_of(newest)
                 if contract.field(contract.period_field).aspect != "about":

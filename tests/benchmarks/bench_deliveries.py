@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
             name, rows, rejected, seconds, cpu, peak_text = line.split(";")
             total_rows, total_seconds, peak = total_rows + int(rows), total_seconds + float(seconds), int(peak_text)
             print(
-                f"{name}: {int(rows):,} rows ({path.stat().st_size / 1e6:.0f} MB, {rejected} rejected) in {seconds} s = "
+                f"{name}: {int(rows):,} rows ({path.stat().st_size / 1e6:.0f} MB, {rejected} rejected) in {seconds} s, "
                 f"{int(rows) / float(seconds):,.0f} rows/s, {float(seconds) / floor:.1f} x plain load ({floor:.1f} s), "
                 f"{cpu} CPU s"
             )

@@ -327,7 +327,11 @@ def _break(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
 
 @pytest.mark.parametrize(
     "where",
-    ["transforms.restricted.store_incoming", "transforms.restricted.enter", "transforms.restricted.broken_rules"],
+    [
+        "transforms.restricted_incoming.store_incoming",
+        "transforms.restricted.enter",
+        "transforms.restricted_incoming.broken_rules",
+    ],
 )
 def test_an_unforeseen_error_stores_nothing_and_quotes_nothing(
     door: Door, monkeypatch: pytest.MonkeyPatch, where: str
