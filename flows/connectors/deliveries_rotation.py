@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from flows.keys import Keys, begin_rotation, finish_rotation
@@ -50,4 +51,4 @@ def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
         warehouse.checkpoint()
     (built / FILE).replace(folder / FILE)
     sync_folder(folder)
-    built.rmdir()
+    shutil.rmtree(built)
