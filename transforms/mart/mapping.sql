@@ -19,6 +19,8 @@ figures AS (
         max(value) FILTER (WHERE indicator_id = 'employment_rate_non_western_pct') AS employment_rate_non_western_pct,
         max(value) FILTER (WHERE indicator_id = 'employment_rate_danish_pct') AS employment_rate_danish_pct,
         max(value) FILTER (WHERE indicator_id = 'employment_gap_immigrants_pp') AS employment_gap_pp,
+        max(value) FILTER (WHERE indicator_id = 'newcomers_count') AS newcomers_count,
+        max(value) FILTER (WHERE indicator_id = 'use_placement_private_pct') AS use_placement_private_pct,
         max(value) FILTER (WHERE indicator_id = 'unemployment_pct') AS unemployment_pct,
         max(value) FILTER (WHERE indicator_id = 'disposable_income_dkk') AS disposable_income_dkk,
         count(value)::INTEGER AS indicator_count,
@@ -31,8 +33,18 @@ expected AS (
     SELECT * FROM mart.expected WHERE outcome_id = 'employment_rate_non_western_pct'
     QUALIFY period = max(period) OVER ()
 ),
+durations AS (
+    SELECT * FROM mart.expected WHERE outcome_id = 'first_job_weeks'
+    QUALIFY period = max(period) OVER ()
+),
+organisation AS (
+    SELECT * FROM mart.organisation
+    QUALIFY reference_date = max(reference_date) OVER (PARTITION BY municipality_code)
+),
 peers AS (
-    SELECT peer.municipality_code, string_agg(near.municipality_name, ', ' ORDER BY peer.peer_rank) AS peer_names
+    SELECT
+        peer.municipality_code, string_agg(near.municipality_name, ', ' ORDER BY peer.peer_rank) AS peer_names,
+        count(*) FILTER (WHERE peer.is_same_group)::INTEGER AS same_group_peer_count
     FROM mart.peer peer JOIN mart.municipality near ON near.municipality_code = peer.peer_code
     GROUP BY peer.municipality_code
 ),
@@ -75,9 +87,17 @@ SELECT
     expected.difference_low AS difference_low_pp,
     expected.difference_high AS difference_high_pp,
     expected.assessment,
+    durations.observed AS first_job_weeks,
+    durations.expected AS expected_first_job_weeks,
+    durations.difference AS difference_weeks,
+    durations.assessment AS duration_assessment,
+    figures.newcomers_count,
+    organisation.org_model_code,
+    figures.use_placement_private_pct,
     figures.unemployment_pct,
     figures.disposable_income_dkk,
     peers.peer_names,
+    coalesce(peers.same_group_peer_count, 0) AS same_group_peer_count,
     coalesce(findings.challenge_count, 0) AS challenge_count,
     coalesce(findings.potential_count, 0) AS potential_count,
     industries.best_industries,
@@ -93,6 +113,8 @@ CROSS JOIN known
 LEFT JOIN mart.commuting_area area USING (municipality_code)
 LEFT JOIN figures USING (municipality_code)
 LEFT JOIN expected USING (municipality_code)
+LEFT JOIN durations USING (municipality_code)
+LEFT JOIN organisation USING (municipality_code)
 LEFT JOIN peers USING (municipality_code)
 LEFT JOIN findings USING (municipality_code)
 LEFT JOIN industries USING (municipality_code)
