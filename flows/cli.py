@@ -16,7 +16,7 @@ from flows.commands import run as run_commands
 from flows.commands import scaffold as scaffold_commands
 from flows.commands import serve as serve_commands
 from flows.commands import show as show_commands
-from transforms.errors import KommunekortError, NothingNew
+from transforms.errors import KommunekortError
 
 app = typer.Typer(
     name="kommunekort",
@@ -47,8 +47,7 @@ def main() -> NoReturn:
         app(standalone_mode=False)
         code = 0
     except KommunekortError as error:
-        stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
-        print(f"kommunekort: {error}", file=stream)
+        print(f"kommunekort: {error}", file=sys.stderr)
         code = error.exit_code
     except typer.Exit as end:
         code = end.exit_code

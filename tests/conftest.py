@@ -5,15 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.settings import Settings
 from tests.fixtures.extracts import cached_extracts, copy_extracts
-from tests.fixtures.world import Published, publish_from, record_without_gx
+from tests.fixtures.world import Published, dress_lightly, hurry, publish_from
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,14 +37,13 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
-@contextmanager
-def made_once(folder: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """Yield `folder`, made by whichever worker comes first; the others wait for it."""
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return `folder`, made by whichever worker comes first; the others wait for it."""
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             make(folder)
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +60,15 @@ def few_extracts(sample_extracts: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def tiny_run(sample_extracts: Path, shared_folder: Path) -> Iterator[Published]:
-    """Return a data folder with one run from all of `sample_extracts`. Read only: copy it to write."""
-    with made_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder)) as folder:
-        yield Published(Settings(data=folder), sample_extracts)
+def tiny_run(sample_extracts: Path, shared_folder: Path) -> Published:
+    """Return a data folder with one run from all of `sample_extracts`, its report a single page.
+
+    Read only: copy it to write.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.pipeline.dress", dress_lightly)
+        folder = make_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder))
+    return Published(Settings(data=folder), sample_extracts)
 
 
 @pytest.fixture(scope="session")
@@ -73,16 +76,16 @@ def few_run(few_extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Pub
     """Return a data folder with one run from `few_extracts`. Read only: copy it to write."""
     folder = tmp_path_factory.mktemp("few-data") / "data"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("expectations.validate.record_with_gx", record_without_gx)
+        hurry(patch)
         publish_from(few_extracts, folder)
     return Published(Settings(data=folder), few_extracts)
 
 
 @pytest.fixture(scope="session")
-def sample_run(shared_folder: Path) -> Iterator[Published]:
+def sample_run(shared_folder: Path) -> Published:
     """Return a data folder with one default run: the sample world over loopback. Half a minute; for `long` tests."""
-    with made_once(shared_folder / "sample", lambda folder: publish_from("sample", folder)) as folder:
-        yield Published(Settings(data=folder), Path("sample"))
+    folder = make_once(shared_folder / "sample", lambda folder: publish_from("sample", folder))
+    return Published(Settings(data=folder), Path("sample"))
 
 
 @pytest.fixture
@@ -94,6 +97,6 @@ def own_data(few_run: Published, tmp_path: Path) -> Published:
 
 
 @pytest.fixture
-def without_gx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SQL rules stop a build as always, but spare the seconds Great Expectations takes to record them."""
-    monkeypatch.setattr("expectations.validate.record_with_gx", record_without_gx)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes seconds and decides nothing: the record by Great Expectations, the report."""
+    hurry(monkeypatch)

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
 DURATION = "first_job_weeks"
 LABOUR_MARKET = ["area_net_unemployed_pct", "area_jobs_share_manufacturing_pct"]
 AREA = frozenset({"core.commuting_area_value", "mart.municipality"})
+# The deliveries never enter the warehouse; they are named here so that lineage tells what rests on them.
+CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
+    frozenset({f"raw.delivery_{kind}"}) for kind in ("cases", "measures", "employment", "organisation")
+)
 
 
 def person_models(data: PersonData | None) -> dict[str, Model]:
     """Return the person-level model tables. `data` stays in memory; only guarded results reach the warehouse."""
     return {
-        "model.newcomer_share": Model(frozenset(), lambda warehouse: newcomer_step(data)),
-        "model.duration": Model(AREA, _with(data, duration_step)),
-        "model.method_effect": Model(AREA, _with(data, method_effect_step)),
-        "model.placement": Model(frozenset({"reference.industry_crosswalk"}), _with(data, placement_step)),
-        "model.organisation": Model(frozenset(), lambda warehouse: organisation_step(data)),
+        "model.newcomer_share": Model(CASES, lambda warehouse: newcomer_step(data)),
+        "model.duration": Model(AREA | CASES | MEASURES | EMPLOYMENT, _with(data, duration_step)),
+        "model.method_effect": Model(
+            AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION, _with(data, method_effect_step)
+        ),
+        "model.placement": Model(MEASURES | EMPLOYMENT | {"reference.industry_crosswalk"}, _with(data, placement_step)),
+        "model.organisation": Model(ORGANISATION, lambda warehouse: organisation_step(data)),
     }
 
 

@@ -114,6 +114,8 @@ def sql(
     """Run a read-only query on the published mapping. Example: kommunekort sql "SELECT * FROM mart.indicator" """
     from transforms.warehouse import DatabaseError, Warehouse
 
+    if not query.strip(" \n\t;"):
+        raise UsageError("the query is empty; give one SELECT in quotes")
     settings = settings_from(data)
     if not settings.published.exists():
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")

@@ -158,7 +158,7 @@ def test_a_run_on_a_bad_file_keeps_the_old_snapshot_and_says_why(own_data: Publi
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-@pytest.mark.usefixtures("without_gx")
+@pytest.mark.usefixtures("in_a_hurry")
 def test_data_that_break_a_rule_are_refused_whole(fault: str, own_data: Published, tmp_path: Path) -> None:
     change, sentence = REFUSED[fault]
     before = own_data.state()
@@ -176,7 +176,7 @@ def test_data_that_break_a_rule_are_refused_whole(fault: str, own_data: Publishe
         assert warehouse.scalar("SELECT count(*) FROM meta.validation WHERE NOT success AND severity = 'critical'")
 
 
-@pytest.mark.usefixtures("without_gx")
+@pytest.mark.usefixtures("in_a_hurry")
 def test_small_faults_are_set_aside_and_published_around(own_data: Published, tmp_path: Path) -> None:
     """A row twice, marks, and Christiansø left out: 98 areas of 99 are enough, and no mark becomes 0."""
 
@@ -198,7 +198,7 @@ def test_small_faults_are_set_aside_and_published_around(own_data: Published, tm
     assert counts == [(209, 209)]
 
 
-@pytest.mark.usefixtures("without_gx")
+@pytest.mark.usefixtures("in_a_hurry")
 def test_thousands_dots_and_texts_are_the_same_figures(own_data: Published, tmp_path: Path) -> None:
     wanted = own_data.rows("SELECT area_code, period, value FROM staging.statbank_folk1am ORDER BY ALL")
 
@@ -211,7 +211,7 @@ def test_thousands_dots_and_texts_are_the_same_figures(own_data: Published, tmp_
     assert own_data.rows("SELECT area_code, period, value FROM staging.statbank_folk1am ORDER BY ALL") == wanted
 
 
-@pytest.mark.usefixtures("without_gx")
+@pytest.mark.usefixtures("in_a_hurry")
 def test_rows_beyond_the_share_for_quarantine_stop(own_data: Published, tmp_path: Path) -> None:
     def change(text: str) -> str:
         for row in (7, 9, 11):
