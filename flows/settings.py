@@ -100,10 +100,10 @@ def quiet_prefect(home: Path) -> None:
     Settings in pyproject.toml count only when the working directory is the repository's root, hence here.
     What the user has set in the environment wins. The home is made here, since its server cannot start without.
     """
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    chosen = Path(os.environ.setdefault("PREFECT_HOME", str(home))).expanduser()
+    chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
     debug = bool(os.environ.get("KOMMUNEKORT_DEBUG"))
     defaults = {
-        "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
