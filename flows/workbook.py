@@ -215,13 +215,13 @@ GUIDE_TEXT = (
     (
         "Status",
         "En tom værdi er aldrig nul: kolonnen value_status siger, om tallet er diskretioneret (suppressed), mangler "
-        "(missing) eller ikke er relevant. / An empty value is never nought: value_status tells whether it is withheld, "
-        "missing or not applicable.",
+        "(missing) eller ikke er relevant. / An empty value is never nought: value_status tells whether it is "
+        "withheld, missing or not applicable.",
     ),
     (
         "Sammenlign / Compare",
-        "To indikatorer må kun sammenlignes, når population, alder, opholdsgrundlag, jobdefinition og periodetype er de "
-        "samme (arket indicator). / Two indicators may only be compared when those definitions agree.",
+        "To indikatorer må kun sammenlignes, når population, alder, opholdsgrundlag, jobdefinition og periodetype er "
+        "de samme (arket indicator). / Two indicators may only be compared when those definitions agree.",
     ),
     (
         "Koder / Codes",

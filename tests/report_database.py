@@ -106,7 +106,7 @@ def _indicators() -> pd.DataFrame:
 def _values(codes: list[str], indicators: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, nation = [], []
     for indicator in indicators.itertuples():
-        low, high = LEVELS[str(indicator.unit)]
+        low, high = LEVELS.get(str(indicator.unit), (1, 40))
         level = rng.uniform(low, high, len(codes))
         for year in YEARS:
             drift = level + rng.normal(0, (high - low) * 0.02, len(codes))
@@ -269,7 +269,7 @@ def _models(codes: list[str], rng: np.random.Generator, hostile: bool) -> dict[s
     expected = pd.DataFrame(
         {
             "municipality_code": codes,
-            "outcome_id": "weeks_to_first_job",
+            "outcome_id": "first_job_weeks",
             "period": "2024",
             "observed": 90 + gap,
             "expected": 90.0,
@@ -356,8 +356,8 @@ def _models(codes: list[str], rng: np.random.Generator, hostile: bool) -> dict[s
                 "match_score": 100.0 - 13 * k,
                 "match_rank": k + 1,
                 "is_estimated": True,
-                "reason_da": f"Branche {i}: 1.200 job inden for rækkevidde; 9,1 pct. af de beskæftigede er ikke-vestlige indvandrere.",
-                "reason_en": f"Industry {i}: 1,200 jobs within reach; 9.1 per cent of the employed are non-western immigrants.",
+                "reason_da": f"Branche {i}: 1.200 job inden for rækkevidde; 9,1 pct. er ikke-vestlige indvandrere.",
+                "reason_en": f"Industry {i}: 1,200 jobs within reach; 9.1 per cent are non-western immigrants.",
             }
             for c in codes
             for k, i in enumerate("ABCDEFG")

@@ -27,7 +27,7 @@ ASSESSMENTS: dict[str, Words] = {
     "too_small": ("for få til at vurdere", "too few to judge"),
 }
 OUTCOMES: dict[str, tuple[Words, str]] = {
-    "weeks_to_first_job": (
+    "first_job_weeks": (
         ("Uger til første job af mindst 13 uger", "Weeks to a first job of at least 13 weeks"),
         "weeks",
     ),

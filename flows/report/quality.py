@@ -101,7 +101,7 @@ def revisions(database: Path, previous: Path | None) -> tuple[list[Row], int] | 
         rows = warehouse.rows(
             f"""SELECT municipality_code, indicator_id, period, b.value, b.value_status, a.value, a.value_status
             {changed}
-            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, ALL LIMIT {MOST_CHANGES}"""
+            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, 1, 2, 3 LIMIT {MOST_CHANGES}"""
         )
     names = ("municipality_code", "indicator_id", "period", "before", "status_before", "after", "status_after")
     return [dict(zip(names, map(plain, row), strict=True)) for row in rows], total

@@ -19,7 +19,7 @@ document.addEventListener("DOMContentLoaded", function () {
   function status(letter) { return K.pick(D.statuses[letter]) || letter; }
 
   function classOf(value, it) {
-    var shown = Number(value.toFixed(it.decimals)), c = 0;
+    var shown = K.rounded(value, it.decimals), c = 0;
     while (c < it.breaks.length && shown >= it.breaks[c]) { c += 1; }
     return c;
   }
@@ -209,7 +209,8 @@ document.addEventListener("DOMContentLoaded", function () {
     }
   });
   ["mouseover", "focusin"].forEach(function (name) {
-    map.addEventListener(name, function (e) {
+    // On the box around the map: an SVG that listens for focus becomes a tab stop of its own.
+    map.parentNode.addEventListener(name, function (e) {
       var a = e.target.closest("a.area");
       if (a) { read(a); if (name === "focusin") { rove(a); } }
     });

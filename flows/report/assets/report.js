@@ -10,8 +10,15 @@
   function english() { return root.lang === "en"; }
   function pick(pair) { return pair ? pair[english() ? 1 : 0] : ""; }
   function locale() { return english() ? "en-GB" : "da-DK"; }
+  // A number exactly between two goes to the even one, as where the pages are built; so both languages agree.
+  function rounded(value, decimals) {
+    var up = Math.pow(10, decimals), tie = Number.isInteger(value * Math.pow(2, decimals + 1)) && Math.abs(value * up) % 1 === 0.5;
+    if (!tie) { return Number(value.toFixed(decimals)); }
+    var low = Math.floor(value * up);
+    return (low % 2 === 0 ? low : low + 1) / up;
+  }
   function number(value, decimals, signed) {
-    var scaled = Number(Number(value).toFixed(decimals));
+    var scaled = rounded(Number(value), decimals);
     var text = Math.abs(scaled).toLocaleString(locale(), { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: true });
     return (scaled < 0 ? "\u2212" : signed && scaled > 0 ? "+" : "") + text;
   }
@@ -189,7 +196,7 @@
     listeners.push(apply);
   }
 
-  window.KK = { pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
+  window.KK = { pick: pick, number: number, rounded: rounded, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
 
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("language").addEventListener("click", function () { setLanguage(english() ? "da" : "en"); });

@@ -1,0 +1,64 @@
+"""How long the report and the workbook of 98 municipalities take, and how heavy their pages are.
+
+Run: python -m tests.benchmarks.bench_report [database]. Without a database a made-up one is used.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flows.report import build_report, charts, data
+from flows.workbook import write_workbook
+from tests.report_database import make_database
+
+LIMIT_S, LIMIT_INDEX_MB = 20.0, 1.5
+
+
+def measure(database: Path, folder: Path) -> list[tuple[str, float, str]]:
+    """Return (what, figure, unit) of one report and one workbook."""
+    out = []
+    start = time.perf_counter()
+    data.load(database)
+    out.append(("read the database", time.perf_counter() - start, "s"))
+    rows = [{"year": 2010 + k, "value": 50.0 + k, "series": "total"} for k in range(12)]
+    charts.svg("trend", rows, "x")
+    start = time.perf_counter()
+    for _ in range(20):
+        charts.svg("trend", rows, "x")
+    out.append(("one chart", (time.perf_counter() - start) * 1000 / 20, "ms"))
+    start, processor = time.perf_counter(), time.process_time()
+    files = build_report(database, folder / "site")
+    out.append(("the report", time.perf_counter() - start, "s"))
+    out.append(("the report, processor", time.process_time() - processor, "s"))
+    size = {path.relative_to(folder / "site").as_posix(): path.stat().st_size for path in files}
+    loaded = ("index.html", *(f"assets/{name}" for name in LOADED))
+    out.append(("the front page with all it loads", sum(size[name] for name in loaded) / 1e6, "MB"))
+    out.append(("the whole report", sum(size.values()) / 1e6, "MB"))
+    start = time.perf_counter()
+    path = write_workbook(database, folder / "a.xlsx")
+    out.append(("the workbook", time.perf_counter() - start, "s"))
+    out.append(("the workbook's size", path.stat().st_size / 1e6, "MB"))
+    return out
+
+
+LOADED = ("report.css", "start.js", "definitions.js", "values.js", "map.js", "report.js")
+
+
+def main() -> None:
+    """Print the figures beside their limits."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        database = Path(sys.argv[1]) if len(sys.argv) > 1 else make_database(folder / "a.duckdb")
+        for what, figure, unit in measure(database, folder):
+            limit = {
+                "the report": f" (limit {LIMIT_S:.0f} s)",
+                "the front page with all it loads": f" (limit {LIMIT_INDEX_MB} MB)",
+            }
+            print(f"{what:36} {figure:8.2f} {unit}{limit.get(what, '')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""The report's pages as files: whole, self-contained, safe with hostile text, honest about what is not known."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from flows.report import ReportOptions, build_report
+from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
+from transforms.errors import DataRefused, UsageError
+from transforms.warehouse import Warehouse
+
+PAGES = ("index.html", "sammenlign.html", "opfoelgning.html", "datakvalitet.html", "metode.html", "ordbog.html")
+
+
+class Page(HTMLParser):
+    """A page's tags with their attributes, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("report")
+    # The last twelve in code order hold Læsø, whose figures are withheld.
+    build_report(make_database(root / "a.duckdb", municipalities=12), root / "site")
+    return root / "site"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("hostile")
+    build_report(make_database(root / "a.duckdb", municipalities=4, hostile=True), root / "site")
+    return root / "site"
+
+
+def test_the_report_has_every_page_and_one_profile_per_municipality(folder: Path) -> None:
+    assert {path.name for path in folder.glob("*.html")} == set(PAGES)
+    assert len(list((folder / "kommune").glob("*.html"))) == 12
+    assert not list(folder.parent.glob(".*.part"))
+
+
+def test_every_link_and_file_of_a_page_is_there(folder: Path) -> None:
+    anchors = {path: {a["id"] for _, a in Page(path).tags if "id" in a} for path in folder.rglob("*.html")}
+    codes = {path.stem for path in (folder / "kommune").glob("*.html")}
+    for path, ids in anchors.items():
+        for tag, attributes in Page(path).tags:
+            target = attributes.get("href") or attributes.get("src")
+            if target is None or target.startswith(("https://", "http://")):
+                assert target is None or tag == "a"
+                continue
+            name, _, anchor = target.partition("#")
+            file = (path.parent / name).resolve() if name else path
+            assert file.is_file(), f"{path.name}: {target}"
+            if anchor and "sammenlign" in name:
+                assert set(anchor.split(",")) <= codes
+            elif anchor:
+                assert anchor in (anchors[file] if name else ids), f"{path.name}: {target}"
+
+
+def test_ids_are_unique_and_nothing_is_inline_or_loaded_from_elsewhere(folder: Path, hostile: Path) -> None:
+    for path in [*folder.rglob("*.html"), *hostile.rglob("*.html")]:
+        tags = Page(path).tags
+        ids = [a["id"] for _, a in tags if "id" in a]
+        assert len(ids) == len(set(ids)), path.name
+        policy = next(a["content"] for t, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for tag, attributes in tags:
+            assert not any(name.startswith("on") or name == "style" for name in attributes), (path.name, tag)
+            assert tag != "script" or attributes.get("src"), path.name
+            assert "javascript:" not in attributes.get("href", "")
+
+
+def test_every_page_bears_the_mark_of_synthetic_data(folder: Path) -> None:
+    for path in folder.rglob("*.html"):
+        assert "SYNTETISKE DATA / SYNTHETIC DATA" in Page(path).text
+
+
+def test_hostile_text_is_shown_as_text(hostile: Path) -> None:
+    page = Page(hostile / "metode.html")
+    assert not [t for t, a in page.tags if t == "img"]
+    assert '<script>alert("x")</script>' in page.text
+    for path in hostile.rglob("*.html"):
+        raw = path.read_text(encoding="utf-8")
+        assert "<script>alert" not in raw
+        assert "onerror=alert" not in raw.replace("onerror=alert(1)&gt;", "")
+        assert "\u202e" not in raw
+        assert "\u202c" not in raw
+
+
+def test_hostile_text_does_not_leave_its_string_in_a_script(hostile: Path) -> None:
+    for name, variable in (("definitions.js", "KK_DEFINITIONS"), ("values.js", "KK_VALUES")):
+        text = (hostile / "assets" / name).read_text(encoding="utf-8")
+        assert "<" not in text
+        assert "\u202e" not in text
+        content = json.loads(text.removeprefix(f"window.{variable}=").removesuffix(";\n"))
+        assert content
+    labels = [d["label"][0] for d in _definitions(hostile).values()]
+    assert any("<script>" in label for label in labels), "the text itself must still be told"
+    assert HOSTILE not in labels, "its turning marks must be made visible"
+
+
+def _definitions(folder: Path) -> dict[str, dict[str, list[str]]]:
+    text = (folder / "assets" / "definitions.js").read_text(encoding="utf-8")
+    found: dict[str, dict[str, list[str]]] = json.loads(text.removeprefix("window.KK_DEFINITIONS=").removesuffix(";\n"))
+    return found
+
+
+def test_a_withheld_figure_is_told_and_never_nought(folder: Path) -> None:
+    text = (folder / "kommune" / f"{SUPPRESSED_CODE}.html").read_text(encoding="utf-8")
+    own = re.findall(r'<td class="num own">(.*?)</td>', text)
+    figures = [cell for cell in own if "status" not in cell]
+    assert len([cell for cell in own if "diskretioneret" in cell]) > 50
+    assert len(figures) == 1, "only the estimate of the expected has a figure"
+    values = json.loads((folder / "assets/values.js").read_text(encoding="utf-8")[len("window.KK_VALUES=") : -2])
+    place = [m[0] for m in values["municipalities"]].index(SUPPRESSED_CODE)
+    for indicator in values["indicators"].values():
+        assert {column[place] for column in indicator["v"]} == {"s"}
+        assert not indicator["n"] or {column[place] for column in indicator["n"]} == {None}
+
+
+def test_a_missing_figure_is_told(tmp_path: Path) -> None:
+    build_report(make_database(tmp_path / "a.duckdb"), tmp_path / "site")
+    text = (tmp_path / "site" / "kommune" / f"{MISSING_CODE}.html").read_text(encoding="utf-8")
+    assert text.count('status-missing"') > 50
+    assert (tmp_path / "site" / "index.html").stat().st_size < 1_500_000
+    names = ("values.js", "definitions.js", "report.js", "map.js", "report.css")
+    loaded = [tmp_path / "site" / "assets" / name for name in names]
+    assert sum(path.stat().st_size for path in loaded) < 1_350_000
+
+
+def test_numbers_are_danish_and_differences_are_percentage_points(folder: Path) -> None:
+    text = (folder / "kommune" / "851.html").read_text(encoding="utf-8")
+    assert re.search(r'<data value="\d+\.\d+" data-d="1">\d+,\d</data>', text)
+    assert re.search(r">\d{1,3}\.\d{3}</data>", text), "thousands are parted by a point"
+    assert "procentpoint" in text
+    assert re.search(r'data-s="1">[+\u2212]', text)
+
+
+def test_parts_that_are_not_there_yet_are_named(tmp_path: Path) -> None:
+    build_report(make_database(tmp_path / "a.duckdb", municipalities=2, models=False), tmp_path / "site")
+    profile = next((tmp_path / "site" / "kommune").glob("*.html")).read_text(encoding="utf-8")
+    for table in ("expected", "finding", "peer", "method_candidate", "industry_match", "organisation", "eligibility"):
+        assert f"<code>mart.{table}</code>" in profile
+
+
+def test_the_same_database_gives_the_same_bytes(tmp_path: Path) -> None:
+    database = make_database(tmp_path / "a.duckdb", municipalities=3)
+    first = {p.name: p.read_bytes() for p in build_report(database, tmp_path / "one")}
+    assert first == {p.name: p.read_bytes() for p in build_report(database, tmp_path / "two")}
+
+
+def test_a_failed_report_leaves_the_earlier_one_alone(tmp_path: Path) -> None:
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    before = build_report(database, tmp_path / "site")
+    (tmp_path / "bad.geojson").write_text("{", encoding="utf-8")
+    with pytest.raises(DataRefused, match="not a readable GeoJSON"):
+        build_report(database, tmp_path / "site", ReportOptions(boundaries=tmp_path / "bad.geojson"))
+    assert all(path.is_file() for path in before)
+
+
+def test_what_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    with Warehouse.open(tmp_path / "other.duckdb") as warehouse:
+        warehouse.execute("CREATE TABLE something AS SELECT 1 AS a")
+    with pytest.raises(UsageError, match="no published mapping"):
+        build_report(tmp_path / "other.duckdb", tmp_path / "site")
+    with pytest.raises(UsageError, match="nothing is published"):
+        build_report(tmp_path / "absent.duckdb", tmp_path / "site")
+
+
+def test_revised_figures_are_listed_against_the_earlier_build(tmp_path: Path) -> None:
+    now = make_database(tmp_path / "now.duckdb", municipalities=2)
+    then = make_database(tmp_path / "then.duckdb", municipalities=2)
+    with Warehouse.open(then) as warehouse:
+        warehouse.execute(
+            "UPDATE mart.indicator_value SET value = NULL, value_status = 'suppressed' "
+            "WHERE indicator_id = 'unemployment_pct' AND period = '2024' AND municipality_code = '851'"
+        )
+    build_report(now, tmp_path / "site", ReportOptions(previous=then))
+    text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
+    part = text[text.index('id="q-revised"') : text.index('id="q-withheld"')]
+    assert part.count("<tr>") == 2
+    assert "Aalborg" in part
+    assert "diskretioneret" in part
+
+
+def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts"
+    receipts.mkdir()
+    receipt = {
+        "verdict": "afvist",
+        "municipality": "Aalborg",
+        "kind": "cases",
+        "period": "2024",
+        "file": "Jens Hansen.csv",
+        "received_at": "2026-01-01T10:00:00",
+        "rows_in": 12,
+        "rows_accepted": 0,
+        "rows_rejected": 12,
+    }
+    (receipts / "a.json").write_text(json.dumps(receipt), encoding="utf-8")
+    (receipts / "broken.json").write_text("{", encoding="utf-8")
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    build_report(database, tmp_path / "site", ReportOptions(receipts=receipts))
+    text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
+    assert "Aalborg" in text
+    assert "afvist" in text
+    assert "Jens Hansen" not in text
+
+
+def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) -> None:
+    (tmp_path / "baselines" / "nulpunkt-2016").mkdir(parents=True)
+    manifest = {"run_id": "r1", "frozen_at": "2026-01-02T03:00:00+00:00"}
+    (tmp_path / "baselines" / "nulpunkt-2016" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (tmp_path / "comparisons").mkdir()
+    rows = [{"comparison": "matched", "difference": 1.26, "caution_da": "Pas på.", "caution_en": "Beware."}]
+    content = {
+        "baseline": "nulpunkt-2016",
+        "outcome_id": "unemployment_pct",
+        "baseline_period": "2018",
+        "later_period": "2024",
+        "later_run_id": "r2",
+        "is_synthetic": True,
+        "municipalities": [{"municipality_code": "851", "change": None}],
+        "difference_in_differences": rows,
+    }
+    (tmp_path / "comparisons" / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    options = ReportOptions(baselines=tmp_path / "baselines", comparisons=tmp_path / "comparisons")
+    build_report(make_database(tmp_path / "a.duckdb", municipalities=2), tmp_path / "site", options)
+    text = (tmp_path / "site" / "opfoelgning.html").read_text(encoding="utf-8")
+    assert "nulpunkt-2016" in text
+    assert "Pas på." in text
+    assert ">1,3</data>" in text
+    assert "Aalborg" in text
+    assert "mangler" in text
+    assert text.index("forskel i forskelle") < text.index("alle kommuner</span>")

@@ -1,0 +1,231 @@
+"""The parts of the report: numbers and periods in words, classes, map, chart and boundaries."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import date
+
+import pytest
+from markupsafe import Markup
+
+from flows.report import charts, maps
+from flows.report.data import Cell
+from flows.report.labels import outcome, words
+from flows.report.markup import clean, day, delta, n, shown, spark, t
+from flows.report.shading import breaks, class_of
+from flows.report.units import danish_key, date_text, period_text, signed
+from transforms.areas import areas_at
+from transforms.boundaries import area, douglas_peucker, read_shapes, simplify, to_metres
+from transforms.errors import DataRefused
+
+MUNICIPALITIES = [a.code for a in areas_at(["municipality"])]
+
+
+@pytest.mark.parametrize(
+    ("period", "da", "en"),
+    [
+        ("2016K1", "1. kvt. 2016", "Q1 2016"),
+        ("2016M05", "maj 2016", "May 2016"),
+        ("2016", "2016", "2016"),
+        ("2016M13",) * 3,
+    ],
+)
+def test_periods_in_words(period: str, da: str, en: str) -> None:
+    assert period_text(period) == (da, en)
+
+
+def test_dates_and_signs() -> None:
+    assert date_text(date(2016, 11, 3), "da") == "03.11.2016"
+    assert date_text(date(2016, 11, 3), "en") == "3 Nov 2016"
+    assert signed(2.04, 1, "da") == "+2,0"
+    assert signed(-2.04, 1, "en") == "\u22122.0"
+    assert signed(0.04, 1, "da") == "0,0"
+
+
+def test_numbers_carry_their_value_for_the_other_language() -> None:
+    assert n(1234567.891, 1) == Markup('<data value="1234567.891" data-d="1">1.234.567,9</data>')
+    assert delta(-0.5, 1) == Markup('<data value="-0.5" data-d="1" data-s="1">\u22120,5</data>')
+    assert day(date(2016, 1, 2)) == Markup('<time datetime="2016-01-02">02.01.2016</time>')
+
+
+def test_a_cell_without_figure_says_why() -> None:
+    assert "diskretioneret" in shown(Cell(None, "suppressed", "2016", None), "pct")
+    assert "mangler" in shown(None, "pct")
+    assert "mangler" in shown(Cell(None, "observed", "2016", None), "pct"), "no figure is never nought"
+    assert shown(Cell(0.0, "zero", "2016", None), "pct") == n(0, 1)
+    assert "foreløbigt" in shown(Cell(1.0, "provisional", "2016", None), "pct")
+
+
+def test_texts_are_escaped_and_turning_marks_shown() -> None:
+    assert "&lt;b&gt;" in t("<b>", "x")
+    assert clean("a\u202eb\u200bc\x00") == "a\ufffdb\ufffdc\ufffd"
+    assert clean("æøå – 1 «2»") == "æøå – 1 «2»"
+    assert t("Odense", "Odense") == "Odense"
+
+
+def test_danish_names_sort_as_danes_expect() -> None:
+    assert sorted(["Aarhus", "Ærø", "Odense", "Albertslund"], key=danish_key) == [
+        "Albertslund",
+        "Odense",
+        "Ærø",
+        "Aarhus",
+    ]
+
+
+def test_classes_hold_about_equally_many_and_limits_are_what_is_shown() -> None:
+    values = [float(v) for v in range(100)]
+    limits = breaks(values, 0)
+    counts = [sum(class_of(v, limits, 0) == c for v in values) for c in range(5)]
+    assert len(limits) == 4
+    assert min(counts) >= 19
+    assert max(counts) <= 21
+    assert class_of(limits[0], limits, 0) == 1, "a limit belongs to the class above it"
+    assert class_of(limits[0] - 0.4, limits, 0) == 1, "what is shown as the limit lies with it"
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0, 3.04], [0.0] * 90 + [5.0]])
+def test_few_distinct_values_give_few_classes(values: list[float]) -> None:
+    limits = breaks(values, 1)
+    assert limits == sorted(set(limits))
+    assert len(limits) < max(len({round(v, 1) for v in values}), 1) + 1
+    assert all(0 <= class_of(v, limits, 1) <= len(limits) for v in values)
+
+
+def test_the_tile_map_has_every_municipality_once_and_no_tile_on_another() -> None:
+    drawn = maps.draw(None, MUNICIPALITIES)
+    assert sorted(o.code for o in drawn.outlines) == sorted(MUNICIPALITIES)
+    assert len({(o.x, o.y) for o in drawn.outlines}) == 98
+    at = {o.code: (o.x, o.y) for o in drawn.outlines}
+    assert at["860"][1] < at["851"][1] < at["751"][1] < at["540"][1], (
+        "Hjørring, Aalborg, Aarhus, Sønderborg: north to south"
+    )
+    assert at["561"][0] < at["461"][0] < at["101"][0], "Esbjerg, Odense, København: west to east"
+    assert at["400"][0] >= at["101"][0], "Bornholm lies east"
+
+
+def test_unknown_codes_are_told_in_words() -> None:
+    assert words("some_new_code") == ("some new code", "some new code")
+    assert words(True) == ("ja", "yes")
+    assert outcome("first_job_weeks", {})[1] == "weeks"
+    known = {"x_pct": {"label_da": "X", "label_en": "X", "unit": "pct"}}
+    assert outcome("x_pct", known) == (("X", "X"), "pct")
+
+
+def test_a_chart_is_one_named_image_in_the_page_s_own_colours() -> None:
+    rows = [{"year": 2010 + k, "value": None if k == 2 else 50.0 + k, "series": "total"} for k in range(6)]
+    drawing = charts.svg("trend", rows, "caption-id")
+    assert drawing.startswith('<svg class="chart" viewBox="')
+    assert 'role="img" aria-labelledby="caption-id"' in drawing
+    assert "var(--s1)" in drawing
+    assert not re.search(r'"#0[1-7]0', drawing)
+    assert " style=" not in drawing
+    assert "<text" in drawing
+    assert "http" not in drawing
+
+
+def test_a_chart_of_differences_names_every_municipality() -> None:
+    rows = [{"name": f"K{k}", "difference": k - 1.0, "low": k - 2.0, "high": float(k), "own": k == 0} for k in range(3)]
+    drawing = charts.svg("interval", rows, "x")
+    assert [f"K{k}" in drawing for k in range(3)] == [True, True, True]
+    assert "var(--ink)" in drawing
+    assert "var(--s1)" in drawing
+
+
+def test_a_spark_line_breaks_where_a_year_is_missing() -> None:
+    assert spark([1.0, 2.0, None, 3.0, 4.0]).count("M") == 2
+    assert spark([1.0, None, 2.0]) == "", "two points are no development"
+
+
+def _feature(code: str, ring: list[list[float]]) -> dict[str, object]:
+    return {"type": "Feature", "properties": {"KOMKODE": code}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+
+def _country(wiggle: float = 0.3) -> dict[str, object]:
+    """Return 98 squares in a row whose shared borders wiggle."""
+    features = []
+    for k, code in enumerate(MUNICIPALITIES):
+        right = [[k + 1 + (wiggle if y % 2 else 0), y] for y in range(1, 6)]
+        left = [[k + (wiggle if y % 2 else 0), y] for y in range(5, 0, -1)]
+        ring = [[k, 0], [k + 1, 0], *right, [k + 1, 6], [k, 6], *left, [k, 0]]
+        features.append(_feature(code, [[x * 1000.0, y * 1000.0] for x, y in ring]))
+    return {"type": "FeatureCollection", "features": features}
+
+
+def test_neighbours_keep_one_common_border_when_simplified() -> None:
+    light = simplify(read_shapes(_country()), tolerance=400.0)
+    for left, right in itertools.pairwise(MUNICIPALITIES):
+        shared = set(light[left][0]) & set(light[right][0])
+        edge_left = {p for p in light[left][0] if p[0] >= (MUNICIPALITIES.index(right)) * 1000.0}
+        assert edge_left == shared
+    # The last one's outer side is one long coast, so its corners may be kept elsewhere.
+    assert all(len(light[code][0]) == 5 for code in MUNICIPALITIES[:-1]), "a wiggle of 300 m goes at 400 m"
+    kept = simplify(read_shapes(_country()), tolerance=100.0)
+    assert all(len(rings[0]) > 5 for rings in kept.values())
+
+
+def test_small_islands_go_and_the_largest_ring_always_stays() -> None:
+    square = [(0.0, 0.0), (0.0, 10.0), (10.0, 10.0), (10.0, 0.0), (0.0, 0.0)]
+    islet = [(20.0, 0.0), (20.0, 1.0), (21.0, 1.0), (21.0, 0.0), (20.0, 0.0)]
+    assert area(square) == 100
+    assert area(islet) == 1
+    light = simplify({"825": [islet, square], "563": [islet]}, tolerance=0.1, smallest=50)
+    assert [area(ring) for ring in light["825"]] == [100]
+    assert len(light["563"]) == 1
+
+
+def test_no_point_strays_further_than_the_tolerance() -> None:
+    line = [(float(x), (x % 7) * 0.4) for x in range(60)]
+    light = douglas_peucker(line, 1.0)
+    assert light[0] == line[0]
+    assert light[-1] == line[-1]
+    assert len(light) < len(line)
+    for x, y in line:
+        before = max((p for p in light if p[0] <= x), key=lambda p: p[0])
+        after = min((p for p in light if p[0] >= x), key=lambda p: p[0])
+        share = 0 if before == after else (x - before[0]) / (after[0] - before[0])
+        assert abs(y - (before[1] + share * (after[1] - before[1]))) <= 1.1
+
+
+def test_degrees_are_laid_flat_and_metres_left_alone() -> None:
+    metres = {"825": [[(441000.0, 6200000.0)]]}
+    assert to_metres(metres) is metres
+    (x, y), *_ = to_metres({"825": [[(10.0, 56.0)]]})["825"][0]
+    assert 600_000 < x < 640_000
+    assert 6_150_000 < y < 6_250_000
+
+
+@pytest.mark.parametrize(
+    ("geojson", "message"),
+    [
+        ({"features": [{"properties": {"name": "Atlantis"}, "geometry": {}}]}, "feature 1 names no Danish area"),
+        ({"features": []}, "98 municipalities are not there"),
+        (
+            {"features": [{"properties": {"kode": "0825"}, "geometry": {"type": "Point", "coordinates": [1, 2]}}]},
+            "Polygon",
+        ),
+    ],
+)
+def test_an_unusable_boundary_file_is_refused_in_words(geojson: dict[str, object], message: str) -> None:
+    with pytest.raises(DataRefused, match=message):
+        read_shapes(geojson)
+
+
+def test_a_boundary_map_is_drawn_with_bornholm_beside() -> None:
+    drawn = maps.boundary_map(simplify(read_shapes(_country()), 100.0), set(MUNICIPALITIES))
+    assert drawn.kind == "boundaries"
+    assert drawn.inset is not None
+    assert len(drawn.outlines) == 98
+    assert all(re.fullmatch(r"M[-\d.,lZ ]+", o.path) for o in drawn.outlines)
+
+
+@pytest.mark.real
+def test_the_real_boundaries_become_a_light_map(real_dir: object) -> None:
+    from pathlib import Path
+
+    file = Path(str(real_dir)) / "boundaries" / "regiongis_kommune_epsg25832.geojson"
+    if not file.is_file():
+        pytest.skip("no boundary file among the real files")
+    drawn = maps.draw(file, MUNICIPALITIES)
+    assert len(drawn.outlines) == 98
+    assert sum(len(o.path) for o in drawn.outlines) < 120_000

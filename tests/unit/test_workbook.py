@@ -1,0 +1,133 @@
+"""The workbook read back: the same rows, typed cells, nothing that runs, withheld figures marked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from flows.workbook import DICTIONARY, GUIDE, write_workbook
+from tests.report_database import SUPPRESSED_CODE, make_database
+from transforms.errors import UsageError
+from transforms.warehouse import Warehouse
+
+FORMULA = '=HYPERLINK("http://example.org","x")'
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("workbook")
+    database = make_database(root / "a.duckdb", municipalities=12)
+    with Warehouse.open(database) as warehouse:
+        warehouse.execute(
+            "UPDATE mart.municipality SET municipality_group_da = ?, municipality_group_en = '+1', "
+            "project_unit = '@a', province_name = '-2', region_name = chr(7) || 'x' WHERE municipality_code = '851'",
+            [FORMULA],
+        )
+    return database, write_workbook(database, root / "out" / "a.xlsx")
+
+
+def rows_of(path: Path, sheet: str) -> tuple[list[str], list[dict[str, Any]]]:
+    book = openpyxl.load_workbook(path)
+    rows = list(book[sheet].iter_rows(values_only=True))
+    names = [str(name) for name in rows[2]]
+    return names, [dict(zip(names, row, strict=False)) for row in rows[3:]]
+
+
+def test_every_table_reads_back_equal(files: tuple[Path, Path]) -> None:
+    database, path = files
+    book = openpyxl.load_workbook(path, read_only=True)
+    with Warehouse.open(database, read_only=True) as warehouse:
+        tables = [t for (t,) in warehouse.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart'")]
+        assert set(book.sheetnames) == {GUIDE, DICTIONARY, *(table[:31] for table in tables)}
+        for table in tables:
+            names, rows = rows_of(path, table[:31])
+            query = f'SELECT * FROM mart."{table}"'
+            assert names == [name for name, _ in warehouse.columns(query)]
+            expected = [
+                tuple(_as_read(value) for value in row)
+                for row in warehouse.rows(query)
+            ]  # fmt: skip
+            assert sorted(map(repr, (tuple(map(_as_read, row.values())) for row in rows))) == sorted(
+                map(repr, expected)
+            ), table
+
+
+def _as_read(value: Any) -> Any:
+    """Return a database value as openpyxl gives it back."""
+    if isinstance(value, str):
+        return value.replace("\x07", "\ufffd") or None
+    if hasattr(value, "isoformat") and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else float(f"{value:.12g}")
+    return value
+
+
+def test_text_that_looks_like_a_formula_stays_text(files: tuple[Path, Path]) -> None:
+    sheet = openpyxl.load_workbook(files[1])["municipality"]
+    found = {cell.value: cell for row in sheet.iter_rows(min_row=4) for cell in row if isinstance(cell.value, str)}
+    for text in (FORMULA, "+1", "@a", "-2"):
+        assert found[text].data_type == "s", text
+        assert found[text].quotePrefix, text
+    assert not [cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
+
+
+def test_cells_are_typed_and_formatted(files: tuple[Path, Path]) -> None:
+    sheet = openpyxl.load_workbook(files[1])["indicator_value"]
+    names = [cell.value for cell in sheet[3]]
+    row = {name: cell for name, cell in zip(names, sheet[4], strict=False)}
+    assert row["municipality_code"].data_type == "s"
+    assert row["value"].data_type == "n"
+    assert row["value"].number_format.startswith("#,##0")
+    assert row["reference_date"].is_date
+    assert row["reference_date"].number_format == "dd\\.mm\\.yyyy"
+    assert row["is_newest"].data_type == "b"
+
+
+def test_headers_stay_in_sight_and_can_be_filtered(files: tuple[Path, Path]) -> None:
+    book = openpyxl.load_workbook(files[1])
+    for name in book.sheetnames[1:]:
+        assert book[name].freeze_panes == "B4", name
+        assert book[name].auto_filter.ref.startswith("A3:"), name
+
+
+def test_a_withheld_figure_is_empty_and_marked(files: tuple[Path, Path]) -> None:
+    sheet = openpyxl.load_workbook(files[1])["indicator_value"]
+    names = [cell.value for cell in sheet[3]]
+    value, status, code = (names.index(name) for name in ("value", "value_status", "municipality_code"))
+    withheld = [row for row in sheet.iter_rows(min_row=4) if row[code].value == SUPPRESSED_CODE]
+    assert withheld
+    assert all(row[value].value is None for row in withheld)
+    assert all(row[status].value == "suppressed" for row in withheld)
+    assert all(row[status].fill.fgColor.rgb == "00D9D6CD" for row in withheld)
+
+
+def test_every_sheet_bears_the_mark_of_synthetic_data(files: tuple[Path, Path]) -> None:
+    book = openpyxl.load_workbook(files[1], read_only=True)
+    for name in book.sheetnames:
+        top = [value for row in book[name].iter_rows(max_row=2, values_only=True) for value in row]
+        assert "SYNTETISKE DATA / SYNTHETIC DATA" in top, name
+
+
+def test_a_large_table_goes_in_with_its_newest_period_and_says_so(files: tuple[Path, Path], tmp_path: Path) -> None:
+    path = write_workbook(files[0], tmp_path / "b.xlsx", most_rows=500)
+    _, rows = rows_of(path, "indicator_value")
+    assert rows
+    assert all(row["is_newest"] for row in rows)
+    guide = [
+        row for row in openpyxl.load_workbook(path)[GUIDE].iter_rows(values_only=True) if row[0] == "indicator_value"
+    ]
+    assert "kun nyeste periode" in str(guide[0][1])
+    assert guide[0][2] == len(rows) < guide[0][3]
+
+
+def test_a_file_without_mart_is_refused(tmp_path: Path) -> None:
+    with Warehouse.open(tmp_path / "x.duckdb") as warehouse:
+        warehouse.execute("CREATE TABLE a AS SELECT 1 AS b")
+    with pytest.raises(UsageError, match="no mart table"):
+        write_workbook(tmp_path / "x.duckdb", tmp_path / "x.xlsx")
+    assert not (tmp_path / "x.xlsx").exists()
