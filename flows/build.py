@@ -19,6 +19,7 @@ from flows.persons import load_person_data, state_of
 from flows.settings import Settings
 from flows.snapshots import Snapshot
 from flows.stage import staging_input
+from flows.stage_jobindsats import load_jobindsats
 from transforms import runner
 from transforms.catalogue import Catalogue
 from transforms.dictionary import load_dictionary
@@ -176,6 +177,7 @@ class _Builder:
         runner.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()
+        self.load_jobindsats()
         if self.candidate.stops:
             return
         plan = runner.plan(self.warehouse, self.files, self.models)
@@ -207,6 +209,13 @@ class _Builder:
             self.candidate.outcomes += check_staging(
                 self.warehouse, source, file, self.dictionary, self.catalogue, count
             )
+
+    def load_jobindsats(self) -> None:
+        """Load the Jobindsats answers into their one long staging table; it stands empty without any."""
+        self.on_step("load jobindsats")
+        self.candidate.counts |= load_jobindsats(
+            self.warehouse, self.files["staging.jobindsats"], self.dictionary, self.catalogue, self.snapshots, self.work
+        )
 
     def build_tables(self, tables: list[str]) -> None:
         counts = runner.build(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flows.connectors.statbank_files import recognise_directory
+from flows.fetch_jobindsats import fetch_jobindsats
 from flows.settings import Settings
 from flows.snapshots import SnapshotStore
 from transforms.catalogue import Catalogue
@@ -38,7 +39,7 @@ class FetchReport:
 
 
 def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[str], on_step: Progress) -> FetchReport:
-    """Bring the newest bytes of every StatBank source (or `only` these) in; a fault at one leaves the others be.
+    """Bring the newest bytes of every source (or `only` these) in; a fault at one leaves the others be.
 
     `origin` is `sample`, `live` or the path of a folder. The caller holds the writer lock. Raises UsageError when the
     folder does not exist.
@@ -50,7 +51,11 @@ def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[
     SnapshotStore(settings.snapshots).tidy()
     api: dict[str, Api] = {"sample": "sample", "live": "live"}
     if origin in api:
-        return fetch_api(settings, catalogue, api[origin], wanted, on_step)
+        report = fetch_api(settings, catalogue, api[origin], wanted, on_step)
+        others = [s.id for s in catalogue.sources.values() if s.connector == "jobindsats"]
+        chosen = [source for source in others if not only or source in only]
+        fetch_jobindsats(settings, catalogue, api[origin], chosen, report, on_step)
+        return report
     return fetch_directory(settings, catalogue, Path(origin), wanted, on_step)
 
 

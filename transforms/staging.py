@@ -29,6 +29,7 @@ class StagingInput:
     `rectangle` gives the codes of each dimension when the publisher's own description is at hand: an absent cell is
     then zero. `fill_seen` says the same of a BULK file without a description, within the areas and periods it
     holds. `rejected_before` counts rows that were already put in quarantine because their texts have no code.
+    `rows` is the number of data lines in the files when whoever made them canonical has counted them already.
     """
 
     source: Source
@@ -37,6 +38,7 @@ class StagingInput:
     rectangle: Mapping[str, Sequence[str]] | None = None
     fill_seen: bool = False
     rejected_before: int = 0
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dicti
         filled = _fill_zero_cells(warehouse, table, given)
     except DatabaseError as error:
         raise explain_database_error(error, f"loading {given.source.id} from {given.paths[0].name}") from None
-    rows_in = sum(count_rows(path) for path in given.paths)
+    rows_in = given.rows if given.rows is not None else sum(count_rows(path) for path in given.paths)
     if rows_in != loaded + rejected:
         raise DataRefused(
             f"{given.source.id}: {rows_in} rows in the files, but {loaded} loaded and {rejected} rejected; "

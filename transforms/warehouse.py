@@ -94,6 +94,8 @@ class Warehouse:
         config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            # Files that DuckDB 1.3 and later read: texts are stored in a third less time than in the oldest form.
+            "storage_compatibility_version": "v1.3.0",
         }
         if threads is not None:
             config["threads"] = str(threads)
