@@ -16,7 +16,7 @@ from flows.commands import run as run_commands
 from flows.commands import scaffold as scaffold_commands
 from flows.commands import serve as serve_commands
 from flows.commands import show as show_commands
-from transforms.errors import KommunekortError
+from transforms.errors import KommunekortError, NothingNew
 
 app = typer.Typer(
     name="kommunekort",
@@ -44,13 +44,13 @@ for family in (
 def main() -> NoReturn:
     """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
     try:
-        app(standalone_mode=False)
-        code = 0
+        ended = app(standalone_mode=False)
+        # A command that raises typer.Exit comes back here with its code.
+        code = ended if isinstance(ended, int) else 0
     except KommunekortError as error:
-        print(f"kommunekort: {error}", file=sys.stderr)
+        stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
+        print(f"kommunekort: {error}", file=stream)
         code = error.exit_code
-    except typer.Exit as end:
-        code = end.exit_code
     except typer.Abort:
         code = 1
     except KeyboardInterrupt:

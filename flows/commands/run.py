@@ -56,6 +56,8 @@ def run(
         from flows.summary import print_summary
 
         print_summary(out, settings, result)
+    if result["status"] == "nothing_new" and (as_json or quiet):
+        raise typer.Exit(NothingNew.exit_code)
     if result["status"] != "published":
         raise {"nothing_new": NothingNew, "refused": DataRefused}.get(result["status"], UsageError)(result["message"])
 
@@ -130,6 +132,8 @@ def fetch(
         out.print(f"new: {len(report.new)}  unchanged: {len(report.unchanged)}  missing: {len(report.missing)}")
         for name, reason in {**report.refused_files, **report.kept_old}.items():
             out.print(f"{name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if not report.new and (as_json or quiet):
+        raise typer.Exit(NothingNew.exit_code)
     if not report.new:
         raise NothingNew("nothing new at any source")
 
