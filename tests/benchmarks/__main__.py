@@ -1,0 +1,55 @@
+"""`python -m tests.benchmarks`: measure, print Markdown tables, and end with 1 when a bound is broken."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from tests.benchmarks.harness import Benchmark, StepFailed, machine, measure, table
+
+FOLDER = Path(__file__).parent
+
+
+def benchmarks() -> dict[str, Benchmark]:
+    """Return every benchmark: each `bench_*.py` beside this file offers one by `benchmark()`."""
+    modules = [import_module(f"tests.benchmarks.{path.stem}") for path in sorted(FOLDER.glob("bench_*.py"))]
+    found = [module.benchmark() for module in modules if hasattr(module, "benchmark")]
+    return {benchmark.name: benchmark for benchmark in found}
+
+
+def run(benchmark: Benchmark, rows: int | None, runs: int, *, quick: bool) -> bool:
+    """Measure one benchmark and print its tables; return whether its bounds hold (always in quick mode)."""
+    wanted = rows or (benchmark.quick_rows if quick else benchmark.full_rows)
+    rounds = 1 if quick else min(runs, benchmark.runs or runs)
+    with tempfile.TemporaryDirectory(prefix="kommunekort-bench-") as folder:
+        samples = measure(benchmark, Path(folder), wanted, rounds)
+    text, holds = table(benchmark, samples, judged=not quick)
+    print(f"{text}\n{rounds} interleaved rounds, medians.\n", flush=True)
+    return holds
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the options, run what is asked for, and return the exit code: 0, or 1 for a broken bound or step."""
+    known = benchmarks()
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=sorted(known), help="only this benchmark (repeatable)")
+    parser.add_argument("--rows", type=int, help="rows (or persons) instead of each benchmark's own size")
+    parser.add_argument("--runs", type=int, default=5, help="interleaved rounds")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round, no bounds: does it run?")
+    given = parser.parse_args(arguments)
+    print(f"Machine: {machine()}\n", flush=True)
+    good = True
+    for name in given.only or known:
+        try:
+            good = run(known[name], given.rows, given.runs, quick=given.quick) and good
+        except StepFailed as failed:
+            print(f"### {name}: a step failed\n\n{failed}\n", file=sys.stderr)
+            good = False
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
