@@ -133,7 +133,7 @@ class Pseudonymiser:
     """Turns CPR texts into persons by a chain of secrets, remembering what it has seen.
 
     The chain is how a key is changed without the CPR numbers: the id under keys 1…n is the id under keys
-    1…n-1 hashed once more with key n, so ids already stored can follow (`flows.keys.rotate`).
+    1…n-1 hashed once more with key n, so ids already stored can follow (`flows.connectors.deliveries_rotation`).
     """
 
     def __init__(self, secrets: Sequence[bytes]):
@@ -142,10 +142,8 @@ class Pseudonymiser:
 
     def person(self, text: str) -> Person | None:
         """Return the person behind a CPR text, or None when it is no CPR number."""
-        try:
+        if text in self._seen:
             return self._seen[text]
-        except KeyError:
-            pass
         digits = _ten_digits(text)
         found = None if digits is None else self._derive(digits)
         if len(self._seen) >= _CACHE_LIMIT:
