@@ -9,6 +9,7 @@ from pathlib import Path
 from transforms.catalogue import Source
 from transforms.dictionary import Dictionary
 from transforms.errors import DataRefused
+from transforms.rectangle import absent_cells
 from transforms.runner import create_table
 from transforms.sqlfile import SqlFile
 from transforms.warehouse import (
@@ -116,19 +117,20 @@ def _forget_rejects(warehouse: Warehouse) -> None:
 def _move_rejects(warehouse: Warehouse, given: StagingInput) -> int:
     """Keep the lines the scan could not read in `quarantine.row`; return how many lines."""
     exists = warehouse.scalar("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'")
-    if not exists:
-        return 0
-    warehouse.execute(
-        """
-        INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text)
-        SELECT ?, ?, parse_filename(any_value(scans.file_path)), errors.line,
-               'line_readable: ' || lower(any_value(errors.error_type)::VARCHAR), trim(any_value(errors.csv_line))
-        FROM reject_errors errors JOIN reject_scans scans USING (scan_id, file_id)
-        GROUP BY scan_id, file_id, errors.line
-        """,
-        [given.source.id, given.snapshot_id],
-    )
-    return int(warehouse.scalar("SELECT count(*) FROM (SELECT DISTINCT scan_id, file_id, line FROM reject_errors)"))
+    lines = "SELECT count(*) FROM (SELECT DISTINCT scan_id, file_id, line FROM reject_errors)"
+    rejected = int(warehouse.scalar(lines)) if exists else 0
+    if rejected:
+        warehouse.execute(
+            """
+            INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text)
+            SELECT ?, ?, parse_filename(any_value(scans.file_path)), errors.line,
+                   'line_readable: ' || lower(any_value(errors.error_type)::VARCHAR), trim(any_value(errors.csv_line))
+            FROM reject_errors errors JOIN reject_scans scans USING (scan_id, file_id)
+            GROUP BY scan_id, file_id, errors.line
+            """,
+            [given.source.id, given.snapshot_id],
+        )
+    return rejected
 
 
 def _fill_zero_cells(warehouse: Warehouse, table: str, given: StagingInput) -> int:
@@ -138,33 +140,42 @@ def _fill_zero_cells(warehouse: Warehouse, table: str, given: StagingInput) -> i
     """
     if given.rectangle is None and not given.fill_seen:
         return 0
-    axes = _known_axes(given) if given.rectangle is not None else _seen_axes(table, given.source)
-    keys = ", ".join(quote_identifier(dimension.column) for dimension in given.source.dimensions)
+    keys = [dimension.column for dimension in given.source.dimensions]
+    time = given.source.time.column
+    codes = _known_codes(given) if given.rectangle is not None else _seen_codes(warehouse, table, keys)
+    where = "" if given.rectangle is not None else f" SEMI JOIN {_seen_together(table, given.source)}"
+    named = ", ".join(quote_identifier(name) for name in keys)
     before = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
-    warehouse.execute(
-        f"INSERT INTO {table} BY NAME SELECT {keys}, 0 AS value, 'zero' AS value_status, "
-        f"{quote_literal(given.snapshot_id)} AS _snapshot_id, true AS _is_filled "
-        f"FROM (SELECT * FROM {', '.join(axes)}) ANTI JOIN {table} USING ({keys})"
-    )
+    for cells in absent_cells(warehouse, table, codes, time):
+        warehouse.register("_absent", cells)
+        try:
+            warehouse.execute(
+                f"INSERT INTO {table} BY NAME SELECT {named}, 0 AS value, 'zero' AS value_status, "
+                f"{quote_literal(given.snapshot_id)} AS _snapshot_id, true AS _is_filled FROM _absent{where}"
+            )
+        finally:
+            warehouse.unregister("_absent")
     return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before
 
 
-def _known_axes(given: StagingInput) -> list[str]:
-    """Return one subquery per dimension with the codes the publisher's description spans."""
+def _known_codes(given: StagingInput) -> dict[str, list[str]]:
+    """Return column -> the codes the publisher's description spans."""
     assert given.rectangle is not None
     columns = {dimension.id.upper(): dimension.column for dimension in given.source.dimensions}
-    return [
-        f"(SELECT unnest([{', '.join(quote_literal(code) for code in codes)}]) "
-        f"AS {quote_identifier(columns[name.upper()])})"
-        for name, codes in given.rectangle.items()
-    ]
+    return {columns[name.upper()]: list(codes) for name, codes in given.rectangle.items()}
 
 
-def _seen_axes(table: str, source: Source) -> list[str]:
-    """Return subqueries over what the file holds: its area-period pairs, and each category's codes."""
-    together = [d.column for d in source.dimensions if d.role in ("area", "time")]
-    apart = [d.column for d in source.dimensions if d.role not in ("area", "time")]
-    groups = [together, *([column] for column in apart)]
-    return [
-        f"(SELECT DISTINCT {', '.join(quote_identifier(column) for column in group)} FROM {table})" for group in groups
-    ]
+def _seen_codes(warehouse: Warehouse, table: str, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Return column -> the codes the file holds."""
+    return {
+        key: [
+            row[0] for row in warehouse.rows(f"SELECT DISTINCT {name} FROM {table} WHERE {name} IS NOT NULL ORDER BY 1")
+        ]
+        for key, name in ((key, quote_identifier(key)) for key in keys)
+    }
+
+
+def _seen_together(table: str, source: Source) -> str:
+    """Return what a SEMI JOIN needs to keep to the area-period pairs the file holds: others were not asked for."""
+    together = ", ".join(quote_identifier(d.column) for d in source.dimensions if d.role in ("area", "time"))
+    return f"(SELECT DISTINCT {together} FROM {table}) USING ({together})"
