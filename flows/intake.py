@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, date, datetime, time
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from flows.settings import Settings
 from flows.snapshots import replace_synced
 from transforms.fingerprint import code_version
+from transforms.persons import COHORT_YEARS
 
 Progress = Callable[[str], None]
 
@@ -29,40 +34,44 @@ def receive(settings: Settings, origin: str, on_step: Progress) -> dict[str, int
 
     on_step(f"receive deliveries from {settings.drop_folder}")
     receipts = receive_folder(settings.drop_folder, settings.root, settings.key_file.expanduser())
-    return dict(Counter(receipt.verdict for receipt in receipts))
+    return dict(Counter(str(receipt.verdict) for receipt in receipts))
 
 
 def receive_sample(settings: Settings, on_step: Progress) -> dict[str, int]:
-    """Make and receive the sample deliveries, once per world and code; the files are removed when received."""
-    import tempfile
-    from datetime import UTC, datetime, time
-
-    from flows.connectors.deliveries import deliver
-    from flows.keys import keygen
-    from flows.sample.deliveries import write_deliveries
-    from flows.sample.world import build_world
-
+    """Make and receive the sample deliveries, once per world and code, in a process of its own beside the fetch."""
     wanted = {
         "seed": settings.sample_seed,
         "vintage": str(settings.sample_vintage),
         "code_version": code_version(),
     }
     mark = settings.restricted / "sample.json"
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8"))["made_from"] == wanted:
-        known: dict[str, int] = json.loads(mark.read_text(encoding="utf-8"))["verdicts"]
-        return known
+    if mark.is_file():
+        known: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
+        if known["made_from"] == wanted:
+            return dict(known["verdicts"])
+    on_step("write and receive the sample deliveries")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        verdicts = pool.submit(make_and_receive, settings).result()
+    replace_synced(mark, json.dumps({"made_from": wanted, "verdicts": verdicts}, ensure_ascii=False))
+    return verdicts
+
+
+def make_and_receive(settings: Settings) -> dict[str, int]:
+    """Write the deliveries of all municipalities to a folder that is removed again, receive them, count verdicts."""
+    import tempfile
+
+    from flows.connectors.deliveries import deliver
+    from flows.keys import keygen
+    from flows.sample.deliveries import write_deliveries
+    from flows.sample.world import build_world
+
     key = settings.key_file.expanduser()
     if not key.exists():
         keygen(key, settings.root)
-    on_step("write the sample deliveries")
     world = build_world(seed=settings.sample_seed, vintage=settings.sample_vintage)
     with tempfile.TemporaryDirectory(prefix="kommunekort-sample-") as scratch:
-        written = write_deliveries(world, Path(scratch))
-        on_step(f"receive {len(written)} sample deliveries")
+        write_deliveries(world, Path(scratch), since=date(world.vintage.year - COHORT_YEARS + 1, 1, 1))
         moment = datetime.combine(world.vintage, time(12), UTC)
-        receipts = deliver(
-            sorted(Path(scratch).iterdir()), None, settings.root, key, synthetic=True, received_at=moment
-        )
-    verdicts = dict(Counter(receipt.verdict for receipt in receipts))
-    replace_synced(mark, json.dumps({"made_from": wanted, "verdicts": verdicts}, ensure_ascii=False))
-    return verdicts
+        files = sorted(Path(scratch).iterdir())
+        receipts = deliver(files, None, settings.root, key, synthetic=True, received_at=moment)
+    return dict(Counter(str(receipt.verdict) for receipt in receipts))

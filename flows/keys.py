@@ -103,7 +103,7 @@ def _entries(path: Path, data_dir: Path | None) -> list[dict[str, Any]]:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UsageError(f"{path}: no key there; make one with `kommunekort deliver --keygen`") from None
+        raise UsageError(f"{path}: no key there; make one with `kommunekort keygen`") from None
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{path}: the key cannot be read") from None
     if mode & 0o077:

@@ -16,6 +16,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow, FlowStateHook
+from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run, task_run
 from prefect.states import Completed, Failed
 
@@ -138,6 +139,12 @@ def _value(state: State[Any]) -> Any:
     return state.result()
 
 
+def wait_for(future: PrefectFuture[Any]) -> State[Any]:
+    """Return the final state of a task that runs beside the others."""
+    future.wait()
+    return future.state
+
+
 HOOKS: list[FlowStateHook[..., Any]] = [after_bad_end]
 
 
@@ -234,8 +241,9 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
     run = result.run
     try:
         if only is not None:
+            receiving = deliver_task.submit(settings, run.origin)
             result.fetched = _value(fetch_task(settings, run.origin, only, return_state=True))
-            result.receipts = _value(deliver_task(settings, run.origin, return_state=True))
+            result.receipts = _value(wait_for(receiving))
         result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
         candidate = _value(build_task(settings, run, force, return_state=True))
         pipeline.describe(result, candidate)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +120,18 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step
 
 
 def dress(settings: Settings, candidate: Path, build: publish.Build, on_step: Progress = silent) -> None:
-    """Write the report and the workbook of a candidate into the folders of its build."""
+    """Write the report and, beside it in a process of its own, the workbook of a candidate into its build."""
     from flows.commands.show import report_options
     from flows.report import build_report
     from flows.workbook import write_workbook
 
     previous = publish.current(settings)
-    build_report(candidate, build.report, report_options(settings, previous.path if previous else None), on_step)
-    on_step("write the workbook")
-    write_workbook(candidate, build.exports / "kommunekort.xlsx")
+    options = report_options(settings, previous.path if previous else None)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
+        build_report(candidate, build.report, options, on_step)
+        on_step("write the workbook")
+        writing.result()
 
 
 def record(settings: Settings, result: RunResult) -> Path:
@@ -217,8 +222,11 @@ def run_plain(
     result = RunResult(RunInfo.start(settings, origin, as_of))
     with recorded(settings, result):
         catalogue = load_catalogue()
-        result.fetched = fetch(settings, catalogue, origin, only, on_step)
-        result.receipts = receive(settings, origin, on_step)
+        with ThreadPoolExecutor(1) as beside:
+            receiving = beside.submit(receive, settings, origin, silent)
+            result.fetched = fetch(settings, catalogue, origin, only, on_step)
+            on_step("receive deliveries")
+            result.receipts = receiving.result()
         result.ages = judge_ages(settings, catalogue, result.run)
         candidate = build_step(settings, catalogue, result.run, on_step, force=force)
         describe(result, candidate)

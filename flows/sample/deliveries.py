@@ -71,14 +71,21 @@ class Written:
 
 
 def write_deliveries(
-    world: World, folder: Path, municipalities: Iterable[str] | None = None, *, dirt: bool = True
+    world: World,
+    folder: Path,
+    municipalities: Iterable[str] | None = None,
+    *,
+    dirt: bool = True,
+    since: date | None = None,
 ) -> list[Written]:
     """Write the deliveries of the given municipalities (all 98 when None) as known on the world's vintage.
+
+    With `since` they hold the persons whose permit is from that day on, as an extract of recent cases does.
 
     Four files each, one per kind, named by municipality and quarter. Encodings, delimiters, headings and forms of
     dates differ from one to the next; with `dirt` one row in about seventy is wrong in a way real ones are.
     """
-    tables = DeliveryTables(world)
+    tables = DeliveryTables(world, since)
     codes = list(municipalities) if municipalities is not None else tables.codes
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Written] = []
@@ -94,8 +101,9 @@ def write_deliveries(
 class DeliveryTables:
     """The tables municipalities send, as field names and plain values, before handwriting and dirt."""
 
-    def __init__(self, world: World):
+    def __init__(self, world: World, since: date | None = None):
         self._world = world
+        self._since = since
 
     @property
     def codes(self) -> list[str]:
@@ -116,6 +124,8 @@ class DeliveryTables:
     def _people(self) -> pd.DataFrame:
         """Persons with their made-up number and the municipality they live in."""
         people = self._world.persons.copy()
+        if self._since is not None:
+            people = people[people["permit_date"] >= np.datetime64(self._since)]
         born = [day.date() for day in people["birth_date"]]
         people["cpr"] = made_up_cpr(born, list(people["sex_code"].astype(str)))
         moved = people["move_municipality_code"].astype(object)

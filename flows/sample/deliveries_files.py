@@ -30,6 +30,8 @@ DATES: tuple[Callable[[date], str], ...] = (
 ENCODINGS = ("utf-8", "utf-8-sig", "cp1252", "cp1252", "utf-16")
 DELIMITERS = (";", ";", ",", "\t")
 FORMS = ("csv", "csv", "csv", "xlsx", "zip")
+MOST_WORKBOOK_LINES = 400
+"""Longer tables come as CSV: writing large workbooks would be most of the time of the sample run."""
 # Mistakes as they happen, by the field they happen in.
 MISTAKES = {
     "cpr": ("310299-0000", "ukendt person", ""),
@@ -81,7 +83,10 @@ def write_table(
     faulty = _dirty(texts, names, hand) if hand.dirt else 0
     head = [[note], []] if hand.style["title"] else []
     lines = [*head, headings, *texts]
-    if hand.style["form"] == "xlsx":
+    form = hand.style["form"]
+    if form == "xlsx" and len(lines) > MOST_WORKBOOK_LINES:
+        form = "csv"
+    if form == "xlsx":
         path = folder / f"{stem}.xlsx"
         path.write_bytes(_workbook(lines))
     else:
@@ -89,8 +94,8 @@ def write_table(
         padded = [[*line, *[""] * (width - len(line))] for line in lines]
         content = "\r\n".join(delimiter.join(_quoted(cell, delimiter) for cell in line) for line in padded) + "\r\n"
         data = content.encode(hand.style["encoding"], "replace")
-        path = folder / f"{stem}.{hand.style['form']}"
-        path.write_bytes(data if hand.style["form"] == "csv" else _zipped(f"{stem}.csv", data))
+        path = folder / f"{stem}.{form}"
+        path.write_bytes(data if form == "csv" else _zipped(f"{stem}.csv", data))
     return path, sum(any(row) for row in texts), faulty
 
 
