@@ -38,20 +38,20 @@ def check_server() -> None:
 
 
 class _NoOutcomes(logging.Filter):
-    """Drop Prefect's errors about the run: the command tells its ending itself, in one sentence."""
+    """Drop Prefect's errors about the run, whose ending the command tells itself, and the warnings of libraries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno < logging.ERROR
+        return record.levelno < logging.ERROR and record.name != "py.warnings"
 
 
 def flow_run_in_terminal(origin: str, data: Path, as_of: datetime | None, only: list[str], force: bool) -> State[Any]:
     """Run `nightly` here and return its final state; UsageError when Prefect itself cannot start."""
-    threading.Thread(target=_import_ahead, daemon=True).start()
     from flows.nightly import nightly
 
     if not os.environ.get("KOMMUNEKORT_DEBUG"):
         for handler in logging.getLogger().handlers:
             handler.addFilter(_NoOutcomes())
+    threading.Thread(target=_import_ahead, daemon=True).start()
     try:
         return nightly(origin, data, as_of, only, force, return_state=True)
     except RuntimeError as error:
