@@ -30,8 +30,8 @@ def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeploy
     Raises UsageError when `cron` is no cron line.
     """
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.types.entrypoint import EntrypointType
     from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
 
     from flows.nightly import build, fetch_only, nightly
 

@@ -178,15 +178,15 @@ def test_ledger_and_alarm_follow_every_ending(
 def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = settings(tmp_path)
     written = []
-    write = pipeline.record
+    write = pipeline.replace_synced
 
-    def full_at_the_end(settings: Settings, result: pipeline.RunResult) -> Path:
+    def full_at_the_end(path: Path, text: str) -> None:
         if written:
             raise OSError(28, "No space left on device")
-        written.append(result)
-        return write(settings, result)
+        written.append(path)
+        write(path, text)
 
-    monkeypatch.setattr(pipeline, "record", full_at_the_end)
+    monkeypatch.setattr(pipeline, "replace_synced", full_at_the_end)
     with pytest.raises(DataRefused, match="the real fault"):
         one_run(ours, DataRefused("the real fault"))
     alarm = alarms.standing(ours)
