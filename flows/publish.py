@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(*folders: Path) -> None:
+    """Force every file and folder below `folders` to disk."""
+    for folder in (folder for folder in folders if folder.is_dir()):
+        for path in [*folder.rglob("*"), folder]:
+            sync_file(path)
+
+
 def flip_link(link: Path, target: Path) -> None:
     """Make the symbolic link `link` point at `target` (beside or below it), atomically and durably."""
     partial = link.with_name(f".{link.name}.part")
@@ -120,11 +128,14 @@ def publish(
         hashes = export_parquet(candidate, build.exports)
         replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
         dress(candidate, build)
+        sync_tree(build.exports, build.report)
         candidate.replace(build.path)
         flip(settings, build)
     except DatabaseError as error:
+        _clear_away(settings)
         raise explain_database_error(error, f"exporting build {run_id}") from None
     except OSError as error:
+        _clear_away(settings)
         raise UsageError(
             f"{settings.builds}: publishing build {run_id} failed ({error.strerror}); free space or check the rights, "
             "and run again"
@@ -148,6 +159,12 @@ def tidy(settings: Settings) -> None:
         for path in settings.builds.glob(pattern):
             if path.stem.removeprefix(prefix) not in kept:
                 remove(path)
+
+
+def _clear_away(settings: Settings) -> None:
+    """Tidy as far as a failing disk lets us, to give its space back; the next run does the rest."""
+    with suppress(OSError):
+        tidy(settings)
 
 
 def remove(path: Path) -> None:
