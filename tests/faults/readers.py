@@ -1,0 +1,88 @@
+"""Readers that never stop, through many publications: no error, never two builds in one connection."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from flows import publish
+from flows.settings import Settings
+from tests.faults.child import CONTEXT
+from tests.faults.tally import Tally
+from transforms.errors import KommunekortError
+from transforms.warehouse import DatabaseError, Warehouse
+
+TABLES = ("mart.first", "mart.second", "meta.third")
+ROWS = 20_000
+
+
+def candidate(settings: Settings, number: int) -> Path:
+    """Return a closed database in which every row of every table says `number`."""
+    path = settings.root / "candidate.duckdb"
+    settings.root.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with Warehouse.open(path, threads=1) as warehouse:
+        warehouse.execute("CREATE SCHEMA mart; CREATE SCHEMA meta")
+        for table in TABLES:
+            warehouse.execute(f"CREATE TABLE {table} (k INTEGER PRIMARY KEY, build INTEGER)")
+            warehouse.execute(f"INSERT INTO {table} SELECT range, ? FROM range({ROWS})", [number])
+        warehouse.checkpoint()
+    return path
+
+
+def read_forever(data: str, stop: Any, answers: Any, seed: int) -> None:
+    """Open, ask several times, close, until told to stop; report how often and the first complaint."""
+    dice = random.Random(seed)
+    settings = Settings(data=Path(data))
+    connections, newest, complaint = 0, 0, ""
+    while not stop.is_set() and not complaint:
+        try:
+            with Warehouse.open(settings.published, read_only=True, threads=1) as warehouse:
+                seen = set()
+                for _ in range(dice.randint(1, 4)):
+                    for table in TABLES:
+                        least, most, rows = warehouse.rows(f"SELECT min(build), max(build), count(*) FROM {table}")[0]
+                        seen |= {least, most}
+                        if rows != ROWS:
+                            complaint = f"{rows} rows in {table}"
+                    time.sleep(dice.uniform(0, 0.05))
+                if len(seen) != 1:
+                    complaint = f"builds {sorted(seen)} in one connection"
+                elif min(seen) < newest:
+                    complaint = f"build {min(seen)} after build {newest}"
+                newest = max(seen)
+        except (KommunekortError, DatabaseError) as error:
+            complaint = str(error)
+        connections += 1
+    answers.put((connections, complaint))
+
+
+def read_through(folder: Path, publications: int, readers: int) -> Tally:
+    """Publish `publications` builds under `readers` reading processes."""
+    tally = Tally(f"{readers} readers through {publications} publications")
+    settings = Settings(data=folder / "read")
+    publish.publish(settings, candidate(settings, 1), "run00001", {"run_id": "run00001"})
+    stop, answers = CONTEXT.Event(), CONTEXT.Queue()
+    crowd = [
+        CONTEXT.Process(target=read_forever, args=(str(settings.root), stop, answers, seed)) for seed in range(readers)
+    ]
+    for reader in crowd:
+        reader.start()
+    for number in range(2, publications + 2):
+        run_id = f"run{number:05d}"
+        began = time.monotonic()
+        publish.publish(settings, candidate(settings, number), run_id, {"run_id": run_id})
+        tally.survive(time.monotonic() - began)
+        time.sleep(0.05)
+    stop.set()
+    told = [answers.get(timeout=60) for _ in crowd]
+    for reader in crowd:
+        reader.join(30)
+    for connections, complaint in told:
+        if complaint:
+            tally.fail(f"a reader in its connection {connections}: {complaint}", wrong="builds" in complaint)
+    if sum(connections for connections, _ in told) < publications:
+        tally.fail("the readers hardly read")
+    return tally

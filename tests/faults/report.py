@@ -1,0 +1,80 @@
+"""Inject faults on purpose, and print what came of them: `python -m tests.faults.report [--short]`.
+
+The short proof takes under four minutes on two free cores and runs in CI; the full one takes most of an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import history, kills, machine, network, order, readers
+from tests.faults.tally import Tally, table
+from tests.fixtures.extracts import cached_extracts, copy_extracts
+from tests.fixtures.world import hurry, publish_from
+
+Proof = Callable[[], Tally]
+
+
+def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
+    """Return the proofs by name; the folder is prepared with extracts and one published build."""
+    extracts = copy_extracts(cached_extracts(folder), folder / "few", "FOLK1A", "FOLK1AM", "AULKP01")
+    base = folder / "base"
+    publish_from(extracts, base)
+    work = folder / "work"
+    work.mkdir()
+    return {
+        "order": lambda: order.synced_around_the_flip(work, base, extracts),
+        "full disk": lambda: machine.full_disk(work, base, extracts),
+        "read-only disk": lambda: machine.read_only_disk(work, base, extracts),
+        "clock": lambda: machine.clock_back(work, base, extracts),
+        "dead lock": lambda: machine.dead_lock(work, base, extracts),
+        "two runs": lambda: machine.two_at_once(work, base, extracts, 1 if short else 10),
+        "held file": lambda: machine.held_file(work, base, extracts),
+        "readers": lambda: readers.read_through(work, *((5, 6) if short else (50, 20))),
+        "network": lambda: network.bad_nights(work, 1 if short else 4),
+        "endless body": lambda: network.endless_body(work),
+        "restart": lambda: network.server_restarted(work),
+        "arrivals": lambda: history.random_arrivals(work, extracts, 2 if short else 40),
+        "baselines": lambda: history.baseline_outlives_pruning(work, base, extracts, 2 if short else 6),
+        "as-of": lambda: history.as_of_takes_what_was_known(work, extracts),
+        "kill at events": lambda: kills.kill_at_events(work, base, extracts, 5 if short else 1000),
+        "kill at random": lambda: kills.kill_at_random(work, extracts, 15 if short else 200),
+    }
+
+
+def tallies(*, short: bool, only: tuple[str, ...] = ()) -> Iterator[tuple[str, Tally, float]]:
+    """Run the proofs (or those named) and yield name, tally and seconds as they end."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as name, pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        for title, proof in proofs(Path(name), short=short).items():
+            if not only or title in only:
+                began = time.monotonic()
+                tally = proof()
+                yield title, tally, time.monotonic() - began
+
+
+def main() -> int:
+    """Print one line per proof as it ends and the table at the end; return 1 when a fault did harm."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="The proof that fits into CI.")
+    parser.add_argument("proofs", nargs="*", help="Run these proofs only.")
+    given = parser.parse_args()
+    done = []
+    began = time.monotonic()
+    for title, tally, seconds in tallies(short=given.short, only=tuple(given.proofs)):
+        print(f"{title}: {tally.survived} of {tally.injected} survived, {seconds:.0f} s", file=sys.stderr, flush=True)
+        done.append(tally)
+    print(table(done))
+    print(f"{sum(t.injected for t in done)} faults in {time.monotonic() - began:.0f} s")
+    return 0 if done and all(tally.holds for tally in done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The short proof by faults, for CI, and the property that history does not matter."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.faults.history import replay_equals_increments
+from tests.faults.tally import Tally, table
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARRIVAL = st.tuples(st.integers(0, 2), st.integers(0, 3))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_short_proof_holds() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.report", "--short"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [re.split(r"\s{2,}", line) for line in done.stdout.splitlines()[2:-1]]
+    assert len(rows) == 16
+    assert {(row[1] == row[2], row[3], row[4]) for row in rows} == {(True, "0", "0")}
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("in_a_hurry")
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrivals=st.lists(ARRIVAL, min_size=1, max_size=5), builds=st.sets(st.integers(0, 4), max_size=2))
+def test_increments_equal_a_rebuild(
+    few_extracts: Path, tmp_path: Path, arrivals: list[tuple[int, int]], builds: set[int]
+) -> None:
+    assert replay_equals_increments(tmp_path, few_extracts, arrivals, builds)
+
+
+def test_a_tally_that_saw_nothing_proves_nothing() -> None:
+    tally = Tally("quiet")
+    assert not tally.holds
+    tally.survive(2.5)
+    assert tally.holds
+    tally.fail("lost", rows=3)
+    assert not tally.holds
+    lines = table([tally]).splitlines()
+    assert lines[2].split() == ["quiet", "2", "1", "3", "0", "2.5"]
+    assert lines[-1] == "quiet: lost"
