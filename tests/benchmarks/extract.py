@@ -33,7 +33,8 @@ def write_extract(path: Path, rows: int, catalogue: Catalogue) -> dict[str, list
     Returns dimension id -> the codes asked for, as the connector keeps them in the manifest.
     """
     source = wide_source(catalogue)
-    axes, asked = [], {}
+    axes: list[str] = []
+    asked: dict[str, list[str]] = {}
     for dimension in source.dimensions[:-1]:
         sizes = _sizes(source, dimension.id, catalogue)
         asked[dimension.id] = list(sizes)

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import version
+from math import isnan
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,11 +27,21 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Step:
-    """One way of doing the work. `share` is the part of the rows it is given; its time is scaled up accordingly."""
+    """One way of doing the work.
+
+    `share` is the part of the rows it is given; its time is scaled up accordingly unless `scaled` is false.
+    """
 
     name: str
     function: str
     share: float = 1.0
+    scaled: bool = True
+    quick: bool = True
+
+    @property
+    def factor(self) -> float:
+        """Return by how much its time is divided."""
+        return self.share if self.scaled else 1.0
 
 
 @dataclass(frozen=True)
@@ -56,13 +67,16 @@ class Bound:
         if self.against is None:
             return f"«{self.step}» peaks at most at {self.limit:,.0f} MB"
         if self.limit < 1:
-            return f"«{self.step}» is at least {1 / self.limit:g} times as fast as «{self.against}»"
+            return f"«{self.step}» is at least {1 / self.limit:.3g} times as fast as «{self.against}»"
         return f"«{self.step}» takes at most {self.limit:g} times «{self.against}»"
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Steps over one prepared input; times are shown relative to the first step."""
+    """Steps over one prepared input; times are shown relative to the first step.
+
+    Without `quick_rows` it is left out of the quick mode. `runs` caps the rounds of what takes minutes.
+    """
 
     name: str
     title: str
@@ -85,7 +99,7 @@ def measure(benchmark: Benchmark, folder: Path, rows: int, runs: int) -> dict[st
     for _ in range(runs):
         for step in benchmark.steps:
             sample = in_child(step.function, folder, int(rows * step.share))
-            scaled = Sample(sample.seconds / step.share, sample.cpu / step.share, sample.peak_mb, sample.facts)
+            scaled = replace(sample, seconds=sample.seconds / step.factor, cpu=sample.cpu / step.factor)
             samples[step.name].append(scaled)
     return samples
 
@@ -127,11 +141,13 @@ def table(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]], *, judg
     lines.append("|---|---:|---:|---:|---:|---|")
     for step in benchmark.steps:
         found = middle(samples[step.name])
-        notes = [f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in found.facts.items()]
-        if step.share != 1:
+        notes = [
+            f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in found.facts.items()
+        ]
+        if step.factor != 1:
             notes.insert(0, f"measured on {step.share:.2%} of the rows, scaled")
         lines.append(
-            f"| {step.name} | {found.seconds:.2f} | {ratio(samples, step.name, first):.2f} | {found.cpu:.2f} "
+            f"| {step.name} | {found.seconds:.2f} | {ratio(samples, step.name, first):.2f} | {_cpu(found)} "
             f"| {found.peak_mb:.0f} | {', '.join(notes)} |"
         )
     holds = True
@@ -144,6 +160,10 @@ def table(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]], *, judg
             shown = f"{value:.0f} MB" if bound.against is None else f"{1 / value if bound.limit < 1 else value:.2f}"
             lines.append(f"| {bound.text()} | {shown} | {'yes' if kept else '**NO**'} |")
     return "\n".join(lines) + "\n", holds
+
+
+def _cpu(sample: Sample) -> str:
+    return "" if isnan(sample.cpu) else f"{sample.cpu:.2f}"
 
 
 def machine() -> str:
@@ -198,7 +218,7 @@ def main() -> None:
     step = getattr(import_module(module), name)
     work = step(Path(sys.argv[2]), int(sys.argv[3]))
     sample = timed(work) if callable(work) else Sample(0.0, 0.0, 0.0)
-    print(json.dumps({"seconds": sample.seconds, "cpu": sample.cpu, "peak_mb": sample.peak_mb, "facts": dict(sample.facts)}))
+    print(json.dumps(asdict(sample)))
 
 
 if __name__ == "__main__":

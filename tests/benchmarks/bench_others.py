@@ -1,0 +1,142 @@
+"""The benchmarks that print tables of their own (rules, models, deliveries, report) beside all others."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.bench_ingest import Work
+from tests.benchmarks.harness import Benchmark, Bound, Step
+
+HERE = "tests.benchmarks.bench_others"
+RULES, GX = "kommunekort, 12 rules in DuckDB", "Great Expectations, 12 on a pandas frame"
+
+
+def benchmarks() -> tuple[Benchmark, ...]:
+    """Return the benchmarks of rules, models, deliveries and report."""
+    expectations = Benchmark(
+        name="expectations",
+        title="twelve rules over a loaded table (load and imports apart, memory with them)",
+        prepare=f"{HERE}:prepare_rules",
+        steps=(Step(RULES, f"{HERE}:our_rules"), Step(GX, f"{HERE}:gx_rules")),
+        bounds=(Bound(RULES, 1 / 7, GX),),
+        full_rows=10_000_000,
+        quick_rows=1,
+    )
+    models = Benchmark(
+        name="models",
+        title="all models from simulated persons to estimates (the simulation apart)",
+        prepare=f"{HERE}:nothing",
+        steps=tuple(
+            Step(f"{share * 2_000_000:,.0f} persons", f"{HERE}:models", share=share, scaled=False)
+            for share in (0.01, 0.1, 1.0)
+        ),
+        full_rows=2_000_000,
+        runs=3,
+    )
+    deliveries = Benchmark(
+        name="deliveries",
+        title="a municipality's cases and measures (five times as many), received, judged and stored encrypted",
+        prepare=f"{HERE}:nothing",
+        steps=(Step("kommunekort deliver", f"{HERE}:deliveries"),),
+        full_rows=1_000_000,
+        runs=1,
+    )
+    report = Benchmark(
+        name="report",
+        title="the report of 98 municipalities",
+        prepare=f"{HERE}:nothing",
+        steps=(Step("report", f"{HERE}:report"),),
+        full_rows=98,
+        runs=3,
+    )
+    return expectations, models, deliveries, report
+
+
+def nothing(folder: Path, rows: int) -> None:
+    """Prepare nothing."""
+
+
+def prepare_rules(folder: Path, rows: int) -> None:
+    """Write the extract both sides validate."""
+    from tests.benchmarks.bench_expectations import write_extract
+    from transforms.catalogue import load_catalogue
+
+    write_extract(folder / "extract.csv", rows, load_catalogue())
+
+
+def our_rules(folder: Path, rows: int) -> Work:
+    """Time the twelve rules of our pass."""
+    from tests.benchmarks import bench_expectations
+
+    path = folder / "extract.csv"
+    return lambda: _of(bench_expectations.our_way(path, _fresh(folder / "ours.duckdb"))[1])
+
+
+def gx_rules(folder: Path, rows: int) -> Work:
+    """Time the twelve expectations of Great Expectations."""
+    from tests.benchmarks import bench_expectations
+
+    return lambda: _of(bench_expectations.gx_pandas(folder / "extract.csv", folder)[1])
+
+
+def _of(timing: Any) -> Mapping[str, Any]:
+    return {"seconds": timing.seconds, "cpu": timing.processor}
+
+
+def _fresh(path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    return path
+
+
+def models(folder: Path, rows: int) -> Work:
+    """Time all models over `rows` persons."""
+    from tests.benchmarks.bench_models import measure
+
+    def work() -> Mapping[str, Any]:
+        cells = [cell.strip() for cell in _said(lambda: measure(rows)).splitlines()[-1].strip("| ").split("|")]
+        return {"seconds": float(cells[-3])}
+
+    return work
+
+
+def deliveries(folder: Path, rows: int) -> Work:
+    """Time the reception of `rows` cases and five times as many measures."""
+    from tests.benchmarks.bench_deliveries import main
+
+    def work() -> Mapping[str, Any]:
+        said = _said(lambda: main(["--cases", str(rows), "--measures", str(5 * rows)]))
+        found = re.findall(r"rejected\) in ([0-9.]+) s.*?plain load \(([0-9.]+) s\)", said)
+        peak = re.search(r"peak memory ([0-9,]+) MB", said)
+        seconds, floor = (sum(float(pair[place]) for pair in found) for place in (0, 1))
+        facts = {"seconds": seconds, "rows": 6 * rows, "times a load as text by DuckDB": f"{seconds / floor:.1f}"}
+        return {**facts, "peak_mb": float(peak.group(1).replace(",", "")) if peak else 0.0}
+
+    return work
+
+
+def report(folder: Path, rows: int) -> Work:
+    """Time the report over a made-up database."""
+    from tests.benchmarks.bench_report import measure
+    from tests.report_database import make_database
+
+    if not (folder / "made-up.duckdb").exists():
+        make_database(folder / "made-up.duckdb")
+
+    def work() -> Mapping[str, Any]:
+        figures = {what: (figure, unit) for what, figure, unit in measure(folder / "made-up.duckdb", folder)}
+        told = {what: f"{figure:.1f} {unit}" for what, (figure, unit) in figures.items() if what != "the report"}
+        return {"seconds": figures["the report"][0], **told}
+
+    return work
+
+
+def _said(step: Any) -> str:
+    said = io.StringIO()
+    with redirect_stdout(said):
+        step()
+    return said.getvalue()
