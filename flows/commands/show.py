@@ -83,7 +83,7 @@ def _check_target(folder: Path) -> None:
 
 def workbook(
     data: DataOption = None,
-    to: Annotated[Path | None, typer.Option("--to", help="File to write (else data/kommunekort.xlsx).")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="File to write (else data/exports/kommunekort.xlsx).")] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write what is published as an Excel workbook. Example: kommunekort workbook --to kortlaegning.xlsx"""
@@ -91,7 +91,7 @@ def workbook(
 
     settings = settings_from(data)
     _require(settings)
-    path = write_workbook(settings.published, (to or settings.root / "kommunekort.xlsx").expanduser().resolve())
+    path = write_workbook(settings.published, (to or settings.exports / "kommunekort.xlsx").expanduser().resolve())
     if not quiet:
         out.print(f"workbook: {path}", soft_wrap=True, highlight=False)
 

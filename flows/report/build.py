@@ -66,9 +66,10 @@ def build_report(
     for page, template in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
     columns = column_labels(data)
+    units = {str(row["column_name"]): row["unit"] for row in data.dictionary}
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
-        context = profiles.context(data, municipality, columns)
+        context = profiles.context(data, municipality, columns, units)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -105,7 +106,7 @@ def _seen(value: Any) -> Any:
 
 def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> dict[str, dict[str, Any]]:
     """Return what each page but the profiles needs beside the data."""
-    rules = quality.rules(data)
+    rules, receipts = quality.rules(data), quality.receipts(options.receipts)
     return {
         "index.html": index_context(data, options),
         "opfoelgning.html": {
@@ -114,10 +115,11 @@ def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> d
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
         },
         "datakvalitet.html": {
-            "sources": quality.sources(data),
+            "sources": quality.sources(data, receipts),
             "rules": rules,
             "tally": quality.tally(rules),
-            "receipts": quality.receipts(options.receipts),
+            "receipts": receipts,
+            "delivered": quality.deliveries(receipts),
             "withheld": quality.withheld(data),
             "revisions": quality.revisions(database, options.previous),
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
@@ -125,10 +127,7 @@ def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> d
         "metode.html": {
             "ages": scripts.ages,
             "groups": method_groups(data),
-            "method_names": {
-                str(r["method_code"]): (str(r["label_da"]), str(r["label_en"]))
-                for r in data.tables.get("reference.methods", [])
-            },
+            "effects": effects(data),
         },
         "ordbog.html": {"tables": dictionary_tables(data)},
     }
@@ -174,6 +173,20 @@ def method_groups(data: ReportData) -> list[tuple[labels.Words, list[Row]]]:
         (label, [row for row in data.indicators.values() if row["dimension"] == dimension])
         for dimension, label in labels.DIMENSIONS.items()
     ]
+
+
+def effects(data: ReportData) -> list[tuple[labels.Words, list[Row]]]:
+    """Return the rows of mart.method_effect by method: all contexts first, then during and after, then each context."""
+    first = {"all": 0, "during": 1, "after": 2}
+    names = {
+        str(row["method_code"]): (str(row["label_da"]), str(row["label_en"]))
+        for row in data.tables.get("reference.methods", [])
+    }
+    out: dict[labels.Words, list[Row]] = {}
+    for row in sorted(data.tables.get("mart.method_effect", []), key=lambda r: first.get(str(r["context_code"]), 3)):
+        method = str(row["method_code"])
+        out.setdefault(names.get(method) or labels.answer("measure_kind_code", method), []).append(row)
+    return sorted(out.items(), key=lambda item: danish_key(item[0][0]))
 
 
 def dictionary_tables(data: ReportData) -> dict[str, list[Row]]:

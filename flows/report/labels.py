@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 Words = tuple[str, str]
@@ -41,6 +42,12 @@ STRENGTHS: dict[str, Words] = {
     "medium": ("middel", "medium"),
     "weak": ("svag", "weak"),
 }
+GROUPS: dict[str, Words] = {
+    "participant": ("deltagere", "participants"),
+    "sister_pool": ("søsterpuljen", "the sister pool"),
+    "other": ("øvrige kommuner", "other municipalities"),
+    "unknown": ("ukendt", "unknown"),
+}
 GRADES: dict[str, Words] = {
     "effect_study": ("effektstudie", "effect study"),
     "register_correlation": ("registersammenhæng", "register correlation"),
@@ -55,40 +62,7 @@ CODES: dict[str, Words] = {
     "false": ("nej", "no"),
     "none": ("ingen", "none"),
     "other": ("andet", "other"),
-    "single_interdisciplinary_unit": ("én tværfaglig enhed", "one interdisciplinary unit"),
-    "jobcenter_general": ("jobcentret, alment", "job centre, general"),
-    "jobcenter_special_team": ("særligt team i jobcentret", "special team in the job centre"),
-    "separate_integration_department": ("egen integrationsafdeling", "separate integration department"),
-    "split_authorities": ("delt mellem forvaltninger", "split between authorities"),
-    "external_main_provider": ("ekstern hovedleverandør", "external main provider"),
-    "joint_municipal": ("fælleskommunal", "joint between municipalities"),
-    "same_site": ("samme sted", "same site"),
-    "several_sites": ("flere steder", "several sites"),
-    "some_families": ("nogle familier", "some families"),
-    "all_families": ("alle familier", "all families"),
-    "survey": ("spørgeskema", "survey"),
-    "document": ("dokument", "document"),
-    "register": ("register", "register"),
-    "estimate": ("skøn", "estimate"),
-    "leader": ("leder", "leader"),
-    "caseworker": ("sagsbehandler", "caseworker"),
-    "job_consultant": ("jobkonsulent", "job consultant"),
-    "teacher": ("underviser", "teacher"),
-    "always": ("altid", "always"),
-    "mostly": ("som regel", "mostly"),
-    "sometimes": ("nogle gange", "sometimes"),
-    "rarely": ("sjældent", "rarely"),
-    "own": ("egen", "own"),
-    "private": ("privat", "private"),
-    "mixed": ("blandet", "mixed"),
-    "municipal_joint": ("fælleskommunal", "joint municipal"),
     "all": ("alle", "all"),
-    "by_need": ("efter behov", "by need"),
-    "quota_refugees_only": ("kun kvoteflygtninge", "quota refugees only"),
-    "not_systematic": ("ikke systematisk", "not systematic"),
-    "national": ("nationalt", "national"),
-    "high": ("høj", "high"),
-    "low": ("lav", "low"),
     "participant": ("deltager", "participant"),
     "sister_pool": ("søsterpulje", "sister pool"),
     "unknown": ("ukendt", "unknown"),
@@ -153,10 +127,38 @@ CODES: dict[str, Words] = {
     "mean_expected_change": ("heraf ventet af regression", "of it expected by regression"),
     "value_status": ("status", "status"),
     "population_log": ("indbyggertal (logaritme)", "population (logarithm)"),
+    "is_colocated": ("samlet på ét sted", "on one site"),
+    "has_danish_parallel": ("dansk ved siden af praktik", "Danish alongside placement"),
+    "job_consultants_per_100": ("virksomhedskonsulenter pr. 100 nyankomne", "job consultants per 100 newcomers"),
+    "delivery_cases": ("sager", "cases"),
+    "cases": ("sager", "cases"),
+    "measures": ("indsatser", "measures"),
+    "employment": ("ansættelser", "employment"),
+    "organisation": ("organisering", "organisation"),
     "higher_is_better": ("højere er bedre", "higher is better"),
     "lower_is_better": ("lavere er bedre", "lower is better"),
     "neutral": ("hverken bedre eller ringere", "neither better nor worse"),
 }
+
+
+@cache
+def form_words() -> dict[str, dict[str, Words]]:
+    """Return what the codes of the municipalities' forms are called: column -> code -> words, as the forms say it."""
+    from flows.connectors.deliveries_contract import load_contracts
+
+    return {
+        field.name: {value.code: (value.text_da, value.text_en) for value in field.values}
+        for contract in load_contracts().values()
+        for field in contract.fields
+        if field.values
+    }
+
+
+def answer(column: str, value: Any) -> Words:
+    """Return what an answer on a form is called, as the form says it; several codes are told one after the other."""
+    known = form_words().get(column) or form_words().get(column.removesuffix("s"), {})
+    told = [known.get(part) or words(part) for part in str(value).split()] if known else [words(value)]
+    return ", ".join(da for da, _ in told), ", ".join(en for _, en in told)
 
 
 def words(code: Any) -> Words:

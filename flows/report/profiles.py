@@ -11,6 +11,7 @@ from markupsafe import Markup
 from flows.report import charts
 from flows.report.data import Cell, ReportData, Row
 from flows.report.labels import DIMENSIONS, Words, outcome
+from flows.report.organisation import organisation
 
 TREND = {
     "danish": ("employment_rate_danish_pct", False),
@@ -25,7 +26,6 @@ FIRST = (
     "unemployment_pct",
 )
 NO_DIFFERENCE = ("persons", "jobs", "dwellings", "dkk_thousand")
-ATTACHED = ("_value_source", "_source", "_respondent_role", "_role", "_confidence", "_status")
 
 
 @dataclass(frozen=True)
@@ -150,29 +150,9 @@ def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str
     return charts.svg("interval", drawn, "expected-caption")
 
 
-def organisation(data: ReportData, code: str) -> list[tuple[str, Any, dict[str, Any]]] | None:
-    """Return the newest answers on organisation as (column, value, what is told of it); None without the table."""
-    rows = data.of("mart.organisation", code)
-    if rows is None:
-        return None
-    if not rows:
-        return []
-    newest = max(rows, key=lambda row: str(row.get("reference_date") or ""))
-    skipped = {"municipality_code", "reference_date", "_snapshot_id"}
-    out = []
-    for column, value in newest.items():
-        if column in skipped or column.startswith("_") or any(_base(column, end) in newest for end in ATTACHED):
-            continue
-        told = {end.lstrip("_"): newest[column + end] for end in ATTACHED if newest.get(column + end) is not None}
-        out.append((column, value, told))
-    return out
-
-
-def _base(column: str, ending: str) -> str | None:
-    return column.removesuffix(ending) if column.endswith(ending) else None
-
-
-def context(data: ReportData, municipality: Row, columns: dict[str, Words]) -> dict[str, Any]:
+def context(
+    data: ReportData, municipality: Row, columns: dict[str, Words], units: dict[str, str | None]
+) -> dict[str, Any]:
     """Return everything the profile template shows of one municipality."""
     code = str(municipality["municipality_code"])
     names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}
@@ -209,6 +189,7 @@ def context(data: ReportData, municipality: Row, columns: dict[str, Words]) -> d
         "eligibility": data.of("mart.eligibility", code),
         "sources": used_sources(data),
         "columns": columns,
+        "units": units,
         "joint": joint_with(data, municipality),
     }
 

@@ -11,27 +11,42 @@ from flows.report.data import ReportData, Row, plain
 from transforms.warehouse import Warehouse
 
 RECEIPT_KEYS = ("kind", "municipality", "period", "verdict", "received_at", "rows_in", "rows_accepted", "rows_rejected")
+COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 MOST_CHANGES = 200
 
 
-def sources(data: ReportData) -> list[Row]:
-    """Return one row per source with its snapshot's facts, its age on the day of the run, and its state."""
+def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]:
+    """Return one row per source with its snapshot's facts, its age on the day of the run, and its state.
+
+    A source the municipalities deliver has no snapshot in the release; its facts are those of its receipts.
+    """
     started = data.run.get("started_at")
-    quarantined: dict[str, int] = {}
-    for row in data.tables.get("quarantine.row", []):
-        quarantined[str(row.get("source_id"))] = quarantined.get(str(row.get("source_id")), 0) + 1
     out = []
     for key, source in sorted(data.sources.items()):
-        snapshot = data.snapshots.get(key, {})
-        received = snapshot.get("retrieved_at")
+        facts = data.snapshots.get(key) or _delivered(key, receipts_of or [])
+        received = facts.get("retrieved_at")
         age = None
         if isinstance(started, datetime) and isinstance(received, datetime):
             age = max((started.date() - received.date()).days, 0)
         limit = source.get("max_age_days")
-        state = "missing" if not snapshot else "old" if age is not None and limit and age > limit else "ok"
-        out.append({**source, **{k: v for k, v in snapshot.items() if v is not None}, "age_days": age, "state": state,
-                    "quarantined": quarantined.get(key, 0)})  # fmt: skip
+        state = "missing" if not facts else "old" if age is not None and limit and age > limit else "ok"
+        known = {name: value for name, value in facts.items() if value is not None}
+        out.append({**source, **known, "age_days": age, "state": state})
     return sorted(out, key=lambda row: (row["state"] == "missing", row["source_id"]))
+
+
+def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
+    """Return the facts of a source as its receipts tell them; nothing when none of its deliveries was taken."""
+    kind = source_id.removeprefix("delivery_")
+    taken = [row for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist" and row["received_at"]]
+    if not source_id.startswith("delivery_") or not taken:
+        return {}
+    return {
+        "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
+        "rows_in_count": sum(int(row["rows_in"] or 0) for row in taken),
+        "rows_loaded_count": sum(int(row["rows_accepted"] or 0) for row in taken),
+        "rows_rejected_count": sum(int(row["rows_rejected"] or 0) for row in taken),
+    }
 
 
 def rules(data: ReportData) -> list[Row]:
@@ -65,6 +80,18 @@ def receipts(folder: Path | None) -> list[Row] | None:
         if "verdict" in content:
             rows.append({key: content.get(key) for key in RECEIPT_KEYS})
     return sorted(rows, key=lambda row: str(row["received_at"]), reverse=True)
+
+
+def deliveries(receipts_of: list[Row] | None) -> list[Row]:
+    """Return how many deliveries and rows there are per kind and verdict."""
+    summed: dict[tuple[str, str], Row] = {}
+    for receipt in receipts_of or []:
+        key = str(receipt["kind"] or "other"), str(receipt["verdict"])
+        row = summed.setdefault(key, {"kind": key[0], "verdict": key[1], "deliveries": 0, **dict.fromkeys(COUNTS, 0)})
+        row["deliveries"] += 1
+        for name in COUNTS:
+            row[name] += int(receipt[name] or 0)
+    return [row for _, row in sorted(summed.items())]
 
 
 def withheld(data: ReportData) -> list[Row]:

@@ -223,6 +223,32 @@ def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     assert "Jens Hansen" not in text
 
 
+def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts"
+    receipts.mkdir()
+    for place, (verdict, accepted) in enumerate(
+        [("godkendt", 1010), ("afvist", 0), ("godkendt med bemærkninger", 2020)]
+    ):
+        receipt = {
+            "verdict": verdict,
+            "kind": "cases",
+            "received_at": f"2026-01-0{place + 1}T10:00:00",
+            "rows_in": 3030,
+            "rows_accepted": accepted,
+            "rows_rejected": 3030 - accepted,
+        }
+        (receipts / f"{place}.json").write_text(json.dumps(receipt), encoding="utf-8")
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    build_report(database, tmp_path / "site", ReportOptions(receipts=receipts))
+    text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
+    row = text[text.index('<tr id="delivery_cases">') :].split("</tr>")[0]
+    assert "03.01.2026" in row
+    assert ">6.060<" in row, "a refused delivery is no part of the source"
+    assert ">3.030<" in row
+    assert '<tr id="delivery_measures">' in text
+    assert "mangler" in text[text.index('<tr id="delivery_measures">') :].split("</tr>")[0]
+
+
 def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) -> None:
     (tmp_path / "baselines" / "nulpunkt-2016").mkdir(parents=True)
     manifest = {"run_id": "r1", "frozen_at": "2026-01-02T03:00:00+00:00"}
