@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.benchmarks.extract import SOURCE, wide_source, write_extract
 from tests.benchmarks.harness import Benchmark, Bound, Step
-
-if TYPE_CHECKING:
-    from transforms.staging import StagingCount
-    from transforms.warehouse import Warehouse
+from transforms import runner
+from transforms.catalogue import load_catalogue
+from transforms.dictionary import load_dictionary
+from transforms.sqlfile import ROOT, read_sql_file
+from transforms.staging import StagingCount, load_staging
+from transforms.warehouse import Warehouse
 
 Work = Callable[[], Mapping[str, Any]]
 HERE = "tests.benchmarks.bench_ingest"
@@ -61,7 +63,6 @@ def benchmark() -> Benchmark:
 def prepare(folder: Path, rows: int) -> None:
     """Write the file and take it in as a snapshot, as a download does."""
     from flows.snapshots import SnapshotStore
-    from transforms.catalogue import load_catalogue
 
     path = folder / "folk1e.csv"
     asked = write_extract(path, rows, load_catalogue())
@@ -148,8 +149,6 @@ def twelve_rules(folder: Path, rows: int) -> Work:
 def every_rule(folder: Path, rows: int) -> Work:
     """Load, and do all that a build does: every derived rule, quarantine, totals against parts, the record."""
     from expectations.check import blocking, check_staging
-    from transforms.catalogue import load_catalogue
-    from transforms.dictionary import load_dictionary
 
     catalogue = load_catalogue()
 
@@ -167,10 +166,6 @@ def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
     from expectations.rules import rules_for_staging
     from flows.snapshots import SnapshotStore
     from flows.stage import staging_input
-    from transforms.catalogue import load_catalogue
-    from transforms.dictionary import load_dictionary
-    from transforms.sqlfile import ROOT, read_sql_file
-    from transforms.staging import load_staging
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = wide_source(catalogue), read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
@@ -190,11 +185,6 @@ def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
 @contextmanager
 def build_database(folder: Path) -> Iterator[Warehouse]:
     """Open a new database as a build does, with its schemas, macros and quarantine."""
-    from transforms import runner
-    from transforms.dictionary import load_dictionary
-    from transforms.sqlfile import ROOT, read_sql_file
-    from transforms.warehouse import Warehouse
-
     database = fresh(folder / "ours.duckdb")
     with Warehouse.open(database, threads=2, memory_limit="2GB", temp_directory=folder / "spill") as warehouse:
         runner.prepare(warehouse)

@@ -45,7 +45,7 @@ def test_start_and_metadata_need_neither_time_nor_cells() -> None:
     with running_standin(lambda: cubes, small_catalogue()) as url:
         assert httpx.get(f"{url}/tables").status_code == 200
         assert httpx.get(f"{url}/tableinfo/FOLK1A").status_code == 200
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0  # a third of a second on an idle machine; the world takes longer
     assert cubes.answered == []
 
 
