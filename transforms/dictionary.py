@@ -34,13 +34,16 @@ class Column(BaseModel):
         unit = f" Enhed/unit: {self.unit}." if self.unit else ""
         return f"{self.label_da} / {self.label_en}. {self.description.strip()}{unit}"
 
-    def definition(self, name: str, *, key: bool, checked: bool) -> str:
-        """Return the part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule."""
-        parts = [quote_identifier(name), self.type]
+    def definition(self, name: str, *, key: bool, checked: bool, listed: bool = False) -> str:
+        """Return the part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule.
+
+        `listed` stores the allowed values as an ENUM, for columns our own code fills: a byte a row, loaded faster.
+        """
+        values = ", ".join(quote_literal(value) for value in self.allowed or ())
+        parts = [quote_identifier(name), f"ENUM ({values})" if listed and values else self.type]
         if key or (checked and not self.nullable):
             parts.append("NOT NULL")
-        if checked and self.allowed:
-            values = ", ".join(quote_literal(value) for value in self.allowed)
+        if checked and values:
             parts.append(f"CHECK ({quote_identifier(name)} IN ({values}))")
         return " ".join(parts)
 

@@ -120,7 +120,9 @@ def create_table(warehouse: Warehouse, file: SqlFile, dictionary: Dictionary) ->
         raise UsageError(f"transforms/{file.table.replace('.', '/')}.sql: the grain names {missing[0]}, no column")
     columns = {name: dictionary.column(name, file.table) for name in names}
     parts = [
-        column.definition(name, key=enforced and name in file.grain, checked=enforced)
+        column.definition(
+            name, key=enforced and name in file.grain, checked=enforced, listed=not enforced and name == "value_status"
+        )
         for name, column in columns.items()
     ]
     if enforced:

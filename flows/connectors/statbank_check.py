@@ -82,7 +82,7 @@ def _distinct(path: Path, query: Query) -> tuple[int, dict[str, set[str]]]:
         f"nullstr='', columns={{{columns}}}, store_rejects=true, rejects_limit=1000)"
     )
     try:
-        with Warehouse.open(threads=1) as warehouse:
+        with Warehouse.open(threads=2) as warehouse:
             warehouse.execute("SET preserve_insertion_order = false")
             rows, *found = warehouse.rows(f"SELECT count(*), {lists} FROM {scan}")[0]
     except DatabaseError as error:
