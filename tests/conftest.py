@@ -72,12 +72,11 @@ def tiny_run(sample_extracts: Path, shared_folder: Path) -> Published:
 
 
 @pytest.fixture(scope="session")
-def few_run(few_extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
+def few_run(few_extracts: Path, shared_folder: Path) -> Published:
     """Return a data folder with one run from `few_extracts`. Read only: copy it to write."""
-    folder = tmp_path_factory.mktemp("few-data") / "data"
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
-        publish_from(few_extracts, folder)
+        folder = make_once(shared_folder / "few-data", lambda folder: publish_from(few_extracts, folder))
     return Published(Settings(data=folder), few_extracts)
 
 

@@ -95,6 +95,7 @@ def test_json_is_one_object_and_quiet_is_silence(data: Published) -> None:
     assert (quiet.code, quiet.out, quiet.err) == (3, "", "")
 
 
+@pytest.mark.long
 def test_a_refused_delivery_is_exit_2(data: Published, tmp_path: Path) -> None:
     text = (data.origin / "folk1am.csv").read_text(encoding="utf-8")
     folder = tmp_path / "in"
@@ -111,6 +112,7 @@ def test_a_refused_delivery_is_exit_2(data: Published, tmp_path: Path) -> None:
     assert Published(Settings(data=own), folder).state() == before
 
 
+@pytest.mark.long
 def test_fetch_build_validate_publish_and_rollback_are_the_run_step_by_step(few_extracts: Path, tmp_path: Path) -> None:
     own = tmp_path / "data"
     fetched = kommunekort("fetch", "--from", few_extracts, "--json", "--data", own)
