@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.ahead import import_ahead
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
-
-HEAVY = ("great_expectations", "statsmodels.api", "sklearn.linear_model", "flows.sample.standin")
-"""What the build imports first of all; read while the server starts, which is waiting for this process."""
 
 
 def check_server() -> None:
@@ -51,15 +47,10 @@ def flow_run_in_terminal(origin: str, data: Path, as_of: datetime | None, only: 
     if not os.environ.get("KOMMUNEKORT_DEBUG"):
         for handler in logging.getLogger().handlers:
             handler.addFilter(_NoOutcomes())
-    threading.Thread(target=_import_ahead, daemon=True).start()
+    import_ahead()  # while the server starts, this process only waits
     try:
         return nightly(origin, data, as_of, only, force, return_state=True)
     except RuntimeError as error:
         if "ephemeral" not in str(error):
             raise
         raise UsageError("Prefect's own server did not start; run with --plain, or see `kommunekort doctor`") from None
-
-
-def _import_ahead() -> None:
-    for name in HEAVY:
-        import_module(name)
