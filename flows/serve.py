@@ -41,6 +41,8 @@ def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeploy
         "concurrency_limit": one,
         "tags": ["kommunekort"],
         "entrypoint_type": EntrypointType.MODULE_PATH,
+        # Whatever loop the caller runs in, these are made here and now.
+        "_sync": True,
     }
     try:
         schedule = Cron(cron, timezone=TIMEZONE)
