@@ -47,6 +47,11 @@ def main() -> NoReturn:
         ended = app(standalone_mode=False)
         # A command that raises typer.Exit comes back here with its code.
         code = ended if isinstance(ended, int) else 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough (`| head`); what is left must not be flushed into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except KommunekortError as error:
         stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
         print(f"kommunekort: {error}", file=stream)

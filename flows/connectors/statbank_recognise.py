@@ -84,7 +84,7 @@ def _sources(table: Table, catalogue: Catalogue) -> list[Source]:
             close = get_close_matches(table.table_id, [source.table or "" for source in known], n=3, cutoff=0.6)
             nearest = f", the nearest known: {', '.join(close)}" if close else ""
             rule = f"the file says it is table {table.table_id}, which has no source file{nearest}"
-            raise refusal(table.path, rule, f"add it with kommunekort new-source {table.table_id}")
+            raise refusal(table.path, rule, f"add it with kommunekort new-source statbank {table.table_id}")
         return [named]
     if not known:
         raise refusal(table.path, "the catalogue has no StatBank table", "add one with kommunekort new-source")
