@@ -187,7 +187,8 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "empty workbook": (workbook([]), "f.csv: 0 filled sheets where StatBank writes one"),
     "workbook of another table": (
         workbook([["Area"], ["Units: km2"], [None, "2019"], ["All Denmark", 42937.8]], "ARE207"),
-        "f.csv: the file says it is table ARE207, which has no source file; add it with kommunekort new-source statbank ARE207",
+        "f.csv: the file says it is table ARE207, which has no source file; "
+        "add it with kommunekort new-source statbank ARE207",
     ),
     "workbook without periods": (workbook([["a", "b"], ["c", 5]]), "f.csv: no row of periods above the figures"),
     "workbook without figures": (workbook([["a"], [None, "2024Q1"]]), "f.csv: row 2: no figures below the periods"),
