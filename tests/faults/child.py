@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
-import pkgutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,22 +12,14 @@ from typing import Any
 
 import pytest
 
-import transforms.models
 from flows.settings import Settings
 from tests.fixtures.world import hurry, run_from
 from transforms.errors import KommunekortError, NothingNew
 
 EVENTS = ("fsync", "rename", "replace", "symlink", "unlink", "mkdir", "rmdir")
 
-# A server that has everything imported forks each child in milliseconds, and holds no database itself.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
-LATE = ("pandas", "pyarrow.parquet", "pyarrow.dataset", "expectations.validate", "flows.pipeline", "flows.keys")
-for module in (
-    *LATE,
-    *(found.name for found in pkgutil.iter_modules(transforms.models.__path__, "transforms.models.")),
-):
-    importlib.import_module(module)
+# Never forked: the libraries start threads when imported, and a fork among threads may hang.
+CONTEXT = multiprocessing.get_context("spawn")
 
 
 @contextmanager
