@@ -70,7 +70,7 @@ class Candidate:
     """A finished build that waits for its verdict."""
 
     path: Path
-    release: dict[str, Any]
+    release: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, StagingCount] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -115,21 +115,27 @@ def published_release(settings: Settings) -> dict[str, Any] | None:
     return found
 
 
+def nothing_to_wait_for() -> None:
+    """Return at once: no delivery is being received."""
+
+
 def build(
     settings: Settings,
     catalogue: Catalogue,
     snapshots: Mapping[str, Snapshot],
     run: RunInfo,
     on_step: Progress = lambda text: None,
+    deliveries_in: Callable[[], None] = nothing_to_wait_for,
 ) -> Candidate:
     """Build every table in a new file and run every check; nothing published is touched.
 
+    The registers are loaded while deliveries may still be received; `deliveries_in` is called before these are read.
     Raises DataRefused when the data cannot even be built, UsageError when the machine fails.
     """
     if not snapshots:
         raise UsageError("there is no snapshot to build from; run `kommunekort fetch` first")
     work = settings.root / ".work"
-    candidate = Candidate(work / "candidate.duckdb", release_of(settings, snapshots, run))
+    candidate = Candidate(work / "candidate.duckdb")
     try:
         prepare_work(settings)
         with Warehouse.open(
@@ -138,7 +144,7 @@ def build(
             memory_limit=settings.memory_limit,
             temp_directory=work / "spill",
         ) as warehouse:
-            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all()
+            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all(deliveries_in)
     except DatabaseError as error:
         raise explain_database_error(error, f"building {candidate.path.name}") from None
     except OSError as error:
@@ -166,20 +172,23 @@ class _Builder:
     candidate: Candidate
     work: Path
     on_step: Progress
+    models: dict[str, runner.Model] = field(default_factory=dict)
 
-    def run_all(self) -> None:
+    def run_all(self, deliveries_in: Callable[[], None]) -> None:
         self.dictionary = load_dictionary()
         self.files = read_all()
-        persons = load_person_data(self.settings, synthetic=bool(self.candidate.release["is_synthetic"]))
-        self.models = python_models(known_by(self.snapshots), persons)
         judged_at = self.run.as_of or self.run.started_at
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.snapshots, judged_at)
         runner.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()
         self.load_jobindsats()
+        deliveries_in()
+        self.candidate.release = release_of(self.settings, self.snapshots, self.run)
         if self.candidate.stops:
             return
+        persons = load_person_data(self.settings, synthetic=bool(self.candidate.release["is_synthetic"]))
+        self.models = python_models(known_by(self.snapshots), persons)
         plan = runner.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
         done = ("staging.", "quarantine.")

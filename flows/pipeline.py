@@ -14,7 +14,18 @@ from typing import Any
 
 from expectations.terms import blocking, verdict_sentence
 from flows import alarms, baseline, freshness, ledger, publish
-from flows.build import Candidate, RunInfo, build, counts_table, finish, keep_refused, published_release, release_of
+from flows.ahead import import_ahead
+from flows.build import (
+    Candidate,
+    RunInfo,
+    build,
+    counts_table,
+    finish,
+    keep_refused,
+    nothing_to_wait_for,
+    published_release,
+    release_of,
+)
 from flows.fetch import FetchReport, fetch
 from flows.intake import receive
 from flows.retention import prune_snapshots
@@ -75,17 +86,27 @@ def choose_snapshots(
 
 
 def build_step(
-    settings: Settings, catalogue: Catalogue, run: RunInfo, on_step: Progress = silent, *, force: bool = False
+    settings: Settings,
+    catalogue: Catalogue,
+    run: RunInfo,
+    on_step: Progress = silent,
+    *,
+    force: bool = False,
+    deliveries_in: Callable[[], None] = nothing_to_wait_for,
 ) -> Candidate:
-    """Build the candidate; NothingNew when snapshots, code and settings are those of the published build."""
+    """Build the candidate; NothingNew when snapshots, code and settings are those of the published build.
+
+    `deliveries_in` returns when no delivery is being received any more.
+    """
     publish.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
     published = published_release(settings)
-    wanted = release_of(settings, snapshots, run)
-    if not force and published is not None and published.get("fingerprint") == wanted["fingerprint"]:
-        refuse_old(catalogue, snapshots, run)
-        raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
-    return build(settings, catalogue, snapshots, run, on_step)
+    if published is not None and not force:
+        deliveries_in()
+        if published.get("fingerprint") == release_of(settings, snapshots, run)["fingerprint"]:
+            refuse_old(catalogue, snapshots, run)
+            raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
+    return build(settings, catalogue, snapshots, run, on_step, deliveries_in)
 
 
 def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
@@ -225,10 +246,15 @@ def run_plain(
         with ThreadPoolExecutor(1) as beside:
             receiving = beside.submit(receive, settings, origin, silent)
             result.fetched = fetch(settings, catalogue, origin, only, on_step)
-            on_step("receive deliveries")
-            result.receipts = receiving.result()
-        result.ages = judge_ages(settings, catalogue, result.run)
-        candidate = build_step(settings, catalogue, result.run, on_step, force=force)
+            if not receiving.done():
+                import_ahead()  # there will be something to build, and this process has a core to spare
+
+            def deliveries_in() -> None:
+                on_step("receive deliveries")
+                result.receipts = receiving.result()
+
+            result.ages = judge_ages(settings, catalogue, result.run)
+            candidate = build_step(settings, catalogue, result.run, on_step, force=force, deliveries_in=deliveries_in)
         describe(result, candidate)
         validate_step(settings, candidate, result.run, on_step)
         on_step("publish")

@@ -48,7 +48,7 @@ _LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accep
 
 @contextmanager
 def open_restricted(
-    folder: Path, key: str, *, read_only: bool = False, memory_limit: str = "1GB", threads: int = 2
+    folder: Path, key: str, *, read_only: bool = False, memory_limit: str = "1GB", threads: int = 1
 ) -> Iterator[Warehouse]:
     """Open the encrypted database in `folder` (mode 0700, file 0600), making both when absent.
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from flows.connectors.deliveries_contract import KINDS, Contract, load_contracts
 from flows.connectors.deliveries_csv import Block
@@ -26,6 +27,9 @@ from transforms.errors import UsageError
 from transforms.pseudonym import Pseudonymiser
 from transforms.restricted_incoming import RowRule
 from transforms.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -143,13 +147,17 @@ class Intake:
         # One block is stored while the next is read: DuckDB and Python then use a core each.
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
             stored: Future[None] | None = None
+            held: pa.Table | None = None  # the newest block; a table of one block needs no thread
             for block in blocks:
-                rows = parser.typed(block)
                 if stored is not None:
                     stored.result()
-                stored = storing.submit(incoming.add_incoming, warehouse, contract.columns, rows)
+                if held is not None:
+                    stored = storing.submit(incoming.add_incoming, warehouse, contract.columns, held)
+                held = parser.typed(block)
             if stored is not None:
                 stored.result()
+            if held is not None:
+                incoming.add_incoming(warehouse, contract.columns, held)
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
         """Apply the rules over rows and the delivery as a whole; the rows that break a rule are taken out."""
@@ -157,7 +165,8 @@ class Intake:
         rules = [RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject") for rule in contract.rules]
         informing = {rule.id for rule in contract.rules if rule.severity == "info"}
         room = max(0, tally.limit - len(tally.faults))
-        for rule, count, rows in incoming.broken_rules(warehouse, rules, day, room):
+        broken = incoming.broken_rules(warehouse, rules, day, room)
+        for rule, count, rows in broken:
             listed = [] if rule.id in informing else rows
             for row in listed:
                 tally.add(Fault(row, rule.field, rule.id))
@@ -165,7 +174,8 @@ class Intake:
         repeated = incoming.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
-        tally.rejected += incoming.remove_incoming(warehouse, rules, repeated, day)
+        if repeated or any(rule.rejects for rule, _, _ in broken):
+            tally.rejected += incoming.remove_incoming(warehouse, rules, repeated, day)
         outcome.accepted = incoming.count_incoming(warehouse)
         if "person_id" in contract.columns:
             outcome.persons = incoming.count_persons(warehouse)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flows.connectors.deliveries_contract import Contract, squash
+from flows.connectors.deliveries_contract import Contract, DeliveryField, squash
 from flows.connectors.deliveries_faults import Refusal
 from flows.connectors.deliveries_values import Wrong, parse_municipality, parse_period
 
@@ -34,7 +34,10 @@ def find_layout(rows: Sequence[Sequence[str]], contracts: Iterable[Contract], hi
     words = set(re.split(r"[^a-zæøå]+", hint.casefold()))
     best: tuple[tuple[int, int, int], Layout] | None = None
     for number, row in enumerate(rows[:HEADING_ROWS]):
+        names = {name for heading in row for name in _names(heading)}
         for contract in contracts:
+            if len(names & contract.by_heading.keys()) < LEAST_HEADINGS:
+                continue
             layout = _read_heading(row, number, contract)
             found = len(layout.positions)
             if found < LEAST_HEADINGS:
@@ -51,7 +54,7 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     undeclared: list[str] = []
     run_together = _holds_data(row)
     for column, heading in enumerate(row):
-        field = contract.by_heading.get(squash(heading)) or contract.by_heading.get(squash(_unbracketed(heading)))
+        field = _field_of(heading, contract)
         if field is None:
             if heading.strip():
                 undeclared.append(_safe_heading(heading, column, run_together=run_together))
@@ -62,6 +65,16 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
         else:
             positions[field.name] = column
     return Layout(contract, number, len(row), positions, tuple(dropped), tuple(undeclared))
+
+
+def _field_of(heading: str, contract: Contract) -> DeliveryField | None:
+    return next((contract.by_heading[name] for name in _names(heading) if name in contract.by_heading), None)
+
+
+def _names(heading: str) -> list[str]:
+    """Return what a heading may be known by: all of it, and what stands before a bracket."""
+    bracketed = "(" in heading or "[" in heading
+    return [squash(heading), squash(_unbracketed(heading))] if bracketed else [squash(heading)]
 
 
 def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:

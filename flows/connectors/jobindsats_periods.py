@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import date
+from functools import lru_cache
 
 from transforms.errors import DataRefused
 
@@ -21,6 +22,7 @@ _QUARTER_TEXT = re.compile(r"([1-4])\.?\s*(?:kvt|kvartal|kv)\.?,?\s*(\d{4})")
 _MONTH_TEXT = re.compile(r"([a-zæøå]{3,9})\.?,?\s*(\d{4})")
 
 
+@lru_cache(maxsize=10_000)
 def parse_period(text: str) -> str:
     """Return a period as `2016M03`, `2016K1`, `2016` or `2016QMAT01`; DataRefused when it is none of them.
 

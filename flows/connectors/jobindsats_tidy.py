@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from flows.connectors.jobindsats import Query, query_of
@@ -121,12 +122,17 @@ def _key(heading: str) -> str:
 
 
 def _area(text: str, name: str, number: int) -> str:
-    code = area_code(text) or AREA_NAMES.get(" ".join(text.split()).casefold())
+    code = _area_code(text)
     if code is None:
         near = suggest(text)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise DataRefused(f"{name}: value {number}: area {text!r} is not known{hint}; add it to area_aliases.csv")
     return code
+
+
+@lru_cache(maxsize=10_000)
+def _area_code(text: str) -> str | None:
+    return area_code(text) or AREA_NAMES.get(" ".join(text.split()).casefold())
 
 
 def _period(text: str, name: str, number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -25,6 +26,7 @@ def clean(text: Any) -> str:
     return str(text).translate(HIDDEN_MARKS)
 
 
+@lru_cache(maxsize=100_000, typed=True)  # typed: a text is never taken for markup that reads the same
 def t(danish: Any, english: Any) -> Markup:
     """Return a text in both languages, of which the page shows one; one element when they are the same."""
     da, en = (text if isinstance(text, Markup) else escape(clean(text)) for text in (danish, english))
@@ -46,13 +48,13 @@ def code(value: Any) -> Markup:
 def n(value: float, decimals: int = 0) -> Markup:
     """Return a number in Danish form that the page rewrites when the language changes."""
     shown = number(float(value), decimals, "da")
-    return Markup('<data value="{}" data-d="{}">{}</data>').format(_bare(value), decimals, shown)
+    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}">{escape(shown)}</data>')
 
 
 def delta(value: float, decimals: int = 0) -> Markup:
     """Return a difference with its sign."""
     shown = signed(float(value), decimals, "da")
-    return Markup('<data value="{}" data-d="{}" data-s="1">{}</data>').format(_bare(value), decimals, shown)
+    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}" data-s="1">{escape(shown)}</data>')
 
 
 def _bare(value: float) -> str:
@@ -82,6 +84,7 @@ def difference_unit(unit: str | None) -> Markup:
     return t(*unit_of(unit).difference)
 
 
+@lru_cache(maxsize=100)
 def status(name: str) -> Markup:
     """Return why there is no figure, as a word: never a nought, never an empty cell."""
     return Markup('<span class="status status-{}">{}</span>').format(name, t(*STATUSES.get(name, words(name))))
@@ -97,8 +100,13 @@ def shown(cell: Cell | None, unit: str | None) -> Markup:
 
 def definition(indicator: Mapping[str, Any], root: str) -> Markup:
     """Return an indicator's label as a link to its definition; the page shows the definition beside it on focus."""
+    return _definition(indicator["indicator_id"], indicator["label_da"], indicator["label_en"], root)
+
+
+@lru_cache(maxsize=10_000)
+def _definition(indicator_id: str, label_da: str, label_en: str, root: str) -> Markup:
     return Markup('<a class="def" href="{}metode.html#{}" data-i="{}">{}</a>').format(
-        root, indicator["indicator_id"], indicator["indicator_id"], t(indicator["label_da"], indicator["label_en"])
+        root, indicator_id, indicator_id, t(label_da, label_en)
     )
 
 

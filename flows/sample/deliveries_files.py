@@ -30,7 +30,7 @@ DATES: tuple[Callable[[date], str], ...] = (
 ENCODINGS = ("utf-8", "utf-8-sig", "cp1252", "cp1252", "utf-16")
 DELIMITERS = (";", ";", ",", "\t")
 FORMS = ("csv", "csv", "csv", "xlsx", "zip")
-MOST_WORKBOOK_LINES = 400
+MOST_WORKBOOK_LINES = 120
 """Longer tables come as CSV: writing large workbooks would be most of the time of the sample run."""
 # Mistakes as they happen, by the field they happen in.
 MISTAKES = {
