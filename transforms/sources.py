@@ -75,11 +75,17 @@ class Expectations(_Strict):
     quarantine_max_share: float = Field(default=0.01, ge=0, le=1)
 
 
+class ReferenceTable(_Strict):
+    """Figures the project keeps itself, with the source of each row: the stem of `transforms/reference/<table>.csv`."""
+
+    table: Text
+
+
 class Source(_Strict):
     """One source: who publishes it under which licence, what is asked for, and what must be true of it."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    connector: Literal["statbank", "jobindsats", "delivery"]
+    connector: Literal["statbank", "jobindsats", "delivery", "reference"]
     title_da: Text
     title_en: Text
     producer: Text
@@ -97,6 +103,7 @@ class Source(_Strict):
     expectations: Expectations = Expectations()
     jobindsats: dict[str, Any] | None = None
     delivery: dict[str, Any] | None = None
+    reference: ReferenceTable | None = None
 
     @model_validator(mode="after")
     def _fits_its_connector(self) -> Self:

@@ -37,7 +37,7 @@ def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
         "dead lock": lambda: machine.dead_lock(work, base, extracts),
         "two runs": lambda: machine.two_at_once(work, base, extracts, 1 if short else 10),
         "held file": lambda: machine.held_file(work, base, extracts),
-        "readers": lambda: readers.read_through(work, *((5, 6) if short else (50, 20))),
+        "readers": lambda: readers.read_through(work, *((5, 6) if short else (20, 50))),
         "network": lambda: network.bad_nights(work, 1 if short else 4),
         "endless body": lambda: network.endless_body(work),
         "restart": lambda: network.server_restarted(work),

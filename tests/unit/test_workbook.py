@@ -30,21 +30,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return database, write_workbook(database, root / "out" / "a.xlsx")
 
 
-def rows_of(path: Path, sheet: str) -> tuple[list[str], list[dict[str, Any]]]:
-    book = openpyxl.load_workbook(path)
+@pytest.fixture(scope="module")
+def book(files: tuple[Path, Path]) -> openpyxl.Workbook:
+    return openpyxl.load_workbook(files[1])
+
+
+def rows_of(book: openpyxl.Workbook, sheet: str) -> tuple[list[str], list[dict[str, Any]]]:
     rows = list(book[sheet].iter_rows(values_only=True))
     names = [str(name) for name in rows[2]]
     return names, [dict(zip(names, row, strict=False)) for row in rows[3:]]
 
 
-def test_every_table_reads_back_equal(files: tuple[Path, Path]) -> None:
-    database, path = files
-    book = openpyxl.load_workbook(path, read_only=True)
+def test_every_table_reads_back_equal(files: tuple[Path, Path], book: openpyxl.Workbook) -> None:
+    database, _ = files
     with Warehouse.open(database, read_only=True) as warehouse:
         tables = [t for (t,) in warehouse.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart'")]
         assert set(book.sheetnames) == {GUIDE, DICTIONARY, *(table[:31] for table in tables)}
         for table in tables:
-            names, rows = rows_of(path, table[:31])
+            names, rows = rows_of(book, table[:31])
             query = f'SELECT * FROM mart."{table}"'
             assert names == [name for name, _ in warehouse.columns(query)]
             expected = [
@@ -67,8 +70,8 @@ def _as_read(value: Any) -> Any:
     return value
 
 
-def test_text_that_looks_like_a_formula_stays_text(files: tuple[Path, Path]) -> None:
-    sheet = openpyxl.load_workbook(files[1])["municipality"]
+def test_text_that_looks_like_a_formula_stays_text(book: openpyxl.Workbook) -> None:
+    sheet = book["municipality"]
     found = {cell.value: cell for row in sheet.iter_rows(min_row=4) for cell in row if isinstance(cell.value, str)}
     for text in (FORMULA, "+1", "@a", "-2"):
         assert found[text].data_type == "s", text
@@ -76,8 +79,8 @@ def test_text_that_looks_like_a_formula_stays_text(files: tuple[Path, Path]) -> 
     assert not [cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
 
 
-def test_cells_are_typed_and_formatted(files: tuple[Path, Path]) -> None:
-    sheet = openpyxl.load_workbook(files[1])["indicator_value"]
+def test_cells_are_typed_and_formatted(book: openpyxl.Workbook) -> None:
+    sheet = book["indicator_value"]
     names = [cell.value for cell in sheet[3]]
     row = {name: cell for name, cell in zip(names, sheet[4], strict=False)}
     assert row["municipality_code"].data_type == "s"
@@ -88,15 +91,14 @@ def test_cells_are_typed_and_formatted(files: tuple[Path, Path]) -> None:
     assert row["is_newest"].data_type == "b"
 
 
-def test_headers_stay_in_sight_and_can_be_filtered(files: tuple[Path, Path]) -> None:
-    book = openpyxl.load_workbook(files[1])
+def test_headers_stay_in_sight_and_can_be_filtered(book: openpyxl.Workbook) -> None:
     for name in book.sheetnames[1:]:
         assert book[name].freeze_panes == "B4", name
         assert book[name].auto_filter.ref.startswith("A3:"), name
 
 
-def test_a_withheld_figure_is_empty_and_marked(files: tuple[Path, Path]) -> None:
-    sheet = openpyxl.load_workbook(files[1])["indicator_value"]
+def test_a_withheld_figure_is_empty_and_marked(book: openpyxl.Workbook) -> None:
+    sheet = book["indicator_value"]
     names = [cell.value for cell in sheet[3]]
     value, status, code = (names.index(name) for name in ("value", "value_status", "municipality_code"))
     withheld = [row for row in sheet.iter_rows(min_row=4) if row[code].value == SUPPRESSED_CODE]
@@ -106,8 +108,7 @@ def test_a_withheld_figure_is_empty_and_marked(files: tuple[Path, Path]) -> None
     assert all(row[status].fill.fgColor.rgb == "00D9D6CD" for row in withheld)
 
 
-def test_every_sheet_bears_the_mark_of_synthetic_data(files: tuple[Path, Path]) -> None:
-    book = openpyxl.load_workbook(files[1], read_only=True)
+def test_every_sheet_bears_the_mark_of_synthetic_data(book: openpyxl.Workbook) -> None:
     for name in book.sheetnames:
         top = [value for row in book[name].iter_rows(max_row=2, values_only=True) for value in row]
         assert "SYNTETISKE DATA / SYNTHETIC DATA" in top, name
@@ -115,12 +116,11 @@ def test_every_sheet_bears_the_mark_of_synthetic_data(files: tuple[Path, Path]) 
 
 def test_a_large_table_goes_in_with_its_newest_period_and_says_so(files: tuple[Path, Path], tmp_path: Path) -> None:
     path = write_workbook(files[0], tmp_path / "b.xlsx", most_rows=500)
-    _, rows = rows_of(path, "indicator_value")
+    smaller = openpyxl.load_workbook(path)
+    _, rows = rows_of(smaller, "indicator_value")
     assert rows
     assert all(row["is_newest"] for row in rows)
-    guide = [
-        row for row in openpyxl.load_workbook(path)[GUIDE].iter_rows(values_only=True) if row[0] == "indicator_value"
-    ]
+    guide = [row for row in smaller[GUIDE].iter_rows(values_only=True) if row[0] == "indicator_value"]
     assert "kun nyeste periode" in str(guide[0][1])
     assert guide[0][2] == len(rows) < guide[0][3]
 

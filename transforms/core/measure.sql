@@ -18,4 +18,5 @@ FROM core.measure_indkp101 UNION ALL BY NAME
 FROM core.measure_bol101 UNION ALL BY NAME
 FROM core.measure_regk31 UNION ALL BY NAME
 FROM core.measure_van1aar UNION ALL BY NAME
-FROM core.measure_jobindsats
+FROM core.measure_jobindsats UNION ALL BY NAME
+FROM core.measure_quotas
