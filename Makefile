@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: help setup run test lint test-long faults bench lock clean
+.PHONY: help setup run test lint test-long faults bench audit lock clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ faults: setup  ## Inject faults on purpose and print the report
 
 bench: setup  ## Measure, and print the tables
 	$(BIN)/python -m tests.benchmarks
+
+audit: setup  ## Hold the locked dependencies against known advisories, without network
+	$(BIN)/python -m tests.audit
 
 lock:  ## Resolve the dependencies anew (needs uv); names no package host
 	uv lock
