@@ -89,12 +89,13 @@ def _inspect(stream: IO[bytes], label: str, *, text: bool) -> tuple[str, str]:
                 "Filen er ikke en tekstfil; send CSV, XLSX eller en ZIP af dem.",
                 "this is no text file; deliver CSV, XLSX or a ZIP of them",
             )
-        dos += sum(chunk.count(byte) for byte in CP850)
-        windows += sum(chunk.count(byte) for byte in CP1252)
         try:
             utf8 = utf8 and decoder.decode(chunk) is not None
         except UnicodeDecodeError:
             utf8 = False
+        if not utf8:  # what came before the first letter that is no UTF-8 tells nothing
+            dos += sum(chunk.count(byte) for byte in CP850)
+            windows += sum(chunk.count(byte) for byte in CP1252)
     if marked in UTF16.values():
         return digest.hexdigest(), marked
     return digest.hexdigest(), "utf-8" if utf8 else "cp850" if dos > windows else "cp1252"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,24 @@ from flows.connectors.deliveries_csv import Block
 from flows.connectors.deliveries_faults import Fault, shown
 from flows.connectors.deliveries_layout import Layout
 from flows.connectors.deliveries_values import MISSING, Parsed, clean, parser_of
-from transforms.pseudonym import Person, Pseudonymiser
+from transforms.pseudonym import Pseudonymiser
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 REMEMBERED = 200_000
-_NOBODY = Person("", date.min, "", False)  # stands in rejected rows, which are filtered out
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field's column read: what is stored of it, which rows are wrong, and of a wrong row its text and rule."""
+
+    field: DeliveryField
+    stored: dict[str, pa.Array]
+    wrong: np.ndarray
+    text: Callable[[int], str]
+    rule: Callable[[int], str]
 
 
 @dataclass
@@ -72,20 +81,18 @@ class Parser:
         good = np.ones(len(block.rows), dtype=bool)
         filled = np.zeros(len(block.rows), dtype=bool)
         found: dict[str, pa.Array] = {}
-        wrong: list[tuple[DeliveryField, np.ndarray, list[Parsed], list[str], np.ndarray]] = []
+        faulty: list[Column] = []
         for each in self._fields:
-            texts, indices = _distinct(block.columns[each.name], each)
-            parsed = self._people_in(texts) if each.type == "cpr" else [self._read(each, text) for text in texts]
+            texts = block.columns[each.name]
             if not filled.all():
-                text_there = pc.not_equal(pc.utf8_trim_whitespace(block.columns[each.name]), "")
-                filled |= text_there.to_numpy(zero_copy_only=False)
-            bad = _pick([rule is not None for _, rule in parsed], indices)
-            if bad.any():
-                wrong.append((each, bad, parsed, texts, indices))
-                good &= ~bad
-            found |= self._columns(each, parsed, indices)
-        for each, bad, parsed, texts, indices in wrong:
-            self._note(each, np.flatnonzero(bad & filled), parsed, texts, indices, block)
+                filled |= pc.not_equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
+            column = self._people_in(each, texts) if each.type == "cpr" else self._values_in(each, texts)
+            if column.wrong.any():
+                faulty.append(column)
+                good &= ~column.wrong
+            found |= column.stored
+        for column in faulty:
+            self._note(column, np.flatnonzero(column.wrong & filled), block)
         blank = int((~filled).sum())
         self.tally.blank += blank
         self.tally.rows_in += len(good) - blank
@@ -100,65 +107,48 @@ class Parser:
             return None, f"other_{each.type}"
         return value, rule
 
-    def _people_in(self, texts: list[str]) -> list[Parsed]:
-        parsed: list[Parsed] = [(person, None) for person in self._people.people(texts)]
-        for number, (found, _) in enumerate(parsed):
-            if found is None:
-                text = clean(texts[number])
-                again = self._people.person(text)
-                parsed[number] = (again, None if again else "required" if text.casefold() in MISSING else "cpr")
-        return parsed
+    def _people_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
+        """Read CPR numbers, all at once: they hardly repeat within a block."""
+        people = self._people.people(texts, clean)
+        stored: dict[str, pa.Array] = {"person_id": people.person_id}
+        if "sex_code" in self.layout.contract.columns:
+            stored |= {name: getattr(people, name) for name in ("birth_date", "sex_code", "is_modulus11")}
 
-    def _columns(self, each: DeliveryField, parsed: list[Parsed], indices: np.ndarray) -> dict[str, pa.Array]:
-        """Return the stored columns of one field."""
+        def text(row: int) -> str:
+            return str(texts[row].as_py())
+
+        def rule(row: int) -> str:
+            return "required" if clean(text(row)).casefold() in MISSING else "cpr"
+
+        return Column(each, stored, people.person_id.is_null().to_numpy(zero_copy_only=False), text, rule)
+
+    def _values_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
+        """Read any other field: each distinct text once."""
+        import numpy as np
         import pyarrow as pa
 
-        if each.type == "cpr":
-            people = [person or _NOBODY for person, _ in parsed]
-            found = {"person_id": pa.array([person.person_id for person in people], pa.string())}
-            if "sex_code" in self.layout.contract.columns:
-                found["birth_date"] = pa.array([person.birth_date for person in people], pa.date32())
-                found["sex_code"] = pa.array([person.sex_code for person in people], pa.string())
-                found["is_modulus11"] = pa.array([person.is_modulus11 for person in people], pa.bool_())
-            return found
-        if each.type in ("municipality", "period"):
-            return {}
-        return {each.name: pa.array([value for value, _ in parsed], _arrow_type(each)).take(pa.array(indices))}
+        encoded = texts.dictionary_encode()
+        distinct, indices = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        parsed = [self._read(each, text) for text in distinct]
+        stored = {}
+        if each.type not in ("municipality", "period"):
+            stored[each.name] = pa.array([value for value, _ in parsed], _arrow_type(each)).take(encoded.indices)
+        wrong = np.array([rule is not None for _, rule in parsed], dtype=bool)[indices]
+        return Column(
+            each, stored, wrong, lambda row: str(distinct[indices[row]]), lambda row: str(parsed[indices[row]][1])
+        )
 
-    def _note(
-        self, each: DeliveryField, where: np.ndarray, parsed: list[Parsed], texts: list[str], indices: np.ndarray,
-        block: Block,
-    ) -> None:  # fmt: skip
+    def _note(self, column: Column, where: np.ndarray, block: Block) -> None:
         """Put the faults of one column into the tally: all counted, the first ones kept with what may be shown."""
-        by_rule = Counter(str(parsed[indices[row]][1]) for row in where)
+        by_rule = Counter(column.rule(row) for row in where)
         room = max(0, self.tally.limit - len(self.tally.faults))
         for row in where[:room]:
-            rule = str(parsed[indices[row]][1])
+            rule = column.rule(row)
             by_rule[rule] -= 1
-            text = shown(texts[indices[row]], each, rule)
-            self.tally.add(Fault(int(block.rows[row]), each.name, rule, text))
+            text = shown(column.text(row), column.field, rule)
+            self.tally.add(Fault(int(block.rows[row]), column.field.name, rule, text))
         for rule, count in by_rule.items():
-            self.tally.totals[each.name, rule] += count
-
-
-def _distinct(column: pa.Array, each: DeliveryField) -> tuple[list[str], np.ndarray]:
-    """Return the distinct texts of a column and, per row, which it is.
-
-    CPR numbers hardly repeat within a block, and telling them apart costs more than reading them one by one.
-    """
-    import numpy as np
-
-    if each.type == "cpr":
-        return column.to_pylist(), np.arange(len(column))
-    encoded = column.dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-
-
-def _pick(flags: list[bool], indices: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    picked: np.ndarray = np.array(flags, dtype=bool)[indices]
-    return picked
+            self.tally.totals[column.field.name, rule] += count
 
 
 def _arrow_type(each: DeliveryField) -> Any:

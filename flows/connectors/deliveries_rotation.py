@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.keys import Keys, begin_rotation, finish_rotation
 from flows.snapshots import sync_folder
 from transforms.errors import UsageError
-from transforms.pseudonym import KeyedHash, keyed_id
+from transforms.pseudonym import KeyedHash, keyed_ids
 from transforms.restricted import FILE, copy_database, open_restricted, person_ids, person_tables, replace_person_ids
 
 NEW = "rotating"
@@ -47,7 +47,8 @@ def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
         copy_database(warehouse, folder / FILE, before.database_key)
         step = KeyedHash(after.last_step())
         for table in person_tables(warehouse):
-            replace_person_ids(warehouse, table, {old: keyed_id(step, old) for old in person_ids(warehouse, table)})
+            ids = person_ids(warehouse, table)
+            replace_person_ids(warehouse, table, dict(zip(ids, keyed_ids(step, ids), strict=True)))
         warehouse.checkpoint()
     (built / FILE).replace(folder / FILE)
     sync_folder(folder)
