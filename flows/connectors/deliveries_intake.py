@@ -152,6 +152,8 @@ class Intake:
                 if stored is not None:
                     stored.result()
                 if held is not None:
+                    if stored is None:
+                        restricted.use_all_threads(warehouse)
                     stored = storing.submit(incoming.add_incoming, warehouse, contract.columns, held)
                 held = parser.typed(block)
             if stored is not None:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from math import isnan
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MB = 1024 * 1024
@@ -56,14 +56,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Bound:
-    """What must hold: `step` against `against` in time (at most `limit` times), or in MB without `against`."""
+    """What must hold: `step` against `against` in time (at most `limit` times), or without `against` its `what`."""
 
     step: str
     limit: float
     against: str | None = None
+    what: Literal["peak_mb", "seconds"] = "peak_mb"
 
     def text(self) -> str:
         """Return the bound in words."""
+        if self.against is None and self.what == "seconds":
+            return f"«{self.step}» takes at most {self.limit:g} s"
         if self.against is None:
             return f"«{self.step}» peaks at most at {self.limit:,.0f} MB"
         if self.limit < 1:
@@ -128,9 +131,10 @@ def middle(samples: Sequence[Sample]) -> Sample:
 
 
 def value_of(bound: Bound, samples: Mapping[str, Sequence[Sample]]) -> float:
-    """Return the measured ratio or memory a bound speaks of."""
+    """Return the measured ratio, memory or time a bound speaks of."""
     if bound.against is None:
-        return middle(samples[bound.step]).peak_mb
+        found = middle(samples[bound.step])
+        return found.seconds if bound.what == "seconds" else found.peak_mb
     return ratio(samples, bound.step, bound.against)
 
 
@@ -157,7 +161,8 @@ def table(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]], *, judg
             value = value_of(bound, samples)
             kept = value <= bound.limit
             holds = holds and kept
-            shown = f"{value:.0f} MB" if bound.against is None else f"{1 / value if bound.limit < 1 else value:.2f}"
+            unit = "" if bound.against else " s" if bound.what == "seconds" else " MB"
+            shown = f"{1 / value if bound.limit < 1 else value:.{0 if unit == ' MB' else 2}f}{unit}"
             lines.append(f"| {bound.text()} | {shown} | {'yes' if kept else '**NO**'} |")
     return "\n".join(lines) + "\n", holds
 
