@@ -38,12 +38,24 @@ class FetchReport:
         return bool(self.kept_old) and not self.new and not self.unchanged
 
 
-def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[str], on_step: Progress) -> FetchReport:
+def fetch(
+    settings: Settings,
+    catalogue: Catalogue,
+    origin: str,
+    only: Sequence[str],
+    on_step: Progress,
+    *,
+    again: bool = False,
+    period: str | None = None,
+) -> FetchReport:
     """Bring the newest bytes of every source (or `only` these) in; a fault at one leaves the others be.
 
-    `origin` is `sample`, `live` or the path of a folder. The caller holds the writer lock. Raises UsageError when the
-    folder does not exist.
+    `origin` is `sample`, `live` or the path of a folder. With `again` an API is asked even when nothing has changed;
+    with `period` the one StatBank source in `only` gets that period anew. The caller holds the writer lock. Raises
+    UsageError when the folder does not exist, or `period` does not fit.
     """
+    if period is not None:
+        check_period_is_for_one(catalogue, origin, only)
     wanted = [s.id for s in catalogue.sources.values() if s.connector == "statbank" and (not only or s.id in only)]
     unknown = sorted(set(only) - catalogue.sources.keys())
     if unknown:
@@ -51,12 +63,19 @@ def fetch(settings: Settings, catalogue: Catalogue, origin: str, only: Sequence[
     SnapshotStore(settings.snapshots).tidy()
     api: dict[str, Api] = {"sample": "sample", "live": "live"}
     if origin in api:
-        report = fetch_api(settings, catalogue, api[origin], wanted, on_step)
+        report = fetch_api(settings, catalogue, api[origin], wanted, on_step, again=again, period=period)
         others = [s.id for s in catalogue.sources.values() if s.connector == "jobindsats"]
         chosen = [source for source in others if not only or source in only]
-        fetch_jobindsats(settings, catalogue, api[origin], chosen, report, on_step)
+        fetch_jobindsats(settings, catalogue, api[origin], chosen, report, on_step, again=again)
         return report
     return fetch_directory(settings, catalogue, Path(origin), wanted, on_step)
+
+
+def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[str]) -> None:
+    """Raise UsageError unless one StatBank source of an API is asked for: a period of another means something else."""
+    known = [catalogue.sources[source] for source in only if source in catalogue.sources]
+    if origin not in ("sample", "live") or len(only) != 1 or any(source.connector != "statbank" for source in known):
+        raise UsageError("--period needs --only with one StatBank source, and an API: --from live or --from sample")
 
 
 def fetch_directory(
@@ -97,6 +116,9 @@ def fetch_api(
     origin: Literal["sample", "live"],
     wanted: Sequence[str],
     on_step: Progress,
+    *,
+    again: bool = False,
+    period: str | None = None,
 ) -> FetchReport:
     """Fetch from the StatBank API: the live one, or the stand-in over the sample world on loopback."""
     from flows.connectors.http import open_client
@@ -106,7 +128,7 @@ def fetch_api(
     sources = [catalogue.sources[source_id] for source_id in wanted]
     progress = _Transfers(on_step)
     with statbank_base(settings, catalogue, origin) as base, open_client(base, contact=settings.contact) as client:
-        results = fetch_all(client, sources, store, origin=origin, on_progress=progress)
+        results = fetch_all(client, sources, store, origin=origin, again=again, period=period, on_progress=progress)
     report = FetchReport()
     for result in results:
         if result.status == "new":

@@ -30,17 +30,20 @@ def fetch_jobindsats(
     wanted: Sequence[str],
     report: FetchReport,
     on_step: Progress,
+    *,
+    again: bool = False,
 ) -> None:
     """Bring the Jobindsats sources up to date and write into `report` what became of each; one fault leaves the rest.
 
-    Without a token the live sources are named as missing with the reason. Sample answers are asked for once per world.
+    Without a token the live sources are named as missing with the reason. Sample answers are asked for once per world,
+    or `again`.
     """
     from flows.connectors.jobindsats import fetch
 
     store = SnapshotStore(settings.snapshots)
     sample = origin == "sample"
     world = sample_world(settings) if sample else {}
-    stale = [source for source in wanted if not (sample and _is_known(store, source, world))]
+    stale = [source for source in wanted if again or not (sample and _is_known(store, source, world))]
     report.unchanged += [source for source in wanted if source not in stale]
     if not stale:
         return

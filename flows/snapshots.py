@@ -44,6 +44,8 @@ class Manifest:
     query: dict[str, Any] = field(default_factory=dict)
     language: str | None = None
     tableinfo: str | None = None
+    rest_of: str | None = None
+    """The snapshot the other periods come from, when one period was fetched anew."""
 
     @property
     def data_files(self) -> tuple[SnapshotFile, ...]:
@@ -97,6 +99,7 @@ class SnapshotStore:
         query: Mapping[str, Any] | None = None,
         language: str | None = None,
         tableinfo: str | None = None,
+        rest_of: str | None = None,
         retrieved_at: datetime | None = None,
     ) -> Snapshot:
         """Copy `files` (name -> path, format) in, hash and sync them, and make the snapshot appear at once.
@@ -123,6 +126,7 @@ class SnapshotStore:
                 query=dict(query or {}),
                 language=language,
                 tableinfo=tableinfo,
+                rest_of=rest_of,
             )
             newest = self.newest(source_id, synthetic=synthetic)
             if newest is not None and _same_data(newest.manifest, manifest):

@@ -15,6 +15,11 @@ from flows.settings import Settings, quiet_prefect
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
 OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Fetch only this source (repeatable).")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Download even what has not changed since the last time.")]
+PeriodOption = Annotated[
+    str | None,
+    typer.Option("--period", help="Fetch this period anew, beside the others (with --only and one StatBank source)."),
+]
 AsOfOption = Annotated[
     datetime | None,
     typer.Option("--as-of", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Build from what was known that day."),
@@ -114,6 +119,8 @@ def fetch(
     origin: FromOption = "sample",
     data: DataOption = None,
     only: OnlyOption = None,
+    again: AgainOption = False,
+    period: PeriodOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,7 +132,9 @@ def fetch(
 
     settings = settings_from(data)
     with writer_lock(settings.root), steps(quiet or as_json) as on_step:
-        report = fetch_sources(settings, load_catalogue(), origin, list(only or ()), on_step)
+        report = fetch_sources(
+            settings, load_catalogue(), origin, list(only or ()), on_step, again=again, period=period
+        )
     if as_json:
         print_json(asdict(report))
     elif not quiet:

@@ -23,6 +23,7 @@ from flows.connectors.statbank_api import (
     tables,
 )
 from flows.connectors.statbank_check import Checked, Presentation, check_answer
+from flows.connectors.statbank_period import lines_of, one_period, rest_of
 from flows.connectors.statbank_plan import LANGUAGE, Query, plan_query
 from flows.snapshots import Origin, Snapshot, SnapshotStore
 from transforms.errors import DataRefused, KommunekortError
@@ -75,15 +76,16 @@ def download(
     folder: Path,
     *,
     danish: TableInfo | None = None,
+    query: Query | None = None,
     on_progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> DownloadedExtract:
-    """Fetch the extract of `source` into `folder` and check it against its query and `info`.
+    """Fetch the extract of `source` (or the part of it that `query` asks for) into `folder` and check it.
 
     BULK in one file; CSV, in files by period as the cell limit demands, where the source leaves dimensions out.
     Raises DataRefused with StatBank's own words when it refuses, and when the answer is not what was asked for.
     """
-    query = plan_query(source, info)
+    query = query or plan_query(source, info)
     infos = [info, *([danish] if danish else [])]
     paths: list[Path] = []
     checks: list[Checked] = []
@@ -112,26 +114,46 @@ def fetch_source(
     previous: Snapshot | None,
     *,
     origin: Origin = "live",
+    again: bool = False,
+    period: str | None = None,
     on_progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> FetchResult:
     """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
 
+    With `again` it is downloaded all the same; with `period` that period alone, beside the rest of `previous`.
     Raises DataRefused when StatBank cannot be reached, refuses, or answers something else than asked for.
     """
     assert source.table is not None, "every StatBank source names its table"
     described = _describe(client, source.table, patience)
     info = described.english
-    query = plan_query(source, info).record()
-    if previous is not None and _same(previous, query, info, origin):
+    query = plan_query(source, info)
+    unasked = not again and period is None
+    if unasked and previous is not None and _same(previous, query.record(), info, origin):
         return FetchResult(source.id, "unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
         folder = Path(scratch)
+        rest = None if period is None else rest_of(previous, query, period, folder)
         extract = download(
-            client, source, info, folder, danish=described.danish, on_progress=on_progress, patience=patience
+            client,
+            source,
+            info,
+            folder,
+            danish=described.danish,
+            query=query if period is None else one_period(query, period),
+            on_progress=on_progress,
+            patience=patience,
         )
         files = dict(extract.files)
+        published_at = extract.published_at
+        if rest is not None and previous is not None:
+            received = frozenset().union(*(lines_of(path) for path, _ in files.values()))
+            if received == rest.taken_out:
+                return FetchResult(source.id, "unchanged", previous, f"{period} holds the same figures as before")
+            files = rest.files | {f"{period}-{name}": file for name, file in files.items()}
+            # The other periods are as old as they were: when the table has moved on, the next fetch takes all of it.
+            published_at = previous.manifest.published_at or published_at
         for lang, raw in described.raw.items():
             (folder / f"tableinfo.{lang}.json").write_bytes(raw)
             files[f"tableinfo.{lang}.json"] = (folder / f"tableinfo.{lang}.json", "tableinfo")
@@ -140,10 +162,11 @@ def fetch_source(
             files,
             origin=origin,
             synthetic=origin == "sample" or SYNTHETIC_MARK in info.text,
-            published_at=extract.published_at,
-            query=extract.query,
+            published_at=published_at,
+            query=query.record(),
             language=LANGUAGE,
             tableinfo=f"tableinfo.{LANGUAGE}.json",
+            rest_of=previous.id if rest is not None and previous is not None else None,
         )
     if previous is not None and snapshot.id == previous.id:
         return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
@@ -158,6 +181,8 @@ def fetch_all(
     *,
     origin: Origin = "live",
     max_workers: int = 4,
+    again: bool = False,
+    period: str | None = None,
     on_progress: Callable[[str, int], None] | None = None,
     patience: Patience | None = None,
 ) -> list[FetchResult]:
@@ -170,7 +195,17 @@ def fetch_all(
         previous = store.newest(source.id, synthetic=origin == "sample")
         progress = (lambda size: on_progress(source.id, size)) if on_progress else None
         try:
-            return fetch_source(client, source, store, previous, origin=origin, on_progress=progress, patience=patience)
+            return fetch_source(
+                client,
+                source,
+                store,
+                previous,
+                origin=origin,
+                again=again,
+                period=period,
+                on_progress=progress,
+                patience=patience,
+            )
         except (KommunekortError, OSError) as error:
             return FetchResult(source.id, "failed_kept_old", previous, str(error))
 
