@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: help setup run test lint test-long faults bench audit lock clean
+.PHONY: help setup run test lint test-long faults faults-short bench audit lock clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test-long: setup  ## Run the tests that take minutes
 
 faults: setup  ## Inject faults on purpose and print the report
 	$(BIN)/python -m tests.faults.report
+
+faults-short: setup  ## Inject a few of each, as CI does
+	$(BIN)/python -m tests.faults.report --short
 
 bench: setup  ## Measure, and print the tables
 	$(BIN)/python -m tests.benchmarks
