@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from transforms.errors import UsageError
+from transforms.shortage import check_shortage
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_identifier, quote_literal
 
 FOLDER = Path(__file__).parent / "reference"
@@ -14,8 +15,10 @@ FOLDER = Path(__file__).parent / "reference"
 def load_reference(warehouse: Warehouse, folder: Path = FOLDER) -> list[str]:
     """Load every CSV of the folder (`;`, UTF-8, header, `"` quotes); return the table names.
 
-    Raises UsageError naming the file whose rows do not fit its header.
+    Raises UsageError naming the file whose rows do not fit its header, and an entry of the shortage classes that cannot
+    be used.
     """
+    check_shortage(folder)
     return [_load(warehouse, path) for path in sorted(folder.glob("*.csv"))]
 
 

@@ -52,6 +52,8 @@ def python_models(as_of: date, persons: PersonData | None = None) -> dict[str, M
                     "staging.statbank_ras302",
                     "staging.statbank_ras308",
                     "core.area",
+                    "core.openings",
+                    "core.industry_shortage",
                     "reference.codelists",
                 }
             ),
@@ -189,7 +191,7 @@ PEER_COLUMNS = [
 
 
 def industry_step(warehouse: Warehouse) -> pd.DataFrame:
-    """Return how each industry fits each municipality: jobs in reach, growth and national absorption."""
+    """Return how each industry fits each municipality: jobs and openings in reach, growth, absorption and shortage."""
     from transforms.models.industries import (
         jobs_in_reach,
         match_industries,
@@ -197,6 +199,7 @@ def industry_step(warehouse: Warehouse) -> pd.DataFrame:
         placement_to_job,
         present_use,
     )
+    from transforms.models.openings import openings_in_reach
 
     jobs = frames.industry_jobs(warehouse)
     employed = frames.national_industries(warehouse)
@@ -205,11 +208,14 @@ def industry_step(warehouse: Warehouse) -> pd.DataFrame:
         return frames.empty(INDUSTRY_COLUMNS)
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
     taken = frames.placements(warehouse)
+    posted, shortage = frames.openings(warehouse), frames.shortage(warehouse)
     by_industry = taken.groupby("industry_code", as_index=False)[["placements_count", "followed_by_job_count"]].sum()
     return match_industries(
         reach,
         national_absorption(employed),
         frames.industries(warehouse),
+        openings=None if posted.empty else openings_in_reach(posted, areas),
+        shortage=None if shortage.empty else shortage,
         to_job=None if taken.empty else placement_to_job(by_industry),
         use=None if taken.empty else present_use(taken),
     )

@@ -40,12 +40,18 @@ class Measure(_Strict):
 
 
 class JobindsatsDimension(_Strict):
-    """One dimension beside area and period: our column and its headings in answers."""
+    """One dimension beside area and period: our column and its headings in answers.
+
+    With a `codelist` its texts are kept as codes; `texts` adds wordings of the publisher's own, `total_texts` the sum.
+    """
 
     column: str
     text_da: str
     text_en: str
     headings: list[str] = Field(min_length=1)
+    codelist: str | None = None
+    texts: dict[str, str] = {}
+    total_texts: list[str] = []
 
 
 class Query(_Strict):

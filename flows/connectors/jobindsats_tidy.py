@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.connectors.jobindsats import Query, query_of
 from flows.connectors.jobindsats_answers import Answer, read_answer
+from flows.connectors.jobindsats_codes import coded, coder_of
 from flows.connectors.jobindsats_periods import parse_period
 from transforms.areas import area_code, areas_at, suggest
 from transforms.errors import DataRefused
@@ -38,13 +39,16 @@ def tidy(path: Path, source: Source, out: Path) -> Tidied:
     """Write the answer in `path` as tidy CSV (UTF-8, LF, codes, decimal point) to `out`, sorted.
 
     Status: observed, zero, suppressed (null, or a mark), missing (no row for a municipality in a period where others
-    have one). Raises DataRefused for an unknown area, period, column or number, and for a cell given twice.
+    have one). Raises DataRefused for an unknown area, period, column or number, a text without a code in the code list
+    of its dimension, and a cell given twice.
     """
     query, answer = query_of(source), read_answer(path)
     long = _long(answer, query, path.name)
+    coders = [coder_of(dimension) for dimension in query.dimensions]
     cells: dict[tuple[str, ...], tuple[str, str]] = {}
     for number, (area, period, dimensions, measure, text) in enumerate(long, start=1):
-        key = (_area(area, path.name, number), _period(period, path.name, number), *dimensions, measure)
+        kept = coded(coders, dimensions, path.name, number)
+        key = (_area(area, path.name, number), _period(period, path.name, number), *kept, measure)
         if key in cells:
             raise DataRefused(f"{path.name}: {'; '.join(key)} is given twice; ask for one value per cell")
         cells[key] = _value(text, path.name, number)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.connectors.jobindsats_periods import parse_period, span
+from flows.sample import jobindsats_openings
 from flows.sample.jobindsats_people import NEVER, Days, People, day_number, days_of, people_of
 from transforms.areas import areas
 
@@ -147,6 +148,10 @@ class JobindsatsWorld:
             rows.append([name, "Ydelsesgrupper i alt", shown(n, count), percent(n, count), mean])
         return rows
 
+    def openings(self, period: str) -> list[Row]:
+        """Return the openings on Jobnet of a month, by industry."""
+        return jobindsats_openings.openings(self._world, period)
+
     @cached_property
     def _person_ids(self) -> Days:
         return self._world.persons["person_id"].to_numpy(dtype=np.int64)
@@ -230,4 +235,5 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
          "Andel personer med ordinære løntimer (pct.)", "Gennemsnitligt antal ordinære løntimer"],
         JobindsatsWorld.ordinary_hours,
     ),
+    "y25i07": ([*AREA_PERIOD, *jobindsats_openings.COLUMNS], JobindsatsWorld.openings),
 }  # fmt: skip

@@ -21,6 +21,7 @@ DIMENSIONS = {
     "ptv_a02": {"_ygrp_ptv"},
     "y14d03": {"_tilbud_d03", "_maalgrp_d03"},
     "otij01": {"_ygrp_j01"},
+    "y25i07": {"_branche"},
 }
 BOM = b"\xef\xbb\xbf"
 

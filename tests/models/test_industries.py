@@ -14,6 +14,7 @@ from transforms.models.industries import (
     placement_to_job,
     present_use,
 )
+from transforms.models.openings import openings_in_reach
 
 CROSSWALK = reference("industry_crosswalk")
 LISTS = reference("codelists")
@@ -120,6 +121,54 @@ def test_match_uses_openings_placements_and_present_use_when_known() -> None:
     )
     assert table.loc[("147", "2"), "score_factors"] == "openings_count absorption_pct placement_to_job_pct"
     assert table.loc[("147", "2"), "present_use_status"] == "missing"
+
+
+def planted() -> pd.DataFrame:
+    """Openings posted: 40 and 5 in trade, a withheld part in manufacturing, none and an absent part elsewhere."""
+    rows = [
+        ("101", "4", 40.0, "observed"), ("147", "4", 5.0, "observed"), ("101", "2", 60.0, "observed"),
+        ("147", "2", None, "suppressed"), ("101", "11", 3.0, "observed"), ("151", "2", 8.0, "observed"),
+        ("151", "4", 0.0, "zero"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["municipality_code", "industry_code", "openings_posted_count", "value_status"])
+
+
+def test_openings_in_reach_are_the_sum_of_the_commuting_area_or_not_told() -> None:
+    out = openings_in_reach(planted(), AREAS).set_index(["municipality_code", "industry_code"])
+    assert out.loc[("101", "4")].tolist() == out.loc[("147", "4")].tolist() == [45.0, "observed"]
+    assert out.loc[("147", "2"), "openings_status"] == "suppressed"
+    assert out.loc[("101", "11"), "openings_status"] == "missing"
+    assert out.loc[[("147", "2"), ("101", "11")], "openings_count"].isna().all()
+    assert out.loc[("151", "4")].tolist() == [0.0, "zero"]
+
+
+def test_match_tells_openings_and_shortage_with_their_status() -> None:
+    reach = jobs_in_reach(jobs(), AREAS, 2016).query("industry_code != '11'")
+    shortage = pd.DataFrame(
+        {"municipality_code": ["151"], "industry_code": ["2"], "shortage_class": ["Mangel på arbejdskraft"]}
+    )
+    posted = openings_in_reach(planted(), AREAS)
+    out = match_industries(reach, absorption(), NAMES, openings=posted, shortage=shortage)
+    table = out.set_index(["municipality_code", "industry_code"])
+    # 8 openings x 20 pct. against none; a withheld part leaves the whole municipality to its jobs.
+    assert table.loc[("151", "2"), ["score", "score_factors"]].tolist() == [100.0, "openings_count absorption_pct"]
+    assert table.loc[("151", "4"), "score"] == 0
+    assert set(table.loc["147", "score_factors"]) == {"jobs_in_reach_count absorption_pct"}
+    assert table["openings_status"].to_dict() == {
+        ("101", "2"): "suppressed", ("101", "4"): "observed", ("147", "2"): "suppressed", ("147", "4"): "observed",
+        ("151", "2"): "observed", ("151", "4"): "zero",
+    }  # fmt: skip
+    assert table.loc[("151", "2"), "shortage_class_status"] == "observed"
+    assert (table["shortage_class_status"] == "missing").sum() == 5
+    told = [table.loc[key, "reason_da"] for key in (("151", "2"), ("151", "4"), ("101", "2"))]
+    for text, part in zip(told, (
+        "8 nye stillinger slået op inden for rækkevidde de seneste tolv måneder; "
+        "Arbejdsmarkedsbalancen: Mangel på arbejdskraft.",
+        "ingen nye stillinger slået op inden for rækkevidde de seneste tolv måneder.",
+        "antallet af nye stillinger kan ikke opgøres, fordi kilden udelader små tal.",
+    ), strict=True):  # fmt: skip
+        assert text.endswith(part)
+    assert "8 new openings posted within reach in the latest twelve months" in table.loc[("151", "2"), "reason_en"]
 
 
 def test_small_denominators_give_no_rate() -> None:

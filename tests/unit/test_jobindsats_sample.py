@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,9 +15,11 @@ from flows.sample.jobindsats_api import TOKEN, RefusedError, answer_v3, create_a
 from flows.sample.standin import running_app
 from flows.sample.world import build_world
 from transforms.catalogue import load_catalogue
+from transforms.codelists import load_codelists
 from transforms.errors import DataRefused
 
 SOURCES = [each.id for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
+LEAVES = [code.code for code in load_codelists()["db07_37"] if code.kind == "leaf"]
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +99,46 @@ def test_the_latest_periods_are_whole_and_known(world: JobindsatsWorld) -> None:
     early = JobindsatsWorld(build_world(vintage=date(2016, 12, 30), persons=50))
     assert early.periods("M", 1) == ["2016M11"]
     assert early.periods("Y", 1) == ["2015Y01"]
+
+
+def test_openings_are_posted_by_industry_with_small_and_absent_cells(world: JobindsatsWorld) -> None:
+    answer = answer_v3(world, "y25i07", {"period.M": "latest:12", "hierarchy._nykom": "*", "hierarchy._branche": "*"})
+    rows, last = answer["rows"], answer["columns"].index("Antal nyopslåede stillinger")
+    assert len({row[0] for row in rows}) == 12
+    assert len({row[1] for row in rows}) == 99
+    jobs = world._world.labour.sums(2015).workers.sum()
+    country = [row for row in rows if row[1] == "Hele landet"]
+    year = sum(row[last] for row in country if row[2] == "Brancher i alt")
+    assert 0.02 * jobs < year < 0.12 * jobs
+    assert sum(row[last] or 0 for row in country if row[2] != "Brancher i alt") <= year
+    figures = [row[last] for row in rows]
+    assert {None, 0} < set(figures)
+    assert not {1, 2} & set(figures)
+    assert len(rows) < 12 * 99 * 38
+
+
+def test_industries_are_read_as_codes(world: JobindsatsWorld, root: str, tmp_path: Path) -> None:
+    source = load_catalogue().source("jobindsats_y25i07")
+    with connect(f"{root}/v3", SecretStr(TOKEN)) as client:
+        files, _ = fetch(source, client, tmp_path)
+    path = next(iter(files.values()))[0]
+    tidy(path, source, tmp_path / "tidy.csv")
+    header, *lines = (tmp_path / "tidy.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "area_code;period;industry_code;measure_id;value;status"
+    assert {line.split(";")[2] for line in lines} == {code for code in LEAVES} | {"TOT"}
+    assert {line.split(";")[-1] for line in lines} == {"observed", "zero", "suppressed", "missing"}
+
+
+def test_an_industry_without_a_code_is_refused_with_its_text(world: JobindsatsWorld, tmp_path: Path) -> None:
+    source = load_catalogue().source("jobindsats_y25i07")
+    answer = answer_v3(world, "y25i07", {"period.M": "latest:1", "hierarchy._nykom": "*"})
+    answer["rows"][1][2] = "Rengøringsassistent"
+    (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    with pytest.raises(DataRefused, match=r"answer\.json: value \d+: Branche 'Rengøringsassistent' has no code"):
+        tidy(tmp_path / "answer.json", source, tmp_path / "tidy.csv")
+    (dimension,) = (source.jobindsats or {})["dimensions"]
+    known = {**(source.jobindsats or {}), "dimensions": [{**dimension, "texts": {"rengøringsassistent": "N"}}]}
+    answer["rows"] = answer["rows"][:2]
+    (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    tidy(tmp_path / "answer.json", source.model_copy(update={"jobindsats": known}), tmp_path / "tidy.csv")
+    assert "000;2016M12;N;posted_count;" in (tmp_path / "tidy.csv").read_text(encoding="utf-8")

@@ -82,10 +82,10 @@ def match_industries(
     jobs within reach stand in for openings that are not given, and a factor that is unknown for a row's municipality
     or everywhere is left out for the whole municipality, never set to a guess; `score_factors` names those used.
 
-    Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use` frames; `openings`:
-    municipality_code, industry_code, openings_count; `shortage`: the same with shortage_class; `industries`:
-    industry_code, text_da, text_en. Output: municipality_code, industry_code, jobs_in_reach_count, jobs_growth_pct,
-    absorption_pct, each OPTIONAL value with its <name>_status (observed | missing), score, score_rank, score_factors,
+    Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use`, `openings_in_reach` frames;
+    `shortage`: municipality_code, industry_code, shortage_class; `industries`: industry_code, text_da, text_en. Output:
+    municipality_code, industry_code, jobs_in_reach_count, jobs_growth_pct, absorption_pct, each OPTIONAL value with
+    its <name>_status (observed | missing, or as its frame tells: zero, suppressed), score, score_rank, score_factors,
     is_estimated (always true), value_status (estimated | missing), reason_da, reason_en. Raises DataRefused on mixed
     groupings only where a crosswalk is used; map the inputs with `crosswalk.sum_to_level` first.
     """
@@ -98,19 +98,29 @@ def match_industries(
         (to_job, ["industry_code"], "placement_to_job_pct"), (use, keys, "present_use_pct"),
     ]  # fmt: skip
     for frame, on, column in given:
-        if frame is None:
-            out[column] = pd.array([pd.NA] * len(out), dtype="string" if column == "shortage_class" else "Float64")
-        else:
-            out = out.merge(frame[[*on, column]], on=on, how="left", validate="many_to_one")
-        out[f"{column.removesuffix('_count').removesuffix('_pct')}_status"] = np.where(
-            out[column].isna(), "missing", "observed"
-        )
+        out = _with_optional(out, frame, on, column)
     scores = [_score(part) for _, part in out.groupby("municipality_code", sort=True)]
     out = pd.concat(scores).sort_values(["municipality_code", "score_rank", "industry_code"], ignore_index=True)
     out["is_estimated"] = True
     for language in ("da", "en"):
         out[f"reason_{language}"] = [_reason(row, language) for row in out.to_dict("records")]
     return out.drop(columns=["text_da", "text_en"])
+
+
+def _with_optional(rows: pd.DataFrame, frame: pd.DataFrame | None, on: list[str], column: str) -> pd.DataFrame:
+    """Return the rows with a value that may be unknown, and its status: that of the frame when it tells one."""
+    import pandas as pd
+
+    status = f"{column.removesuffix('_count').removesuffix('_pct')}_status"
+    if frame is None:
+        out = rows.copy()
+        out[column] = pd.Series(pd.NA, index=rows.index, dtype="string" if column == "shortage_class" else "Float64")
+        out[status] = "missing"
+        return out
+    told = [status] if status in frame.columns else []
+    out = rows.merge(frame[[*on, column, *told]], on=on, how="left", validate="many_to_one")
+    out[status] = out[status].fillna("missing") if told else np.where(out[column].isna(), "missing", "observed")
+    return out
 
 
 def _score(part: pd.DataFrame) -> pd.DataFrame:
@@ -157,9 +167,33 @@ def _reason(row: dict[object, object], language: Language) -> str:
         " pct. af de beskæftigede i landet er ikke-vestlige indvandrere" if da
         else " per cent of the employed in the country are non-western immigrants"
     ))  # fmt: skip
-    if row["openings_status"] == "missing":
-        parts.append("ledige stillinger kendes ikke" if da else "openings are not known")
+    parts.append(_openings_reason(str(row["openings_status"]), row["openings_count"], language))
+    if row["shortage_class_status"] == "observed":
+        balance = "Arbejdsmarkedsbalancen" if da else "labour market balance"
+        parts.append(f"{balance}: {row['shortage_class']}")
     return f"{name}: " + "; ".join(parts) + "."
+
+
+def _openings_reason(status: str, count: object, language: Language) -> str:
+    """Return what is known of the openings within reach, in words; a withheld figure is told as withheld."""
+    da = language == "da"
+    if status == "observed":
+        shown = number(float(str(count)), 0, language)
+        if da:
+            kind = "ny stilling" if shown == "1" else "nye stillinger"
+            return f"{shown} {kind} slået op inden for rækkevidde de seneste tolv måneder"
+        return f"{shown} new opening{'' if shown == '1' else 's'} posted within reach in the latest twelve months"
+    words = {
+        "zero": (
+            "ingen nye stillinger slået op inden for rækkevidde de seneste tolv måneder",
+            "no new openings posted within reach in the latest twelve months",
+        ),
+        "suppressed": (
+            "antallet af nye stillinger kan ikke opgøres, fordi kilden udelader små tal",
+            "new openings cannot be summed, as the source withholds small figures",
+        ),
+    }
+    return words.get(status, ("ledige stillinger kendes ikke", "openings are not known"))[0 if da else 1]
 
 
 def expected_absorption(

@@ -1,0 +1,23 @@
+-- label_da: Nyopslåede stillinger
+-- label_en: Openings posted
+-- description: New openings posted on Jobnet in a municipality and industry (37 groups) over the latest twelve months
+--   the table holds (Jobindsats y25i07). A withheld month withholds the year and an absent one leaves it missing;
+--   neither is ever taken for 0.
+-- grain: municipality_code, industry_code
+WITH posted AS (
+    SELECT
+        cell.area_code AS municipality_code, cell.category_text AS industry_code, cell.period, cell.value,
+        cell.value_status, cell._snapshot_id
+    FROM staging.jobindsats cell
+    JOIN core.area area ON area.area_code = cell.area_code AND area.area_level = 'municipality'
+    -- The total over the industries is no industry; a text without a code was refused when the answer was read.
+    WHERE cell.source_id = 'jobindsats_y25i07' AND cell.measure_name = 'posted_count' AND cell.category_text <> 'TOT'
+    QUALIFY period_date(cell.period) > max(period_date(cell.period)) OVER () - INTERVAL 12 MONTH
+)
+SELECT
+    municipality_code, industry_code, max(period) AS period,
+    sum_complete(value, value_status, 12) AS openings_posted_count,
+    status_of_sum(value, value_status, 12) AS value_status,
+    any_value(_snapshot_id) AS _snapshot_id
+FROM posted
+GROUP BY municipality_code, industry_code
