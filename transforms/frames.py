@@ -176,23 +176,6 @@ def industries(warehouse: Warehouse) -> pd.DataFrame:
     )
 
 
-def openings(warehouse: Warehouse) -> pd.DataFrame:
-    """Return openings posted over twelve months per municipality and industry (37 groups), each with its status."""
-    return warehouse.frame(
-        """
-        SELECT municipality_code, industry_code, openings_posted_count::DOUBLE AS openings_posted_count, value_status
-        FROM core.openings ORDER BY ALL
-        """
-    )
-
-
-def shortage(warehouse: Warehouse) -> pd.DataFrame:
-    """Return the shortage class in force per municipality and industry, where one has been entered."""
-    return warehouse.frame(
-        "SELECT municipality_code, industry_code, shortage_class FROM core.industry_shortage ORDER BY ALL"
-    )
-
-
 def non_western_employment_share(warehouse: Warehouse) -> pd.DataFrame:
     """Return non-western immigrants' share of the employed residents of each municipality, newest year, in pct."""
     return warehouse.frame(

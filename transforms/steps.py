@@ -11,6 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from transforms import frames
+from transforms.industry_steps import INDUSTRY_TABLES, industry_step
 from transforms.person_steps import person_models
 from transforms.runner import Model
 from transforms.warehouse import Warehouse
@@ -44,21 +45,7 @@ def python_models(as_of: date, persons: PersonData | None = None) -> dict[str, M
             indicator_tables | {"staging.statbank_ras201", "core.area", "reference.peer_weights"}, expected_step
         ),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
-        "model.industry_match": Model(
-            frozenset(
-                {
-                    "model.commuting_area",
-                    "model.placement",
-                    "staging.statbank_ras302",
-                    "staging.statbank_ras308",
-                    "core.area",
-                    "core.openings",
-                    "core.industry_shortage",
-                    "reference.codelists",
-                }
-            ),
-            industry_step,
-        ),
+        "model.industry_match": Model(INDUSTRY_TABLES, industry_step),
         "model.absorption": Model(
             frozenset(
                 {
@@ -187,61 +174,6 @@ PEER_COLUMNS = [
     "condition_3_gap",
     "compared_weight_share",
     "same_group",
-]
-
-
-def industry_step(warehouse: Warehouse) -> pd.DataFrame:
-    """Return how each industry fits each municipality: jobs and openings in reach, growth, absorption and shortage."""
-    from transforms.models.industries import (
-        jobs_in_reach,
-        match_industries,
-        national_absorption,
-        placement_to_job,
-        present_use,
-    )
-    from transforms.models.openings import openings_in_reach
-
-    jobs = frames.industry_jobs(warehouse)
-    employed = frames.national_industries(warehouse)
-    areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
-    if jobs.empty or employed.empty:
-        return frames.empty(INDUSTRY_COLUMNS)
-    reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
-    taken = frames.placements(warehouse)
-    posted, shortage = frames.openings(warehouse), frames.shortage(warehouse)
-    by_industry = taken.groupby("industry_code", as_index=False)[["placements_count", "followed_by_job_count"]].sum()
-    return match_industries(
-        reach,
-        national_absorption(employed),
-        frames.industries(warehouse),
-        openings=None if posted.empty else openings_in_reach(posted, areas),
-        shortage=None if shortage.empty else shortage,
-        to_job=None if taken.empty else placement_to_job(by_industry),
-        use=None if taken.empty else present_use(taken),
-    )
-
-
-INDUSTRY_COLUMNS = [
-    "municipality_code",
-    "industry_code",
-    "jobs_in_reach_count",
-    "jobs_growth_pct",
-    "absorption_pct",
-    "openings_count",
-    "openings_status",
-    "shortage_class",
-    "shortage_class_status",
-    "placement_to_job_pct",
-    "placement_to_job_status",
-    "present_use_pct",
-    "present_use_status",
-    "score",
-    "score_rank",
-    "score_factors",
-    "is_estimated",
-    "value_status",
-    "reason_da",
-    "reason_en",
 ]
 
 
