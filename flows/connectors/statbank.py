@@ -167,6 +167,7 @@ def fetch_source(
             language=LANGUAGE,
             tableinfo=f"tableinfo.{LANGUAGE}.json",
             rest_of=previous.id if rest is not None and previous is not None else None,
+            move=True,
         )
     if previous is not None and snapshot.id == previous.id:
         return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
