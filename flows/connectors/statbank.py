@@ -248,8 +248,10 @@ def _halves(source: Source, query: Query) -> tuple[Query, Query]:
 
 
 def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:
-    english = tableinfo_bytes(client, table, "en", patience=patience)
-    danish = tableinfo_bytes(client, table, "da", patience=patience)
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(tableinfo_bytes, client, table, "da", patience=patience)
+        english = tableinfo_bytes(client, table, "en", patience=patience)
+        danish = asked.result()
     return _Described({"en": english, "da": danish}, parse_tableinfo(english), parse_tableinfo(danish))
 
 
