@@ -101,9 +101,11 @@ class SnapshotStore:
         tableinfo: str | None = None,
         rest_of: str | None = None,
         retrieved_at: datetime | None = None,
+        move: bool = False,
     ) -> Snapshot:
         """Copy `files` (name -> path, format) in, hash and sync them, and make the snapshot appear at once.
 
+        With `move` they are moved in, which leaves nothing behind; they must lie on the same disk.
         Returns the newest snapshot unchanged when it holds the same bytes from the same origin.
         Raises UsageError when the folder cannot be written.
         """
@@ -115,7 +117,8 @@ class SnapshotStore:
         except OSError as error:
             raise UsageError(f"{folder}: cannot write snapshots there ({error.strerror})") from None
         try:
-            entries = tuple(_copy_in(partial, name, *files[name]) for name in sorted(files))
+            bring_in = _move_in if move else _copy_in
+            entries = tuple(bring_in(partial, name, *files[name]) for name in sorted(files))
             manifest = Manifest(
                 source_id=source_id,
                 retrieved_at=stamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -211,6 +214,17 @@ def _copy_in(folder: Path, name: str, source: Path, file_format: str) -> Snapsho
         writer.flush()
         os.fsync(writer.fileno())
     return SnapshotFile(name, digest.hexdigest(), size, file_format)
+
+
+def _move_in(folder: Path, name: str, source: Path, file_format: str) -> SnapshotFile:
+    """Move one file in, synced to disk, and return its entry."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as reader:
+        digest = hashlib.file_digest(reader, "sha256").hexdigest()
+        os.fsync(reader.fileno())
+    source.rename(target)
+    return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
 
 def sha256_of(path: Path) -> str:

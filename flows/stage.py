@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.connectors.statbank_files import Reject, normalise
@@ -19,7 +20,17 @@ def staging_input(
     Rows whose texts have no code are put in `quarantine.row` and counted. Raises DataRefused when the snapshot's
     bytes have changed or a file cannot be read.
     """
-    snapshot.verify()
+    with ThreadPoolExecutor(1) as beside:
+        verifying = beside.submit(snapshot.verify)
+        try:
+            return _canonical_input(source, snapshot, catalogue, work, warehouse)
+        finally:
+            verifying.result()  # changed bytes are the better reason when the files cannot be read either
+
+
+def _canonical_input(
+    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
+) -> StagingInput:
     paths: list[Path] = []
     rows = rejected = 0
     complete = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -24,16 +25,23 @@ if TYPE_CHECKING:
 
 SCHEMAS = ("reference", "raw", "run", "model", "staging", "core", "mart", "meta", "quarantine")
 
+STATUSES = ("observed", "zero", "suppressed", "missing", "not_applicable", "provisional", "estimated")
+_STATUS = f"ENUM ({', '.join(map(quote_literal, STATUSES))})"
+
 # What the marks of Statistics Denmark mean: `..` withheld, `-` nil, `.` cannot occur, `...` not available.
 MACROS = """
 CREATE OR REPLACE MACRO stat_value(v) AS
     CASE WHEN v = '-' THEN 0 ELSE TRY_CAST(v AS DECIMAL(18, 4)) END;
+-- The column's own type, so that no row's status is looked up as a text.
 CREATE OR REPLACE MACRO stat_status(v) AS
-    CASE WHEN TRY_CAST(v AS DECIMAL(18, 4)) <> 0 THEN 'observed'
-         WHEN v = '-' OR TRY_CAST(v AS DECIMAL(18, 4)) = 0 THEN 'zero'
-         WHEN v = '..' THEN 'suppressed'
-         WHEN v = '.' THEN 'not_applicable'
-         WHEN v IS NULL OR v IN ('', '...') THEN 'missing'
+    CASE TRY_CAST(v AS DECIMAL(18, 4)) <> 0
+        WHEN true THEN <observed>
+        WHEN false THEN <zero>
+        ELSE CASE WHEN v = '-' THEN <zero>
+                  WHEN v = '..' THEN <suppressed>
+                  WHEN v = '.' THEN <not_applicable>
+                  WHEN v IS NULL OR v IN ('', '...') THEN <missing>
+             END
     END;
 -- The first day of a period: 2016, 2016K3 (quarter), 2016M07 (month).
 CREATE OR REPLACE MACRO period_date(p) AS
@@ -79,7 +87,7 @@ def prepare(warehouse: Warehouse) -> None:
     """Create the schemas and macros every build needs."""
     for schema in SCHEMAS:
         warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    warehouse.execute(MACROS)
+    warehouse.execute(re.sub("<([a-z_]+)>", rf"'\1'::{_STATUS}", MACROS))
 
 
 def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model]) -> Plan:

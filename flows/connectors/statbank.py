@@ -167,6 +167,7 @@ def fetch_source(
             language=LANGUAGE,
             tableinfo=f"tableinfo.{LANGUAGE}.json",
             rest_of=previous.id if rest is not None and previous is not None else None,
+            move=True,
         )
     if previous is not None and snapshot.id == previous.id:
         return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
@@ -247,8 +248,10 @@ def _halves(source: Source, query: Query) -> tuple[Query, Query]:
 
 
 def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:
-    english = tableinfo_bytes(client, table, "en", patience=patience)
-    danish = tableinfo_bytes(client, table, "da", patience=patience)
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(tableinfo_bytes, client, table, "da", patience=patience)
+        english = tableinfo_bytes(client, table, "en", patience=patience)
+        danish = asked.result()
     return _Described({"en": english, "da": danish}, parse_tableinfo(english), parse_tableinfo(danish))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,11 +10,11 @@ from typing import Literal
 from flows.connectors.statbank_api import TableInfo, Variable
 from flows.connectors.statbank_plan import Query, Selected, near
 from transforms.errors import DataRefused
-from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quote_literal
 
 Presentation = Literal["Code", "Value", "CodeAndValue", "ValueAndCode"]
 
 TAIL = 64 * 1024
+SLICE = 32 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,41 @@ def _check_end(path: Path, query: Query) -> None:
 
 def _distinct(path: Path, query: Query) -> tuple[int, dict[str, set[str]]]:
     """Return the row count and the distinct values of each column but the last, in one scan of the file."""
-    columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in query.header)
-    lists = ", ".join(f"list(DISTINCT {quote_identifier(name)})" for name in query.header[:-1])
-    # Malformed lines are left out here; the load counts and quarantines them one by one.
-    scan = (
-        f"read_csv({quote_literal(str(path))}, delim=';', header=true, auto_detect=false, quote='', escape='', "
-        f"nullstr='', columns={{{columns}}}, store_rejects=true, rejects_limit=1000)"
-    )
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    keys = list(query.header[:-1])
+    asked = {
+        "read_options": pacsv.ReadOptions(column_names=list(query.header), block_size=SLICE // 8),
+        # Malformed lines are left out here; the load counts and quarantines them one by one.
+        "parse_options": pacsv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"),
+        "convert_options": pacsv.ConvertOptions(
+            column_types=dict.fromkeys(keys, pa.dictionary(pa.int32(), pa.string())), include_columns=keys
+        ),
+    }
+    rows = 0
+    found: dict[str, set[str]] = {key: set() for key in keys}
     try:
-        with Warehouse.open(threads=2) as warehouse:
-            warehouse.execute("SET preserve_insertion_order = false")
-            rows, *found = warehouse.rows(f"SELECT count(*), {lists} FROM {scan}")[0]
-    except DatabaseError as error:
+        for lines in _slices(path):
+            table = pacsv.read_csv(pa.BufferReader(lines), **asked)
+            rows += table.num_rows
+            for key in keys:
+                for chunk in table.column(key).chunks:
+                    found[key].update(chunk.dictionary.to_pylist())
+    except pa.ArrowInvalid as error:
         raise DataRefused(
             f"StatBank {query.table}: the answer cannot be read as CSV ({' '.join(str(error).split())[:200]})"
         ) from None
     codes = [chosen.code for chosen in query.variables]
-    return int(rows), {code: set(values or ()) for code, values in zip(codes, found, strict=True)}
+    return rows, dict(zip(codes, found.values(), strict=True))
+
+
+def _slices(path: Path) -> Iterator[bytes]:
+    """Yield the lines under the header in slices of whole lines, so that a large answer is never in memory whole."""
+    with path.open("rb") as reader:
+        reader.readline()
+        while block := reader.read(SLICE):
+            yield block + reader.readline()
 
 
 def _check_column(query: Query, chosen: Selected, found: set[str], infos: list[TableInfo]) -> Presentation:

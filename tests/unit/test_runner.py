@@ -160,3 +160,18 @@ def test_a_column_described_twice_is_refused(tmp_path: Path) -> None:
     path.write_text("columns:\n" + entry + entry, encoding="utf-8")
     with pytest.raises(UsageError, match="`a` is described twice"):
         load_dictionary(path)
+
+
+def test_the_statuses_are_those_of_the_dictionary() -> None:
+    assert load_dictionary().columns["value_status"].allowed == runner.STATUSES
+
+
+def test_a_mark_becomes_a_status_of_the_columns_own_type() -> None:
+    marks = {"12.5": "observed", "0": "zero", "0.0": "zero", "-": "zero", "..": "suppressed", ".": "not_applicable"}
+    marks |= {"...": "missing", "": "missing", "-3": "observed"}
+    with Warehouse.open() as warehouse:
+        runner.prepare(warehouse)
+        for mark, status in marks.items():
+            found, kind = warehouse.rows("SELECT stat_status(?), typeof(stat_status(?))", [mark, mark])[0]
+            assert (found, kind[:4]) == (status, "ENUM")
+        assert warehouse.rows("SELECT stat_status(NULL), stat_status('x')") == [("missing", None)]
