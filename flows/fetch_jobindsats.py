@@ -39,6 +39,7 @@ def fetch_jobindsats(
     or `again`.
     """
     from flows.connectors.jobindsats import fetch
+    from flows.connectors.jobindsats_tidy import tidy
 
     store = SnapshotStore(settings.snapshots)
     sample = origin == "sample"
@@ -55,6 +56,8 @@ def fetch_jobindsats(
                 try:
                     with tempfile.TemporaryDirectory() as scratch:
                         files, query = fetch(catalogue.sources[source_id], client, Path(scratch))
+                        for path, _ in files.values():  # what no build could read is not worth a snapshot
+                            tidy(path, catalogue.sources[source_id], Path(scratch) / "tidy.csv")
                         asked = {**query, **({"world": world} if sample else {})}
                         made = store.add(source_id, files, origin=origin, synthetic=sample, query=asked)
                     changed = before is None or before.id != made.id

@@ -15,32 +15,26 @@ from transforms.codelists import load_codelists
 if TYPE_CHECKING:
     from flows.sample.world import World
 
-COLUMNS = ["Branche", "Antal stillinger", "Dagligt gennemsnitligt antal stillinger", "Antal nyopslåede stillinger"]
+COLUMNS = ["Branche", "Antal nyopslåede stillinger"]
 COUNTRY, ALL_INDUSTRIES = "Hele landet", "Brancher i alt"
 # Invented: openings posted a year per job, higher where newcomers are hired and staff changes often.
 _POSTED_PER_JOB = 0.06 * np.exp(0.4 * NEWCOMER_LEAN)
 _SEASON = np.array([1.15, 1.0, 1.1, 1.05, 1.05, 1.0, 0.75, 1.1, 1.1, 1.0, 0.95, 0.75])
-# An opening stands for some weeks: those open in a month, and on a day of it, per opening posted in it.
-_OPEN_PER_POSTED, _OPEN_A_DAY_PER_POSTED = 1.6, 0.8
-SMALLEST_SHOWN = 3
-_FEWEST_JOBS = 20
-"""Under so many jobs an industry has no row for the municipality, as the service leaves rows out."""
 
 
 def openings(world: World, period: str) -> list[list[Any]]:
-    """Return area, industry text, openings in the month, on an average day, and posted in it, for a month (2016M12).
+    """Return area, industry text and openings posted in a month (2016M12), which is the same in every vintage.
 
-    The country, then the 98 municipalities, each with all industries together and one by one. Null where a count is
-    too small to be shown; no row for an industry with next to no jobs in the municipality. A month is the same in every
-    vintage.
+    The country, then the 98 municipalities, each with all industries together and one by one. Openings are no persons,
+    so small counts are shown.
     """
     year, month = int(period[:4]), int(period[5:])
     jobs = world.labour.sums(year - 1).workers.sum(axis=2)
     posted = _posted(world, jobs, period, month)
-    rows = _rows(COUNTRY, posted.sum(axis=0), jobs.sum(axis=0))
+    rows = _rows(COUNTRY, posted.sum(axis=0))
     for number, code in enumerate(world.places.codes):
         if areas()[code].level == "municipality":
-            rows += _rows(areas()[code].name_da, posted[number], jobs[number])
+            rows += _rows(areas()[code].name_da, posted[number])
     return rows
 
 
@@ -50,21 +44,9 @@ def _posted(world: World, jobs: Floats, period: str, month: int) -> Floats:
     return np.asarray(rng.poisson(jobs * _POSTED_PER_JOB / 12 * _SEASON[month - 1]), dtype=float)
 
 
-def _rows(area: str, posted: Floats, jobs: Floats) -> list[list[Any]]:
-    found = [[area, ALL_INDUSTRIES, *_figures(float(posted.sum()))]]
-    found += [
-        [area, text, *_figures(float(posted[n]))] for n, text in enumerate(_industry_texts()) if jobs[n] >= _FEWEST_JOBS
-    ]  # fmt: skip
-    return found
-
-
-def _figures(posted: float) -> list[int | None]:
-    return [_shown(posted * _OPEN_PER_POSTED), _shown(posted * _OPEN_A_DAY_PER_POSTED), _shown(posted)]
-
-
-def _shown(count: float) -> int | None:
-    whole = round(count)
-    return None if 0 < whole < SMALLEST_SHOWN else whole
+def _rows(area: str, posted: Floats) -> list[list[Any]]:
+    found: list[list[Any]] = [[area, ALL_INDUSTRIES, round(float(posted.sum()))]]
+    return found + [[area, text, round(float(posted[n]))] for n, text in enumerate(_industry_texts())]
 
 
 @cache
