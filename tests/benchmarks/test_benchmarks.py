@@ -17,6 +17,7 @@ def two_ways(*bounds: Bound) -> Benchmark:
     return Benchmark("two", "two ways", "somewhere:prepare", steps, bounds)
 
 
+@pytest.mark.long
 def test_the_quick_mode_measures_every_way_of_the_ingest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", "ingest"]) == 0
     printed = capsys.readouterr().out

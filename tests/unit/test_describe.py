@@ -99,6 +99,7 @@ def test_mistakes_are_told_in_one_sentence(data: Path, arguments: tuple[str, ...
     assert failed.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_report_and_workbook_are_written(data: Path, tmp_path: Path) -> None:
     made = run("report", "--data", str(data))
     assert made.returncode == 0, made.stderr

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.bench_expectations import ROWS_PER_PERIOD, gx_pandas, our_way, typed_read, write_extract
 from tests.unit.expectations_help import CATALOGUE
 from transforms.warehouse import Warehouse
 
 
+@pytest.mark.long
 def test_the_benchmark_measures_three_ways(tmp_path: Path) -> None:
     path = tmp_path / "extract.csv"
     write_extract(path, 1, CATALOGUE)

@@ -134,6 +134,7 @@ def test_a_withheld_figure_is_told_and_never_nought(folder: Path) -> None:
         assert not indicator["n"] or {column[place] for column in indicator["n"]} == {None}
 
 
+@pytest.mark.long
 def test_a_missing_figure_is_told(tmp_path: Path) -> None:
     build_report(make_database(tmp_path / "a.duckdb"), tmp_path / "site")
     text = (tmp_path / "site" / "kommune" / f"{MISSING_CODE}.html").read_text(encoding="utf-8")

@@ -300,6 +300,7 @@ def test_another_selector_than_the_sources_is_refused_when_writing(tmp_path: Pat
     assert list(tmp_path.glob("out*")) == []
 
 
+@pytest.mark.long
 def test_too_many_rejects_refuse_the_file(tmp_path: Path, catalogue: Catalogue) -> None:
     path = write(tmp_path / "f.csv", HEADER + GOOD.replace("Copenhagen", "Atlantis") * 10_001)
     with pytest.raises(DataRefused, match="row 2: 'Atlantis': the first of more than 10,000 unreadable rows"):
