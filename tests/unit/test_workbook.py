@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,3 +133,26 @@ def test_a_file_without_mart_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no mart table"):
         write_workbook(tmp_path / "x.duckdb", tmp_path / "x.xlsx")
     assert not (tmp_path / "x.xlsx").exists()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="no LibreOffice: apt-get install libreoffice-calc-nogui")
+def test_libreoffice_opens_it_and_sees_the_same_cells(
+    files: tuple[Path, Path], book: openpyxl.Workbook, tmp_path: Path
+) -> None:
+    command = ["soffice", f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless"]
+    subprocess.run(
+        [*command, "--convert-to", "xlsx", "--outdir", str(tmp_path / "saved"), str(files[1])],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    saved = openpyxl.load_workbook(tmp_path / "saved" / files[1].name, data_only=True)
+    assert saved.sheetnames == book.sheetnames
+    for name in book.sheetnames:
+        ours, theirs = ([list(row) for row in each[name].iter_rows(values_only=True)] for each in (book, saved))
+        width = len(ours[0])
+        # Floating point to twelve digits: LibreOffice saves fifteen.
+        assert [list(map(_as_read, row[:width])) for row in theirs[: len(ours)]] == [
+            list(map(_as_read, row)) for row in ours
+        ], name
