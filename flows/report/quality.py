@@ -23,7 +23,7 @@ def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]
     started = data.run.get("started_at")
     out = []
     for key, source in sorted(data.sources.items()):
-        facts = data.snapshots.get(key) or _delivered(key, receipts_of or [])
+        facts = data.snapshots.get(key) or _delivered(key, receipts_of or []) or _kept_here(data, source)
         received = facts.get("retrieved_at")
         age = None
         if isinstance(started, datetime) and isinstance(received, datetime):
@@ -31,8 +31,18 @@ def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]
         limit = source.get("max_age_days")
         state = "missing" if not facts else "old" if age is not None and limit and age > limit else "ok"
         known = {name: value for name, value in facts.items() if value is not None}
-        out.append({**source, **known, "age_days": age, "state": state})
+        out.append({**source, "retrieved_at": None, **known, "age_days": age, "state": state})
     return sorted(out, key=lambda row: (row["state"] == "missing", row["source_id"]))
+
+
+def _kept_here(data: ReportData, source: Row) -> Row:
+    """Return the facts of a table the project keeps itself: the figures it gave to this build, if any."""
+    own = [key for key, indicator in data.indicators.items() if indicator["source_id"] == source["source_id"]]
+    cells = [cell for key in own for series in data.values.get(key, {}).values() for cell in series.values()]
+    known = sum(cell.value is not None for cell in cells)
+    if source["connector"] != "reference" or not known:
+        return {}
+    return {"rows_in_count": known, "rows_loaded_count": known, "rows_rejected_count": 0}
 
 
 def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
