@@ -67,7 +67,7 @@ def load_keys(path: Path, data_dir: Path | None = None) -> Keys:
     """Return the keys in force. Raises UsageError when the file is absent, open to others, or inside the data."""
     entries = _entries(path.expanduser(), data_dir)
     if any(entry["state"] == "pending" for entry in entries):
-        raise UsageError(f"{path}: a change of key was interrupted; finish it before anything else is received")
+        raise UsageError(f"{path}: a change of key was interrupted; finish it with `kommunekort keygen --rotate`")
     return _keys(entries)
 
 

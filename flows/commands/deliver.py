@@ -65,11 +65,21 @@ def keygen(
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="Where to keep the key, outside the data.")
     ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Change to a new key; stored pseudonyms are carried over.")
+    ] = False,
 ) -> None:
     """Make the key of the pseudonyms (mode 0600), outside the data folder. Example: kommunekort keygen"""
     from flows.keys import keygen as make_key
 
     settings = settings_from(data)
     path = (key_file or settings.key_file).expanduser()
+    if rotate:
+        from flows.connectors.deliveries_rotation import rotate as change_key
+
+        with writer_lock(settings.root):
+            new_id = change_key(path, settings.root)
+        err.print(f"key {new_id} is in force; put the new {path} beside your safe copy of the old one")
+        return
     key_id = make_key(path, settings.root)
     err.print(f"key {key_id} is in {path}; keep a copy where it is safe: without it no delivery can be linked again")

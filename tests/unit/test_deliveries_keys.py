@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.connectors import deliveries_rotation
 from flows.connectors.deliveries_rotation import rotate
 from flows.keys import begin_rotation, keygen, load_keys
@@ -130,3 +132,16 @@ def test_an_interrupted_change_stops_deliveries_and_can_be_finished(
     assert rotate(door.key, door.data) == pending
     assert door.rows('SELECT count(*) FROM restricted."case"') == [(5,)]
     assert door.one("a_2016K1.csv", csv_bytes(CASES, case_rows(5))).is_unchanged
+
+
+def test_the_command_changes_the_key(door: Door) -> None:
+    door.one("a_2016K1.csv", csv_bytes(CASES, case_rows(5)))
+    first_id = load_keys(door.key).key_id
+    given = ["--data", str(door.data), "--key-file", str(door.key)]
+    again = CliRunner().invoke(app, ["keygen", *given])
+    assert "a key is there already" in str(again.exception)
+    assert load_keys(door.key).key_id == first_id
+    done = CliRunner().invoke(app, ["keygen", "--rotate", *given])
+    assert done.exit_code == 0
+    assert load_keys(door.key).key_id != first_id
+    assert door.rows('SELECT count(*) FROM restricted."case"') == [(5,)]
