@@ -80,6 +80,7 @@ def open_client(
         base_url=base,
         headers={"User-Agent": user_agent(contact), **(headers or {})},
         timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
+        verify=base.scheme == "https",  # without, the certificates need not be read
         follow_redirects=False,
         trust_env=not local,  # a proxy of the organisation must not catch loopback
         event_hooks={"request": [only_this_host]},

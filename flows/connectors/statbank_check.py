@@ -79,7 +79,7 @@ def _distinct(path: Path, query: Query) -> tuple[int, dict[str, set[str]]]:
 
     keys = list(query.header[:-1])
     asked = {
-        "read_options": pacsv.ReadOptions(column_names=list(query.header), block_size=SLICE // 8),
+        "read_options": pacsv.ReadOptions(column_names=list(query.header), block_size=SLICE // 32),
         # Malformed lines are left out here; the load counts and quarantines them one by one.
         "parse_options": pacsv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"),
         "convert_options": pacsv.ConvertOptions(

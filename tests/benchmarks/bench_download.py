@@ -120,7 +120,8 @@ def by_us(folder: Path, rows: int) -> Work:
     import shutil
 
     import pandas  # noqa: F401  (any build has imported it, and pyarrow with it)
-    import pyarrow.csv  # noqa: F401
+    import pyarrow.csv
+    import pyarrow.dataset  # noqa: F401  (DuckDB imports it with the first Arrow table it is given)
 
     from flows.connectors.http import open_client
     from flows.connectors.statbank import fetch_source

@@ -161,7 +161,7 @@ def every_rule(folder: Path, rows: int) -> Work:
 
 
 def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
-    import pyarrow  # noqa: F401  (it and numpy are imported by any build before its first load)
+    import pyarrow.dataset  # noqa: F401  (it and numpy are imported by any build before its first load)
 
     from expectations.rules import rules_for_staging
     from flows.snapshots import SnapshotStore
