@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks import bench_download, bench_ingest, bench_others, bench_prefect
+from tests.benchmarks import bench_browser, bench_download, bench_ingest, bench_others, bench_prefect
 from tests.benchmarks.harness import Benchmark, StepFailed, machine, measure, table
 
 
@@ -19,6 +19,7 @@ def benchmarks() -> dict[str, Benchmark]:
         bench_download.benchmark(),
         bench_prefect.benchmark(),
         *bench_others.benchmarks(),
+        *bench_browser.benchmarks(),
     )
     return {benchmark.name: benchmark for benchmark in found}
 
