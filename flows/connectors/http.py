@@ -22,6 +22,7 @@ PASSING_STATUS = frozenset({408, 429})  # and every 5xx
 ERROR_BODY_LIMIT = 64 * 1024
 
 Progress = Callable[[int], None]
+Blocks = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,15 @@ def stream_to_file(
     params: Mapping[str, str] | None = None,
     max_bytes: int = 8 * 1024**3,
     on_progress: Progress | None = None,
+    on_begin: Callable[[], Blocks] | None = None,
     patience: Patience | None = None,
 ) -> Received:
     """Write the answer's body to `path`, whole and synced, or leave nothing there; return what came.
 
     Tried again after connection errors, time-outs, 408, 429, 5xx and bodies cut short; `on_progress` gets
-    the bytes so far. Raises AnsweredError (4xx) and DataRefused (patience used up, HTML instead of data, a
-    redirect, or more than `max_bytes`).
+    the bytes so far. `on_begin` is called when a body begins, at each try; what it returns gets every block, and may
+    refuse it. Raises AnsweredError (4xx) and DataRefused (patience used up, HTML instead of data, a redirect, or more
+    than `max_bytes`).
     """
     request = client.build_request(method, url, json=json, params=params)
     partial = path.with_name(f"{path.name}.part")
@@ -113,12 +116,15 @@ def stream_to_file(
     def once(deadline: float) -> Received:
         with _answer(client, request) as response, partial.open("wb") as writer:
             digest, size = hashlib.sha256(), 0
+            take = on_begin() if on_begin else None
             for block in _body(response, request, deadline):
                 size += len(block)
                 if size > max_bytes:
                     raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
                 digest.update(block)
                 writer.write(block)
+                if take:
+                    take(block)
                 if on_progress:
                     on_progress(size)
             writer.flush()

@@ -22,7 +22,7 @@ from flows.connectors.statbank_api import (
     tableinfo_bytes,
     tables,
 )
-from flows.connectors.statbank_check import Checked, Presentation, check_answer
+from flows.connectors.statbank_check import AnswerCheck, Checked, Presentation
 from flows.connectors.statbank_period import lines_of, one_period, rest_of
 from flows.connectors.statbank_plan import LANGUAGE, Query, plan_query
 from flows.snapshots import Origin, Snapshot, SnapshotStore
@@ -93,10 +93,11 @@ def download(
     while waiting:
         part = waiting.pop(0)
         path = folder / f"{query.table.lower()}{f'-{len(paths) + 1}' if paths else ''}.csv"
-        if part.over_limit or not _received(client, part, path, on_progress, patience):
+        checked = None if part.over_limit else _received(client, part, infos, path, on_progress, patience)
+        if checked is None:
             waiting[:0] = _halves(source, part)
             continue
-        checks.append(check_answer(path, part, infos))
+        checks.append(checked)
         paths.append(path)
     return DownloadedExtract(
         files={path.name: (path, query.file_format.lower()) for path in paths},
@@ -215,25 +216,32 @@ def fetch_all(
 
 
 def _received(
-    client: httpx.Client, query: Query, path: Path, on_progress: Progress | None, patience: Patience | None
-) -> bool:
-    """Write the answer to `path`; False when StatBank finds the query too large."""
-    try:
-        stream_to_file(
-            client,
-            "POST",
-            "data",
-            path,
-            json=query.body(),
-            max_bytes=MAX_BYTES,
-            on_progress=on_progress,
-            patience=patience,
-        )
-    except AnsweredError as error:
-        if error_code(error) == "REQUEST-LIMIT":
-            return False
-        raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
-    return True
+    client: httpx.Client,
+    query: Query,
+    infos: list[TableInfo],
+    path: Path,
+    on_progress: Progress | None,
+    patience: Patience | None,
+) -> Checked | None:
+    """Write the answer to `path`, checked while it arrives; None when StatBank finds the query too large."""
+    with AnswerCheck(query, infos) as check:
+        try:
+            stream_to_file(
+                client,
+                "POST",
+                "data",
+                path,
+                json=query.body(),
+                max_bytes=MAX_BYTES,
+                on_progress=on_progress,
+                on_begin=check.begin,
+                patience=patience,
+            )
+        except AnsweredError as error:
+            if error_code(error) == "REQUEST-LIMIT":
+                return None
+            raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
+        return check.result()
 
 
 def _halves(source: Source, query: Query) -> tuple[Query, Query]:

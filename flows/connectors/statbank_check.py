@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
+from flows.connectors.http import Blocks
 from flows.connectors.statbank_api import TableInfo, Variable
 from flows.connectors.statbank_plan import Query, Selected, near
 from transforms.errors import DataRefused
 
 Presentation = Literal["Code", "Value", "CodeAndValue", "ValueAndCode"]
 
-TAIL = 64 * 1024
-SLICE = 32 * 1024**2
+LONGEST_LINE = 64 * 1024
+PART = 1024**2
+MOST_WAITING = 4
 
 
 @dataclass(frozen=True)
@@ -26,89 +31,150 @@ class Checked:
 
 
 def check_answer(path: Path, query: Query, infos: Iterable[TableInfo]) -> Checked:
-    """Return the row count and the presentation of a CSV or BULK answer on disk.
+    """Return the row count and the presentation of a CSV or BULK answer on disk; see AnswerCheck."""
+    with AnswerCheck(query, infos) as check, path.open("rb") as reader:
+        take = check.begin()
+        while block := reader.read(PART):
+            take(block)
+        return check.result()
 
-    `infos` are the table's descriptions in the languages the texts may be in. Raises DataRefused for other
-    columns than asked for, a cut-off last line, a code that is unknown or was not asked for, a period without
-    any row, more rows than the rectangle has cells, and no rows at all.
+
+class AnswerCheck:
+    """The check of one answer while it arrives, on a thread of its own, so that it costs no time afterwards.
+
+    `infos` are the table's descriptions in the languages the texts may be in. DataRefused, as soon as it is seen, for
+    other columns than asked for, text that is no CSV and more rows than the rectangle has cells; and in the end for a
+    cut-off last line, no rows at all, a code that is unknown or was not asked for and a period without any row.
     """
-    _check_header(path, query)
-    _check_end(path, query)
-    rows, found = _distinct(path, query)
-    if not rows:
-        raise DataRefused(f"StatBank {query.table}: the answer has no rows; check the select of the source")
-    if rows > query.cells:
-        raise DataRefused(
-            f"StatBank {query.table}: {rows:,} rows for {query.cells:,} cells, so some come twice; fetch again"
-        )
-    known = list(infos)
-    ways = [_check_column(query, chosen, found[chosen.code], known) for chosen in query.variables]
-    return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
+
+    def __init__(self, query: Query, infos: Iterable[TableInfo]):
+        self._query = query
+        self._infos = list(infos)
+
+    def __enter__(self) -> Self:
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="check")
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._beside.shutdown(cancel_futures=True)
+
+    def begin(self) -> Blocks:
+        """Forget what was seen, since the answer begins (anew); return what takes its blocks in their order."""
+        self._body = _Body(self._query, self._beside)
+        return self._body.take
+
+    def result(self) -> Checked:
+        """Return what the whole answer holds."""
+        query = self._query
+        rows, found = self._body.end()
+        if not rows:
+            raise DataRefused(f"StatBank {query.table}: the answer has no rows; check the select of the source")
+        ways = [_check_column(query, chosen, found[chosen.code], self._infos) for chosen in query.variables]
+        return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
 
 
-def _check_header(path: Path, query: Query) -> None:
-    with path.open("rb") as reader:
-        first = reader.readline(TAIL)
-    try:
-        header = tuple(first.decode("utf-8-sig").rstrip("\r\n").split(";"))
-    except UnicodeDecodeError:
-        raise DataRefused(f"StatBank {query.table}: the header is not UTF-8; fetch again") from None
-    if header != query.header:
-        raise DataRefused(
-            f"StatBank {query.table}: the columns are {';'.join(header)[:200]}, asked for "
-            f"{';'.join(query.header)}; correct the source file if the table has changed"
-        )
+class _Body:
+    """The blocks of one answer: cut at line ends, its rows counted and the distinct values of its columns kept."""
 
+    def __init__(self, query: Query, beside: ThreadPoolExecutor):
+        self._query = query
+        self._beside = beside
+        self._waiting: deque[Future[None]] = deque()
+        self._header_seen = False
+        self._blocks: list[bytes] = []
+        self._size = 0
+        self._tail = b""
+        self._rows = 0
+        self._found: dict[str, set[str]] = {key: set() for key in query.header[:-1]}
 
-def _check_end(path: Path, query: Query) -> None:
-    """Refuse a last line with too few fields; a missing line end alone is no fault."""
-    with path.open("rb") as reader:
-        reader.seek(max(0, path.stat().st_size - TAIL))
-        tail = reader.read()
-    last = tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
-    whole = last.count(b";") == len(query.header) - 1 and (tail.endswith(b"\n") or not last.endswith(b";"))
-    if not whole:
-        shown = last.decode("utf-8", "replace")[-80:]
-        raise DataRefused(f"StatBank {query.table}: the answer is cut off in its last line «{shown}»; fetch again")
+    def take(self, block: bytes) -> None:
+        """Take the next block; waits when the check is more than a few parts behind."""
+        self._tail = (self._tail + block)[-LONGEST_LINE:]
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size >= PART or not self._header_seen:
+            self._cut()
 
+    def end(self) -> tuple[int, dict[str, set[str]]]:
+        """Return the row count, and code -> the distinct values of its column, once all blocks are taken."""
+        if not self._header_seen:
+            self._check_header(b"".join(self._blocks))
+            self._blocks = []
+        self._check_end()
+        self._hand_over(b"".join(self._blocks))
+        while self._waiting:
+            self._waiting.popleft().result()
+        codes = [chosen.code for chosen in self._query.variables]
+        return self._rows, dict(zip(codes, self._found.values(), strict=True))
 
-def _distinct(path: Path, query: Query) -> tuple[int, dict[str, set[str]]]:
-    """Return the row count and the distinct values of each column but the last, in one scan of the file."""
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
+    def _cut(self) -> None:
+        """Hand over the whole lines that have come, and keep what follows the last line end."""
+        joined = b"".join(self._blocks)
+        lines, end, rest = joined.rpartition(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise self._refused(f"the answer has a line of more than {LONGEST_LINE:,} bytes; fetch again")
+        if end and not self._header_seen:
+            header, _, lines = (lines + end).partition(b"\n")
+            self._check_header(header)
+            self._header_seen = True
+        self._blocks, self._size = [rest], len(rest)
+        self._hand_over(lines + end)
 
-    keys = list(query.header[:-1])
-    asked = {
-        "read_options": pacsv.ReadOptions(column_names=list(query.header), block_size=SLICE // 32),
-        # Malformed lines are left out here; the load counts and quarantines them one by one.
-        "parse_options": pacsv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"),
-        "convert_options": pacsv.ConvertOptions(
-            column_types=dict.fromkeys(keys, pa.dictionary(pa.int32(), pa.string())), include_columns=keys
-        ),
-    }
-    rows = 0
-    found: dict[str, set[str]] = {key: set() for key in keys}
-    try:
-        for lines in _slices(path):
-            table = pacsv.read_csv(pa.BufferReader(lines), **asked)
-            rows += table.num_rows
-            for key in keys:
-                for chunk in table.column(key).chunks:
-                    found[key].update(chunk.dictionary.to_pylist())
-    except pa.ArrowInvalid as error:
-        raise DataRefused(
-            f"StatBank {query.table}: the answer cannot be read as CSV ({' '.join(str(error).split())[:200]})"
-        ) from None
-    codes = [chosen.code for chosen in query.variables]
-    return rows, dict(zip(codes, found.values(), strict=True))
+    def _hand_over(self, lines: bytes) -> None:
+        if lines.strip():
+            self._waiting.append(self._beside.submit(self._read, lines))
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
 
+    def _read(self, lines: bytes) -> None:
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
 
-def _slices(path: Path) -> Iterator[bytes]:
-    """Yield the lines under the header in slices of whole lines, so that a large answer is never in memory whole."""
-    with path.open("rb") as reader:
-        reader.readline()
-        while block := reader.read(SLICE):
-            yield block + reader.readline()
+        keys = list(self._found)
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(lines),
+                read_options=pacsv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
+                # Malformed lines are left out here; the load counts and quarantines them one by one.
+                parse_options=pacsv.ParseOptions(
+                    delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(keys, pa.dictionary(pa.int32(), pa.string())), include_columns=keys
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            said = " ".join(str(error).split())[:200]
+            raise self._refused(f"the answer cannot be read as CSV ({said})") from None
+        self._rows += table.num_rows
+        if self._rows > self._query.cells:
+            raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
+        for key in keys:
+            for chunk in table.column(key).chunks:
+                self._found[key].update(chunk.dictionary.to_pylist())
+
+    def _check_header(self, line: bytes) -> None:
+        try:
+            header = tuple(line.decode("utf-8-sig").rstrip("\r\n").split(";"))
+        except UnicodeDecodeError:
+            raise self._refused("the header is not UTF-8; fetch again") from None
+        if header != self._query.header:
+            raise self._refused(
+                f"the columns are {';'.join(header)[:200]}, asked for {';'.join(self._query.header)}; "
+                f"correct the source file if the table has changed"
+            )
+
+    def _check_end(self) -> None:
+        """Refuse a last line with too few fields; a missing line end alone is no fault."""
+        last = self._tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
+        columns = len(self._query.header)
+        whole = last.count(b";") == columns - 1 and (self._tail.endswith(b"\n") or not last.endswith(b";"))
+        if not whole:
+            shown = last.decode("utf-8", "replace")[-80:]
+            raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
+
+    def _refused(self, why: str) -> DataRefused:
+        return DataRefused(f"StatBank {self._query.table}: {why}")
 
 
 def _check_column(query: Query, chosen: Selected, found: set[str], infos: list[TableInfo]) -> Presentation:
