@@ -183,19 +183,39 @@ def _answer(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Resp
 def _check_status(response: httpx.Response, request: httpx.Request) -> None:
     status = response.status_code
     if status in PASSING_STATUS or status >= 500:
-        raise TryAgainError(f"answered {status}", retry_after(response.headers.get("retry-after")))
-    if response.is_redirect:
-        target = httpx.URL(response.headers["location"]).host or "another page"
+        said = _shown(_error_body(response))
+        reason = f"answered {status}" + (f" ({said})" if said else "")
+        raise TryAgainError(reason, retry_after(response.headers.get("retry-after")))
+    if 300 <= status < 400:
+        target = _host_of(response.headers.get("location", "")) or "another page"
         raise DataRefused(f"{_where(request)}: redirected to {target}; not followed, check the base address")
     if status >= 400:
-        body = b""
-        for block in response.iter_bytes():
-            body += block
-            if len(body) > ERROR_BODY_LIMIT:
-                break
-        raise AnsweredError(_where(request), status, body[:ERROR_BODY_LIMIT].decode("utf-8-sig", "replace"))
+        raise AnsweredError(_where(request), status, _error_body(response))
     if status != 200:
         raise DataRefused(f"{_where(request)}: answered {status}, which is no data")
+
+
+def _error_body(response: httpx.Response) -> str:
+    """Return the beginning of an error's body."""
+    body = b""
+    for block in response.iter_bytes():
+        body += block
+        if len(body) > ERROR_BODY_LIMIT:
+            break
+    return body[:ERROR_BODY_LIMIT].decode("utf-8-sig", "replace")
+
+
+def _shown(body: str) -> str:
+    """Return a server's own words about its fault in one short line; nothing for a page made for browsers."""
+    return "" if _is_html("", body.encode()) else " ".join(body.split())[:200]
+
+
+def _host_of(location: str) -> str:
+    """Return the host a redirect names, or nothing for an address that is none."""
+    try:
+        return httpx.URL(location).host
+    except httpx.InvalidURL:
+        return ""
 
 
 def _body(response: httpx.Response, request: httpx.Request, deadline: float) -> Iterator[bytes]:

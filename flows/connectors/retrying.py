@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,14 +78,15 @@ def _wait_for(error: Exception, where: str, patience: Patience, deadline: float)
     if time.monotonic() + (wait or 0.0) >= deadline:
         return False
     log.info("%s: %s; trying again", where, error)
-    return True if wait is None else wait
+    # Jitter here as well, so that the downloads that were told to wait do not all come back in the same instant.
+    return True if wait is None else wait * random.uniform(1.0, 1.1)
 
 
 def retry_after(value: str | None) -> float | None:
     """Return the seconds of a Retry-After header (seconds or an HTTP date), None when absent or unreadable."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)

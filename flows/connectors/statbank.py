@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
-from flows.connectors.http import AnsweredError, Progress, stream_to_file
+from flows.connectors.http import AnsweredError, Progress, Received, stream_to_file
 from flows.connectors.retrying import Patience
 from flows.connectors.statbank_api import (
     TableInfo,
@@ -41,9 +41,10 @@ Status = Literal["new", "unchanged", "failed_kept_old"]
 
 @dataclass(frozen=True)
 class DownloadedExtract:
-    """One checked extract on disk: its files (name -> path, format), rows, query and publication time."""
+    """One checked extract on disk: its files (name -> path, format; and SHA-256), rows, query, publication time."""
 
     files: dict[str, tuple[Path, str]]
+    hashes: dict[str, str]
     rows: int
     query: dict[str, Any]
     presentation: Presentation
@@ -87,20 +88,23 @@ def download(
     """
     query = query or plan_query(source, info)
     infos = [info, *([danish] if danish else [])]
-    paths: list[Path] = []
+    received: list[Received] = []
     checks: list[Checked] = []
     waiting = [query]
     while waiting:
         part = waiting.pop(0)
-        path = folder / f"{query.table.lower()}{f'-{len(paths) + 1}' if paths else ''}.csv"
-        checked = None if part.over_limit else _received(client, part, infos, path, on_progress, patience)
-        if checked is None:
+        path = folder / f"{query.table.lower()}{f'-{len(received) + 1}' if received else ''}.csv"
+        before = sum(file.bytes for file in received)
+        progress = _added_to(before, on_progress) if on_progress else None
+        answer = None if part.over_limit else _receive(client, part, infos, path, progress, patience)
+        if answer is None:
             waiting[:0] = _halves(source, part)
             continue
-        checks.append(checked)
-        paths.append(path)
+        received.append(answer[0])
+        checks.append(answer[1])
     return DownloadedExtract(
-        files={path.name: (path, query.file_format.lower()) for path in paths},
+        files={file.path.name: (file.path, query.file_format.lower()) for file in received},
+        hashes={file.path.name: file.sha256 for file in received},
         rows=sum(check.rows for check in checks),
         query=query.record(),
         presentation=checks[0].presentation,
@@ -169,6 +173,7 @@ def fetch_source(
             tableinfo=f"tableinfo.{LANGUAGE}.json",
             rest_of=previous.id if rest is not None and previous is not None else None,
             move=True,
+            hashes=extract.hashes if rest is None else None,
         )
     if previous is not None and snapshot.id == previous.id:
         return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
@@ -194,9 +199,10 @@ def fetch_all(
     """
 
     def one(source: Source) -> FetchResult:
-        previous = store.newest(source.id, synthetic=origin == "sample")
+        previous: Snapshot | None = None
         progress = (lambda size: on_progress(source.id, size)) if on_progress else None
         try:
+            previous = store.newest(source.id, synthetic=origin == "sample")
             return fetch_source(
                 client,
                 source,
@@ -215,18 +221,23 @@ def fetch_all(
         return list(pool.map(one, sources))
 
 
-def _received(
+def _added_to(before: int, on_progress: Progress) -> Progress:
+    """Return the progress of a part as progress of the whole, so that a later part does not begin at 0 again."""
+    return lambda size: on_progress(before + size)
+
+
+def _receive(
     client: httpx.Client,
     query: Query,
     infos: list[TableInfo],
     path: Path,
     on_progress: Progress | None,
     patience: Patience | None,
-) -> Checked | None:
+) -> tuple[Received, Checked] | None:
     """Write the answer to `path`, checked while it arrives; None when StatBank finds the query too large."""
     with AnswerCheck(query, infos) as check:
         try:
-            stream_to_file(
+            received = stream_to_file(
                 client,
                 "POST",
                 "data",
@@ -241,7 +252,7 @@ def _received(
             if error_code(error) == "REQUEST-LIMIT":
                 return None
             raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
-        return check.result()
+        return received, check.result()
 
 
 def _halves(source: Source, query: Query) -> tuple[Query, Query]:

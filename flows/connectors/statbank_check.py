@@ -44,7 +44,8 @@ class AnswerCheck:
 
     `infos` are the table's descriptions in the languages the texts may be in. DataRefused, as soon as it is seen, for
     other columns than asked for, text that is no CSV and more rows than the rectangle has cells; and in the end for a
-    cut-off last line, no rows at all, a code that is unknown or was not asked for and a period without any row.
+    cut-off last line, no rows at all, a CSV of fewer rows than cells, a code that is unknown or was not asked for and
+    a period without any row.
     """
 
     def __init__(self, query: Query, infos: Iterable[TableInfo]):
@@ -104,6 +105,9 @@ class _Body:
         self._hand_over(b"".join(self._blocks))
         while self._waiting:
             self._waiting.popleft().result()
+        # BULK leaves zero cells out; CSV prints them, so there a missing row is a lost one.
+        if self._query.file_format == "CSV" and 0 < self._rows < self._query.cells:
+            raise self._refused(f"{self._rows:,} rows of {self._query.cells:,}; the answer is not whole, fetch again")
         codes = [chosen.code for chosen in self._query.variables]
         return self._rows, dict(zip(codes, self._found.values(), strict=True))
 
@@ -165,11 +169,9 @@ class _Body:
             )
 
     def _check_end(self) -> None:
-        """Refuse a last line with too few fields; a missing line end alone is no fault."""
+        """Refuse a last line with too few fields or without its end: the figure before it may have lost digits."""
         last = self._tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
-        columns = len(self._query.header)
-        whole = last.count(b";") == columns - 1 and (self._tail.endswith(b"\n") or not last.endswith(b";"))
-        if not whole:
+        if last.count(b";") != len(self._query.header) - 1 or not self._tail.endswith(b"\n"):
             shown = last.decode("utf-8", "replace")[-80:]
             raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
 

@@ -56,6 +56,11 @@ def rest_of(previous: Snapshot | None, query: Query, period: str, folder: Path) 
                     kept += 1
         if kept:
             files[entry.name] = (target, entry.format)
+    if not taken_out and period in query.variables[-1].values:  # each had rows when it came
+        raise DataRefused(
+            f"{query.table}: {previous.id} does not write its periods as codes, so {period} cannot be taken out of it; "
+            f"fetch the whole table with --again"
+        )
     return Rest(files, frozenset(taken_out))
 
 

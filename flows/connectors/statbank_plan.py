@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flows.connectors.statbank_api import TableInfo, Variable
 from flows.connectors.statbank_values import matching
+from transforms.codelists import LEFT_OUT
 from transforms.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def plan_query(source: Source, tableinfo: TableInfo) -> Query:
     """Return the query of `source` with its select expressions worked out against `tableinfo`.
 
     Raises DataRefused, naming the source file, when the table's variables are not those of the file, a select
-    expression finds no code, or a selector finds more than one.
+    expression finds no code, a selector finds more than one, or the cells BULK leaves out are not the zero ones.
     """
     place = f"flows/sources/{source.id}.yml"
     by_code = {dimension.id.upper(): dimension for dimension in source.dimensions}
@@ -121,7 +122,21 @@ def plan_query(source: Source, tableinfo: TableInfo) -> Query:
             raise DataRefused(
                 f"{place}: dimension {dimension.id}: {tableinfo.id} does not let it be left out; select its codes"
             )
-    return Query(tableinfo.id, tuple(chosen), tuple(left_out))
+    query = Query(tableinfo.id, tuple(chosen), tuple(left_out))
+    if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
+        raise DataRefused(
+            f"{place}: BULK answers of {tableinfo.id} leave out the cells that are "
+            f"{tableinfo.suppressed_data_value!r}, not those that are 0, so what an absent cell means is not known "
+            f"here; select `{LEFT_OUT}` in a dimension that may be left out, so that CSV is asked for"
+        )
+    return query
+
+
+def _is_zero(mark: str) -> bool:
+    try:
+        return float(mark.replace(",", ".")) == 0
+    except ValueError:
+        return False
 
 
 def near(wanted: str, variable: Variable, count: int = 3) -> str:
@@ -148,15 +163,13 @@ def _check_variables(place: str, ours: list[str], tableinfo: TableInfo) -> None:
 
 
 def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo) -> Selected:
-    wanted: set[str] = set()
-    for expression in dimension.select:
-        found = matching(variable.codes, str(expression), time=variable.time)
-        if not found:
-            raise DataRefused(
-                f"{place}: dimension {dimension.id}: select {expression!r} finds no code in {tableinfo.id} of "
-                f"{tableinfo.updated:%Y-%m-%d}; near it: {near(str(expression), variable)}; correct the select"
-            )
-        wanted.update(found)
+    found = {str(asked): matching(variable.codes, str(asked), time=variable.time) for asked in dimension.select}
+    gone = [asked for asked, codes in found.items() if not codes]
+    if gone:
+        there = f"finds no code in {tableinfo.id} of {tableinfo.updated:%Y-%m-%d}"
+        told = [f"select {asked!r} {there}; near it: {near(asked, variable)}" for asked in gone]
+        raise DataRefused(f"{place}: dimension {dimension.id}: {'; '.join(told)}; correct the select")
+    wanted = {code for codes in found.values() for code in codes}
     if dimension.role == "selector" and len(wanted) != 1:
         raise DataRefused(
             f"{place}: dimension {dimension.id}: a selector must select exactly one code, not {len(wanted)} "

@@ -120,14 +120,18 @@ def test_another_query_is_downloaded_again(world: World) -> None:
     assert len(world.store.of("statbank_folk1a")) == 2
 
 
-def test_a_new_stamp_with_the_same_bytes_is_unchanged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_stamp_with_the_same_bytes_is_taken_once(world: World) -> None:
     first = world.fetch()
-    later = Fault("/tableinfo", times=9, replace=(b"2025-08-11T08:00:00", b"2025-11-10T08:00:00"))
-    world.script.faults = [later]
+    world.script.faults = [Fault("/tableinfo", times=9, replace=(b"2025-08-11T08:00:00", b"2025-11-10T08:00:00"))]
     second = world.fetch()
-    assert (second.status, second.snapshot) == ("unchanged", first.snapshot)
-    assert len(world.data_requests()) == 2
-    assert len(world.store.of("statbank_folk1a")) == 1
+    assert second.status == "new"
+    assert first.snapshot is not None
+    assert second.snapshot is not None
+    assert second.snapshot.manifest.digest == first.snapshot.manifest.digest
+    assert second.snapshot.manifest.published_at == "2025-11-10T07:00:00Z"
+    third = world.fetch()
+    assert (third.status, third.snapshot) == ("unchanged", second.snapshot)
+    assert len(world.data_requests()) == 2, "the night after downloads nothing"
 
 
 def test_dimensions_left_out_are_fetched_as_csv_by_period(world: World) -> None:
@@ -234,6 +238,53 @@ def test_lasting_trouble_is_one_sentence_and_keeps_what_there_was(world: World, 
     assert re.search(sentence, result.message), result.message
     assert world.store.of("statbank_folk1a") == [kept]
     assert sorted(p.name for p in world.store.root.iterdir()) == ["statbank_folk1a"]
+
+
+def test_a_figure_that_has_lost_its_last_digit_is_no_figure(world: World) -> None:
+    kept = world.fetch().snapshot
+    assert kept is not None
+    whole = kept.data_paths()[0].read_bytes()
+    newer = Fault("/tableinfo", times=99, replace=(b"2025-08-11T08", b"2025-08-12T08"))
+    for lost in (3, 2, 1):  # the last digit, the line end, half of it
+        world.script.faults = [Fault(times=99, cut_after=len(whole) - lost), newer]
+        with pytest.raises(DataRefused, match="cut off in its last line"):
+            world.fetch()
+    assert world.store.of(FOLK1A.id) == [kept]
+
+
+def test_a_csv_that_lacks_a_row_is_not_whole(world: World) -> None:
+    kept = world.fetch(RAS302).snapshot
+    assert kept is not None
+    lost = kept.data_paths()[0].read_bytes().splitlines(keepends=True)[-1]
+    newer = Fault("/tableinfo", times=99, replace=(b"2025-08-11T08", b"2025-08-12T08"))
+    world.script.faults = [Fault(times=99, replace=(lost, b"")), newer]
+    with pytest.raises(DataRefused, match=r"rows of [\d,]+; the answer is not whole, fetch again"):
+        world.fetch(RAS302)
+
+
+def test_every_code_that_is_gone_is_named_at_once(world: World) -> None:
+    time = FOLK1A.time.model_copy(update={"select": ["2016K1", "2031K1", "2032K1"]})
+    asked = FOLK1A.model_copy(update={"dimensions": [*FOLK1A.dimensions[:-1], time]})
+    with pytest.raises(DataRefused, match=r"select '2031K1' finds .*; select '2032K1' finds .* near it"):
+        world.fetch(asked)
+
+
+def test_absent_cells_that_are_not_zero_are_refused(world: World) -> None:
+    world.script.faults = [
+        Fault("/tableinfo", times=99, replace=(b'"suppressedDataValue":"0"', b'"suppressedDataValue":".."'))
+    ]
+    with pytest.raises(DataRefused, match=r"leave out the cells that are '\.\.', not those that are 0"):
+        world.fetch()
+    assert world.data_requests() == []
+
+
+def test_a_broken_manifest_leaves_the_other_sources_be(world: World) -> None:
+    kept = world.fetch().snapshot
+    assert kept is not None
+    (kept.path / "manifest.json").write_text("{", encoding="utf-8")
+    broken, whole = fetch_all(world.client, [FOLK1A, RAS200], world.store, origin="sample", patience=QUICK)
+    assert (broken.status, whole.status) == ("failed_kept_old", "new")
+    assert "not a readable manifest" in broken.message
 
 
 @pytest.mark.parametrize("way", ["Value", "CodeAndValue", "ValueAndCode"])

@@ -91,6 +91,13 @@ def test_a_period_replaces_its_own_rows_and_no_others(fetch: Fetch, script: Scri
     assert len(third.snapshot.data_paths()) == 2
 
 
+def test_a_snapshot_written_in_texts_is_not_mixed_with_codes(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.connectors.statbank_plan.PRESENTATION", "Value")
+    fetch()
+    with pytest.raises(DataRefused, match=r"does not write its periods as codes, so 2016K1 cannot .*--again"):
+        fetch(period="2016K1")
+
+
 def test_the_same_figures_make_no_snapshot(fetch: Fetch) -> None:
     first = fetch()
     second = fetch(period="2015K1")
