@@ -121,10 +121,8 @@ class SnapshotStore:
         try:
             known = hashes or {}
             entries = tuple(
-                _move_in(partial, name, *files[name], known.get(name))
-                if move
-                else _copy_in(partial, name, *files[name])
-                for name in sorted(files)
+                _move_in(partial, name, *file, known.get(name)) if move else _copy_in(partial, name, *file)
+                for name, file in sorted(files.items())
             )
             manifest = Manifest(
                 source_id=source_id,

@@ -257,9 +257,9 @@ def test_a_manifest_that_cannot_be_read(ours: Settings) -> None:
 
 
 def test_a_source_that_has_aged(ours: Settings) -> None:
-    snapshot(ours, days_old=201)
+    snapshot(ours, days_old=431)
     fault = only(doctor.check_state(ours))
-    assert fault.found == "statbank_folk1e: the newest snapshot is 201 days old, more than 200"
+    assert fault.found == "statbank_folk1e: the newest snapshot is 431 days old, more than 430"
 
 
 def test_a_publication_nobody_confirmed(ours: Settings) -> None:

@@ -44,7 +44,7 @@ def test_limit_holds_on_its_day_and_stops_the_day_after(snapshot: Snapshot) -> N
     assert blocking([broken]) == [broken]
     sentence = verdict_sentence(broken)
     assert "source_not_too_old" in sentence
-    assert "received 2026-03-01, 201 days ago" in sentence
+    assert "received 2026-03-01, 431 days ago" in sentence
     assert "fetch the source again" in sentence
 
 
@@ -60,7 +60,7 @@ def settled_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "release_of", lambda *given: {"fingerprint": "same"})
 
 
-@pytest.mark.parametrize(("days", "ending"), [(200, NothingNew), (201, DataRefused)])
+@pytest.mark.parametrize(("days", "ending"), [(430, NothingNew), (431, DataRefused)])
 def test_nothing_new_never_hides_a_frozen_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, days: int, ending: type[Exception]
 ) -> None:

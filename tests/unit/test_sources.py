@@ -169,3 +169,12 @@ def test_labels_are_those_of_the_recorded_list_of_tables(real_dir: Path, name: s
         path = real_dir / "statbank" / "api" / f"tables_{language}.json"
         recorded = {table["id"]: table["variables"] for table in json.loads(path.read_text(encoding="utf-8"))}
         assert texts == recorded[source.table]
+
+
+@pytest.mark.parametrize("source_id", STATBANK)
+def test_a_source_may_grow_as_old_as_it_must(source_id: str) -> None:
+    """What is published once a year is a year old at times: the bound must not stop a night for that."""
+    source = catalogue().sources[source_id]
+    yearly = source.frequency == "year" or source.time.select == ["*K1"]
+    days_between = 366 if yearly else {"quarter": 92, "month": 31}[str(source.frequency)]
+    assert source.max_age_days >= days_between + 30
