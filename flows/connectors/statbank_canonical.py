@@ -21,8 +21,8 @@ COUNTED_UNITS = frozenset({"persons", "jobs", "dwellings", "count"})
 ZEROS = frozenset({"0", "0.0", "0.00", "0.000", "0.0000"})
 _BLOCK = 1 << 18
 _CHECKED_LINES = 500
-_ZERO = re.compile(rb";0\.0+\n")
-_GROUPED = re.compile(rb";-?[0-9]+\.[0-9]{3}\n")
+_ZERO = re.compile(rb";0\.0+\r?\n")
+_GROUPED = re.compile(rb";-?[0-9]+\.[0-9]{3}\r?\n")
 _FRACTION = re.compile(rb"[0-9]\.")
 
 
@@ -59,9 +59,9 @@ def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> Scan | N
             return None
         rows, has_zero, tail = 0, False, b"\n"
         while block := file.read(_BLOCK):
-            seam = tail + (block.translate(None, b"\r") if b"\r" in block else block)
+            seam = tail + block
             lines = _lines(seam)
-            if not _plain(seam, source.decimals) or lines.has_blank:
+            if not _plain(seam, source.decimals) or lines.is_odd:
                 return None
             rows += lines.ends - tail.count(b"\n")
             has_zero = has_zero or lines.has_zero or (b"." in seam and _ZERO.search(seam) is not None)
@@ -71,10 +71,10 @@ def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> Scan | N
 
 @dataclass(frozen=True)
 class _Lines:
-    """What the line ends of a block tell: how many, whether a line is blank, whether a cell is a plain 0."""
+    """What the line ends of a block tell: how many, whether a line is blank or ends half, whether a cell is 0."""
 
     ends: int
-    has_blank: bool
+    is_odd: bool
     has_zero: bool
 
 
@@ -84,8 +84,14 @@ def _lines(block: bytes) -> _Lines:
 
     signs = np.frombuffer(block, np.uint8)
     ends = signs == ord("\n")
-    zeros = ends[2:] & (signs[1:-1] == ord("0")) & (signs[:-2] == ord(";"))
-    return _Lines(int(np.count_nonzero(ends)), bool((ends[1:] & ends[:-1]).any()), bool(zeros.any()))
+    after, lone = ends, False
+    if b"\r" in block:
+        returns = signs == ord("\r")
+        lone = bool((returns[:-1] > ends[1:]).any())
+        after = ends | returns
+    blank = bool((ends[:-1] & after[1:]).any())
+    zeros = after[2:] & (signs[1:-1] == ord("0")) & (signs[:-2] == ord(";"))
+    return _Lines(int(np.count_nonzero(ends)), blank or lone, bool(zeros.any()))
 
 
 def _plain(block: bytes, decimals: int) -> bool:

@@ -144,7 +144,7 @@ class _Body:
                     delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(keys, pa.dictionary(pa.int32(), pa.string())), include_columns=keys
+                    column_types=dict.fromkeys(keys, pa.string()), include_columns=keys
                 ),
             )
         except pa.ArrowInvalid as error:
@@ -154,8 +154,7 @@ class _Body:
         if self._rows > self._query.cells:
             raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
         for key in keys:
-            for chunk in table.column(key).chunks:
-                self._found[key].update(chunk.dictionary.to_pylist())
+            self._found[key].update(table.column(key).unique().to_pylist())
 
     def _check_header(self, line: bytes) -> None:
         try:
