@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from flows.settings import Settings
+from flows.steps import listening
 from transforms.errors import UsageError
 
 DataOption = Annotated[
@@ -43,12 +44,14 @@ def settings_from(data: Path | None) -> Settings:
 
 @contextmanager
 def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that tells the step at work: a spinner on a terminal, nothing in a pipe."""
+    """Yield a function that tells the step at work: on a terminal, with a bar per download; nothing in a pipe."""
     if quiet or not err.is_terminal:
         yield lambda text: None
         return
-    with err.status("starting") as status:
-        yield lambda text: status.update(text)
+    from flows.progress import Display
+
+    with Display(err) as display, listening(display):
+        yield display.step
 
 
 def print_json(value: Any) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from flows import steps
 from flows.connectors.statbank_files import recognise_directory
 from flows.fetch_jobindsats import fetch_jobindsats
+from flows.origins import refuse_invented_over_real
 from flows.settings import Settings
-from flows.snapshots import SnapshotStore
+from flows.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import Catalogue
-from transforms.errors import UsageError
+from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:
+    from flows.connectors.statbank import FetchResult
     from flows.sample.cubes import Cubes
 
 Api = Literal["sample", "live"]
@@ -31,11 +34,29 @@ class FetchReport:
     missing: list[str] = field(default_factory=list)
     kept_old: dict[str, str] = field(default_factory=dict)
     refused_files: dict[str, str] = field(default_factory=dict)
+    unasked: list[str] = field(default_factory=list)
+    """Sources that never came and were not asked, for want of a token: no fault of this run."""
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Return source -> reason for those that were asked and did not answer as they should."""
+        return {source: reason for source, reason in self.kept_old.items() if source not in self.unasked}
 
     @property
     def silent(self) -> bool:
         """Tell whether every source asked failed: then the fault is on the way, not at a source."""
         return bool(self.kept_old) and not self.new and not self.unchanged
+
+    @property
+    def silence(self) -> str:
+        """Tell in words how many of the sources asked did not answer, and the first reason."""
+        failed = self.failed or self.kept_old
+        source, reason = next(iter(failed.items()))
+        asked = len(failed) + len(self.new) + len(self.unchanged)
+        told = (
+            f"none of {asked} sources answered" if self.silent else f"{len(failed)} of {asked} sources did not answer"
+        )
+        return f"{told} (first {source}: {reason})"
 
 
 def fetch(
@@ -52,8 +73,9 @@ def fetch(
 
     `origin` is `sample`, `live` or the path of a folder. With `again` an API is asked even when nothing has changed;
     with `period` the one StatBank source in `only` gets that period anew. The caller holds the writer lock. Raises
-    UsageError when the folder does not exist, or `period` does not fit.
+    UsageError when the folder does not exist, `period` does not fit, or invented data would come over real ones.
     """
+    refuse_invented_over_real(settings, origin)
     if period is not None:
         check_period_is_for_one(catalogue, origin, only)
     wanted = [s.id for s in catalogue.sources.values() if s.connector == "statbank" and (not only or s.id in only)]
@@ -67,6 +89,8 @@ def fetch(
         others = [s.id for s in catalogue.sources.values() if s.connector == "jobindsats"]
         chosen = [source for source in others if not only or source in only]
         fetch_jobindsats(settings, catalogue, api[origin], chosen, report, on_step, again=again)
+        if origin == "live" and settings.jobindsats_token is None:
+            report.unasked += [source for source in chosen if source in report.missing]
         return report
     return fetch_directory(settings, catalogue, Path(origin), wanted, on_step)
 
@@ -126,9 +150,25 @@ def fetch_api(
 
     store = SnapshotStore(settings.snapshots)
     sources = [catalogue.sources[source_id] for source_id in wanted]
-    progress = _Transfers(on_step)
+    on_step("fetch from StatBank")
+    last = {source_id: snapshot.manifest.size for source_id, snapshot in _newest(store, wanted, origin).items()}
+
+    def on_progress(source_id: str, size: int) -> None:
+        steps.transfer(source_id, size, last.get(source_id))
+
     with statbank_base(settings, catalogue, origin) as base, open_client(base, contact=settings.contact) as client:
-        results = fetch_all(client, sources, store, origin=origin, again=again, period=period, on_progress=progress)
+        results = fetch_all(
+            client,
+            sources,
+            store,
+            origin=origin,
+            again=again,
+            period=period,
+            on_progress=on_progress,
+            on_end=steps.transferred,
+        )
+    if origin == "live":
+        refuse_synthetic(settings, results)
     report = FetchReport()
     for result in results:
         if result.status == "new":
@@ -142,11 +182,35 @@ def fetch_api(
     return report
 
 
+def _newest(store: SnapshotStore, wanted: Sequence[str], origin: Api) -> dict[str, Snapshot]:
+    """Return source id -> newest snapshot, of those that can be read."""
+    found: dict[str, Snapshot] = {}
+    for source_id in wanted:
+        with suppress(DataRefused):  # told by the fetch of that source
+            snapshot = store.newest(source_id, synthetic=origin == "sample")
+            if snapshot is not None:
+                found[source_id] = snapshot
+    return found
+
+
+def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None:
+    """Raise UsageError when the address of the live API is a stand-in's: no real build would take its snapshots."""
+    if any(result.snapshot is not None and result.snapshot.manifest.synthetic for result in results):
+        raise UsageError(
+            f"KOMMUNEKORT_STATBANK_URL: {settings.statbank_url} answers with synthetic data, and --from live takes real "
+            f"data alone; use --from sample with KOMMUNEKORT_SAMPLE_URL={settings.statbank_url}"
+        )
+
+
 @contextmanager
 def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iterator[str]:
-    """Yield the base address of the StatBank API; for the sample, a stand-in is served while the block lasts."""
-    if origin == "live":
-        yield settings.statbank_url
+    """Yield the base address of the StatBank API; for the sample, of the stand-in that is set, else of one served here.
+
+    The latter lasts as long as the block; the former is another process, which may be stopped and started meanwhile.
+    """
+    running = settings.statbank_url if origin == "live" else settings.sample_url
+    if running:
+        yield running
         return
     from flows.sample.standin import running_standin
 
@@ -158,16 +222,3 @@ def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iter
 
     with running_standin(cubes, catalogue) as base:
         yield base
-
-
-class _Transfers:
-    """Tell how much of each source has come; called from several threads."""
-
-    def __init__(self, on_step: Progress):
-        self._on_step = on_step
-        self._sizes: dict[str, int] = {}
-
-    def __call__(self, source_id: str, size: int) -> None:
-        self._sizes[source_id] = size
-        total = sum(self._sizes.values()) / 1_000_000
-        self._on_step(f"fetch {source_id}: {size / 1_000_000:.1f} MB (all sources {total:.1f} MB)")

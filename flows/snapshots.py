@@ -53,6 +53,11 @@ class Manifest:
         return tuple(file for file in self.files if file.format != "tableinfo")
 
     @property
+    def size(self) -> int:
+        """Return the bytes of the data files."""
+        return sum(file.bytes for file in self.data_files)
+
+    @property
     def digest(self) -> str:
         """Return one SHA-256 over the data files, independent of the order they came in."""
         joined = "\n".join(sorted(file.sha256 for file in self.data_files))

@@ -191,11 +191,13 @@ def fetch_all(
     again: bool = False,
     period: str | None = None,
     on_progress: Callable[[str, int], None] | None = None,
+    on_end: Callable[[str], None] | None = None,
     patience: Patience | None = None,
 ) -> list[FetchResult]:
     """Fetch several sources at once; one that fails keeps its newest snapshot and says why in one sentence.
 
-    The results come in the order of `sources`; `on_progress` gets the source id and its bytes so far.
+    The results come in the order of `sources`; `on_progress` gets the source id and its bytes so far, `on_end` the id
+    of a source that is through.
     """
 
     def one(source: Source) -> FetchResult:
@@ -216,6 +218,9 @@ def fetch_all(
             )
         except (KommunekortError, OSError) as error:
             return FetchResult(source.id, "failed_kept_old", previous, str(error))
+        finally:
+            if on_end:
+                on_end(source.id)
 
     with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="fetch") as pool:
         return list(pool.map(one, sources))
