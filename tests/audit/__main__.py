@@ -41,7 +41,7 @@ def verdict(name: str, subject: str, findings: Iterable[Finding], good: str) -> 
     """Print one line for a check, and one per finding; return whether a fault was found."""
     found = list(findings)
     faults = sum(finding.fault for finding in found)
-    print(f"{'FAULT' if faults else 'ok':<7} {name}: {subject}, {f'{faults} faulty' if faults else good}")
+    print(f"{'FAULT' if faults else 'holds':<6} {name}: {subject}, {f'{faults} faulty' if faults else good}")
     for finding in found:
         print(f"  {'fault' if finding.fault else 'warning'}: {finding.text}")
     return faults > 0

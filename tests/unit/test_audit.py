@@ -210,7 +210,7 @@ def test_the_verdicts_and_the_exit_code(
     monkeypatch.setattr(command, "check_requirements", lambda: iter([]))
     assert command.audit(lock_of(tmp_path, f"jinja2=={jinja2}{HASH}"), today=KNOWN.compiled) == 0
     said = capsys.readouterr().out
-    assert "ok      lock: 1 requirements, pinned, hashed, no place named\n" in said
+    assert "holds  lock: 1 requirements, pinned, hashed, no place named\n" in said
     assert f"packages held against {KNOWN.count} advisories of {KNOWN.compiled}, no hit\n" in said
     assert command.audit(lock_of(tmp_path, "jinja2==3.1.2")) == 1
     said = capsys.readouterr().out
