@@ -214,5 +214,5 @@ def test_the_verdicts_and_the_exit_code(
     assert f"packages held against {KNOWN.count} advisories of {KNOWN.compiled}, no hit\n" in said
     assert command.audit(lock_of(tmp_path, "jinja2==3.1.2")) == 1
     said = capsys.readouterr().out
-    assert "FAULT   lock: 1 requirements, 1 faulty\n  fault: jinja2==3.1.2 has no sha256 hash\n" in said
+    assert "FAULT  lock: 1 requirements, 1 faulty\n  fault: jinja2==3.1.2 has no sha256 hash\n" in said
     assert "  fault: jinja2 3.1.2 is hit by CVE-2024-22195" in said
