@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BOM = b"\xef\xbb\xbf"
 CELLS_AT_A_TIME = 400_000
 ROWS_AT_A_TIME = 65_536
+MOST_DECIMALS = 4
+ZEROS = [f"{sign}{float(SUPPRESSED):.{n}f}" for sign in ("", "-") for n in range(MOST_DECIMALS + 1)]
+"""SUPPRESSED as the tables print it: the cells are equal to it as numbers, with as many decimals as the table has."""
 
 
 def render(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
@@ -41,9 +44,11 @@ def present(variable: Variable, extract: Extract, code: str) -> str:
 
 def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
     """Yield BULK: no mark at the start, zero cells left out, totals last, codes as text, periods in no order."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     yield _header(extract)
+    zeros = pa.array(ZEROS, pa.string())
     order = [_server_order(v, codes) for v, codes in zip(extract.variables, extract.values, strict=True)]
     time = next(place for place, variable in enumerate(extract.variables) if variable.time)
     per_period = math.prod(len(codes) for place, codes in enumerate(order) if place != time)
@@ -51,7 +56,7 @@ def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
     for start in range(0, len(order[time]), step):
         part = [codes[start : start + step] if place == time else codes for place, codes in enumerate(order)]
         cells = cubes.answer(extract.table.id, {v.id: c for v, c in zip(extract.variables, part, strict=True)})
-        yield from _lines(extract, cells.filter(pc.not_equal(_text(cells["value"]), SUPPRESSED)))
+        yield from _lines(extract, cells.filter(pc.invert(pc.is_in(_text(cells["value"]), value_set=zeros))))
 
 
 def _server_order(variable: Variable, codes: Sequence[str]) -> list[str]:
