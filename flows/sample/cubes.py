@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from flows.sample.cubes_periods import all_periods, reference_day
@@ -70,7 +70,12 @@ class Cubes:
         self._lock = threading.Lock()
 
     def periods(self, table: str) -> list[str]:
-        """Return the periods published by the vintage, ascending; UsageError for an unknown table."""
+        """Return the periods published by the vintage, ascending; none for a table without a recipe.
+
+        A source may be written before the sample world has figures for it.
+        """
+        if not self._has(table):
+            return []
         source, recipe = self._find(table)
         lag = timedelta(days=source.publication_lag_days)
         return [
@@ -79,8 +84,16 @@ class Cubes:
             if reference_day(period, recipe.reference) + lag <= self.world.vintage
         ]
 
+    @property
+    def vintage(self) -> date:
+        """Return the day as of which the world is known."""
+        return self.world.vintage
+
     def updated(self, table: str) -> datetime:
-        """Return when the newest period was published: its reference day plus the publisher's lag, 8 o'clock."""
+        """Return when the newest period was published: its reference day plus the publisher's lag, 8 o'clock.
+
+        Raises UsageError for a table without a recipe.
+        """
         source, recipe = self._find(table)
         periods = self.periods(table)
         day = reference_day(periods[-1] if periods else recipe.first, recipe.reference)
@@ -106,6 +119,10 @@ class Cubes:
         with self._lock:
             values = [count(ask, period) for period in periods]
         return as_table(ask, shown, values, recipe.suppress_below)
+
+    def _has(self, table: str) -> bool:
+        source = self.catalogue.by_table(table)
+        return source is not None and source.table in RECIPES
 
     def _find(self, table: str) -> tuple[Source, Recipe]:
         source = self.catalogue.by_table(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -35,12 +35,17 @@ SUPPRESSED = "0"  # the cells BULK leaves out: those equal to tableinfo's suppre
 class Cubes(Protocol):
     """What the stand-in asks of the sample world."""
 
+    @property
+    def vintage(self) -> date:
+        """Return the day as of which the world is known: its today."""
+        ...
+
     def answer(self, table: str, selection: Mapping[str, list[str]]) -> pa.Table:
         """Return one row per cell: a column of codes per dimension, and `value` as printed with a point."""
         ...
 
     def periods(self, table: str) -> list[str]:
-        """Return the period codes of a table, ascending."""
+        """Return the period codes of a table, ascending; none for a table the world does not have (yet)."""
         ...
 
     def updated(self, table: str) -> datetime:
@@ -110,9 +115,9 @@ class Tables:
         self._described: dict[str, Table] = {}
 
     def find(self, table: str) -> Table | None:
-        """Return a table by id, whatever its case."""
+        """Return a table by id, whatever its case; None when it has no periods, since a table has figures."""
         source = self._catalogue.by_table(table)
-        if source is None or source.table is None:
+        if source is None or source.table is None or not self._cubes().periods(source.table):
             return None
         if source.table not in self._described:
             self._described[source.table] = self._describe(source)
@@ -122,6 +127,11 @@ class Tables:
         """Return every table, by id."""
         ids = sorted(s.table for s in self._catalogue.sources.values() if s.table)
         return [table for table in map(self.find, ids) if table is not None]
+
+    @property
+    def now(self) -> datetime:
+        """Return the end of the day the sample world is known at, in Danish local time."""
+        return datetime.combine(self._cubes().vintage, time.max)
 
     def _describe(self, source: Source) -> Table:
         assert source.table is not None, "the catalogue checks it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import reduce
 
 import numpy as np
@@ -147,11 +147,12 @@ class FakeCubes:
     def __init__(self) -> None:
         self.answered: list[tuple[str, int]] = []
         self.updated_at = datetime(2025, 8, 11, 8, 0)
+        self.vintage = date(2025, 8, 31)
         self._lock = threading.Lock()
 
     def periods(self, table: str) -> list[str]:
-        """Return the periods of a table."""
-        return PERIODS[table]
+        """Return the periods of a table, none for one it does not have."""
+        return PERIODS.get(table, [])
 
     def updated(self, table: str) -> datetime:
         """Return the same moment for every table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from openpyxl import load_workbook
 
 from flows.connectors.http import open_client
 from flows.connectors.statbank import fetch_all
-from flows.sample.cubes import Cubes
+from flows.sample.cubes import RECIPES, Cubes
 from flows.sample.standin import running_standin
+from flows.sample.standin_faults import Script
 from flows.sample.world import build_world
 from flows.snapshots import SnapshotStore
 from transforms.catalogue import Catalogue, load_catalogue
@@ -22,7 +24,11 @@ from transforms.catalogue import Catalogue, load_catalogue
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue()
+    """Return the sources there are, and one of a table the sample world has no recipe for, as new-source writes it."""
+    known = load_catalogue()
+    assert "RAS210" not in RECIPES
+    unknown = known.source("statbank_ras201").model_copy(update={"id": "statbank_ras210", "table": "RAS210"})
+    return Catalogue({**known.sources, unknown.id: unknown}, known.codelists)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +38,39 @@ def base(catalogue: Catalogue) -> Iterator[str]:
 
 
 def test_every_table_is_described_without_simulating(base: str, catalogue: Catalogue) -> None:
-    wanted = sorted(source.table for source in catalogue.sources.values() if source.table)
+    wanted = sorted(source.table for source in catalogue.sources.values() if source.table in RECIPES)
+    assert wanted == sorted(RECIPES)
     assert [table["id"] for table in httpx.get(f"{base}/tables").json()] == wanted
+
+
+@pytest.mark.parametrize("path", ["tableinfo/RAS210", "data/RAS210/CSV"])
+def test_a_table_without_a_recipe_is_not_found(base: str, path: str) -> None:
+    answer = httpx.get(f"{base}/{path}")
+    assert answer.status_code == 400
+    assert answer.json() == {"errorTypeCode": "EXTRACT-NOTFOUND", "message": "Tabel findes ikke: RAS210"}
+
+
+def test_a_source_without_a_recipe_is_not_asked_for_again_and_fails_alone(catalogue: Catalogue, tmp_path: Path) -> None:
+    sources = [catalogue.source(f"statbank_{table}") for table in ("ras210", "ky038")]
+    script = Script()
+    with running_standin(lambda: Cubes(build_world(), catalogue), catalogue, script) as url, open_client(url) as client:
+        unknown, known = fetch_all(client, sources, SnapshotStore(tmp_path), origin="sample")
+    assert (unknown.status, unknown.snapshot) == ("failed_kept_old", None)
+    assert "RAS210 (EXTRACT-NOTFOUND)" in unknown.message
+    assert known.status == "new", known.message
+    asked = [request for request in script.requests if "RAS210" in request]
+    assert asked
+    assert len(asked) == len(set(asked)), "a refusal is not asked for again"
+
+
+def test_a_table_not_yet_published_at_the_vintage_is_not_there(catalogue: Catalogue) -> None:
+    then = Cubes(build_world(persons=1_000, vintage=date(2021, 10, 31)), catalogue)
+    assert then.periods("FOLK1AM") == []
+    with running_standin(lambda: then, catalogue) as url:
+        listed = httpx.get(f"{url}/tables").json()
+        answer = httpx.get(f"{url}/tableinfo/FOLK1AM")
+    assert [table["id"] for table in listed] == sorted(RECIPES.keys() - {"FOLK1AM"})
+    assert (answer.status_code, answer.json()["message"]) == (400, "Tabel findes ikke: FOLK1AM")
 
 
 def test_bulk_csv_jsonstat_and_xlsx_tell_the_same(base: str) -> None:
