@@ -12,10 +12,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from flows.sample.standin_faults import Faulty, Script
-from flows.sample.standin_query import ApiError, find_table, language, read_extract, read_options
+from flows.sample.standin_options import ApiError, language, read_options
+from flows.sample.standin_query import find_table, read_extract
 from flows.sample.standin_render import render
 from flows.sample.standin_tables import Cubes, Tables, description, summary
 
@@ -32,6 +34,7 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CONTENT_TYPES = {"CSV": "text/csv; charset=utf-8", "BULK": "text/csv; charset=utf-8", "XLSX": XLSX_TYPE}
 SUFFIXES = {"XLSX": "xlsx", "JSONSTAT": "json"}
 JSON_TYPE = "text/json; charset=utf-8"  # what StatBank says, instead of application/json
+SERVER_FAULT = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
 START_SECONDS = 10.0
 
 
@@ -58,8 +61,10 @@ def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Star
 
         extract = read_extract(tables, options)
         name = f"{extract.table.id}.{SUFFIXES.get(extract.file_format, 'csv')}"
+        blocks = render(extract, cubes())
+        first = next(blocks)  # what comes in one piece breaks here, before the answer says 200
         return StreamingResponse(
-            _logged(render(extract, cubes()), extract.table.id),
+            _logged(chain([first], blocks), extract.table.id),
             media_type=CONTENT_TYPES.get(extract.file_format, JSON_TYPE),
             headers={"Content-Disposition": f"attachment; filename={name}"} | _standard_headers(),
         )
@@ -122,22 +127,34 @@ def _logged(blocks: Iterator[bytes], table: str) -> Iterator[bytes]:
     try:
         yield from blocks
     except Exception as error:
-        log.error("the stand-in broke while answering %s: %r", table, error, exc_info=log.isEnabledFor(logging.DEBUG))
+        _log_fault(table, error)
         raise
 
 
+def _log_fault(asked: str, error: Exception) -> None:
+    """Log one line; the trace only for those who look for it."""
+    log.error("the stand-in broke while answering %s: %r", asked, error, exc_info=log.isEnabledFor(logging.DEBUG))
+
+
 def _endpoint(answer: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]:
-    """Return the endpoint around a function from options to an answer; its errors become StatBank's bodies."""
+    """Return the endpoint around a function from options to an answer; its errors become StatBank's bodies.
+
+    What was not foreseen is answered as any broken server does it, with a body that is no JSON: clients try again.
+    """
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import Response
 
     async def endpoint(request: Request) -> Response:
         options: dict[str, Any] = {}
+        body = await request.body()
         try:
-            options = read_options(await request.body(), request.query_params) | request.path_params
+            options = read_options(body, request.query_params) | request.path_params
             given = await run_in_threadpool(answer, options)
         except ApiError as error:
             return _refusal(error, options)
+        except Exception as error:
+            _log_fault(request.url.path, error)
+            return Response(SERVER_FAULT, 500, _standard_headers(), "text/html; charset=utf-8")
         return given if isinstance(given, Response) else _json(given)
 
     return endpoint
@@ -157,7 +174,8 @@ def _json(content: Any, status: int = 200) -> Response:
 
     from starlette.responses import Response
 
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    body = text.encode(errors="replace")  # a name asked for, half a letter of which is no UTF-8, stands in its refusal
     return Response(body, status, _standard_headers(), JSON_TYPE)
 
 

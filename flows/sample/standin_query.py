@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from flows.connectors.statbank_values import matching
+from flows.sample.standin_options import ApiError, asked_values, language
 from flows.sample.standin_tables import Language, Table, Tables, Variable
 
 CELL_LIMIT = 1_000_000
 STREAMING = frozenset({"BULK"})
 FORMATS = frozenset({"CSV", "BULK", "JSONSTAT", "XLSX"})
 PRESENTATIONS = {name.casefold(): name for name in ("Default", "Code", "Value", "CodeAndValue", "ValueAndCode")}
-_SWITCHES = ("valuepresentation", "delimiter", "timeorder", "allowvariablesinhead", "allowcodeoverrideincolumnnames")
-OPTIONS = frozenset({"table", "format", "lang", "variables", *_SWITCHES})
 
 Presentation = Literal["Default", "Code", "Value", "CodeAndValue", "ValueAndCode"]
-
-
-class ApiError(Exception):
-    """An answer of 400 or 404: StatBank's errorTypeCode and its message in both languages."""
-
-    def __init__(self, code: str, danish: str, english: str, status: int = 400):
-        super().__init__(danish)
-        self.code = code
-        self.status = status
-        self.text: Mapping[Language, str] = {"da": danish, "en": english}
 
 
 @dataclass(frozen=True)
@@ -49,39 +37,6 @@ class Extract:
         return self.file_format in STREAMING
 
 
-def language(options: Mapping[str, Any]) -> Language:
-    """Return the language asked for; Danish is the default."""
-    return "en" if str(options.get("lang", "da")).casefold() == "en" else "da"
-
-
-def read_options(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options of a GET (query string) or POST (JSON body), names in lower case; ApiError for no JSON.
-
-    In a GET every name that is no option is a variable, with its values separated by commas.
-    """
-    options: dict[str, Any] = {}
-    variables = []
-    for name, value in query.items():
-        if name.casefold() in OPTIONS:
-            options[name.casefold()] = value
-        elif name.casefold() == "id":  # understood in an address, not in a body
-            options["table"] = value
-        else:
-            variables.append({"code": name, "values": value.split(",")})
-    if variables:
-        options["variables"] = variables
-    if body.strip():
-        try:
-            posted = json.loads(body)
-        except ValueError:
-            posted = None
-        if not isinstance(posted, dict):
-            both = "Medsend gyldigt JSON-objekt når der postes. / Supply valid JSON-object when posting."
-            raise ApiError("REQUEST-EMPTY", both, both)
-        options.update({str(name).casefold(): value for name, value in posted.items()})
-    return options
-
-
 def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:
     """Return the table asked for; ApiError when none is named or there is no such table."""
     wanted = options.get("table")
@@ -95,6 +50,7 @@ def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:
 
 def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
     """Return the extract asked for; ApiError in the order in which StatBank was seen to check things."""
+    asked = asked_values(options)
     file_format = str(options.get("format", "")).upper()
     if file_format not in FORMATS:
         raise ApiError(
@@ -109,7 +65,6 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
             "Der kan ikke vælges sortering af tid for streamede formater.",
             "Sorting of time cannot be chosen for streaming formats.",
         )
-    asked = _asked(options)
     if streaming:
         for variable in table.variables:
             if not asked.get(variable.id.casefold()):
@@ -129,13 +84,6 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
     )
 
 
-def _asked(options: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return variable -> value expressions, in the order asked; head variables come after stub ones."""
-    entries = [entry for entry in options.get("variables") or [] if isinstance(entry, dict)]
-    entries.sort(key=lambda entry: str(entry.get("placement", "stub")).casefold() == "head")
-    return {str(e.get("code", "")).casefold(): [str(v) for v in e.get("values") or []] for e in entries}
-
-
 def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tuple[str, ...]]:
     """Return variable -> codes: those asked for in their order, then the latest period when none is."""
     chosen: dict[Variable, tuple[str, ...]] = {}
@@ -148,7 +96,7 @@ def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tupl
             raise _values_needed(variable)
         wanted: set[str] = set()
         for expression in expressions:
-            found = matching(variable.ids, expression, time=variable.time)
+            found = _found(variable, expression)
             if not found:
                 named = f"{expression} ({variable.id})"
                 raise ApiError("EXTRACT-NOTFOUND", f"Kan ikke finde værdien: {named}", f"Cannot find value: {named}")
@@ -160,6 +108,14 @@ def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tupl
         elif variable not in chosen and not variable.elimination:
             raise _values_needed(variable)
     return chosen
+
+
+def _found(variable: Variable, expression: str) -> list[str]:
+    """Return the codes an expression selects; none for a place with more digits than Python reads as a number."""
+    try:
+        return matching(variable.ids, expression, time=variable.time)
+    except ValueError:
+        return []
 
 
 def _check_limit(chosen: Mapping[Variable, tuple[str, ...]], streaming: bool) -> None:
