@@ -16,10 +16,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from flows.sample.standin_faults import Faulty, Script
+from flows.sample.standin_lists import subject_list, table_list
 from flows.sample.standin_options import ApiError, language, read_options
 from flows.sample.standin_query import find_table, read_extract
 from flows.sample.standin_render import render
-from flows.sample.standin_tables import Cubes, Tables, description, summary
+from flows.sample.standin_tables import Cubes, Tables, description
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -47,11 +48,10 @@ def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Star
     tables = Tables(catalogue, cubes)
 
     def subjects(options: dict[str, Any]) -> Any:
-        named = {"da": "Syntetiske tabeller", "en": "Synthetic tables"}[language(options)]
-        return [{"id": "0", "description": named, "active": True, "hasSubjects": False, "subjects": []}]
+        return subject_list(tables, options)
 
     def all_tables(options: dict[str, Any]) -> Any:
-        return [summary(table, language(options)) for table in tables.all()]
+        return table_list(tables, options)
 
     def tableinfo(options: dict[str, Any]) -> Any:
         return description(find_table(tables, options), language(options))

@@ -69,8 +69,12 @@ def test_a_table_not_yet_published_at_the_vintage_is_not_there(catalogue: Catalo
     with running_standin(lambda: then, catalogue) as url:
         listed = httpx.get(f"{url}/tables").json()
         answer = httpx.get(f"{url}/tableinfo/FOLK1AM")
+        week = httpx.get(f"{url}/tables", params={"pastdays": "90"}).json()
     assert [table["id"] for table in listed] == sorted(RECIPES.keys() - {"FOLK1AM"})
     assert (answer.status_code, answer.json()["message"]) == (400, "Tabel findes ikke: FOLK1AM")
+    recent = [table["id"] for table in listed if table["updated"] > "2021-08-02T23:59:59"]
+    assert recent
+    assert [table["id"] for table in week] == recent
 
 
 def test_bulk_csv_jsonstat_and_xlsx_tell_the_same(base: str) -> None:
