@@ -15,6 +15,7 @@ from expectations.check import Outcome, blocking, check_drift, check_staging, ch
 from flows import publish
 from flows.freshness import check_ages
 from flows.metadata import run_frames
+from flows.origins import why_no_snapshot
 from flows.persons import load_person_data, state_of
 from flows.settings import Settings
 from flows.snapshots import Snapshot
@@ -106,15 +107,6 @@ def known_by(snapshots: Mapping[str, Snapshot]) -> date:
     return max(datetime.fromisoformat(snapshot.manifest.retrieved_at) for snapshot in snapshots.values()).date()
 
 
-def published_release(settings: Settings) -> dict[str, Any] | None:
-    """Return the release facts of what is published now, or None."""
-    now = publish.current(settings)
-    if now is None or not now.release.is_file():
-        return None
-    found: dict[str, Any] = json.loads(now.release.read_text(encoding="utf-8"))
-    return found
-
-
 def nothing_to_wait_for() -> None:
     """Return at once: no delivery is being received."""
 
@@ -133,7 +125,7 @@ def build(
     Raises DataRefused when the data cannot even be built, UsageError when the machine fails.
     """
     if not snapshots:
-        raise UsageError("there is no snapshot to build from; run `kommunekort fetch` first")
+        raise UsageError(why_no_snapshot(settings, catalogue.sources, run.origin, run.as_of))
     work = settings.root / ".work"
     candidate = Candidate(work / "candidate.duckdb")
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from flows import doctor_install, ledger
 from flows.doctor_install import Fault
 from flows.lock import prepare_folder
+from flows.origins import command
 from flows.publish import current
 from flows.settings import Settings
 from flows.snapshots import SnapshotStore
@@ -54,7 +55,7 @@ def check_work(settings: Settings) -> Iterator[Fault]:
             )
         return
     if (work / "candidate.duckdb").exists():
-        yield Fault("leftovers", f"{work} is what a killed run left", "kommunekort run clears it")
+        yield Fault("leftovers", f"{work} is what a killed run left", f"`{command(settings, 'run')}` clears it")
     for part in settings.snapshots.glob("*/.part-*"):
         yield Fault("leftovers", f"{part} is a snapshot that was never finished", f"rm -r {part}")
 
@@ -83,21 +84,22 @@ def check_published(settings: Settings) -> Iterator[Fault]:
     """Yield a fault when the link analysts open is broken, or what it points at cannot be read."""
     from transforms.warehouse import DatabaseError, Warehouse
 
+    again = f"`{command(settings, 'run', '--force')}`"
     if not settings.published.is_symlink():
         if settings.published.exists():
-            yield Fault("published", f"{settings.published} is no link", "move it away, then kommunekort run --force")
+            yield Fault("published", f"{settings.published} is no link", f"move it away, then {again}")
         return
     now = current(settings)
     if now is None:
-        yield Fault("published", f"{settings.published} points at nothing", "kommunekort rollback, or run --force")
+        yield Fault("published", f"{settings.published} points at nothing", f"`kommunekort rollback`, or {again}")
         return
     try:
         with Warehouse.open(now.path, read_only=True) as warehouse:
             warehouse.scalar("SELECT count(*) FROM meta.run")
     except (DatabaseError, KommunekortError):
-        yield Fault("published", f"{now.path} cannot be read", "kommunekort rollback, then kommunekort run --force")
+        yield Fault("published", f"{now.path} cannot be read", f"`kommunekort rollback`, then {again}")
     if not now.release.is_file():
-        yield Fault("published", f"{now.release} is absent", "kommunekort run --force")
+        yield Fault("published", f"{now.release} is absent", again)
 
 
 def check_snapshots(settings: Settings) -> Iterator[Fault]:

@@ -53,10 +53,9 @@ class FetchReport:
         failed = self.failed or self.kept_old
         source, reason = next(iter(failed.items()))
         asked = len(failed) + len(self.new) + len(self.unchanged)
-        told = (
-            f"none of {asked} sources answered" if self.silent else f"{len(failed)} of {asked} sources did not answer"
-        )
-        return f"{told} (first {source}: {reason})"
+        none = f"none of {asked} sources answered"
+        told = none if self.silent else f"{len(failed)} of {asked} sources did not answer"
+        return f"{told} (first {source}: {reason.rstrip('.')})"
 
 
 def fetch(
@@ -197,8 +196,8 @@ def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None
     """Raise UsageError when the address of the live API is a stand-in's: no real build would take its snapshots."""
     if any(result.snapshot is not None and result.snapshot.manifest.synthetic for result in results):
         raise UsageError(
-            f"KOMMUNEKORT_STATBANK_URL: {settings.statbank_url} answers with synthetic data, and --from live takes real "
-            f"data alone; use --from sample with KOMMUNEKORT_SAMPLE_URL={settings.statbank_url}"
+            f"KOMMUNEKORT_STATBANK_URL: {settings.statbank_url} answers with synthetic data, and --from live takes "
+            f"real data alone; use --from sample with KOMMUNEKORT_SAMPLE_URL={settings.statbank_url}"
         )
 
 

@@ -77,8 +77,13 @@ def _outcome(age: SourceAge) -> Outcome:
     )
 
 
-def publication_fault(confirmed: datetime | str | None, max_age_days: int, at: datetime) -> str | None:
-    """Return one sentence when the publication was last confirmed by a good run too long ago, else None."""
+def publication_fault(
+    confirmed: datetime | str | None, max_age_days: int, at: datetime, cure: str = "kommunekort run"
+) -> str | None:
+    """Return one sentence when the publication was last confirmed by a good run too long ago, else None.
+
+    `cure` is the command to run, as it is typed for the data at hand.
+    """
     if confirmed is None:
         return None
     age = age_in_days(confirmed, at)
@@ -86,7 +91,7 @@ def publication_fault(confirmed: datetime | str | None, max_age_days: int, at: d
         return None
     return (
         f"the last good run is {age} days old, more than {max_age_days} (KOMMUNEKORT_MAX_PUBLICATION_AGE_DAYS); "
-        "run `kommunekort run` and see why the nightly run did not"
+        f"run `{cure}` and see why the nightly run did not"
     )
 
 

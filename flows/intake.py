@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from flows.origins import refuse_invented_over_real
 from flows.settings import Settings
 from flows.snapshots import replace_synced
 from transforms.fingerprint import code_version
@@ -24,8 +25,9 @@ def receive(settings: Settings, origin: str, on_step: Progress) -> dict[str, int
 
     With origin `sample` the synthetic deliveries of all municipalities are made and received, under a key that is
     made when there is none; else the files of the drop folder. What was received before changes nothing.
-    Raises UsageError when there are files but no usable key.
+    Raises UsageError when there are files but no usable key, or when the published data are real and these are not.
     """
+    refuse_invented_over_real(settings, origin)
     if origin == "sample":
         return receive_sample(settings, on_step)
     if settings.drop_folder is None:

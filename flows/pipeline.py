@@ -23,11 +23,11 @@ from flows.build import (
     finish,
     keep_refused,
     nothing_to_wait_for,
-    published_release,
     release_of,
 )
 from flows.fetch import FetchReport, fetch
 from flows.intake import receive
+from flows.origins import is_synthetic, published_release, refuse_invented_over_real
 from flows.retention import prune_snapshots
 from flows.settings import Settings
 from flows.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
@@ -35,6 +35,9 @@ from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
 Progress = Callable[[str], None]
+
+STATUSES = {NothingNew.exit_code: "nothing_new", DataRefused.exit_code: "refused"}
+"""Exit code of an error -> what a run is called that it ended; every other one is `failed`."""
 
 
 def silent(text: str) -> None:
@@ -59,6 +62,14 @@ class RunResult:
     flow_run_id: str | None = None
     process: dict[str, Any] = field(default_factory=ledger.this_process)
 
+    @property
+    def ending(self) -> str:
+        """Return the status as ledger and alarm know it: `unconfirmed` when nothing new was seen, but not all of it.
+
+        Such a run neither takes an alarm back nor tells that what is published is still what it should be.
+        """
+        return "unconfirmed" if self.status == "nothing_new" and self.fetched.failed else self.status
+
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON-able values."""
         run = {
@@ -69,12 +80,7 @@ class RunResult:
         }
         told = {key: value for key, value in asdict(self).items() if key != "run"}
         ended = None if self.status == "running" else datetime.now(UTC).isoformat()
-        return {**run, **told, "ended_at": ended}
-
-
-def is_synthetic(origin: str) -> bool:
-    """Tell whether an origin (`sample`, `live` or a folder) gives invented data."""
-    return origin == "sample" or (Path(origin) / "SYNTHETIC").exists()
+        return {**run, **told, "status": self.ending, "ended_at": ended}
 
 
 def choose_snapshots(
@@ -96,8 +102,10 @@ def build_step(
 ) -> Candidate:
     """Build the candidate; NothingNew when snapshots, code and settings are those of the published build.
 
-    `deliveries_in` returns when no delivery is being received any more.
+    `deliveries_in` returns when no delivery is being received any more. UsageError when invented data would be
+    published over real ones.
     """
+    refuse_invented_over_real(settings, run.origin)
     publish.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
     published = published_release(settings)
@@ -189,18 +197,19 @@ def describe(result: RunResult, candidate: Candidate) -> None:
 def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> Iterator[RunResult]:
     """Keep ledger and alarm in step with a run, however it ends; runs that were killed earlier are closed first.
 
-    The caller holds the writer lock. What is raised inside goes on.
+    The caller holds the writer lock. What is raised inside goes on; when sources did not answer, told as what it is.
     """
     ledger.reconcile(settings, alone=True)
     record(settings, result)
     try:
         yield result
-    except NothingNew as nothing:
-        result.status, result.message = "nothing_new", str(nothing)
-        raise
+        weigh_silence(result)
     except KommunekortError as error:
-        result.status, result.message = "refused" if error.exit_code == 2 else "failed", str(error)
-        raise
+        result.status, result.message = STATUSES.get(error.exit_code, "failed"), str(error)
+        weigh_silence(result)
+        if result.message == str(error):
+            raise
+        raise (UsageError if result.status == "failed" else type(error))(result.message) from None
     except Exception as fault:
         result.status, result.message = "failed", fault_sentence(fault)
         raise
@@ -213,7 +222,22 @@ def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> It
         except UsageError as error:
             result.status, result.message = "failed", str(error)
         if alarm:
-            alarms.follow(settings, result.run.run_id, result.status, result.message)
+            alarms.follow(settings, result.run.run_id, result.ending, result.message)
+
+
+def weigh_silence(result: RunResult) -> None:
+    """Let what did not answer count in how a run ended: nothing new where nobody was heard is a failure.
+
+    Else a network that is down for weeks would look like weeks without news.
+    """
+    fetched = result.fetched
+    if fetched.silent and result.status == "nothing_new":
+        result.status = "failed"
+        result.message = f"{fetched.silence}; see the network and run again"
+    elif fetched.silent and result.status in ("failed", "refused"):
+        result.message = f"{fetched.silence}; {result.message}"
+    elif result.ending == "unconfirmed":
+        result.message = f"{result.message}; {fetched.silence}, so there may be news unseen"
 
 
 def fault_sentence(fault: BaseException) -> str:
@@ -240,6 +264,7 @@ def run_plain(
 
     The caller holds the writer lock. Raises NothingNew, DataRefused or UsageError.
     """
+    refuse_invented_over_real(settings, origin)
     result = RunResult(RunInfo.start(settings, origin, as_of))
     with recorded(settings, result):
         catalogue = load_catalogue()

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Contact address shown to the APIs in the User-Agent")
     boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
     sample_seed: int = Field(2016, description="Seed of the sample world")
+    sample_url: str | None = Field(
+        None, description="Base of a running stand-in (python -m flows.sample.standin); else a run starts its own"
+    )
     sample_vintage: date | None = Field(None, description="The sample world as it was known on this day")
     webhook_url: SecretStr | None = Field(None, description="Address the alarm is posted to as JSON when a run fails")
     smtp_url: SecretStr | None = Field(None, description="Mail server of the alarm: smtp[s]://user:password@host:port")

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from flows import alarms, freshness, ledger
-from flows.build import published_release
+from flows.origins import command, published_release
 from flows.publish import builds, current
 from flows.serve import served
 from flows.settings import Settings
@@ -117,14 +117,16 @@ def schedule_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
 def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[str]:
     """Return one sentence, with its cure, per thing that is wrong."""
     faults = []
+    cure = command(settings, "run")
     if facts["alarm"] is not None:
-        faults.append(f"{alarms.sentence(facts['alarm'])}; run `kommunekort run` when its cause is gone")
+        told = alarms.sentence(facts["alarm"]).removeprefix("kommunekort: ")  # whoever prints a fault says that
+        faults.append(f"{told}; run `{cure}` when its cause is gone")
     faults += [
-        f"run {run['run_id']} ended without a word (killed, or the machine went down); run `kommunekort run`"
+        f"run {run['run_id']} ended without a word (killed, or the machine went down); run `{cure}`"
         for run in facts["last_runs"][:1]
         if run["status"] == "crashed" and facts["alarm"] is None
     ]
-    stale = freshness.publication_fault(facts["confirmed_at"], settings.max_publication_age_days, now)
+    stale = freshness.publication_fault(facts["confirmed_at"], settings.max_publication_age_days, now, cure)
     if stale is not None and facts["published"]:
         faults.append(stale)
     faults += [

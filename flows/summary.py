@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flows.origins import is_synthetic
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,8 +29,8 @@ def broken(rules: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
 
 def markdown_summary(result: RunResult) -> str:
     """Return the run as Markdown: verdict, what was fetched, counts per source, broken rules."""
-    lines = [f"# {result.status}: {result.run.run_id}", ""]
-    if result.release.get("is_synthetic"):
+    lines = [f"# {result.ending}: {result.run.run_id}", ""]
+    if result.release.get("is_synthetic", is_synthetic(result.run.origin)):
         lines += [f"**{MARK}**", ""]
     if result.message:
         lines += [result.message, ""]

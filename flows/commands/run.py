@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from flows.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, settings_from, steps
 from flows.lock import prepare_folder, writer_lock
+from flows.origins import command as command_for
+from flows.origins import from_option, refuse_invented_over_real
+from flows.serve import TIMEZONE
 from flows.settings import Settings, quiet_prefect
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
@@ -22,7 +26,11 @@ PeriodOption = Annotated[
 ]
 AsOfOption = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Build from what was known that day."),
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+        help="Build from what was known by the end of that Danish day (or by that moment; without a zone Danish time).",
+    ),
 ]
 
 
@@ -33,12 +41,17 @@ def register(app: typer.Typer) -> None:
 
 
 def end_of_day(as_of: datetime | None) -> datetime | None:
-    """Return the last moment of a plain date, in UTC, so that a day includes what was received on it."""
+    """Return a moment in UTC as it is meant: one without a zone is Danish time, a plain date the end of that day.
+
+    A midnight that names no zone is taken for a plain date, since nothing tells them apart once they are read.
+    """
     if as_of is None:
         return None
-    if (as_of.hour, as_of.minute, as_of.second) == (0, 0, 0):
-        as_of = as_of.replace(hour=23, minute=59, second=59, microsecond=999999)
-    return as_of.replace(tzinfo=UTC)
+    if as_of.tzinfo is not None:
+        return as_of.astimezone(UTC)
+    if as_of.time() == time.min:
+        as_of = datetime.combine(as_of, time.max)
+    return as_of.replace(tzinfo=ZoneInfo(TIMEZONE)).astimezone(UTC)
 
 
 def run(
@@ -61,10 +74,11 @@ def run(
         from flows.summary import print_summary
 
         print_summary(out, settings, result)
-    if result["status"] == "nothing_new" and (as_json or quiet):
+    ended = {"nothing_new": NothingNew, "unconfirmed": NothingNew, "refused": DataRefused}
+    if ended.get(result["status"]) is NothingNew and (as_json or quiet):
         raise typer.Exit(NothingNew.exit_code)
     if result["status"] != "published":
-        raise {"nothing_new": NothingNew, "refused": DataRefused}.get(result["status"], UsageError)(result["message"])
+        raise ended.get(result["status"], UsageError)(result["message"])
 
 
 def run_plain(
@@ -95,6 +109,7 @@ def run_prefect(
     from flows.prefect_client import check_server, flow_run_in_terminal
 
     prepare_folder(settings.root)
+    refuse_invented_over_real(settings, origin)
     quiet_prefect(settings.root / ".prefect")
     check_server()
     with steps(quiet) as on_step:
@@ -141,6 +156,8 @@ def fetch(
         out.print(f"new: {len(report.new)}  unchanged: {len(report.unchanged)}  missing: {len(report.missing)}")
         for name, reason in {**report.refused_files, **report.kept_old}.items():
             out.print(f"{name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if report.silent:
+        raise UsageError(f"{report.silence}; see the network and fetch again")
     if not report.new and (as_json or quiet):
         raise typer.Exit(NothingNew.exit_code)
     if not report.new:
@@ -180,12 +197,14 @@ def publish(data: DataOption = None, quiet: QuietOption = False) -> None:
     facts = waiting.with_suffix(".json")
     with writer_lock(settings.root):
         if not waiting.is_file() or not facts.is_file():
-            raise UsageError("there is no validated candidate; run `kommunekort validate` first")
+            raise UsageError(f"there is no validated candidate; run `{command_for(settings, 'validate')}` first")
         release = json_module.loads(facts.read_text(encoding="utf-8"))
+        refuse_invented_over_real(settings, release["origin"], synthetic=release["is_synthetic"])
         now = current(settings)
         if now is not None and release["run_id"] < now.run_id:
             raise UsageError(
-                f"the validated candidate is older than build {now.run_id}; run `kommunekort validate` again"
+                f"the validated candidate is older than build {now.run_id}; "
+                f"run `kommunekort validate {from_option(release['origin'])}` again"
             )
         build_made = publish_build(settings, waiting, release["run_id"], release)
         facts.unlink()
@@ -209,17 +228,21 @@ def rollback(
 
 
 def _build(settings: Settings, origin: str, as_of: datetime | None, quiet: bool, *, publish_it: bool) -> Path:
-    """Build, validate and publish (or keep) a candidate; return its path. The run is in the ledger either way."""
+    """Build, validate and publish (or keep) a candidate; return its path. The run is in the ledger either way.
+
+    The alarm tells of nights: a build as of a day is asked for by somebody who sees how it ends.
+    """
     from flows import pipeline
     from flows.build import RunInfo
     from flows.snapshots import replace_synced
     from transforms.catalogue import load_catalogue
 
+    refuse_invented_over_real(settings, origin)
     result = pipeline.RunResult(RunInfo.start(settings, origin, as_of))
     with (
         writer_lock(settings.root),
         steps(quiet) as on_step,
-        pipeline.recorded(settings, result, alarm=publish_it),
+        pipeline.recorded(settings, result, alarm=publish_it and as_of is None),
     ):
         catalogue = load_catalogue()
         result.ages = pipeline.judge_ages(settings, catalogue, result.run)
