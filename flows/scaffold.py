@@ -33,13 +33,21 @@ class NewSource:
     questions: list[str]
 
 
+def check_checkout(root: Path) -> None:
+    """Raise UsageError when `root` lacks what a source is written into, as a folder elsewhere does."""
+    for part in ("flows/sources", "transforms/dictionary.yml", "transforms/reference/codelists.csv"):
+        if not (root / part).exists():
+            raise UsageError(f"{root}: no checkout of kommunekort, {part} is not there; name the checkout with --root")
+
+
 def new_source(danish: TableInfo, english: TableInfo, root: Path) -> NewSource:
     """Write a source for the table both descriptions are of, under the repository `root`; it loads and stages as it is.
 
     Written: flows/sources, transforms/staging, tests/fixtures (invented figures); added to: the code lists and the
-    dictionary. Raises UsageError, leaving every file as it was, when the table is known, a file exists, or the
-    description cannot become a source.
+    dictionary. Raises UsageError, leaving every file as it was, when `root` is no checkout, the table is known, a file
+    exists, or the description cannot become a source.
     """
+    check_checkout(root)
     name = f"statbank_{english.id.lower()}"
     sources = root / "flows" / "sources"
     codelists = root / "transforms" / "reference" / "codelists.csv"

@@ -29,6 +29,7 @@ def new_source(
     from flows.connectors.http import open_client
     from flows.connectors.statbank import tableinfo
     from flows.fetch import statbank_base
+    from flows.scaffold import check_checkout
     from flows.scaffold import new_source as write_source
     from transforms.catalogue import load_catalogue
 
@@ -36,6 +37,7 @@ def new_source(
         raise UsageError(f"{connector}: only statbank tables describe themselves; copy a file of flows/sources instead")
     if origin not in ("sample", "live"):
         raise UsageError(f"--from {origin}: choose sample or live")
+    check_checkout(root.resolve())
     settings = settings_from(data)
     with (
         statbank_base(settings, load_catalogue(), "live" if origin == "live" else "sample") as base,
