@@ -101,7 +101,7 @@ def receive_folder(folder: Path, data_dir: Path, key_file: Path, **options: str 
     The files are left to their owner: deleting personal data is the sender's act. Raises UsageError as `deliver`.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; set KOMMUNEKORT_DROP_FOLDER or --drop")
+        raise UsageError(f"{folder}: no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come to")
     files = sorted(
         path
         for path in folder.iterdir()
