@@ -8,7 +8,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks import bench_browser, bench_download, bench_ingest, bench_others, bench_prefect
+from tests.benchmarks import (
+    bench_browser,
+    bench_download,
+    bench_expectations,
+    bench_ingest,
+    bench_others,
+    bench_prefect,
+)
 from tests.benchmarks.harness import Benchmark, StepFailed, machine, measure, table
 
 
@@ -16,6 +23,7 @@ def benchmarks() -> dict[str, Benchmark]:
     """Return every benchmark by name, in the order they are run."""
     found = (
         bench_ingest.benchmark(),
+        bench_expectations.benchmark(),
         bench_download.benchmark(),
         bench_prefect.benchmark(),
         *bench_others.benchmarks(),

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from expectations.terms import Rule
 from tests.benchmarks.extract import SOURCE, wide_source, write_extract
 from tests.benchmarks.harness import Benchmark, Bound, Step
 from transforms import runner
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, read_sql_file
+from transforms.sqlfile import ROOT, SqlFile, read_sql_file
 from transforms.staging import StagingCount, load_staging
 from transforms.warehouse import Warehouse
 
@@ -128,22 +129,24 @@ def loaded(folder: Path, rows: int) -> Work:
 
 def twelve_rules(folder: Path, rows: int) -> Work:
     """Load, and look for the violations of the twelve rules of single rows and keys."""
+    return _ours(folder, run_twelve)
+
+
+def run_twelve(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: StagingCount) -> Mapping[str, Any]:
+    """Run the twelve of a staging table's rules and read their record, as a build does; return what they found."""
     from expectations import record
     from expectations.quarantine import find_bad_rows
 
-    def check(warehouse: Warehouse, file: Any, rules: list[Any], count: StagingCount) -> Mapping[str, Any]:
-        few = [rule for rule in rules if rule.rule_id in TWELVE]
-        record.prepare(warehouse)
-        record.plan(warehouse, few)
-        find_bad_rows(warehouse, file.table, [rule for rule in few if rule.kind == "row"])
-        proven: dict[str, bool] = {}
-        for rule in (rule for rule in few if rule.kind == "set"):
-            record.run_set_rule(warehouse, rule, proven)
-        record.mark_run(warehouse, few, count.rows_loaded)
-        found = record.outcomes(warehouse, few)
-        return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}
-
-    return _ours(folder, check)
+    few = [rule for rule in rules if rule.rule_id in TWELVE]
+    record.prepare(warehouse)
+    record.plan(warehouse, few)
+    find_bad_rows(warehouse, file.table, [rule for rule in few if rule.kind == "row"])
+    proven: dict[str, bool] = {}
+    for rule in (rule for rule in few if rule.kind == "set"):
+        record.run_set_rule(warehouse, rule, proven)
+    record.mark_run(warehouse, few, count.rows_loaded)
+    found = record.outcomes(warehouse, few)
+    return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}
 
 
 def every_rule(folder: Path, rows: int) -> Work:
@@ -152,7 +155,7 @@ def every_rule(folder: Path, rows: int) -> Work:
 
     catalogue = load_catalogue()
 
-    def check(warehouse: Warehouse, file: Any, rules: list[Any], count: StagingCount) -> Mapping[str, Any]:
+    def check(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: StagingCount) -> Mapping[str, Any]:
         found = check_staging(warehouse, wide_source(catalogue), file, load_dictionary(), catalogue, count)
         assert not blocking(found), blocking(found)
         return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}

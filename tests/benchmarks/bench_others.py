@@ -1,4 +1,4 @@
-"""The benchmarks that print tables of their own (rules, models, deliveries, report) beside all others."""
+"""The benchmarks that print tables of their own (models, deliveries, report) beside all others."""
 
 from __future__ import annotations
 
@@ -14,20 +14,10 @@ from tests.benchmarks.harness import Benchmark, Bound, Step
 
 HERE = "tests.benchmarks.bench_others"
 DELIVER = "kommunekort deliver"
-RULES, GX = "kommunekort, 12 rules in DuckDB", "Great Expectations, 12 on a pandas frame"
 
 
 def benchmarks() -> tuple[Benchmark, ...]:
-    """Return the benchmarks of rules, models, deliveries and report."""
-    expectations = Benchmark(
-        name="expectations",
-        title="twelve rules over a loaded table (load and imports apart, memory with them)",
-        prepare=f"{HERE}:prepare_rules",
-        steps=(Step(RULES, f"{HERE}:our_rules"), Step(GX, f"{HERE}:gx_rules")),
-        bounds=(Bound(RULES, 1 / 7, GX),),
-        full_rows=10_000_000,
-        quick_rows=1,
-    )
+    """Return the benchmarks of models, deliveries and report."""
     models = Benchmark(
         name="models",
         title="all models from simulated persons to estimates (the simulation apart)",
@@ -59,43 +49,11 @@ def benchmarks() -> tuple[Benchmark, ...]:
         full_rows=98,
         runs=3,
     )
-    return expectations, models, deliveries, report
+    return models, deliveries, report
 
 
 def nothing(folder: Path, rows: int) -> None:
     """Prepare nothing."""
-
-
-def prepare_rules(folder: Path, rows: int) -> None:
-    """Write the extract both sides validate."""
-    from tests.benchmarks.bench_expectations import write_extract
-    from transforms.catalogue import load_catalogue
-
-    write_extract(folder / "extract.csv", rows, load_catalogue())
-
-
-def our_rules(folder: Path, rows: int) -> Work:
-    """Time the twelve rules of our pass."""
-    from tests.benchmarks import bench_expectations
-
-    path = folder / "extract.csv"
-    return lambda: _of(bench_expectations.our_way(path, _fresh(folder / "ours.duckdb"))[1])
-
-
-def gx_rules(folder: Path, rows: int) -> Work:
-    """Time the twelve expectations of Great Expectations."""
-    from tests.benchmarks import bench_expectations
-
-    return lambda: _of(bench_expectations.gx_pandas(folder / "extract.csv", folder)[1])
-
-
-def _of(timing: Any) -> Mapping[str, Any]:
-    return {"seconds": timing.seconds, "cpu": timing.processor}
-
-
-def _fresh(path: Path) -> Path:
-    path.unlink(missing_ok=True)
-    return path
 
 
 def _emptied(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_the_quick_mode_measures_every_way_of_the_ingest(capsys: pytest.CaptureF
     assert "| DuckDB's typed read_csv |" in printed
     assert printed.count("rows 238,140") == len([s for s in benchmarks()["ingest"].steps if s.quick])
     assert "rules 30" in printed
+
+
+@pytest.mark.long
+def test_both_ways_of_validating_find_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--only", "expectations"]) == 0
+    found = re.findall(r"rules (\d+), violations ([\d,]+) \|", capsys.readouterr().out)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert found[0][0] == "12"
+    assert int(found[0][1].replace(",", "")) > 10, "the figures spoilt on purpose"
 
 
 def test_ratios_are_taken_within_a_round_and_bounds_are_judged() -> None:
