@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,13 @@ from flows.settings import Settings
 from flows.snapshots import SnapshotStore, replace_synced, sha256_of, sync_folder, write_synced
 from transforms.errors import DataRefused, UsageError
 from transforms.fingerprint import code_version
+from transforms.restricted import FILE
 from transforms.warehouse import Warehouse, quote_literal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from flows.build import RunInfo
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -118,12 +121,13 @@ def verify(settings: Settings, name: str) -> Baseline:
 
 
 def rebuild(settings: Settings, name: str) -> dict[str, bool]:
-    """Build the baseline again from its snapshots and return file -> whether the bytes are the same.
+    """Build the baseline again from its snapshots and deliveries; return file -> whether the bytes are the same.
 
+    Whatever has come since is not known to it, and what is judged "by now" is judged at the frozen run's own moment.
     Raises UsageError when the code is not the one it was made with (a rebuild would prove nothing), DataRefused when
-    a snapshot is gone or changed.
+    a snapshot or a delivery is gone or changed.
     """
-    from flows.build import RunInfo, build, prepare_work
+    from flows.build import build, prepare_work
     from transforms.catalogue import load_catalogue
 
     baseline = verify(settings, name)
@@ -134,13 +138,36 @@ def rebuild(settings: Settings, name: str) -> dict[str, bool]:
         )
     store = SnapshotStore(settings.snapshots)
     snapshots = {source: store.read(snapshot_id) for source, snapshot_id in release["snapshots"].items()}
-    as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
-    candidate = build(settings, load_catalogue(), snapshots, RunInfo.start(settings, release["origin"], as_of))
+    candidate = build(settings, load_catalogue(), snapshots, run_again(settings, baseline))
     target = candidate.path.parent / "rebuilt"
     hashes = publish.export_parquet(candidate.path, target)
     same = {file: hashes.get(file) == digest for file, digest in baseline.manifest["files"].items() if "mart." in file}
     prepare_work(settings)
     return same
+
+
+def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
+    """Return a new run that knows what the frozen one knew: its moment, its `as_of`, its deliveries.
+
+    Raises DataRefused when the ledger of deliveries does not hold what the frozen run met.
+    """
+    from flows.build import RunInfo
+    from flows.persons import state_of
+
+    release = baseline.manifest["release"]
+    as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
+    run = replace(
+        RunInfo.start(settings, release["origin"], as_of),
+        started_at=datetime.strptime(release["run_id"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC),
+        last_delivery=release["last_delivery"],
+    )
+    if state_of(settings, synthetic=release["is_synthetic"], known=run.known) != release["deliveries"]:
+        raise DataRefused(
+            f"{baseline.name}: {settings.restricted / FILE} does not hold the deliveries it was made of (up to "
+            f"{release['last_delivery']}); restore that file from a backup of {baseline.manifest['frozen_at'][:10]}"
+            " or later"
+        )
+    return run
 
 
 def kept_runs(settings: Settings) -> set[str]:

@@ -16,7 +16,7 @@ from flows import publish
 from flows.freshness import check_ages
 from flows.metadata import run_frames
 from flows.origins import why_no_snapshot
-from flows.persons import load_person_data, state_of
+from flows.persons import load_person_data, read_ledger
 from flows.settings import Settings
 from flows.snapshots import Snapshot
 from flows.stage import staging_input
@@ -28,6 +28,7 @@ from transforms.errors import DataRefused, UsageError
 from transforms.fingerprint import code_version
 from transforms.lineage import dictionary_frame, lineage_frame, sources_by_table
 from transforms.reference import load_reference
+from transforms.restricted import Known
 from transforms.sqlfile import read_all
 from transforms.staging import StagingCount, create_empty_view, load_staging
 from transforms.steps import python_models
@@ -41,12 +42,21 @@ LAST = ("meta.data_dictionary", "meta.validation")
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run: its id (sorts in the order of the runs), when it started, and what it was asked."""
+    """One run: its id (sorts in the order of the runs), when it started, and what it was asked.
+
+    `last_delivery` is given to a rebuild: the last line of the ledger of deliveries it may know.
+    """
 
     run_id: str
     started_at: datetime
     origin: str
     as_of: datetime | None = None
+    last_delivery: str | None = None
+
+    @property
+    def known(self) -> Known:
+        """Return which deliveries the run knows."""
+        return Known(self.as_of, self.last_delivery)
 
     @classmethod
     def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:
@@ -85,11 +95,12 @@ class Candidate:
 def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunInfo) -> dict[str, Any]:
     """Return what a build is made of: snapshots, code, settings; `fingerprint` is equal when all of it is."""
     synthetic = any(snapshot.manifest.synthetic for snapshot in snapshots.values())
+    ledger = read_ledger(settings, synthetic=synthetic, known=run.known)
     made_of = {
         "code_version": code_version(),
         "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
         "suppression_threshold": settings.suppression_threshold,
-        "deliveries": state_of(settings, synthetic=synthetic),
+        "deliveries": ledger.state,
         "as_of": run.as_of.isoformat() if run.as_of else None,
     }
     fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -99,6 +110,7 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
         "run_id": run.run_id,
         "origin": run.origin,
         "is_synthetic": synthetic,
+        "last_delivery": ledger.last_delivery,
     }
 
 
@@ -179,7 +191,8 @@ class _Builder:
         self.candidate.release = release_of(self.settings, self.snapshots, self.run)
         if self.candidate.stops:
             return
-        persons = load_person_data(self.settings, synthetic=bool(self.candidate.release["is_synthetic"]))
+        synthetic = bool(self.candidate.release["is_synthetic"])
+        persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
         self.models = python_models(known_by(self.snapshots), persons)
         plan = runner.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)

@@ -1,14 +1,16 @@
 """The restricted database: person rows by pseudonym in an encrypted file, and the ledger of deliveries.
 
-A delivery is one table of one municipality for one period. It replaces the delivery it corrects; the ledger keeps
-every one ever received, without its content.
+A delivery is one table of one municipality for one period. It replaces the delivery it corrects, whose rows move to
+`restricted.superseded_<table>`: what was known at an earlier moment can be built again. The ledger keeps every delivery
+ever received, without its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,26 @@ class Delivery:
     is_synthetic: bool
     superseded_by: str | None = None
 
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the ledger: lines received at or before `by` and entered no later than `upto`; None: no bound.
+
+    `by` is a question about time. `upto` is what a build really met: receipts may be dated back, and deliveries of a
+    night's own drop folder are received after its run has started.
+    """
+
+    by: datetime | None = None
+    upto: str | None = None
+
+    @property
+    def bounds(self) -> list[str | None]:
+        """Return both bounds as the ledger writes them, for the parameters of `_known`."""
+        by = self.by.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if self.by else None
+        return [by, self.upto]
+
+
+EVERYTHING = Known()
 
 _LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accepted": "BIGINT",
                  "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN"}  # fmt: skip
@@ -147,27 +169,73 @@ def enter(warehouse: Warehouse, delivery: Delivery) -> None:
 
 
 def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery) -> None:
-    """Delete the rows of the delivery that `by` corrects, and mark it in the ledger."""
-    warehouse.execute(f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ?", [replaced.delivery_id])
+    """Move the rows of the delivery that `by` corrects among the superseded ones, and mark it in the ledger."""
+    name, kept = quote_table(f"restricted.{table}"), quote_table(f"restricted.{_superseded(table)}")
+    prepare_table(warehouse, _superseded(table), dict(warehouse.columns(f"SELECT * FROM {name}")), {})
+    replaced_id = [replaced.delivery_id]
+    warehouse.execute(f"INSERT INTO {kept} BY NAME SELECT * FROM {name} WHERE delivery_id = ?", replaced_id)
+    warehouse.execute(f"DELETE FROM {name} WHERE delivery_id = ?", replaced_id)
     warehouse.execute(
         "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
         [by.delivery_id, replaced.delivery_id],
     )
 
 
-def in_force(warehouse: Warehouse, table: str, kind: str) -> pa.Table:
-    """Return the rows that count today: per municipality those of its newest accepted period, with `period`.
+def _superseded(table: str) -> str:
+    return f"superseded_{table}"
+
+
+def last_delivery(warehouse: Warehouse, known: Known = EVERYTHING) -> str:
+    """Return the id of the newest line of the ledger within `known.upto`; empty, which sorts first, without any."""
+    sql = "SELECT max(delivery_id) FROM restricted.delivery WHERE delivery_id <= coalesce(?, delivery_id)"
+    return str(warehouse.scalar(sql, [known.upto]) or "")
+
+
+def deliveries_in_force(warehouse: Warehouse, known: Known = EVERYTHING, *, synthetic: bool) -> list[Delivery]:
+    """Return the accepted deliveries, real or invented, that nothing known had superseded, by id."""
+    sql = (
+        "SELECT d.* FROM restricted.delivery d LEFT JOIN restricted.delivery later "
+        f"ON later.delivery_id = d.superseded_by AND {_known('later')} "
+        f"WHERE {_known('d')} AND d.verdict <> 'afvist' AND d.is_synthetic = ? AND later.delivery_id IS NULL "
+        "ORDER BY d.delivery_id"
+    )
+    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])]
+
+
+def _known(alias: str) -> str:
+    """Return the predicate "this line of the ledger is known"; its parameters are `Known.bounds`."""
+    return " AND ".join(
+        f"{alias}.{column} <= coalesce(?, {alias}.{column})" for column in ("received_at", "delivery_id")
+    )
+
+
+def newest_periods(deliveries: Iterable[Delivery], kind: str) -> list[Delivery]:
+    """Return of each municipality the delivery of a kind that counts: that of its newest period, by municipality."""
+    of_kind = (delivery for delivery in deliveries if delivery.kind == kind)
+    ordered = sorted(of_kind, key=lambda each: (each.municipality_code or "", each.period or "", each.delivery_id))
+    return list({delivery.municipality_code: delivery for delivery in ordered}.values())
+
+
+def rows_of(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> pa.Table:
+    """Return the stored rows of `deliveries`, superseded since or not, with their `period`; one row per stored row.
 
     Person rows: for aggregation under `transforms.disclosure` only, never for export.
     """
-    name = quote_table(f"restricted.{table}")
+    names = [table]
+    if any(delivery.superseded_by for delivery in deliveries) and _exists(warehouse, _superseded(table)):
+        names.append(_superseded(table))
+    source = " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
     return warehouse.arrow(
-        f"SELECT d.period, d.is_synthetic, t.* FROM {name} t JOIN ("
-        "SELECT * FROM restricted.delivery WHERE kind = ? AND verdict <> 'afvist' AND superseded_by IS NULL "
-        "QUALIFY row_number() OVER (PARTITION BY municipality_code ORDER BY period DESC) = 1) d USING (delivery_id) "
+        f"SELECT d.period, d.is_synthetic, t.* FROM ({source}) t JOIN ("
+        "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
         "ORDER BY t.municipality_code, t._row_number",
-        [kind],
+        [[delivery.delivery_id for delivery in deliveries]],
     )
+
+
+def find_delivery(warehouse: Warehouse, delivery_id: str) -> Delivery:
+    """Return one line of the ledger."""
+    return Delivery(*warehouse.rows("SELECT * FROM restricted.delivery WHERE delivery_id = ?", [delivery_id])[0])
 
 
 def person_tables(warehouse: Warehouse) -> list[str]:

@@ -11,7 +11,7 @@ from flows.sample.deliveries import Written, write_deliveries
 from flows.sample.deliveries_cpr import made_up_cpr
 from flows.sample.world import World, build_world
 from transforms.pseudonym import birth_date, is_modulus11, normalise_cpr, sex_code
-from transforms.restricted import in_force, open_restricted
+from transforms.restricted import deliveries_in_force, newest_periods, open_restricted, rows_of
 
 CODES = ["840", "461", "825", "730", "540", "101"]
 
@@ -39,7 +39,8 @@ def test_every_planted_mistake_is_found_and_nothing_else(written: list[Written],
     page = Path(receipts[0].path_html).read_text(encoding="utf-8")
     assert "SYNTETISKE DATA" in page
     with open_restricted(tmp_path / "data" / "restricted", load_keys(tmp_path / "k").database_key) as warehouse:
-        cases = in_force(warehouse, "case", "cases").to_pandas()
+        counting = newest_periods(deliveries_in_force(warehouse, synthetic=True), "cases")
+        cases = rows_of(warehouse, "case", counting).to_pandas()
         assert set(cases["municipality_code"]) == set(CODES)
         assert cases["is_synthetic"].all()
         lost = 'SELECT count(*) FROM restricted.measure ANTI JOIN restricted."case" USING (person_id)'
