@@ -98,6 +98,13 @@ def test_a_later_period_is_not_known_before_it_came(door: Door) -> None:
     assert (len(late.cases), late.until) == (30, date(2016, 6, 30))
 
 
+def test_an_older_period_that_comes_late_does_not_take_the_place_of_a_newer_one(door: Door) -> None:
+    deliver_rest(door, APRIL)
+    deliver_cases(door, 20, APRIL)
+    deliver_cases(door, 30, JUNE, period="2015K4")
+    assert (len(known(door).cases), known(door).until) == (20, date(2016, 3, 31))
+
+
 def test_a_kind_that_came_later_is_waited_for_as_it_was_then(door: Door) -> None:
     deliver_cases(door, 20, APRIL)
     deliver_rest(door, JUNE)
