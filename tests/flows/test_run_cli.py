@@ -239,7 +239,8 @@ def shell_quoted(word: str) -> str:
 def test_before_the_first_run_every_command_says_what_to_do(tmp_path: Path) -> None:
     empty = tmp_path / "data"
     one_sentence(kommunekort("sql", "SELECT 1", data=empty), 1, "nothing is published yet; run `kommunekort run`")
-    one_sentence(kommunekort("build", "--quiet", data=empty), 1, "no snapshot to build from; run `kommunekort fetch`")
+    unfetched = kommunekort("build", "--quiet", data=empty)
+    one_sentence(unfetched, 1, "no snapshot to build from; run `kommunekort fetch --from sample` first")
     assert "nothing yet" in kommunekort("status", data=empty).out
 
 
