@@ -142,23 +142,30 @@ def next_delivery_id(warehouse: Warehouse) -> str:
     return f"L{int(warehouse.scalar('SELECT count(*) FROM restricted.delivery')) + 1:06d}"
 
 
-def current_delivery(warehouse: Warehouse, kind: str, municipality: str, period: str | None) -> Delivery | None:
-    """Return the accepted delivery in force for municipality, kind and period, or None."""
+def current_delivery(
+    warehouse: Warehouse, kind: str, municipality: str, period: str | None, *, synthetic: bool
+) -> Delivery | None:
+    """Return the accepted delivery in force for municipality, kind and period, or None.
+
+    Invented and real deliveries never meet: the sample must not put a municipality's own delivery out of force.
+    """
     sql = (
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code = ? AND period = ? "
-        "AND verdict <> 'afvist' AND superseded_by IS NULL"
+        "AND is_synthetic = ? AND verdict <> 'afvist' AND superseded_by IS NULL"
     )
-    rows = warehouse.rows(sql, [kind, municipality, period])
+    rows = warehouse.rows(sql, [kind, municipality, period, synthetic])
     return Delivery(*rows[0]) if rows else None
 
 
-def same_content(warehouse: Warehouse, kind: str, municipality: str | None, content_id: str) -> Delivery | None:
-    """Return a delivery of the same bytes that is in force, or was refused and not followed by another."""
+def same_content(
+    warehouse: Warehouse, kind: str, municipality: str | None, content_id: str, *, synthetic: bool
+) -> Delivery | None:
+    """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another."""
     sql = (
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code IS NOT DISTINCT FROM ? "
-        "AND content_id = ? AND superseded_by IS NULL ORDER BY delivery_id DESC LIMIT 1"
+        "AND content_id = ? AND is_synthetic = ? AND superseded_by IS NULL ORDER BY delivery_id DESC LIMIT 1"
     )
-    rows = warehouse.rows(sql, [kind, municipality, content_id])
+    rows = warehouse.rows(sql, [kind, municipality, content_id, synthetic])
     return Delivery(*rows[0]) if rows else None
 
 

@@ -93,7 +93,9 @@ class Intake:
             return self._refuse(table, outcome, refusal, warehouse)
         contract = table.layout.contract
         outcome.content_id = self._content_id(table, outcome)
-        known = restricted.same_content(warehouse, contract.kind, outcome.municipality, outcome.content_id)
+        known = restricted.same_content(
+            warehouse, contract.kind, outcome.municipality, outcome.content_id, synthetic=synthetic
+        )
         if known is not None:
             return unchanged_receipt(known, table.label, contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
@@ -111,7 +113,9 @@ class Intake:
             self._judge(outcome, warehouse)
         except Refusal as refusal:
             outcome.refuse(refusal.text_da, refusal.text_en)
-        current = restricted.current_delivery(warehouse, contract.kind, outcome.municipality, outcome.period)
+        current = restricted.current_delivery(
+            warehouse, contract.kind, outcome.municipality, outcome.period, synthetic=synthetic
+        )
         outcome.compare(current)
         line = outcome.ledger_line()
         with transaction(warehouse):
@@ -195,7 +199,11 @@ class Intake:
     def _refuse(self, table: Table, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
         outcome.content_id = self._content_id(table, outcome)
         known = restricted.same_content(
-            warehouse, outcome.contract.kind, outcome.municipality or None, outcome.content_id
+            warehouse,
+            outcome.contract.kind,
+            outcome.municipality or None,
+            outcome.content_id,
+            synthetic=outcome.synthetic,
         )
         if known is not None:
             return unchanged_receipt(known, table.label, outcome.contract)
@@ -215,7 +223,7 @@ class Intake:
     ) -> Receipt:
         """Enter a file that is no table of any kind into the ledger, once, and return its receipt."""
         content_id = self.keys.content_id(sha256, "file")
-        known = restricted.same_content(warehouse, "unknown", self.municipality, content_id)
+        known = restricted.same_content(warehouse, "unknown", self.municipality, content_id, synthetic=synthetic)
         if known is not None:
             return unchanged_receipt(known, label, None)
         received_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
