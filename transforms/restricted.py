@@ -25,7 +25,10 @@ LEDGER_COMMENT = "Alle modtagne leverancer / Every delivery received. One row pe
 
 @dataclass(frozen=True)
 class Delivery:
-    """One line of the ledger. `content_id` is a keyed hash of the bytes; counts are rows, persons are distinct."""
+    """One line of the ledger. `content_id` is a keyed hash of the bytes; counts are rows, persons are distinct.
+
+    `is_from_folder`: its content has lain in the drop folder; None: entered before that was recorded.
+    """
 
     delivery_id: str
     kind: str
@@ -42,6 +45,7 @@ class Delivery:
     persons: int | None
     is_synthetic: bool
     superseded_by: str | None = None
+    is_from_folder: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Known:
 EVERYTHING = Known()
 
 _LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accepted": "BIGINT",
-                 "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN"}  # fmt: skip
+                 "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN",
+                 "is_from_folder": "BOOLEAN"}  # fmt: skip
 
 
 @contextmanager
@@ -103,9 +108,10 @@ def use_all_threads(warehouse: Warehouse) -> None:
 
 
 def _create_ledger(warehouse: Warehouse) -> None:
-    columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
     if _exists(warehouse, "delivery"):
+        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
         return
+    columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
     warehouse.execute(f"CREATE TABLE restricted.delivery ({columns})")
     warehouse.execute(f"COMMENT ON TABLE restricted.delivery IS {quote_literal(LEDGER_COMMENT)}")
@@ -158,15 +164,32 @@ def current_delivery(
 
 
 def same_content(
-    warehouse: Warehouse, kind: str, municipality: str | None, content_id: str, *, synthetic: bool
+    warehouse: Warehouse,
+    kind: str,
+    municipality: str | None,
+    content_id: str,
+    *,
+    synthetic: bool,
+    from_folder: bool = False,
 ) -> Delivery | None:
-    """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another."""
+    """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another.
+
+    With `from_folder` also one superseded since that came from there: a file and its correction lie side by side
+    night after night, and would else supersede each other for ever.
+    """
     sql = (
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code IS NOT DISTINCT FROM ? "
-        "AND content_id = ? AND is_synthetic = ? AND superseded_by IS NULL ORDER BY delivery_id DESC LIMIT 1"
+        "AND content_id = ? AND is_synthetic = ? AND (superseded_by IS NULL OR (? AND coalesce(is_from_folder, true))) "
+        "ORDER BY delivery_id DESC LIMIT 1"
     )
-    rows = warehouse.rows(sql, [kind, municipality, content_id, synthetic])
+    rows = warehouse.rows(sql, [kind, municipality, content_id, synthetic, from_folder])
     return Delivery(*rows[0]) if rows else None
+
+
+def mark_from_folder(warehouse: Warehouse, delivery: Delivery) -> None:
+    """Note in the ledger that the content of a delivery has lain in the drop folder."""
+    sql = "UPDATE restricted.delivery SET is_from_folder = true WHERE delivery_id = ?"
+    warehouse.execute(sql, [delivery.delivery_id])
 
 
 def enter(warehouse: Warehouse, delivery: Delivery) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from transforms import restricted_incoming as incoming
 from transforms.areas import areas, suggest
 from transforms.errors import UsageError
 from transforms.pseudonym import Pseudonymiser
+from transforms.restricted import Delivery
 from transforms.restricted_incoming import RowRule
 from transforms.warehouse import Warehouse
 
@@ -47,17 +48,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes tables in: the keys, and what the sender has said about municipality, kind and period."""
+    """Takes tables in: the keys, what the sender has said about municipality, kind and period, and the way they came.
+
+    What came `from_folder` before is unchanged also when it was superseded since; by hand it can be delivered back.
+    """
 
     keys: Keys
     municipality: str | None
     kind: str | None
     period: str | None
     people: Pseudonymiser = field(repr=False)
+    from_folder: bool = False
     prepared: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
-    def checked(cls, keys: Keys, municipality: str | None, kind: str | None, period: str | None) -> Intake:
+    def checked(
+        cls, keys: Keys, municipality: str | None, kind: str | None, period: str | None, *, from_folder: bool = False
+    ) -> Intake:
         """Return an intake; UsageError when the municipality, kind or period given is unknown."""
         try:
             code = parse_municipality(clean(municipality)) if municipality else None
@@ -71,7 +78,7 @@ class Intake:
             given = parse_period(clean(period)) if period else None
         except Wrong:
             raise UsageError(f"--period {period}: not a period; write 2016 or 2016K1") from None
-        return cls(keys, code, kind, given, keys.pseudonymiser())
+        return cls(keys, code, kind, given, keys.pseudonymiser(), from_folder)
 
     def contracts(self) -> dict[str, Contract]:
         """Return the contracts a table may follow: the kind given, or all."""
@@ -93,9 +100,7 @@ class Intake:
             return self._refuse(table, outcome, refusal, warehouse)
         contract = table.layout.contract
         outcome.content_id = self._content_id(table, outcome)
-        known = restricted.same_content(
-            warehouse, contract.kind, outcome.municipality, outcome.content_id, synthetic=synthetic
-        )
+        known = self._known(warehouse, contract.kind, outcome.municipality, outcome.content_id, synthetic)
         if known is not None:
             return unchanged_receipt(known, table.label, contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
@@ -117,7 +122,7 @@ class Intake:
             warehouse, contract.kind, outcome.municipality, outcome.period, synthetic=synthetic
         )
         outcome.compare(current)
-        line = outcome.ledger_line()
+        line = self._line(outcome)
         with transaction(warehouse):
             if not outcome.refused:
                 if current is not None:
@@ -197,20 +202,29 @@ class Intake:
         outcome.judge()
 
     def _refuse(self, table: Table, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
+        kind, municipality = outcome.contract.kind, outcome.municipality or None
         outcome.content_id = self._content_id(table, outcome)
-        known = restricted.same_content(
-            warehouse,
-            outcome.contract.kind,
-            outcome.municipality or None,
-            outcome.content_id,
-            synthetic=outcome.synthetic,
-        )
+        known = self._known(warehouse, kind, municipality, outcome.content_id, outcome.synthetic)
         if known is not None:
             return unchanged_receipt(known, table.label, outcome.contract)
         outcome.delivery_id = restricted.next_delivery_id(warehouse)
         outcome.refuse(refusal.text_da, refusal.text_en)
-        restricted.enter(warehouse, outcome.ledger_line())
+        restricted.enter(warehouse, self._line(outcome))
         return receipt_of(outcome)
+
+    def _known(
+        self, warehouse: Warehouse, kind: str, municipality: str | None, content_id: str, synthetic: bool
+    ) -> Delivery | None:
+        """Return the delivery that makes this content unchanged, if any; the ledger notes that it came this way too."""
+        known = restricted.same_content(
+            warehouse, kind, municipality, content_id, synthetic=synthetic, from_folder=self.from_folder
+        )
+        if known is not None and self.from_folder and not known.is_from_folder:
+            restricted.mark_from_folder(warehouse, known)
+        return known
+
+    def _line(self, outcome: Outcome) -> Delivery:
+        return replace(outcome.ledger_line(), is_from_folder=self.from_folder)
 
     def _content_id(self, table: Table, outcome: Outcome) -> str:
         contract = outcome.contract
@@ -223,13 +237,13 @@ class Intake:
     ) -> Receipt:
         """Enter a file that is no table of any kind into the ledger, once, and return its receipt."""
         content_id = self.keys.content_id(sha256, "file")
-        known = restricted.same_content(warehouse, "unknown", self.municipality, content_id, synthetic=synthetic)
+        known = self._known(warehouse, "unknown", self.municipality, content_id, synthetic)
         if known is not None:
             return unchanged_receipt(known, label, None)
         received_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = restricted.Delivery(
+        line = Delivery(
             restricted.next_delivery_id(warehouse), "unknown", self.municipality, self.period, received_at, content_id,
-            0, self.keys.key_id, "afvist", 0, 0, 0, None, synthetic,
+            0, self.keys.key_id, "afvist", 0, 0, 0, None, synthetic, is_from_folder=self.from_folder,
         )  # fmt: skip
         restricted.enter(warehouse, line)
         return Receipt(

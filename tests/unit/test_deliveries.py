@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import deliver, receive_folder
+from flows.connectors.deliveries import deliver
 from flows.connectors.deliveries_contract import KINDS, load_contracts
 from flows.connectors.deliveries_template import template
 from tests.unit.delivery_files import CASES, MOMENT, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
@@ -288,16 +288,6 @@ def test_a_high_rating_needs_evidence_and_its_text_is_not_kept(door: Door) -> No
         (True,),
         (False,),
     ]
-
-
-def test_a_drop_folder_is_received_once(door: Door) -> None:
-    (door.inbox / "b_2016K1.csv").write_bytes(csv_bytes(CASES, case_rows(4)))
-    (door.inbox / "læsmig.pdf").write_bytes(b"%PDF")
-    options = {"municipality": "840"}
-    assert [r.rows_accepted for r in receive_folder(door.inbox, door.data, door.key, **options)] == [4]
-    assert all(r.is_unchanged for r in receive_folder(door.inbox, door.data, door.key, **options))
-    with pytest.raises(UsageError, match=r"no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come"):
-        receive_folder(door.inbox / "x", door.data, door.key)
 
 
 def test_the_database_is_encrypted_and_closed_to_others(door: Door) -> None:
