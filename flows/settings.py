@@ -102,6 +102,7 @@ def quiet_prefect(home: Path) -> None:
 
     Settings in pyproject.toml count only when the working directory is the repository's root, hence here.
     What the user has set in the environment wins. The home is made here, since its server cannot start without.
+    Leases are kept in files: with those in its memory a server that restarts would stop the run that renews one.
     """
     chosen = Path(os.environ.setdefault("PREFECT_HOME", str(home))).expanduser()
     chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -110,6 +111,7 @@ def quiet_prefect(home: Path) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_LEVEL": "INFO" if debug else "WARNING",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if debug else "WARNING",

@@ -80,6 +80,7 @@ class Server:
             "PREFECT_HOME": str(self.folder / "home"),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "DO_NOT_TRACK": "1",
             "PYTHONPATH": f"{self.folder / 'audit'}{os.pathsep}{ROOT}",
             "AUDIT_LOG": str(self.folder / "audit.log"),
@@ -158,6 +159,17 @@ class Server:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def kommunekort(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `kommunekort` command with this server."""
+        return subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
 
     def trigger(self, deployment: str, *arguments: str) -> str:
         """Trigger a deployment on the command line; return the id of the flow run."""
