@@ -19,13 +19,11 @@ from transforms.restricted import (
     FILE,
     Delivery,
     Known,
-    deliveries_in_force,
     find_delivery,
     last_delivery,
-    newest_periods,
     open_restricted,
-    rows_of,
 )
+from transforms.restricted_superseded import deliveries_in_force, newest_periods, rows_of
 from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def read_ledger(settings: Settings, *, synthetic: bool, known: Known = EVERYTHIN
     """Return the state of the ledger; `state` changes with every accepted delivery of the wanted kind."""
     if not (settings.restricted / FILE).is_file():
         return LedgerState()
-    with _opened(settings) as warehouse:
+    with open_deliveries(settings, read_only=True) as warehouse:
         deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
         return LedgerState(_state(deliveries), last_delivery(warehouse, known))
 
@@ -67,7 +65,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
     """
     if not (settings.restricted / FILE).is_file():
         return None
-    with _opened(settings) as warehouse:
+    with open_deliveries(settings, read_only=True) as warehouse:
         deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
         state = _state(deliveries)
         if state is None:
@@ -89,7 +87,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
 def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataFrame) -> None:
     """Raise DataRefused naming the first superseded delivery whose rows are not all among `rows`.
 
-    Earlier versions of the program deleted them when a correction came.
+    They are kept for `keep_superseded_days`; earlier versions of the program deleted them when a correction came.
     """
     stored = rows.groupby("delivery_id").size()
     for delivery in deliveries:
@@ -98,17 +96,18 @@ def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataF
             later = find_delivery(warehouse, delivery.superseded_by)
             raise DataRefused(
                 f"{FILE}: delivery {delivery.delivery_id} ({delivery.kind} of {delivery.municipality_code} for "
-                f"{delivery.period}) has {held} of {delivery.rows_accepted} rows left, the others were deleted when "
-                f"{later.delivery_id} replaced it; build as of {later.received_at[:10]} or later, or restore "
-                "data/restricted from a backup of before"
+                f"{delivery.period}) has {held} of {delivery.rows_accepted} rows left, since {later.delivery_id} "
+                f"replaced it and rows replaced long ago are no longer kept; build as of {later.received_at[:10]} or "
+                "later, or restore data/restricted from a backup of before"
             )
 
 
-def _opened(settings: Settings) -> AbstractContextManager[Warehouse]:
+def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextManager[Warehouse]:
+    """Open the restricted database; UsageError without a usable key."""
     from flows.keys import load_keys
 
     keys = load_keys(settings.key_file, settings.root)
-    return open_restricted(settings.restricted, keys.database_key, read_only=True)
+    return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
 
 
 def _state(deliveries: list[Delivery]) -> str | None:

@@ -1,23 +1,18 @@
 """The restricted database: person rows by pseudonym in an encrypted file, and the ledger of deliveries.
 
-A delivery is one table of one municipality for one period. It replaces the delivery it corrects, whose rows move to
-`restricted.superseded_<table>`: what was known at an earlier moment can be built again. The ledger keeps every delivery
-ever received, without its content.
+A delivery is one table of one municipality for one period. It replaces the delivery it corrects (see
+`restricted_superseded`). The ledger keeps every delivery ever received, without its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FILE = "restricted.duckdb"
 LEDGER_COMMENT = "Alle modtagne leverancer / Every delivery received. One row per delivery; none is ever deleted."
@@ -61,9 +56,13 @@ class Known:
 
     @property
     def bounds(self) -> list[str | None]:
-        """Return both bounds as the ledger writes them, for the parameters of `_known`."""
-        by = self.by.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if self.by else None
-        return [by, self.upto]
+        """Return both bounds as the ledger writes them, for the parameters of a query."""
+        return [ledger_time(self.by) if self.by else None, self.upto]
+
+
+def ledger_time(moment: datetime) -> str:
+    """Return a moment as `received_at` writes it; such texts sort by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 EVERYTHING = Known()
@@ -108,7 +107,7 @@ def use_all_threads(warehouse: Warehouse) -> None:
 
 
 def _create_ledger(warehouse: Warehouse) -> None:
-    if _exists(warehouse, "delivery"):
+    if exists(warehouse, "delivery"):
         warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
         return
     columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
@@ -122,7 +121,7 @@ def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], 
     name = quote_table(f"restricted.{table}")
     stored = {"delivery_id": "VARCHAR", "municipality_code": "VARCHAR", "_row_number": "BIGINT", **columns}
     present = (
-        {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")} if _exists(warehouse, table) else set()
+        {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")} if exists(warehouse, table) else set()
     )
     if not present:
         listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in stored.items())
@@ -135,7 +134,8 @@ def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], 
             warehouse.execute(f"COMMENT ON COLUMN {name}.{quoted} IS {quote_literal(comments[column])}")
 
 
-def _exists(warehouse: Warehouse, table: str) -> bool:
+def exists(warehouse: Warehouse, table: str) -> bool:
+    """Tell whether there is a table `restricted.<table>`."""
     sql = (
         "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
         "AND table_schema = 'restricted' AND table_name = ?"
@@ -198,69 +198,10 @@ def enter(warehouse: Warehouse, delivery: Delivery) -> None:
     warehouse.execute(f"INSERT INTO restricted.delivery VALUES ({marks})", astuple(delivery))
 
 
-def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery) -> None:
-    """Move the rows of the delivery that `by` corrects among the superseded ones, and mark it in the ledger."""
-    name, kept = quote_table(f"restricted.{table}"), quote_table(f"restricted.{_superseded(table)}")
-    prepare_table(warehouse, _superseded(table), dict(warehouse.columns(f"SELECT * FROM {name}")), {})
-    replaced_id = [replaced.delivery_id]
-    warehouse.execute(f"INSERT INTO {kept} BY NAME SELECT * FROM {name} WHERE delivery_id = ?", replaced_id)
-    warehouse.execute(f"DELETE FROM {name} WHERE delivery_id = ?", replaced_id)
-    warehouse.execute(
-        "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
-        [by.delivery_id, replaced.delivery_id],
-    )
-
-
-def _superseded(table: str) -> str:
-    return f"superseded_{table}"
-
-
 def last_delivery(warehouse: Warehouse, known: Known = EVERYTHING) -> str:
     """Return the id of the newest line of the ledger within `known.upto`; empty, which sorts first, without any."""
     sql = "SELECT max(delivery_id) FROM restricted.delivery WHERE delivery_id <= coalesce(?, delivery_id)"
     return str(warehouse.scalar(sql, [known.upto]) or "")
-
-
-def deliveries_in_force(warehouse: Warehouse, known: Known = EVERYTHING, *, synthetic: bool) -> list[Delivery]:
-    """Return the accepted deliveries, real or invented, that nothing known had superseded, by id."""
-    sql = (
-        "SELECT d.* FROM restricted.delivery d LEFT JOIN restricted.delivery later "
-        f"ON later.delivery_id = d.superseded_by AND {_known('later')} "
-        f"WHERE {_known('d')} AND d.verdict <> 'afvist' AND d.is_synthetic = ? AND later.delivery_id IS NULL "
-        "ORDER BY d.delivery_id"
-    )
-    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])]
-
-
-def _known(alias: str) -> str:
-    """Return the predicate "this line of the ledger is known"; its parameters are `Known.bounds`."""
-    return " AND ".join(
-        f"{alias}.{column} <= coalesce(?, {alias}.{column})" for column in ("received_at", "delivery_id")
-    )
-
-
-def newest_periods(deliveries: Iterable[Delivery], kind: str) -> list[Delivery]:
-    """Return of each municipality the delivery of a kind that counts: that of its newest period, by municipality."""
-    of_kind = (delivery for delivery in deliveries if delivery.kind == kind)
-    ordered = sorted(of_kind, key=lambda each: (each.municipality_code or "", each.period or "", each.delivery_id))
-    return list({delivery.municipality_code: delivery for delivery in ordered}.values())
-
-
-def rows_of(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> pa.Table:
-    """Return the stored rows of `deliveries`, superseded since or not, with their `period`; one row per stored row.
-
-    Person rows: for aggregation under `transforms.disclosure` only, never for export.
-    """
-    names = [table]
-    if any(delivery.superseded_by for delivery in deliveries) and _exists(warehouse, _superseded(table)):
-        names.append(_superseded(table))
-    source = " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
-    return warehouse.arrow(
-        f"SELECT d.period, d.is_synthetic, t.* FROM ({source}) t JOIN ("
-        "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
-        "ORDER BY t.municipality_code, t._row_number",
-        [[delivery.delivery_id for delivery in deliveries]],
-    )
 
 
 def find_delivery(warehouse: Warehouse, delivery_id: str) -> Delivery:

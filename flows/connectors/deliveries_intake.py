@@ -27,6 +27,7 @@ from transforms.errors import UsageError
 from transforms.pseudonym import Pseudonymiser
 from transforms.restricted import Delivery
 from transforms.restricted_incoming import RowRule
+from transforms.restricted_superseded import supersede
 from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Intake:
         with transaction(warehouse):
             if not outcome.refused:
                 if current is not None:
-                    restricted.supersede(warehouse, contract.table, current, line)
+                    supersede(warehouse, contract.table, current, line)
                 incoming.store_incoming(warehouse, contract.table, line)
             restricted.enter(warehouse, line)
         warehouse.execute("DROP TABLE temp.incoming")

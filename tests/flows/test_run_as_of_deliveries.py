@@ -9,13 +9,13 @@ import pytest
 
 from flows import baseline
 from flows.connectors.deliveries import deliver
-from flows.keys import keygen
+from flows.keys import keygen, load_keys
 from flows.lock import writer_lock
 from flows.settings import Settings
 from tests.fixtures.world import Published, run_from
 from tests.unit.delivery_files import CASES, case_rows, cpr, csv_bytes
 from transforms.errors import DataRefused, NothingNew
-from transforms.restricted import FILE
+from transforms.restricted import FILE, open_restricted
 
 MEASURES = ("CPR", "Indsats", "Start", "Slut", "Timer/uge", "Branche")
 JOBS = ("CPR", "Ansat fra", "Ansat til", "Timer", "Branche", "Støttet")
@@ -98,6 +98,29 @@ def test_a_redelivery_does_not_change_a_rebuild(ours: Published, received: timed
     assert again
     assert [file for file, same in again.items() if not same] == []
     assert built(ours, force=True, **asked) != frozen
+
+
+def kept_rows(ours: Published) -> int:
+    key = load_keys(ours.settings.key_file).database_key
+    with open_restricted(ours.settings.restricted, key, read_only=True) as warehouse:
+        return int(warehouse.scalar("SELECT count(*) FROM restricted.superseded_organisation"))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_them(
+    ours: Published, frozen: bool
+) -> None:
+    now = datetime.now(UTC)
+    deliver_everything(ours, now - timedelta(days=1000))
+    built(ours)
+    if frozen:
+        baseline.freeze(ours.settings, "nulpunkt")
+    answer(ours, "Én tværfaglig enhed", now - timedelta(days=900))
+    assert kept_rows(ours) == 1
+    built(ours)
+    assert kept_rows(ours) == int(frozen)
+    if frozen:
+        assert all(rebuilt(ours).values())
 
 
 def test_a_baseline_without_deliveries_is_built_again_without_them(ours: Published) -> None:

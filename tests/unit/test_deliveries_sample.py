@@ -11,7 +11,8 @@ from flows.sample.deliveries import Written, write_deliveries
 from flows.sample.deliveries_cpr import made_up_cpr
 from flows.sample.world import World, build_world
 from transforms.pseudonym import birth_date, is_modulus11, normalise_cpr, sex_code
-from transforms.restricted import deliveries_in_force, newest_periods, open_restricted, rows_of
+from transforms.restricted import open_restricted
+from transforms.restricted_superseded import deliveries_in_force, newest_periods, rows_of
 
 CODES = ["840", "461", "825", "730", "540", "101"]
 
