@@ -12,42 +12,49 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow, FlowStateHook
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.flows import FlowStateHook
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run, task_run
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Failed
+from prefect.tasks import Task
 
-from flows import alarms, ledger, pipeline
+from flows import pipeline
 from flows.build import Candidate, RunInfo
 from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
 from flows.intake import receive
-from flows.lock import writer_lock
+from flows.nightly_ends import (
+    after_bad_end,
+    publish_artifacts,
+    settings_of,
+    state_of,
+    state_of_fetch,
+    told,
+    told_when_stopped,
+)
+from flows.nightly_start import Busy, only_writer, tidy_prefect
 from flows.serve import TIMEZONE
 from flows.settings import Settings
-from flows.summary import markdown_summary
 from transforms.catalogue import load_catalogue
-from transforms.errors import KommunekortError, NothingNew
+from transforms.errors import KommunekortError
 
 RETRIES: list[float] = [60, 600]
 
 
-def told(step: Callable[[], Any]) -> Any:
-    """Return what `step` returns, or a Prefect state with its one sentence when it ends as foreseen."""
-    try:
-        return step()
-    except NothingNew as nothing:
-        return Completed(name="NothingNew", message=str(nothing))
-    except KommunekortError as error:
-        return Failed(name="Refused" if error.exit_code == 2 else "Failed", message=str(error))
+class NoAnswer(ConnectionError):
+    """No source answered: the one ending of a fetch that waiting may cure."""
 
 
-def at_night(*_: Any) -> bool:
+def at_night() -> bool:
     """Tell whether this is a deployment's run: there patience pays; at a terminal somebody is waiting."""
     return deployment.id is not None
+
+
+def try_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell Prefect, which would retry a returned Failed as well, that only silence by night is worth the wait."""
+    return at_night() and isinstance(state.data, NoAnswer)
 
 
 @task(
@@ -56,7 +63,7 @@ def at_night(*_: Any) -> bool:
     retries=len(RETRIES),
     retry_delay_seconds=RETRIES,
     retry_jitter_factor=0.3,
-    retry_condition_fn=at_night,
+    retry_condition_fn=try_again,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
@@ -67,7 +74,7 @@ def fetch_task(settings: Settings, origin: str, only: list[str]) -> FetchReport:
     """
     found = told(lambda: fetch(settings, load_catalogue(), origin, only, pipeline.silent))
     if isinstance(found, FetchReport) and found.silent and at_night() and task_run.run_count <= len(RETRIES):
-        raise ConnectionError("no source answered")
+        raise NoAnswer("no source answered")
     return cast(FetchReport, found)
 
 
@@ -95,34 +102,9 @@ def publish_task(settings: Settings, candidate: Candidate, run: RunInfo) -> str:
     return cast(str, told(lambda: str(pipeline.publish_step(settings, candidate, run).path)))
 
 
-def settings_of(data: Any) -> Settings:
-    """Return the settings of a run whose parameter `data` may be absent."""
-    return Settings() if data is None else Settings(data=Path(data))
-
-
 def today(prefix: str) -> Callable[[], str]:
     """Return a function that names a run by the Danish date it starts on."""
     return lambda: f"{prefix}-{datetime.now(ZoneInfo(TIMEZONE)):%Y-%m-%d}"
-
-
-def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Hook on failure, crash and cancellation: enter and tell what the flow could not enter or tell itself."""
-    settings = settings_of(flow_run.parameters.get("data"))
-    record = ledger.of_flow_run(settings, str(flow_run.id))
-    status = {"CRASHED": "crashed", "CANCELLED": "cancelled"}.get(state.type.name, "failed")
-    message = state.message or "ended without a word"
-    if record is None:
-        alarms.follow(settings, flow_run.name, status, message)
-    elif record["status"] == "running":
-        ledger.close(settings, record, status, message)
-
-
-def publish_artifacts(result: pipeline.RunResult) -> None:
-    """Show the verdict, the ages, the counts and the broken rules in Prefect's UI; the ledger holds the same."""
-    create_markdown_artifact(markdown_summary(result), key="nightly-summary", description="Verdict, ages and counts")
-    rows: list[dict[str, Any]] = [rule for rule in result.rules if not rule["success"]]
-    held = {"rule_id": "rules that hold", "n_rules": sum(1 for rule in result.rules if rule["success"])}
-    create_table_artifact([held, *rows], key="validations", description="Broken rules, and how many hold")
 
 
 class _Ended(Exception):
@@ -165,7 +147,8 @@ def nightly(
 ) -> State[Any]:
     """Fetch what is new, build the mapping in a new file, hold it against every rule, and publish it.
 
-    Ends Completed (published), NothingNew, or Failed with the sentence that says why.
+    Ends Completed (published), NothingNew, or Failed with the sentence that says why; Cancelled when another run is
+    writing.
 
     Args:
         origin: sample (synthetic), live (the public APIs), or a folder of files.
@@ -198,7 +181,7 @@ def build(origin: str = "sample", data: Path | None = None, as_of: datetime | No
 
 @flow(name="fetch", flow_run_name=today("fetch"), persist_result=False, on_failure=HOOKS, on_crashed=HOOKS)
 def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str] | None = None) -> State[Any]:
-    """Bring new bytes into the snapshots and build nothing. Ends Completed, NothingNew or Failed.
+    """Bring new bytes into the snapshots and build nothing. Ends Completed, NothingNew, Cancelled or Failed.
 
     Args:
         origin: sample (synthetic), live (the public APIs), or a folder of files.
@@ -207,14 +190,15 @@ def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str]
     """
     settings = settings_of(data)
     try:
-        with writer_lock(settings.root):
+        with only_writer(settings):
             report: FetchReport = _value(fetch_task(settings, origin, list(only or ()), return_state=True))
+    except Busy as busy:
+        return Cancelled(message=str(busy))
     except KommunekortError as error:
         return Failed(message=str(error))
     except _Ended as ended:
         return Failed(name=ended.state.name, message=ended.state.message)
-    counts = f"new: {len(report.new)}, unchanged: {len(report.unchanged)}, missing: {len(report.missing)}"
-    return Completed(message=counts) if report.new else Completed(name="NothingNew", message=counts)
+    return state_of_fetch(report)
 
 
 def run_flow(
@@ -224,16 +208,17 @@ def run_flow(
     settings = settings_of(data)
     result = pipeline.RunResult(RunInfo.start(settings, origin, end_of_day(as_of)), flow_run_id=flow_run.id)
     try:
-        with writer_lock(settings.root), pipeline.recorded(settings, result):
-            run_tasks(settings, result, only, force)
+        with only_writer(settings):
+            tidy_prefect(settings, flow_run.id if only is not None and at_night() else None)
+            with told_when_stopped(settings, flow_run.id), pipeline.recorded(settings, result):
+                run_tasks(settings, result, only, force)
+    except Busy as busy:
+        return Cancelled(message=str(busy))
     except KommunekortError as error:
-        return Failed(message=str(error))
+        if result.status == "running":  # not even entered in the ledger
+            return Failed(message=str(error))
     publish_artifacts(result)
-    if result.status == "published":
-        return Completed(message=f"published {result.run.run_id}")
-    if result.status == "nothing_new":
-        return Completed(name="NothingNew", message=result.message)
-    return Failed(name="Refused" if result.status == "refused" else "Failed", message=result.message)
+    return state_of(result)
 
 
 def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | None, force: bool) -> None:
@@ -241,9 +226,7 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
     run = result.run
     try:
         if only is not None:
-            receiving = deliver_task.submit(settings, run.origin)
-            result.fetched = _value(fetch_task(settings, run.origin, only, return_state=True))
-            result.receipts = _value(wait_for(receiving))
+            fetch_and_receive(settings, result, only)
         result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
         candidate = _value(build_task(settings, run, force, return_state=True))
         pipeline.describe(result, candidate)
@@ -254,3 +237,13 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
         names = {"NothingNew": "nothing_new", "Refused": "refused"}
         result.status = names.get(ended.state.name or "", "failed")
         result.message = ended.state.message or "ended without a word"
+
+
+def fetch_and_receive(settings: Settings, result: pipeline.RunResult, only: list[str]) -> None:
+    """Fetch, and receive deliveries beside it; neither writes any more when this ends, however it ends."""
+    receiving = deliver_task.submit(settings, result.run.origin)
+    try:
+        result.fetched = _value(fetch_task(settings, result.run.origin, only, return_state=True))
+    finally:
+        received = wait_for(receiving)
+    result.receipts = _value(received)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows import ledger
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 CRON = "0 2 * * *"
 TIMEZONE = "Europe/Copenhagen"
-LOST = "the process ended without a word; closed when `kommunekort serve` started again"
 
 
 def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeployment]:
@@ -34,12 +35,13 @@ def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeploy
     from prefect.types.entrypoint import EntrypointType
 
     from flows.nightly import build, fetch_only, nightly
+    from flows.prefect_runs import TAG
 
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     common: dict[str, Any] = {
         "parameters": {"origin": origin, "data": str(settings.root)},
         "concurrency_limit": one,
-        "tags": ["kommunekort"],
+        "tags": [TAG],
         "entrypoint_type": EntrypointType.MODULE_PATH,
         # Whatever loop the caller runs in, these are made here and now.
         "_sync": True,
@@ -56,13 +58,17 @@ def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeploy
         raise UsageError(f"--cron {cron!r}: {' '.join(str(error).split())[:200]}") from None
 
 
-def register(settings: Settings, origin: str, cron: str, pool: str | None) -> list[str]:
-    """Register the deployments with the server (for a work pool, if named) and return their names."""
-    names = []
-    for deployment in deployments(settings, origin, cron):
+def register(settings: Settings, origin: str, cron: str, pool: str) -> list[str]:
+    """Register the deployments for the workers of a work pool and return their names; UsageError without that pool."""
+    from flows.prefect_runs import check_pool
+
+    wanted = deployments(settings, origin, cron)
+    check_pool(pool)
+    for deployment in wanted:
         deployment.apply(work_pool_name=pool)
-        names.append(deployment.full_name)
-    return names
+    tidy_up(settings, pending=False)
+    write_note(settings, cron, kept_by=f"the workers of pool {pool}")
+    return [deployment.full_name for deployment in wanted]
 
 
 def serve(settings: Settings, origin: str, cron: str) -> None:
@@ -70,53 +76,52 @@ def serve(settings: Settings, origin: str, cron: str) -> None:
     from prefect import serve as prefect_serve
 
     wanted = deployments(settings, origin, cron)
-    tidy_up(settings)
-    note = settings.root / "serve.json"
-    told = {"cron": cron, "timezone": TIMEZONE, "started_at": datetime.now(UTC).isoformat()}
-    replace_synced(note, json.dumps({**told, "process": ledger.this_process()}, indent=1))
+    tidy_up(settings, pending=True)
+    process = ledger.this_process()
+    write_note(settings, cron, kept_by="kommunekort serve", process=process)
     try:
         prefect_serve(*wanted, pause_on_shutdown=False, limit=1, print_starting_message=False)
     finally:
-        note.unlink(missing_ok=True)
+        if (served(settings) or {}).get("process") == process:  # else another has taken over
+            note_of(settings).unlink(missing_ok=True)
+
+
+def note_of(settings: Settings) -> Path:
+    """Return the file that says who keeps the schedule."""
+    return settings.root / "serve.json"
+
+
+def write_note(settings: Settings, cron: str, *, kept_by: str, process: dict[str, Any] | None = None) -> None:
+    """Write down the schedule and who keeps it: this process, or a work pool whose workers are not known here."""
+    told = {"cron": cron, "timezone": TIMEZONE, "started_at": datetime.now(UTC).isoformat(), "kept_by": kept_by}
+    replace_synced(note_of(settings), json.dumps({**told, **({"process": process} if process else {})}, indent=1))
 
 
 def served(settings: Settings) -> dict[str, Any] | None:
-    """Return what `serve` noted (cron, timezone, started_at, process), with `is_gone`; None when it is not set up."""
+    """Return what is noted of the schedule (cron, timezone, started_at, kept_by, process); None when it is not set up.
+
+    `is_gone` says that the process which kept it has ended; of a work pool's workers nothing is known.
+    """
     try:
-        note: dict[str, Any] = json.loads((settings.root / "serve.json").read_text(encoding="utf-8"))
+        note: dict[str, Any] = json.loads(note_of(settings).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return {**note, "is_gone": ledger.is_gone(note.get("process") or {})}
 
 
-def tidy_up(settings: Settings) -> list[str]:
-    """Close what an earlier, killed `serve` left open, in the ledger and in Prefect; return the names closed.
+def tidy_up(settings: Settings, *, pending: bool) -> None:
+    """Close what was lost, in the ledger and in Prefect, and skip the overdue nights but the newest.
 
-    An open run in Prefect would hold the one slot of its deployment, and every later run would be cancelled.
-    Nothing is touched while another run writes here: it may be the very run.
+    An open run in Prefect would hold the one slot of its deployment, and every later run would be cancelled. None is
+    closed while another run writes here: it may be the very run.
     """
+    from flows import prefect_runs
+
     ledger.reconcile(settings, alone=False)
-    try:
-        with writer_lock(settings.root):
-            ledger.reconcile(settings, alone=True)
-            return _close_in_prefect()
-    except UsageError:
-        return []
-
-
-def _close_in_prefect() -> list[str]:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterTags
-    from prefect.client.schemas.objects import StateType
-    from prefect.states import Crashed
-
-    unfinished = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
-    chosen = FlowRunFilter(
-        state=FlowRunFilterState.model_validate({"type": {"any_": unfinished}}),
-        tags=FlowRunFilterTags(all_=["kommunekort"]),
-    )
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=chosen)
-        for run in runs:
-            client.set_flow_run_state(run.id, Crashed(message=LOST), force=True)
-    return [run.name for run in runs]
+    with suppress(UsageError), writer_lock(settings.root):
+        ledger.reconcile(settings, alone=True)
+        for flow_run_id in prefect_runs.close_unfinished(settings.root, pending=pending):
+            record = ledger.of_flow_run(settings, flow_run_id)
+            if record is not None and record["status"] == "cancelled":  # by the end of `serve`, not by a person
+                ledger.close(settings, record, "crashed", prefect_runs.LOST)
+    prefect_runs.skip_overdue(settings.root)

@@ -100,7 +100,7 @@ def run_line(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def schedule_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
-    """Return the schedule `kommunekort serve` keeps here, with the next run; None when it is not set up."""
+    """Return the schedule kept here, by whom, and the next run; None when it is not set up."""
     note = served(settings)
     if note is None:
         return None
@@ -110,6 +110,7 @@ def schedule_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
         "timezone": note["timezone"],
         "is_served": not note["is_gone"],
         "served_since": note["started_at"],
+        "kept_by": note.get("kept_by", "kommunekort serve"),
         "next_run": due.isoformat() if due else None,
     }
 

@@ -119,7 +119,13 @@ class Server:
             end_group(self.process)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = httpx.post(f"{self.api}/{path}", json=body, timeout=30)
+        """Return the answer to a request, asked again while SQLite is busy."""
+
+        def look() -> httpx.Response | None:
+            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=30)
+            return None if answer.status_code == 503 else answer
+
+        answer = wait_for(look, 60, f"{path} is answered")
         answer.raise_for_status()
         return answer.json()
 

@@ -56,7 +56,7 @@ def test_triggered_by_hand(server: Server, few_extracts: Path, tmp_path: Path) -
     assert server.outside() == []
 
 
-def test_a_second_run_is_cancelled_not_queued(server: Server, few_extracts: Path, tmp_path: Path) -> None:
+def test_a_second_run_is_cancelled_and_another_flow_waits(server: Server, few_extracts: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(server, few_extracts, data):
         ours = server.trigger("nightly/nightly")
@@ -65,9 +65,12 @@ def test_a_second_run_is_cancelled_not_queued(server: Server, few_extracts: Path
         try:
             late = server.trigger("nightly/nightly")
             assert server.ended(late)["state"]["type"] == "CANCELLED"
+            waiting = server.trigger("fetch/fetch")
         finally:
             os.kill(process, signal.SIGCONT)
         assert server.ended(ours)["state"]["name"] == "Completed"
+        # The limit is per deployment: a fetch waits until serve has its hands free.
+        assert server.ended(waiting)["state"]["name"] == "NothingNew"
     published = [record for record in records(data) if record["status"] == "published"]
     assert len(published) == 1
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows import alarms, ledger, nightly, pipeline
-from flows.build import RunInfo
-from flows.fetch import FetchReport
-from flows.serve import CRON, deployments
+from flows.lock import prepare_folder
+from flows.serve import CRON, deployments, write_note
 from flows.settings import Settings
+from flows.status import schedule_facts
 from transforms.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,78 +68,13 @@ def test_a_cron_line_that_is_none(ours: Settings, cron: str) -> None:
         deployments(ours, "live", cron)
 
 
-def test_only_fetching_is_tried_again() -> None:
-    retries = {
-        task.name: task.retries
-        for task in (nightly.fetch_task, nightly.build_task, nightly.validate_task, nightly.publish_task)
-    }
-    assert retries == {"fetch": 2, "build": 0, "validate": 0, "publish": 0}
-
-
-@dataclass
-class Attempt:
-    """Stands in for Prefect's runtime: which deployment, which try."""
-
-    id: str | None = None
-    run_count: int = 1
-
-
-@pytest.mark.parametrize(
-    ("deployment", "attempt", "again"), [("d1", 1, True), ("d1", 2, True), ("d1", 3, False), (None, 1, False)]
-)
-def test_fetching_waits_by_night_when_no_source_answers(
-    ours: Settings, monkeypatch: pytest.MonkeyPatch, deployment: str | None, attempt: int, again: bool
-) -> None:
-    silent = FetchReport(kept_old={"statbank_folk1a": "no answer"})
-    monkeypatch.setattr(nightly, "fetch", lambda *given: silent)
-    monkeypatch.setattr(nightly, "deployment", Attempt(id=deployment))
-    monkeypatch.setattr(nightly, "task_run", Attempt(run_count=attempt))
-    if again:
-        with pytest.raises(ConnectionError, match="no source answered"):
-            nightly.fetch_task.fn(ours, "live", [])
-    else:
-        assert nightly.fetch_task.fn(ours, "live", []) is silent
-    assert nightly.at_night() is (deployment is not None)
-
-
-def test_one_silent_source_is_no_reason_to_wait() -> None:
-    assert FetchReport(kept_old={"a": "x"}).silent
-    assert not FetchReport(kept_old={"a": "x"}, unchanged=["b"]).silent
-    assert not FetchReport().silent
-
-
-@dataclass
-class Ended:
-    """What a hook is given of a flow run and its state."""
-
-    id: str
-    name: str
-    parameters: dict[str, Any]
-    type: Any = None
-    message: str = "killed"
-
-
-@pytest.mark.parametrize(
-    ("before", "kind", "after", "alarmed"),
-    [
-        ("running", "CRASHED", "crashed", True),
-        ("running", "CANCELLED", "cancelled", False),
-        ("published", "FAILED", "published", False),
-        (None, "FAILED", None, True),
-    ],
-)
-def test_the_hook_enters_what_the_flow_could_not(
-    ours: Settings, before: str | None, kind: str, after: str | None, alarmed: bool
-) -> None:
-    if before is not None:
-        result = pipeline.RunResult(RunInfo.start(ours, "live"), status=before, flow_run_id="f1")
-        pipeline.record(ours, result)
-    run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
-    run.type = type("Kind", (), {"name": kind})
-    nightly.after_bad_end(nightly.nightly, run, run)
-    record = ledger.of_flow_run(ours, "f1")
-    assert (record["status"] if record else None) == after
-    assert (alarms.standing(ours) is not None) is alarmed
+def test_the_note_of_a_pool_says_who_keeps_the_schedule(ours: Settings) -> None:
+    prepare_folder(ours.root)
+    write_note(ours, CRON, kept_by="the workers of pool p")
+    schedule = schedule_facts(ours, datetime(2026, 11, 22, 12, tzinfo=UTC))
+    assert schedule is not None
+    assert (schedule["kept_by"], schedule["is_served"]) == ("the workers of pool p", True)
+    assert schedule["next_run"] == "2026-11-23T02:00:00+01:00"
 
 
 def kommunekort(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

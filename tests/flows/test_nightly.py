@@ -1,0 +1,250 @@
+"""What the flows do around the plain functions: what is tried again, how a run ends, and what its end leaves."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed, exception_to_crashed_state
+from prefect.utilities.asyncutils import run_coro_as_sync
+
+from flows import alarms, ledger, nightly, pipeline
+from flows.build import RunInfo
+from flows.fetch import FetchReport
+from flows.lock import writer_lock
+from flows.nightly_ends import state_of_fetch, told_when_stopped
+from flows.settings import Settings
+from transforms.errors import DataRefused, UsageError
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data")
+
+
+def test_only_fetching_is_tried_again() -> None:
+    retries = {
+        task.name: task.retries
+        for task in (nightly.fetch_task, nightly.build_task, nightly.validate_task, nightly.publish_task)
+    }
+    assert retries == {"fetch": 2, "build": 0, "validate": 0, "publish": 0}
+
+
+@dataclass
+class Attempt:
+    """Stands in for Prefect's runtime: which deployment, which try."""
+
+    id: str | None = None
+    run_count: int = 1
+
+
+@pytest.mark.parametrize(
+    ("deployment", "attempt", "again"), [("d1", 1, True), ("d1", 2, True), ("d1", 3, False), (None, 1, False)]
+)
+def test_fetching_waits_by_night_when_no_source_answers(
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, deployment: str | None, attempt: int, again: bool
+) -> None:
+    silent = FetchReport(kept_old={"statbank_folk1a": "no answer"})
+    monkeypatch.setattr(nightly, "fetch", lambda *given: silent)
+    monkeypatch.setattr(nightly, "deployment", Attempt(id=deployment))
+    monkeypatch.setattr(nightly, "task_run", Attempt(run_count=attempt))
+    if again:
+        with pytest.raises(ConnectionError, match="no source answered"):
+            nightly.fetch_task.fn(ours, "live", [])
+    else:
+        assert nightly.fetch_task.fn(ours, "live", []) is silent
+    assert nightly.at_night() is (deployment is not None)
+
+
+def state_after(step: Any) -> State[Any]:
+    """Return the state in which Prefect asks whether to try again."""
+    try:
+        outcome = nightly.told(step)
+    except Exception as fault:
+        return Failed(data=fault)
+    assert isinstance(outcome, State)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (nightly.NoAnswer("no source answered"), True),
+        (UsageError("no source statbank_typo"), False),
+        (OSError(28, "No space left on device"), False),
+    ],
+)
+def test_only_silence_is_waited_for(monkeypatch: pytest.MonkeyPatch, fault: Exception, again: bool) -> None:
+    """Prefect asks about a returned Failed as well: a typo would hold lock and slot for eleven minutes."""
+
+    def step() -> None:
+        raise fault
+
+    monkeypatch.setattr(nightly, "deployment", Attempt(id="d1"))
+    asked: Any = nightly.fetch_task.retry_condition_fn
+    state = state_after(step)
+    assert asked(nightly.fetch_task, None, state) is again
+    monkeypatch.setattr(nightly, "deployment", Attempt(id=None))
+    assert asked(nightly.fetch_task, None, state) is False
+
+
+def test_one_silent_source_is_no_reason_to_wait() -> None:
+    assert FetchReport(kept_old={"a": "x"}).silent
+    assert not FetchReport(kept_old={"a": "x"}, unchanged=["b"]).silent
+    assert not FetchReport().silent
+
+
+@dataclass
+class Ended:
+    """What a hook is given of a flow run and its state."""
+
+    id: str
+    name: str
+    parameters: dict[str, Any]
+    type: Any = None
+    message: str = "killed"
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "after", "alarmed"),
+    [
+        ("running", "CRASHED", "crashed", True),
+        ("running", "CANCELLED", "cancelled", False),
+        ("cancelled", "CRASHED", "crashed", True),  # SIGTERM, or the lease is lost
+        ("cancelled", "CANCELLED", "cancelled", False),  # a person
+        ("published", "CRASHED", "published", False),
+        (None, "CANCELLED", None, False),
+        ("published", "FAILED", "published", False),
+        (None, "FAILED", None, True),
+    ],
+)
+def test_the_hook_enters_what_the_flow_could_not(
+    ours: Settings, before: str | None, kind: str, after: str | None, alarmed: bool
+) -> None:
+    if before is not None:
+        result = pipeline.RunResult(RunInfo.start(ours, "live"), status=before, flow_run_id="f1")
+        pipeline.record(ours, result)
+    run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
+    run.type = type("Kind", (), {"name": kind})
+    nightly.after_bad_end(nightly.nightly, run, run)
+    record = ledger.of_flow_run(ours, "f1")
+    assert (record["status"] if record else None) == after
+    assert (alarms.standing(ours) is not None) is alarmed
+
+
+def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
+    result = pipeline.RunResult(RunInfo.start(ours, "live"), status="cancelled", flow_run_id="f1")
+    pipeline.record(ours, result)
+    state: Any = run_coro_as_sync(exception_to_crashed_state(KeyboardInterrupt()))
+    run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
+    nightly.after_bad_end(nightly.nightly, run, state)
+    record = ledger.of_flow_run(ours, "f1")
+    assert record is not None
+    assert record["status"] == "cancelled"
+    assert alarms.standing(ours) is None
+
+
+def test_a_fetch_in_which_nobody_answered_has_failed() -> None:
+    report = FetchReport(kept_old={"statbank_folk1a": "no answer", "statbank_folk1e": "x"}, missing=["statbank_folk1e"])
+    state = state_of_fetch(report)
+    assert state.is_failed()
+    assert state.message == (
+        "none of 2 sources answered (first statbank_folk1a: no answer); 1 keep their last snapshot"
+    )
+
+
+@pytest.mark.parametrize(("new", "name"), [(["b"], "Completed"), ([], "NothingNew")])
+def test_a_fetch_tells_how_many_kept_their_last_snapshot(new: list[str], name: str) -> None:
+    state = state_of_fetch(FetchReport(kept_old={"a": "no answer"}, new=new, unchanged=["c"]))
+    assert state.name == name
+    assert state.message == f"new: {len(new)}, unchanged: 1, missing: 0, kept their last snapshot: 1"
+
+
+class Waited:
+    """Stands in for the future of the task that receives deliveries."""
+
+    def __init__(self, state: State[Any]):
+        self.state, self.is_over = state, False
+
+    def wait(self) -> None:
+        self.is_over = True
+
+
+@pytest.mark.parametrize("ending", [Failed(message="no such folder"), KeyboardInterrupt()])
+def test_nobody_receives_deliveries_after_the_lock_is_given_back(
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, ending: Any
+) -> None:
+    receiving = Waited(Completed(data={}))
+
+    def fetching(*given: object, **more: object) -> Any:
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    monkeypatch.setattr(nightly, "deliver_task", Namespace(submit=lambda *given: receiving))
+    monkeypatch.setattr(nightly, "fetch_task", fetching)
+    result = pipeline.RunResult(RunInfo.start(ours, "live"))
+    with suppress(KeyboardInterrupt):
+        nightly.run_tasks(ours, result, [], False)
+    assert receiving.is_over
+
+
+def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
+    ours: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*given: object) -> Any:
+        raise DataRefused("manifest.json cannot be read")
+
+    shown: list[pipeline.RunResult] = []
+    monkeypatch.setattr(pipeline, "judge_ages", unreadable)
+    monkeypatch.setattr(nightly, "publish_artifacts", shown.append)
+    state = nightly.run_flow("live", ours.root, None, False, only=None)
+    assert (state.name, state.message) == ("Refused", "manifest.json cannot be read")
+    assert [result.status for result in shown] == ["refused"]
+    assert next(ledger.records(ours))["status"] == "refused"
+
+
+def test_another_writer_is_no_fault_but_a_folder_nobody_can_write_is(ours: Settings) -> None:
+    with writer_lock(ours.root):
+        state = nightly.run_flow("live", ours.root, None, False, only=None)
+    assert state.is_cancelled()
+    assert "another run is writing here" in (state.message or "")
+    in_the_way = ours.root / "file"
+    in_the_way.write_text("", encoding="utf-8")
+    state = nightly.run_flow("live", in_the_way, None, False, only=None)
+    assert state.is_failed()
+    assert "cannot write to the data directory" in (state.message or "")
+
+
+class Terminated(BaseException):
+    """Stands in for Prefect's TerminationSignal, which a test process should not be sent."""
+
+
+@pytest.mark.parametrize(
+    ("stop", "wished", "status"),
+    [
+        (Terminated(), False, "crashed"),
+        (Terminated(), True, "cancelled"),
+        (KeyboardInterrupt(), False, "cancelled"),
+    ],
+)
+def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, stop: BaseException, wished: bool, status: str
+) -> None:
+    monkeypatch.setattr("flows.prefect_runs.is_being_cancelled", lambda run: wished)
+    monkeypatch.setattr("signal.signal", lambda *given: None)
+    result = pipeline.RunResult(RunInfo.start(ours, "live"), flow_run_id="f1")
+    with (
+        pytest.raises(type(stop)),
+        writer_lock(ours.root),
+        told_when_stopped(ours, "f1"),
+        pipeline.recorded(ours, result),
+    ):
+        raise stop
+    assert next(ledger.records(ours))["status"] == status
+    assert (alarms.standing(ours) is not None) is (status == "crashed")
