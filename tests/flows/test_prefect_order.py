@@ -75,6 +75,24 @@ def test_a_worker_that_was_away_runs_one_night(server: Server, few_extracts: Pat
     assert [record["status"] for record in records(data)] == ["published"]
 
 
+def test_what_a_person_cancels_in_a_pool_stays_cancelled(server: Server, few_extracts: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    register_for_pool(server, few_extracts, data)
+    worker = server.spawn(["-m", "prefect", "worker", "start", "--pool", "kommunekort", "--limit", "1"], "worker.log")
+    try:
+        run = server.trigger("nightly/nightly")
+        ours = at_work(data)["process"]
+        os.kill(ours["pid"], signal.SIGSTOP)  # else it may be done before the word comes
+        server.prefect("flow-run", "cancel", run)
+        os.kill(ours["pid"], signal.SIGCONT)
+        assert server.ended(run)["state"]["type"] == "CANCELLED"
+        wait_for(lambda: ledger.is_gone(ours), 60, "the run ends")
+    finally:
+        end_group(worker)
+    assert [record["status"] for record in records(data)] == ["cancelled"]
+    assert not (data / "ALARM.json").exists()
+
+
 def test_the_schedule_of_a_pool_is_known(server: Server, few_extracts: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     register_for_pool(server, few_extracts, data)
