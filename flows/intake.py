@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from flows.origins import refuse_invented_over_real
-from flows.receipts import Receipt, write_receipt
 from flows.settings import Settings
 from flows.snapshots import replace_synced
 from transforms.errors import UsageError
 from transforms.fingerprint import code_version
 from transforms.persons import COHORT_YEARS
 
-log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 
 
@@ -38,32 +33,12 @@ def receive(settings: Settings, origin: str, on_step: Progress) -> dict[str, int
         return receive_sample(settings, on_step)
     if settings.drop_folder is None:
         return {}
+    from flows.connectors.deliveries import deliver
+
     on_step(f"receive deliveries from {settings.drop_folder}")
-    receipts = receive_drop_folder(settings.drop_folder, settings.root, settings.key_file.expanduser())
+    files, key = waiting_files(settings.drop_folder), settings.key_file.expanduser()
+    receipts = deliver(files, None, settings.root, key, from_folder=True)
     return dict(Counter(str(receipt.verdict) for receipt in receipts))
-
-
-def receive_drop_folder(folder: Path, data_dir: Path, key_file: Path) -> list[Receipt]:
-    """Receive every file of the drop folder, and return the receipts; what came from it before changes nothing.
-
-    The files are left to their owner: deleting personal data is the sender's act. Raises UsageError when the folder
-    or the key is missing, or the restricted database is in use.
-    """
-    from flows.connectors.deliveries import Bounds, Request, receive
-    from flows.connectors.deliveries_guards import quietly
-    from flows.connectors.deliveries_intake import Intake
-    from flows.keys import load_keys
-    from transforms.restricted import open_restricted
-
-    files = waiting_files(folder)
-    keys = load_keys(key_file, data_dir)
-    intake = Intake.checked(keys, None, None, None, from_folder=True)
-    with (
-        quietly("opening the restricted database"),
-        open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
-    ):
-        received = chain.from_iterable(receive(path, Request(), intake, warehouse, Bounds()) for path in files)
-        return [keep_receipt(receipt, data_dir / "receipts") for receipt in received]
 
 
 def waiting_files(folder: Path) -> list[Path]:
@@ -81,15 +56,6 @@ def waiting_files(folder: Path) -> list[Path]:
         if path.is_file() and path.suffix.lower() in TAKEN_SUFFIXES and not path.name.startswith((".", "~$"))
     )
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def keep_receipt(receipt: Receipt, folder: Path) -> Receipt:
-    """Write a receipt, unless its first one is there, which says more than "unchanged"; return it with its place."""
-    page = folder / f"{receipt.delivery_id}.html"
-    if not (receipt.is_unchanged and page.exists()):
-        page = write_receipt(receipt, folder)
-    log.info("%s", receipt.line())
-    return replace(receipt, path_html=str(page))
 
 
 def receive_sample(settings: Settings, on_step: Progress) -> dict[str, int]:

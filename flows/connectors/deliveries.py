@@ -28,7 +28,7 @@ from transforms.pseudonym import mask
 from transforms.restricted import open_restricted
 from transforms.warehouse import Warehouse
 
-__all__ = ["Bounds", "Request", "deliver", "receive", "receive_folder"]
+__all__ = ["Bounds", "Request", "deliver", "receive"]
 
 log = logging.getLogger(__name__)
 TAKEN_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".zip"}
@@ -66,11 +66,14 @@ def deliver(
     synthetic: bool = False,
     received_at: datetime | None = None,
     bounds: Bounds | None = None,
+    from_folder: bool = False,
 ) -> list[Receipt]:
     """Receive files and return one receipt per table in them, each also written to `data/receipts`.
 
-    A refused delivery is a receipt with the verdict «afvist», not an error. Raises UsageError when the key is missing
-    or open to others, the municipality, kind or period given is unknown, or the restricted database is in use.
+    With `from_folder` they lie in the drop folder: what came from there before changes nothing. They are left to their
+    owner, since deleting personal data is the sender's act. A refused delivery is a receipt with the verdict «afvist»,
+    not an error. Raises UsageError when the key is missing or open to others, the municipality, kind or period given
+    is unknown, or the restricted database is in use.
     """
     files = list(files)
     for path in files:
@@ -78,7 +81,7 @@ def deliver(
             raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
     request = Request(municipality, kind, period, synthetic, received_at)
     keys = load_keys(key_file, data_dir)
-    intake = Intake.checked(keys, request.municipality, request.kind, request.period)
+    intake = Intake.checked(keys, request.municipality, request.kind, request.period, from_folder=from_folder)
     receipts: list[Receipt] = []
     with (
         quietly("opening the restricted database"),
@@ -93,21 +96,6 @@ def deliver(
                 receipts.append(replace(receipt, path_html=str(page)))
                 log.info("%s", receipt.line())
     return receipts
-
-
-def receive_folder(folder: Path, data_dir: Path, key_file: Path, **options: str | None) -> list[Receipt]:
-    """Receive every table file in a drop folder, in order of name; files received before change nothing.
-
-    The files are left to their owner: deleting personal data is the sender's act. Raises UsageError as `deliver`.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come to")
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in TAKEN_SUFFIXES and not path.name.startswith((".", "~$"))
-    )
-    return deliver(files, options.pop("municipality", None), data_dir, key_file, **options)  # type: ignore[arg-type]
 
 
 def receive(path: Path, request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds) -> Iterator[Receipt]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.intake import receive, receive_drop_folder, waiting_files
+from flows.connectors.deliveries import deliver
+from flows.intake import receive, waiting_files
 from flows.keys import load_keys
 from flows.settings import Settings
 from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
@@ -41,7 +42,7 @@ def settings_of(door: Door) -> Settings:
 
 def night(door: Door) -> list[tuple[str, bool]]:
     """Receive the folder and return (delivery id, whether it was unchanged) of each receipt."""
-    receipts = receive_drop_folder(door.folder / "drop", door.data, door.key)
+    receipts = deliver(waiting_files(door.folder / "drop"), None, door.data, door.key, from_folder=True)
     return [(receipt.delivery_id, receipt.is_unchanged) for receipt in receipts]
 
 
