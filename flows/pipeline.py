@@ -28,7 +28,7 @@ from flows.build import (
 from flows.fetch import FetchReport, fetch
 from flows.intake import receive
 from flows.origins import is_synthetic, published_release, refuse_invented_over_real
-from flows.retention import prune_snapshots
+from flows.retention import prune
 from flows.settings import Settings
 from flows.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
@@ -144,7 +144,7 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step
         keep=baseline.kept_runs(settings),
         dress=lambda path, build: dress(settings, path, build, on_step),
     )
-    prune_snapshots(settings)
+    prune(settings)
     return build_made
 
 

@@ -25,11 +25,14 @@ def needed_snapshots(settings: Settings) -> set[str]:
     return needed
 
 
-def prune_snapshots(settings: Settings) -> list[str]:
-    """Remove the oldest snapshots beyond `keep_snapshots` per source that nothing rests on; return their ids.
+def prune(settings: Settings) -> None:
+    """Remove what is kept for rebuilds alone and has been kept long enough: snapshots, superseded person rows."""
+    prune_snapshots(settings)
+    prune_superseded(settings, datetime.now(UTC))
 
-    Person rows are input kept for rebuilds as well: those of deliveries superseded long ago go with them.
-    """
+
+def prune_snapshots(settings: Settings) -> list[str]:
+    """Remove the oldest snapshots beyond `keep_snapshots` per source that nothing rests on; return their ids."""
     store = SnapshotStore(settings.snapshots)
     needed = needed_snapshots(settings)
     removed = []
@@ -38,7 +41,6 @@ def prune_snapshots(settings: Settings) -> list[str]:
         for snapshot in (s for s in excess if s.id not in needed):
             shutil.rmtree(snapshot.path)
             removed.append(snapshot.id)
-    prune_superseded(settings, datetime.now(UTC))
     return removed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.persons import read_ledger
-from flows.retention import prune_snapshots, prune_superseded
+from flows.retention import prune, prune_superseded
 from flows.settings import Settings
 from tests.unit.delivery_files import Door
 from tests.unit.test_as_of_deliveries import (
@@ -150,7 +150,7 @@ def test_a_baseline_of_the_sample_world_keeps_nothing_real(door: Door, ids: list
 
 def test_the_rows_go_where_snapshots_are_pruned(door: Door, ids: list[str]) -> None:
     assert datetime.now(UTC) > AUGUST + KEEP
-    prune_snapshots(settings_of(door))
+    prune(settings_of(door))
     assert door.rows(KEPT) == []
 
 
