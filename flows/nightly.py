@@ -20,7 +20,7 @@ from prefect.runtime import deployment, flow_run, task_run
 from prefect.states import Cancelled, Failed
 from prefect.tasks import Task
 
-from flows import pipeline
+from flows import pipeline, steps
 from flows.build import Candidate, RunInfo
 from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
@@ -72,7 +72,7 @@ def fetch_task(settings: Settings, origin: str, only: list[str]) -> FetchReport:
 
     Each request has its own retries inside the connector.
     """
-    found = told(lambda: fetch(settings, load_catalogue(), origin, only, pipeline.silent))
+    found = told(lambda: fetch(settings, load_catalogue(), origin, only, steps.step))
     if isinstance(found, FetchReport) and found.silent and at_night() and task_run.run_count <= len(RETRIES):
         raise NoAnswer("no source answered")
     return cast(FetchReport, found)
@@ -87,19 +87,19 @@ def deliver_task(settings: Settings, origin: str) -> dict[str, int]:
 @task(name="build", cache_policy=NO_CACHE, persist_result=False)
 def build_task(settings: Settings, run: RunInfo, force: bool) -> Candidate:
     """Build the candidate database. Deterministic, hence never retried."""
-    return cast(Candidate, told(lambda: pipeline.build_step(settings, load_catalogue(), run, force=force)))
+    return cast(Candidate, told(lambda: pipeline.build_step(settings, load_catalogue(), run, steps.step, force=force)))
 
 
 @task(name="validate", cache_policy=NO_CACHE, persist_result=False)
 def validate_task(settings: Settings, candidate: Candidate, run: RunInfo) -> None:
     """Hold the candidate against every rule."""
-    return cast(None, told(lambda: pipeline.validate_step(settings, candidate, run)))
+    return cast(None, told(lambda: pipeline.validate_step(settings, candidate, run, steps.step)))
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
 def publish_task(settings: Settings, candidate: Candidate, run: RunInfo) -> str:
     """Flip analysts over to the candidate."""
-    return cast(str, told(lambda: str(pipeline.publish_step(settings, candidate, run).path)))
+    return cast(str, told(lambda: str(pipeline.publish_step(settings, candidate, run, steps.step).path)))
 
 
 def today(prefix: str) -> Callable[[], str]:

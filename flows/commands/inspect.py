@@ -94,7 +94,8 @@ def print_status(told: dict[str, Any]) -> None:
         lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
     else:
         lines.append(
-            f"schedule: {schedule['cron']} {schedule['timezone']}, next run {schedule['next_run'] or 'unknown'}"
+            f"schedule: {schedule['cron']} {schedule['timezone']}, next run {schedule['next_run'] or 'unknown'} "
+            f"({schedule['kept_by']})"
         )
     lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
     for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:

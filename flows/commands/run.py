@@ -170,7 +170,7 @@ def build(
     as_of: AsOfOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Build and check from the snapshots at hand, then publish. Example: kommunekort build --as-of 2016-12-31"""
+    """Build and check from the snapshots at hand, then publish. Example: kommunekort build --as-of 2027-01-31"""
     settings = settings_from(data)
     candidate_path = _build(settings, origin, end_of_day(as_of), quiet, publish_it=True)
     if not quiet:
