@@ -133,6 +133,7 @@ def _fuzz(folder: Path, count: int, seed: int) -> dict[str, int]:
     return verdicts
 
 
+@pytest.mark.long
 def test_mutated_deliveries_end_as_receipts_that_add_up(tmp_path: Path) -> None:
     verdicts = _fuzz(tmp_path, EVERYDAY, seed=1)
     assert set(verdicts) == {"godkendt", "godkendt med bemærkninger", "afvist"}

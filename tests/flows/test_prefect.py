@@ -10,7 +10,7 @@ import pytest
 from tests.flows.prefect_help import records as ledger_of
 from tests.flows.prefect_help import running_server, serving, wait_for
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.flow, pytest.mark.long, pytest.mark.timeout(240)]
 
 
 def test_the_schedule_fires_and_the_run_publishes(tmp_path: Path, few_extracts: Path) -> None:

@@ -74,6 +74,7 @@ def test_a_build_as_of_a_day_holds_what_had_been_delivered_by_then(ours: Publish
     assert built(ours) == corrected
 
 
+@pytest.mark.long
 def test_a_later_delivery_is_nothing_new_to_a_build_as_of_before_it(ours: Published) -> None:
     now = datetime.now(UTC)
     deliver_everything(ours, now)
@@ -106,6 +107,7 @@ def kept_rows(ours: Published) -> int:
         return int(warehouse.scalar("SELECT count(*) FROM restricted.superseded_organisation"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_them(
     ours: Published, frozen: bool
@@ -123,12 +125,14 @@ def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_
         assert all(rebuilt(ours).values())
 
 
+@pytest.mark.long
 def test_a_baseline_without_deliveries_is_built_again_without_them(ours: Published) -> None:
     baseline.freeze(ours.settings, "nulpunkt")
     deliver_everything(ours, datetime.now(UTC) - timedelta(days=100))
     assert all(rebuilt(ours).values())
 
 
+@pytest.mark.long
 def test_a_rebuild_without_its_deliveries_is_refused_in_one_sentence(ours: Published) -> None:
     deliver_everything(ours, datetime.now(UTC))
     built(ours)
@@ -139,6 +143,7 @@ def test_a_rebuild_without_its_deliveries_is_refused_in_one_sentence(ours: Publi
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.long
 def test_a_rebuild_years_later_is_judged_at_the_moment_of_the_frozen_run(
     ours: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
