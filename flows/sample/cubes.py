@@ -6,9 +6,11 @@ SYNTHETIC / SYNTETISKE DATA. Every table is summed from the same people and coun
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from flows.sample.cubes_periods import all_periods, reference_day
@@ -19,6 +21,7 @@ from transforms.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from threadpoolctl import ThreadpoolController
 
     from flows.sample.cubes_ask import Ask
     from flows.sample.world_areas import Floats
@@ -116,7 +119,7 @@ class Cubes:
         from flows.sample.cubes_print import as_table
 
         count = _count_function(recipe, source)
-        with self._lock:
+        with self._lock, one_thread():
             values = [count(ask, period) for period in periods]
         return as_table(ask, shown, values, recipe.suppress_below)
 
@@ -141,6 +144,20 @@ class Cubes:
                 raise UsageError(f"{source.table} needs codes for {dimension.id}")
             filled[dimension.id] = given.get(dimension.id, [dimension.total or ""])
         return Ask(self.world, self.catalogue, source, filled), [d.id for d in source.dimensions if d.id in given]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep the matrix library to one thread: on matrices this small a second one only spins, at a core's cost."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController as Controller
+
+    return Controller()
 
 
 def _count_function(recipe: Recipe, source: Source) -> Callable[[Ask, str], Floats]:
