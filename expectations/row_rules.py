@@ -11,6 +11,8 @@ from transforms.warehouse import quote_identifier, quote_literal
 # StatBank's period codes; Danish quarters are K (kvartal), months M.
 PERIODS = {"year": "[12][0-9][0-9][0-9]", "quarter": "[12][0-9][0-9][0-9]K[1-4]"}
 PERIODS["month"] = "[12][0-9][0-9][0-9]M(0[1-9]|1[0-2])"
+# Figures are DECIMAL(18, 4); a limit of more decimals would have every figure cast before it is compared.
+SCALE = 4
 WITHOUT_VALUE = ("suppressed", "missing", "not_applicable")
 
 
@@ -99,7 +101,7 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
             f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
         )
     if limits.value_min is not None:
-        found["value_min"] = (f"value < {limits.value_min:f}", f"a figure must be at least {limits.value_min:g}")
+        found["value_min"] = (f"value < {limits.value_min:.{SCALE}f}", f"a figure must be at least {limits.value_min:g}")
     if limits.value_max is not None:
-        found["value_max"] = (f"value > {limits.value_max:f}", f"a figure must be at most {limits.value_max:g}")
+        found["value_max"] = (f"value > {limits.value_max:.{SCALE}f}", f"a figure must be at most {limits.value_max:g}")
     return found
