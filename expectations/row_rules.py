@@ -100,8 +100,9 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
             f"value <> round(value, {source.decimals})",
             f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
         )
-    if limits.value_min is not None:
-        found["value_min"] = (f"value < {limits.value_min:.{SCALE}f}", f"a figure must be at least {limits.value_min:g}")
-    if limits.value_max is not None:
-        found["value_max"] = (f"value > {limits.value_max:.{SCALE}f}", f"a figure must be at most {limits.value_max:g}")
+    low, high = limits.value_min, limits.value_max
+    if low is not None:
+        found["value_min"] = (f"value < {low:.{SCALE}f}", f"a figure must be at least {low:g}")
+    if high is not None:
+        found["value_max"] = (f"value > {high:.{SCALE}f}", f"a figure must be at most {high:g}")
     return found

@@ -20,7 +20,7 @@ from prefect.runtime import deployment, flow_run, task_run
 from prefect.states import Cancelled, Failed
 from prefect.tasks import Task
 
-from flows import pipeline, steps
+from flows import pipeline, run_record, steps
 from flows.build import Candidate, RunInfo
 from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
@@ -206,11 +206,11 @@ def run_flow(
 ) -> State[Any]:
     """Run the tasks under the lock, ledger and alarm; fetch nothing when `only` is None. Return the final state."""
     settings = settings_of(data)
-    result = pipeline.RunResult(RunInfo.start(settings, origin, end_of_day(as_of)), flow_run_id=flow_run.id)
+    result = run_record.RunResult(RunInfo.start(settings, origin, end_of_day(as_of)), flow_run_id=flow_run.id)
     try:
         with only_writer(settings):
             tidy_prefect(settings, flow_run.id if only is not None and at_night() else None)
-            with told_when_stopped(settings, flow_run.id), pipeline.recorded(settings, result):
+            with told_when_stopped(settings, flow_run.id), run_record.recorded(settings, result):
                 run_tasks(settings, result, only, force)
     except Busy as busy:
         return Cancelled(message=str(busy))
@@ -221,7 +221,7 @@ def run_flow(
     return state_of(result)
 
 
-def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | None, force: bool) -> None:
+def run_tasks(settings: Settings, result: run_record.RunResult, only: list[str] | None, force: bool) -> None:
     """Run the tasks in order and write into `result` how far they came."""
     run = result.run
     try:
@@ -229,7 +229,7 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
             fetch_and_receive(settings, result, only)
         result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
         candidate = _value(build_task(settings, run, force, return_state=True))
-        pipeline.describe(result, candidate)
+        run_record.describe(result, candidate)
         _value(validate_task(settings, candidate, run, return_state=True))
         result.database = _value(publish_task(settings, candidate, run, return_state=True))
         result.status = "published"
@@ -239,7 +239,7 @@ def run_tasks(settings: Settings, result: pipeline.RunResult, only: list[str] | 
         result.message = ended.state.message or "ended without a word"
 
 
-def fetch_and_receive(settings: Settings, result: pipeline.RunResult, only: list[str]) -> None:
+def fetch_and_receive(settings: Settings, result: run_record.RunResult, only: list[str]) -> None:
     """Fetch, and receive deliveries beside it; neither writes any more when this ends, however it ends."""
     receiving = deliver_task.submit(settings, result.run.origin)
     try:

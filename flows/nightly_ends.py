@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
-from flows import alarms, ledger, pipeline, prefect_runs
+from flows import alarms, ledger, prefect_runs, run_record
 from flows.fetch import FetchReport
 from flows.settings import Settings
 from flows.summary import markdown_summary
@@ -39,7 +39,7 @@ def told(step: Callable[[], Any]) -> Any:
         return Failed(name="Refused" if error.exit_code == 2 else "Failed", message=str(error))
 
 
-def state_of(result: pipeline.RunResult) -> State[Any]:
+def state_of(result: run_record.RunResult) -> State[Any]:
     """Return the state a run of the whole night ends in."""
     if result.status == "published":
         return Completed(message=f"published {result.run.run_id}")
@@ -58,7 +58,7 @@ def state_of_fetch(report: FetchReport) -> State[Any]:
     return Completed(message=message) if report.new else Completed(name="NothingNew", message=message)
 
 
-def publish_artifacts(result: pipeline.RunResult) -> None:
+def publish_artifacts(result: run_record.RunResult) -> None:
     """Show the verdict, the ages, the counts and the broken rules in Prefect's UI; the ledger holds the same."""
     create_markdown_artifact(markdown_summary(result), key="nightly-summary", description="Verdict, ages and counts")
     rows: list[dict[str, Any]] = [rule for rule in result.rules if not rule["success"]]

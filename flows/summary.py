@@ -9,7 +9,7 @@ from flows.origins import is_synthetic
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flows.pipeline import RunResult
+    from flows.run_record import RunResult
     from flows.settings import Settings
 
 MARK = "SYNTETISKE DATA / SYNTHETIC DATA"

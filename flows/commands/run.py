@@ -232,22 +232,22 @@ def _build(settings: Settings, origin: str, as_of: datetime | None, quiet: bool,
 
     The alarm tells of nights: a build as of a day is asked for by somebody who sees how it ends.
     """
-    from flows import pipeline
+    from flows import pipeline, run_record
     from flows.build import RunInfo
     from flows.snapshots import replace_synced
     from transforms.catalogue import load_catalogue
 
     refuse_invented_over_real(settings, origin)
-    result = pipeline.RunResult(RunInfo.start(settings, origin, as_of))
+    result = run_record.RunResult(RunInfo.start(settings, origin, as_of))
     with (
         writer_lock(settings.root),
         steps(quiet) as on_step,
-        pipeline.recorded(settings, result, alarm=publish_it and as_of is None),
+        run_record.recorded(settings, result, alarm=publish_it and as_of is None),
     ):
         catalogue = load_catalogue()
         result.ages = pipeline.judge_ages(settings, catalogue, result.run)
         candidate = pipeline.build_step(settings, catalogue, result.run, on_step, force=True)
-        pipeline.describe(result, candidate)
+        run_record.describe(result, candidate)
         pipeline.validate_step(settings, candidate, result.run, on_step)
         if publish_it:
             path = pipeline.publish_step(settings, candidate, result.run).path

@@ -27,10 +27,12 @@ def serve(
     ] = None,
 ) -> None:
     """Run nightly on schedule, and fetch or build when asked. Example: kommunekort serve --from live"""
+    from flows.origins import refuse_invented_over_real
     from flows.prefect_client import check_server
 
     settings = settings_from(data)
     prepare_folder(settings.root)
+    refuse_invented_over_real(settings, origin)
     if not os.environ.get("PREFECT_API_URL"):
         raise UsageError(
             "serve needs a standing Prefect server: start `prefect server start`, "

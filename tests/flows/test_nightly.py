@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed, exception_to_crashed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from flows import alarms, ledger, nightly, pipeline
+from flows import alarms, ledger, nightly, pipeline, run_record
 from flows.build import RunInfo
 from flows.fetch import FetchReport
 from flows.lock import writer_lock
@@ -127,8 +127,8 @@ def test_the_hook_enters_what_the_flow_could_not(
     ours: Settings, before: str | None, kind: str, after: str | None, alarmed: bool
 ) -> None:
     if before is not None:
-        result = pipeline.RunResult(RunInfo.start(ours, "live"), status=before, flow_run_id="f1")
-        pipeline.record(ours, result)
+        result = run_record.RunResult(RunInfo.start(ours, "live"), status=before, flow_run_id="f1")
+        run_record.record(ours, result)
     run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
     run.type = type("Kind", (), {"name": kind})
     nightly.after_bad_end(nightly.nightly, run, run)
@@ -138,8 +138,8 @@ def test_the_hook_enters_what_the_flow_could_not(
 
 
 def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
-    result = pipeline.RunResult(RunInfo.start(ours, "live"), status="cancelled", flow_run_id="f1")
-    pipeline.record(ours, result)
+    result = run_record.RunResult(RunInfo.start(ours, "live"), status="cancelled", flow_run_id="f1")
+    run_record.record(ours, result)
     state: Any = run_coro_as_sync(exception_to_crashed_state(KeyboardInterrupt()))
     run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
     nightly.after_bad_end(nightly.nightly, run, state)
@@ -188,7 +188,7 @@ def test_nobody_receives_deliveries_after_the_lock_is_given_back(
 
     monkeypatch.setattr(nightly, "deliver_task", Namespace(submit=lambda *given: receiving))
     monkeypatch.setattr(nightly, "fetch_task", fetching)
-    result = pipeline.RunResult(RunInfo.start(ours, "live"))
+    result = run_record.RunResult(RunInfo.start(ours, "live"))
     with suppress(KeyboardInterrupt):
         nightly.run_tasks(ours, result, [], False)
     assert receiving.is_over
@@ -200,7 +200,7 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
     def unreadable(*given: object) -> Any:
         raise DataRefused("manifest.json cannot be read")
 
-    shown: list[pipeline.RunResult] = []
+    shown: list[run_record.RunResult] = []
     monkeypatch.setattr(pipeline, "judge_ages", unreadable)
     monkeypatch.setattr(nightly, "publish_artifacts", shown.append)
     state = nightly.run_flow("live", ours.root, None, False, only=None)
@@ -238,12 +238,12 @@ def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
 ) -> None:
     monkeypatch.setattr("flows.prefect_runs.is_being_cancelled", lambda run: wished)
     monkeypatch.setattr("signal.signal", lambda *given: None)
-    result = pipeline.RunResult(RunInfo.start(ours, "live"), flow_run_id="f1")
+    result = run_record.RunResult(RunInfo.start(ours, "live"), flow_run_id="f1")
     with (
         pytest.raises(type(stop)),
         writer_lock(ours.root),
         told_when_stopped(ours, "f1"),
-        pipeline.recorded(ours, result),
+        run_record.recorded(ours, result),
     ):
         raise stop
     assert next(ledger.records(ours))["status"] == status

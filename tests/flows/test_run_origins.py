@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows import alarms, pipeline, publish
+from flows import alarms, pipeline, publish, run_record
 from flows.build import RunInfo
 from flows.cli import app
 from flows.commands import run as run_commands
@@ -50,7 +50,7 @@ def everything(published: Published) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "words", [["run", "--plain"], ["run"], ["run", "--plain", "--force"], ["fetch"], ["build"], ["validate"]]
+    "words", [["run", "--plain"], ["run"], ["run", "--plain", "--force"], ["fetch"], ["build"], ["validate"], ["serve"]]
 )
 def test_the_sample_never_comes_over_real_data(real: Published, words: list[str]) -> None:
     before = everything(real)
@@ -139,8 +139,8 @@ def test_the_cures_of_doctor_name_the_origin_even_of_a_broken_publication(real: 
 
 def test_before_the_first_publication_the_last_run_tells_the_origin(tmp_path: Path) -> None:
     ours = Settings(data=tmp_path / "data")
-    result = pipeline.RunResult(RunInfo.start(ours, "/srv/my files"))
-    with pytest.raises(UsageError), pipeline.recorded(ours, result):
+    result = run_record.RunResult(RunInfo.start(ours, "/srv/my files"))
+    with pytest.raises(UsageError), run_record.recorded(ours, result):
         raise UsageError("no connection")
     assert told(command("publish", "--data", ours.root)).endswith(
         "run `kommunekort validate --from '/srv/my files'` first"

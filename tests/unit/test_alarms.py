@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flows import alarms, ledger, pipeline
+from flows import alarms, ledger, run_record
 from flows.build import RunInfo
 from flows.settings import Settings
 from transforms.errors import DataRefused, NothingNew
@@ -145,8 +145,8 @@ def run_into(ours: Settings, fault: BaseException | None) -> dict[str, Any]:
 
 
 def one_run(ours: Settings, fault: BaseException | None) -> None:
-    result = pipeline.RunResult(RunInfo.start(ours, "sample"))
-    with pipeline.recorded(ours, result):
+    result = run_record.RunResult(RunInfo.start(ours, "sample"))
+    with run_record.recorded(ours, result):
         during = next(ledger.records(ours))
         assert during["status"] == "running"
         assert during["ended_at"] is None
@@ -178,7 +178,7 @@ def test_ledger_and_alarm_follow_every_ending(
 def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = settings(tmp_path)
     written = []
-    write = pipeline.replace_synced
+    write = run_record.replace_synced
 
     def full_at_the_end(path: Path, text: str) -> None:
         if written:
@@ -186,7 +186,7 @@ def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: py
         written.append(path)
         write(path, text)
 
-    monkeypatch.setattr(pipeline, "replace_synced", full_at_the_end)
+    monkeypatch.setattr(run_record, "replace_synced", full_at_the_end)
     with pytest.raises(DataRefused, match="the real fault"):
         one_run(ours, DataRefused("the real fault"))
     alarm = alarms.standing(ours)
@@ -197,9 +197,10 @@ def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: py
 def killed_record(ours: Settings) -> str:
     """Leave the record of a run whose process is gone; return its run id."""
     code = (
-        "import sys; from flows import pipeline; from flows.build import RunInfo; from flows.settings import Settings\n"
-        "ours = Settings(data=sys.argv[1]); result = pipeline.RunResult(RunInfo.start(ours, 'sample'))\n"
-        "pipeline.record(ours, result)\n"
+        "import sys; from flows import run_record\n"
+        "from flows.build import RunInfo; from flows.settings import Settings\n"
+        "ours = Settings(data=sys.argv[1]); result = run_record.RunResult(RunInfo.start(ours, 'sample'))\n"
+        "run_record.record(ours, result)\n"
         "print(result.run.run_id, flush=True); import os; os.kill(os.getpid(), 9)\n"
     )
     made = subprocess.run(
@@ -212,8 +213,8 @@ def killed_record(ours: Settings) -> str:
 def test_a_killed_run_is_found_by_its_process(tmp_path: Path) -> None:
     ours = settings(tmp_path)
     lost = killed_record(ours)
-    alive = pipeline.RunResult(RunInfo.start(ours, "sample"))
-    pipeline.record(ours, alive)
+    alive = run_record.RunResult(RunInfo.start(ours, "sample"))
+    run_record.record(ours, alive)
     assert ledger.reconcile(ours, alone=False) == [lost]
     states = {record["run_id"]: record["status"] for record in ledger.records(ours)}
     assert states == {lost: "crashed", alive.run.run_id: "running"}
@@ -224,9 +225,9 @@ def test_a_killed_run_is_found_by_its_process(tmp_path: Path) -> None:
 
 def test_the_holder_of_the_lock_knows_better_than_any_record(tmp_path: Path) -> None:
     ours = settings(tmp_path)
-    result = pipeline.RunResult(RunInfo.start(ours, "sample"))
+    result = run_record.RunResult(RunInfo.start(ours, "sample"))
     result.process = {**result.process, "host": "another-machine"}
-    pipeline.record(ours, result)
+    run_record.record(ours, result)
     assert ledger.reconcile(ours, alone=False) == []
     assert ledger.reconcile(ours, alone=True) == [result.run.run_id]
 

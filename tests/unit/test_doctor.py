@@ -16,7 +16,7 @@ import pytest
 import respx
 from typer.testing import CliRunner
 
-from flows import alarms, doctor, doctor_install, ledger, pipeline, publish
+from flows import alarms, doctor, doctor_install, ledger, publish, run_record
 from flows.build import RunInfo
 from flows.cli import app
 from flows.doctor_install import Fault
@@ -59,8 +59,8 @@ def only(faults: Iterator[Fault]) -> Fault:
 def test_a_healthy_folder_has_no_fault(ours: Settings) -> None:
     published(ours)
     snapshot(ours)
-    result = pipeline.RunResult(RunInfo.start(ours, "live"))
-    with pipeline.recorded(ours, result):
+    result = run_record.RunResult(RunInfo.start(ours, "live"))
+    with run_record.recorded(ours, result):
         result.status = "published"
     on_data = {name: found for name, found in doctor.examine(ours).items() if name != "locked versions"}
     assert {name: found for name, found in on_data.items() if found} == {}
@@ -181,8 +181,8 @@ def held_lock(ours: Settings) -> Iterator[None]:
 
 @pytest.mark.usefixtures("held_lock")
 def test_a_run_that_never_ends(ours: Settings) -> None:
-    result = pipeline.RunResult(RunInfo.start(ours, "live"))
-    pipeline.record(ours, result)
+    result = run_record.RunResult(RunInfo.start(ours, "live"))
+    run_record.record(ours, result)
     assert doctor.lock_holder(ours.root) == os.getpid()
     assert list(doctor.check_work(ours)) == []
     started = (datetime.now(UTC) - timedelta(hours=9)).isoformat()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows import alarms, ledger, pipeline
+from flows import alarms, ledger, run_record
 from flows.build import RunInfo
 from flows.cli import app
 from flows.commands import run as run_commands
@@ -35,28 +35,28 @@ def ours(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data")
 
 
-def raising(result: pipeline.RunResult, error: Exception) -> None:
+def raising(result: run_record.RunResult, error: Exception) -> None:
     """End as the steps of `run --plain` do."""
     raise error
 
 
-def setting(result: pipeline.RunResult, error: Exception) -> None:
+def setting(result: run_record.RunResult, error: Exception) -> None:
     """End as the tasks of the Prefect flow do, without raising."""
     code = getattr(error, "exit_code", 1)
     result.status = {3: "nothing_new", 2: "refused"}.get(code, "failed")
     result.message = str(error)
 
 
-End = Callable[[pipeline.RunResult, Exception], None]
+End = Callable[[run_record.RunResult, Exception], None]
 both_ways = pytest.mark.parametrize("end", [raising, setting])
 
 
-def night(ours: Settings, fetched: FetchReport, end: End, error: Exception) -> pipeline.RunResult:
+def night(ours: Settings, fetched: FetchReport, end: End, error: Exception) -> run_record.RunResult:
     """Let a recorded run fetch `fetched` and end by `error`."""
-    result = pipeline.RunResult(RunInfo.start(ours, "live"), fetched=fetched)
+    result = run_record.RunResult(RunInfo.start(ours, "live"), fetched=fetched)
     raised = ""
     try:
-        with pipeline.recorded(ours, result):
+        with run_record.recorded(ours, result):
             end(result, error)
     except Exception as ended:
         raised = str(ended)
@@ -80,8 +80,8 @@ def test_a_night_on_which_nobody_answers_fails(ours: Settings, end: End) -> None
 
 
 def test_it_ends_the_command_with_exit_code_1(ours: Settings) -> None:
-    result = pipeline.RunResult(RunInfo.start(ours, "live"), fetched=SILENT)
-    with pytest.raises(UsageError, match="none of 2 sources answered"), pipeline.recorded(ours, result):
+    result = run_record.RunResult(RunInfo.start(ours, "live"), fetched=SILENT)
+    with pytest.raises(UsageError, match="none of 2 sources answered"), run_record.recorded(ours, result):
         raise NIGHT
 
 
@@ -131,8 +131,8 @@ def test_a_source_nobody_has_a_token_for_is_no_failure(ours: Settings, end: End)
 
 def test_a_run_that_publishes_on_what_came_is_good(ours: Settings) -> None:
     alarms.sound(ours, "r1", "failed", "something earlier")
-    result = pipeline.RunResult(RunInfo.start(ours, "live"), fetched=PARTLY)
-    with pipeline.recorded(ours, result):
+    result = run_record.RunResult(RunInfo.start(ours, "live"), fetched=PARTLY)
+    with run_record.recorded(ours, result):
         result.status = "published"
     assert next(ledger.records(ours))["status"] == "published"
     assert alarms.standing(ours) is None
@@ -165,7 +165,7 @@ def test_fetch_has_nothing_new_when_some_answer(ours: Settings, monkeypatch: pyt
 
 @pytest.mark.parametrize("origin", ["sample", "live"])
 def test_a_summary_without_a_release_is_marked_by_its_origin(ours: Settings, origin: str) -> None:
-    result = pipeline.RunResult(RunInfo.start(ours, origin), status="nothing_new", message="nothing new")
+    result = run_record.RunResult(RunInfo.start(ours, origin), status="nothing_new", message="nothing new")
     assert ("SYNTHETIC" in markdown_summary(result)) == (origin == "sample")
-    built = pipeline.RunResult(RunInfo.start(ours, "live"), status="published", release={"is_synthetic": True})
+    built = run_record.RunResult(RunInfo.start(ours, "live"), status="published", release={"is_synthetic": True})
     assert "SYNTHETIC" in markdown_summary(built)

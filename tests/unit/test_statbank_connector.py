@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.connectors import statbank
+from flows.connectors import statbank, statbank_download
 from flows.connectors.http import open_client
 from flows.connectors.retrying import Patience
 from flows.connectors.statbank import FetchResult, download, fetch_all, fetch_source, tableinfo, tables
@@ -297,7 +297,7 @@ def test_texts_instead_of_codes_are_accepted_and_told(world: World, way: str, mo
 
 
 def test_a_body_without_end_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statbank, "MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(statbank_download, "MAX_BYTES", 2_000_000)
     world.script.faults = [Fault(endless=True)]
     with pytest.raises(DataRefused, match="more than 2,000,000 bytes"):
         world.fetch()
