@@ -159,13 +159,13 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
     run = replace(
         RunInfo.start(settings, release["origin"], as_of),
         started_at=datetime.strptime(release["run_id"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC),
-        last_delivery=release["last_delivery"],
+        last_delivery=release.get("last_delivery"),  # absent: frozen before it was recorded
     )
     if state_of(settings, synthetic=release["is_synthetic"], known=run.known) != release["deliveries"]:
+        up_to = f" (up to {run.last_delivery})" if run.last_delivery else ""
         raise DataRefused(
-            f"{baseline.name}: {settings.restricted / FILE} does not hold the deliveries it was made of (up to "
-            f"{release['last_delivery']}); restore that file from a backup of {baseline.manifest['frozen_at'][:10]}"
-            " or later"
+            f"{baseline.name}: {settings.restricted / FILE} does not hold the deliveries it was made of{up_to}; "
+            f"restore that file from a backup of {baseline.manifest['frozen_at'][:10]} or later"
         )
     return run
 

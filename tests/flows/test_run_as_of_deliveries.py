@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -129,6 +130,17 @@ def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_
 def test_a_baseline_without_deliveries_is_built_again_without_them(ours: Published) -> None:
     baseline.freeze(ours.settings, "nulpunkt")
     deliver_everything(ours, datetime.now(UTC) - timedelta(days=100))
+    assert all(rebuilt(ours).values())
+
+
+@pytest.mark.long
+def test_a_baseline_frozen_by_an_earlier_version_is_built_again(ours: Published) -> None:
+    """Its manifest does not say which delivery was the last it had met."""
+    frozen = baseline.freeze(ours.settings, "nulpunkt")
+    manifest = frozen.folder / "manifest.json"
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    del facts["release"]["last_delivery"]
+    manifest.write_text(json.dumps(facts), encoding="utf-8")
     assert all(rebuilt(ours).values())
 
 
