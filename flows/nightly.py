@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -22,9 +21,9 @@ from prefect.tasks import Task
 
 from flows import pipeline, run_record, steps
 from flows.build import Candidate, RunInfo
-from flows.commands.run import end_of_day
 from flows.fetch import FetchReport, fetch
 from flows.intake import receive
+from flows.moments import COPENHAGEN, end_of_day
 from flows.nightly_ends import (
     after_bad_end,
     publish_artifacts,
@@ -35,7 +34,6 @@ from flows.nightly_ends import (
     told_when_stopped,
 )
 from flows.nightly_start import Busy, only_writer, tidy_prefect
-from flows.serve import TIMEZONE
 from flows.settings import Settings
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError
@@ -104,7 +102,7 @@ def publish_task(settings: Settings, candidate: Candidate, run: RunInfo) -> str:
 
 def today(prefix: str) -> Callable[[], str]:
     """Return a function that names a run by the Danish date it starts on."""
-    return lambda: f"{prefix}-{datetime.now(ZoneInfo(TIMEZONE)):%Y-%m-%d}"
+    return lambda: f"{prefix}-{datetime.now(COPENHAGEN):%Y-%m-%d}"
 
 
 class _Ended(Exception):

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flows import ledger, publish
-from flows.serve import TIMEZONE
+from flows.moments import shown
 from flows.settings import Settings
 from flows.snapshots import SnapshotStore
 from transforms.errors import UsageError
@@ -85,10 +84,3 @@ def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, 
             f"give the --from they came with, or {fetch}"
         )
     return f"there is no snapshot to build from; {fetch}"
-
-
-def shown(moment: datetime, as_of: datetime) -> str:
-    """Return a moment in Danish time: the day when `as_of` is the end of one, else to the minute."""
-    zone = ZoneInfo(TIMEZONE)
-    whole_day = as_of.astimezone(zone).strftime("%H:%M:%S") == "23:59:59"
-    return moment.astimezone(zone).strftime("%Y-%m-%d" if whole_day else "%Y-%m-%d %H:%M")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flows import ledger
 from flows.lock import writer_lock
+from flows.moments import TIMEZONE
 from flows.settings import Settings
 from flows.snapshots import replace_synced
 from transforms.errors import UsageError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 CRON = "0 2 * * *"
-TIMEZONE = "Europe/Copenhagen"
 
 
 def deployments(settings: Settings, origin: str, cron: str) -> list[RunnerDeployment]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from flows.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, settings_from, steps
 from flows.lock import prepare_folder, writer_lock
+from flows.moments import end_of_day
 from flows.origins import command as command_for
 from flows.origins import from_option, refuse_invented_over_real
-from flows.serve import TIMEZONE
 from flows.settings import Settings, quiet_prefect
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
@@ -38,20 +37,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
     for command in (run, fetch, build, validate, publish, rollback):
         app.command()(command)
-
-
-def end_of_day(as_of: datetime | None) -> datetime | None:
-    """Return a moment in UTC as it is meant: one without a zone is Danish time, a plain date the end of that day.
-
-    A midnight that names no zone is taken for a plain date, since nothing tells them apart once they are read.
-    """
-    if as_of is None:
-        return None
-    if as_of.tzinfo is not None:
-        return as_of.astimezone(UTC)
-    if as_of.time() == time.min:
-        as_of = datetime.combine(as_of, time.max)
-    return as_of.replace(tzinfo=ZoneInfo(TIMEZONE)).astimezone(UTC)
 
 
 def run(

@@ -9,6 +9,7 @@ import typer
 
 from flows.console import DataOption, FromOption, out, settings_from
 from flows.lock import prepare_folder
+from flows.moments import TIMEZONE
 from flows.settings import quiet_prefect
 from transforms.errors import UsageError
 
@@ -48,7 +49,7 @@ def serve(
         out.print(f"registered for pool {pool}: {', '.join(names)}", soft_wrap=True, highlight=False)
         return
     out.print(
-        f"serving nightly/nightly ({cron} {serving.TIMEZONE}), fetch/fetch and build/build; Ctrl-C ends it",
+        f"serving nightly/nightly ({cron} {TIMEZONE}), fetch/fetch and build/build; Ctrl-C ends it",
         soft_wrap=True,
         highlight=False,
     )

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from flows.connectors.http import AnsweredError, read_body
 from flows.connectors.retrying import Patience
+from flows.moments import COPENHAGEN
 from transforms.errors import DataRefused
 
 Language = Literal["da", "en"]
 Label = Annotated[str, Field(min_length=1)]
-
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 
 class _Answer(BaseModel):

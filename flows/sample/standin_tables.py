@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-from zoneinfo import ZoneInfo
 
+from flows.moments import COPENHAGEN
 from transforms.codelists import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Language = Literal["da", "en"]
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 SYNTHETIC: Mapping[Language, str] = {"da": "SYNTETISKE DATA / SYNTHETIC", "en": "SYNTHETIC DATA"}
 UNITS: Mapping[str, Mapping[Language, str]] = {
     "persons": {"da": "Antal", "en": "Number"},
