@@ -22,7 +22,7 @@ from transforms.warehouse import Warehouse, quote_literal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flows.build import RunInfo
+    from flows.candidate import RunInfo
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -151,7 +151,7 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
 
     Raises DataRefused when the ledger of deliveries does not hold what the frozen run met.
     """
-    from flows.build import RunInfo
+    from flows.candidate import RunInfo
     from flows.persons import state_of
 
     release = baseline.manifest["release"]

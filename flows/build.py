@@ -6,13 +6,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from expectations.check import Outcome, blocking, check_drift, check_staging, check_tables, verdict_sentence
+from expectations.check import check_drift, check_staging, check_tables, verdict_sentence
 from flows import publish
+from flows.candidate import Candidate, RunInfo
 from flows.freshness import check_ages
 from flows.metadata import run_frames
 from flows.origins import why_no_snapshot
@@ -28,9 +29,8 @@ from transforms.errors import DataRefused, UsageError
 from transforms.fingerprint import code_version
 from transforms.lineage import dictionary_frame, lineage_frame, sources_by_table
 from transforms.reference import load_reference
-from transforms.restricted import Known
 from transforms.sqlfile import read_all
-from transforms.staging import StagingCount, create_empty_view, load_staging
+from transforms.staging import create_empty_view, load_staging
 from transforms.steps import python_models
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
@@ -38,58 +38,6 @@ Progress = Callable[[str], None]
 
 LAST = ("meta.data_dictionary", "meta.validation")
 """Tables that tell of the others and are built when those stand."""
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """One run: its id (sorts in the order of the runs), when it started, and what it was asked.
-
-    `last_delivery` is given to a rebuild: the last line of the ledger of deliveries it may know.
-    """
-
-    run_id: str
-    started_at: datetime
-    origin: str
-    as_of: datetime | None = None
-    last_delivery: str | None = None
-
-    @property
-    def known(self) -> Known:
-        """Return which deliveries the run knows."""
-        return Known(self.as_of, self.last_delivery)
-
-    @classmethod
-    def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:
-        """Return a new run, named by the moment it starts; after every known run even when the clock has gone back."""
-        now = datetime.now(UTC)
-        known = max(
-            [*(path.stem for path in settings.runs.glob("*Z.json")), *(b.run_id for b in publish.builds(settings))],
-            default="",
-        )
-        named = _run_id(now)
-        if named <= known:
-            named = _run_id(datetime.strptime(known, "%Y%m%dT%H%M%S%fZ") + timedelta(milliseconds=1))
-        return cls(named, now, origin, as_of)
-
-
-def _run_id(moment: datetime) -> str:
-    return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}Z"
-
-
-@dataclass
-class Candidate:
-    """A finished build that waits for its verdict."""
-
-    path: Path
-    release: dict[str, Any] = field(default_factory=dict)
-    counts: dict[str, StagingCount] = field(default_factory=dict)
-    tables: dict[str, int] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def stops(self) -> list[Outcome]:
-        """Return the outcomes that forbid publication."""
-        return blocking(self.outcomes)
 
 
 def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunInfo) -> dict[str, Any]:
@@ -286,8 +234,3 @@ def keep_refused(settings: Settings, candidate: Candidate) -> Path:
     if candidate.path.is_file():
         candidate.path.replace(target)
     return target
-
-
-def counts_table(candidate: Candidate) -> list[dict[str, Any]]:
-    """Return one plain row per source: what was read, loaded, rejected and filled."""
-    return [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]

@@ -17,7 +17,7 @@ from transforms.fingerprint import code_version
 if TYPE_CHECKING:
     import httpx
 
-    from flows.fetch import FetchReport
+    from flows.fetch_report import FetchReport
     from flows.sample.jobindsats import JobindsatsWorld
 
 Progress = Callable[[str], None]

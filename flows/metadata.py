@@ -11,7 +11,7 @@ from transforms.catalogue import Catalogue
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flows.build import Candidate, RunInfo
+    from flows.candidate import Candidate, RunInfo
 
 
 def run_frames(

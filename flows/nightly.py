@@ -20,8 +20,9 @@ from prefect.states import Cancelled, Failed
 from prefect.tasks import Task
 
 from flows import pipeline, run_record, steps
-from flows.build import Candidate, RunInfo
-from flows.fetch import FetchReport, fetch
+from flows.candidate import Candidate, RunInfo
+from flows.fetch import fetch
+from flows.fetch_report import FetchReport
 from flows.intake import receive
 from flows.moments import COPENHAGEN, end_of_day
 from flows.nightly_ends import (

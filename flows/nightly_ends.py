@@ -15,7 +15,7 @@ from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
 from flows import alarms, ledger, prefect_runs, run_record
-from flows.fetch import FetchReport
+from flows.fetch_report import FetchReport
 from flows.settings import Settings
 from flows.summary import markdown_summary
 from transforms.errors import KommunekortError, NothingNew

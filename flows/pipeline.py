@@ -12,15 +12,8 @@ from typing import Any
 from expectations.terms import blocking, verdict_sentence
 from flows import baseline, freshness, publish
 from flows.ahead import import_ahead
-from flows.build import (
-    Candidate,
-    RunInfo,
-    build,
-    finish,
-    keep_refused,
-    nothing_to_wait_for,
-    release_of,
-)
+from flows.build import build, finish, keep_refused, nothing_to_wait_for, release_of
+from flows.candidate import Candidate, RunInfo
 from flows.fetch import fetch
 from flows.intake import receive
 from flows.origins import is_synthetic, published_release, refuse_invented_over_real
@@ -105,8 +98,8 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step
 
 def dress(settings: Settings, candidate: Path, build: publish.Build, on_step: Progress = silent) -> None:
     """Write the report and, beside it in a process of its own, the workbook of a candidate into its build."""
-    from flows.commands.show import report_options
     from flows.report import build_report
+    from flows.report.build import report_options
     from flows.workbook import write_workbook
 
     previous = publish.current(settings)

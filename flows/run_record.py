@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flows import alarms, ledger
-from flows.build import Candidate, RunInfo, counts_table
-from flows.fetch import FetchReport
+from flows.candidate import Candidate, RunInfo, counts_table
+from flows.fetch_report import FetchReport
 from flows.settings import Settings
 from flows.snapshots import replace_synced
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError

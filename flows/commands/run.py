@@ -218,7 +218,7 @@ def _build(settings: Settings, origin: str, as_of: datetime | None, quiet: bool,
     The alarm tells of nights: a build as of a day is asked for by somebody who sees how it ends.
     """
     from flows import pipeline, run_record
-    from flows.build import RunInfo
+    from flows.candidate import RunInfo
     from flows.snapshots import replace_synced
     from transforms.catalogue import load_catalogue
 

@@ -13,7 +13,6 @@ from flows.settings import Settings
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
-    from flows.report import ReportOptions
     from transforms.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -23,19 +22,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
     for command in (report, workbook, describe, profile):
         app.command()(command)
-
-
-def report_options(settings: Settings, previous: Path | None = None) -> ReportOptions:
-    """Return what the report takes from outside the database: the settings' own folders."""
-    from flows.report import ReportOptions
-
-    return ReportOptions(
-        boundaries=settings.boundaries,
-        receipts=settings.receipts,
-        baselines=settings.baselines,
-        comparisons=settings.root / "comparisons",
-        previous=previous,
-    )
 
 
 def report(
@@ -50,6 +36,7 @@ def report(
     from flows.lock import writer_lock
     from flows.publish import builds, current, flip_link
     from flows.report import build_report
+    from flows.report.build import report_options
 
     settings = settings_from(data)
     now = current(settings)

@@ -12,6 +12,7 @@ from flows.report import followup, labels, maps, profiles, quality, scripts
 from flows.report.data import ReportData, Row, load
 from flows.report.markup import HELPERS, clean
 from flows.report.units import danish_key
+from flows.settings import Settings
 
 HERE = Path(__file__).parent
 OVERVIEW = (
@@ -44,6 +45,17 @@ class ReportOptions:
     baselines: Path | None = None
     comparisons: Path | None = None
     previous: Path | None = None
+
+
+def report_options(settings: Settings, previous: Path | None = None) -> ReportOptions:
+    """Return what the report takes from outside the database: the settings' own folders."""
+    return ReportOptions(
+        boundaries=settings.boundaries,
+        receipts=settings.receipts,
+        baselines=settings.baselines,
+        comparisons=settings.root / "comparisons",
+        previous=previous,
+    )
 
 
 def build_report(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows import baseline, publish
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.pipeline import build_step
 from flows.settings import Settings
 from flows.snapshots import SnapshotStore

@@ -14,8 +14,8 @@ from prefect.states import Completed, Failed, exception_to_crashed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows import alarms, ledger, nightly, pipeline, run_record
-from flows.build import RunInfo
-from flows.fetch import FetchReport
+from flows.candidate import RunInfo
+from flows.fetch_report import FetchReport
 from flows.lock import writer_lock
 from flows.nightly_ends import state_of_fetch, told_when_stopped
 from flows.settings import Settings

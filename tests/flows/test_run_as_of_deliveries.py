@@ -159,7 +159,7 @@ def test_a_rebuild_without_its_deliveries_is_refused_in_one_sentence(ours: Publi
 def test_a_rebuild_years_later_is_judged_at_the_moment_of_the_frozen_run(
     ours: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.build import RunInfo
+    from flows.candidate import RunInfo
 
     baseline.freeze(ours.settings, "nulpunkt")
     much_later = datetime.now(UTC) + timedelta(days=10_000)

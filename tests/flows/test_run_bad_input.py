@@ -235,7 +235,7 @@ def test_a_snapshot_whose_bytes_changed_is_told(own_data: Published) -> None:
 
 
 def build_again(published: Published) -> None:
-    from flows.build import RunInfo
+    from flows.candidate import RunInfo
     from flows.pipeline import build_step
 
     run = RunInfo.start(published.settings, str(published.origin))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.pipeline import build_step
 from flows.publish import export_parquet
 from flows.settings import Settings

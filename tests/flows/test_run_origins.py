@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows import alarms, pipeline, publish, run_record
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.cli import app
 from flows.commands import run as run_commands
 from flows.fetch import fetch

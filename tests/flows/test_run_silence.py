@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import alarms, ledger
-from flows.fetch import FetchReport
+from flows.fetch_report import FetchReport
 from flows.settings import Settings
 from tests.fixtures.world import Published, run_from
 from transforms.errors import NothingNew, UsageError

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from flows import alarms, ledger, run_record
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.settings import Settings
 from transforms.errors import DataRefused, NothingNew
 
@@ -198,7 +198,7 @@ def killed_record(ours: Settings) -> str:
     """Leave the record of a run whose process is gone; return its run id."""
     code = (
         "import sys; from flows import run_record\n"
-        "from flows.build import RunInfo; from flows.settings import Settings\n"
+        "from flows.candidate import RunInfo; from flows.settings import Settings\n"
         "ours = Settings(data=sys.argv[1]); result = run_record.RunResult(RunInfo.start(ours, 'sample'))\n"
         "run_record.record(ours, result)\n"
         "print(result.run.run_id, flush=True); import os; os.kill(os.getpid(), 9)\n"

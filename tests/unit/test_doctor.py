@@ -17,7 +17,7 @@ import respx
 from typer.testing import CliRunner
 
 from flows import alarms, doctor, doctor_install, ledger, publish, run_record
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.cli import app
 from flows.doctor_install import Fault
 from flows.settings import Settings

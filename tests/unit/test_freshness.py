@@ -10,7 +10,7 @@ import pytest
 
 from expectations.terms import blocking, verdict_sentence
 from flows import pipeline
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.freshness import age_in_days, check_ages, next_run, publication_fault, source_ages
 from flows.settings import Settings
 from flows.snapshots import Snapshot, SnapshotStore

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from flows.connectors.jobindsats import connect, fetch
 from flows.connectors.jobindsats_tidy import tidy
-from flows.fetch import FetchReport
 from flows.fetch_jobindsats import fetch_jobindsats
+from flows.fetch_report import FetchReport
 from flows.sample.jobindsats import JobindsatsWorld
 from flows.sample.jobindsats_api import TOKEN, RefusedError, answer_v3, create_app
 from flows.sample.standin import running_app

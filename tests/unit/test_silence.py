@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from flows import alarms, ledger, run_record
-from flows.build import RunInfo
+from flows.candidate import RunInfo
 from flows.cli import app
 from flows.commands import run as run_commands
-from flows.fetch import FetchReport
+from flows.fetch_report import FetchReport
 from flows.settings import Settings
 from flows.summary import markdown_summary
 from transforms.errors import DataRefused, NothingNew, UsageError
