@@ -6,6 +6,7 @@ for ever.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from prefect.states import Cancelled, Crashed
 
 from transforms.errors import UsageError
 
+ASKED = 3
 TAG = "kommunekort"
 LOST = "the process ended without a word"
 SKIPPED = "overdue, and a newer run does the same"
@@ -71,13 +73,21 @@ def _close(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def is_being_cancelled(flow_run_id: str) -> bool:
-    """Tell whether somebody has asked the server to cancel this run; no when the server does not say at once."""
-    try:
-        with get_client(sync_client=True, httpx_settings={"timeout": 5.0}) as client:
-            state = client.read_flow_run(UUID(flow_run_id)).state
-    except (httpx.HTTPError, PrefectException):
-        return False
-    return state is not None and (state.is_cancelling() or state.is_cancelled())
+    """Tell whether somebody has asked the server to cancel this run; no when the server does not say within seconds.
+
+    A server that is at work with the cancellation may be too busy for the first answer.
+    """
+    for attempt in range(ASKED):
+        try:
+            with get_client(sync_client=True, httpx_settings={"timeout": 5.0}) as client:
+                state = client.read_flow_run(UUID(flow_run_id)).state
+        except httpx.ConnectError:  # there is no server to say so
+            return False
+        except (httpx.HTTPError, PrefectException):
+            time.sleep(attempt)
+        else:
+            return state is not None and (state.is_cancelling() or state.is_cancelled())
+    return False
 
 
 def skip_overdue(data: Path, *, instead: str | None = None) -> list[str]:

@@ -6,14 +6,17 @@ from argparse import Namespace
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed, exception_to_crashed_state
+from prefect.states import Cancelling, Completed, Failed, Running, exception_to_crashed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from flows import alarms, ledger, nightly, pipeline, run_record
+from flows import alarms, ledger, nightly, pipeline, prefect_runs, run_record
 from flows.candidate import RunInfo
 from flows.fetch_report import FetchReport
 from flows.lock import writer_lock
@@ -248,3 +251,36 @@ def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
         raise stop
     assert next(ledger.records(ours))["status"] == status
     assert (alarms.standing(ours) is not None) is (status == "crashed")
+
+
+@pytest.mark.parametrize(
+    ("answers", "wished"),
+    [
+        ([Cancelling()], True),
+        ([httpx.ReadTimeout("busy"), Cancelling()], True),
+        ([httpx.ReadTimeout("busy")] * 3, False),
+        ([httpx.ConnectError("nobody there"), Cancelling()], False),
+        ([Running()], False),
+    ],
+)
+def test_a_busy_server_is_asked_again_who_wished_the_end(
+    monkeypatch: pytest.MonkeyPatch, answers: list[State[Any] | Exception], wished: bool
+) -> None:
+    given = iter(answers)
+
+    class Client:
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def read_flow_run(self, flow_run_id: UUID) -> SimpleNamespace:
+            answer = next(given)
+            if isinstance(answer, Exception):
+                raise answer
+            return SimpleNamespace(state=answer)
+
+    monkeypatch.setattr(prefect_runs, "get_client", lambda **options: Client())
+    monkeypatch.setattr(prefect_runs.time, "sleep", lambda seconds: None)
+    assert prefect_runs.is_being_cancelled(str(uuid4())) is wished

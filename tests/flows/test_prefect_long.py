@@ -82,7 +82,7 @@ def test_cancelled_midway(server: Server, few_extracts: Path, tmp_path: Path) ->
         at_work(data)
         server.prefect("flow-run", "cancel", run)
         assert server.ended(run)["state"]["type"] == "CANCELLED"
-        wait_for(lambda: records(data)[-1]["status"] == "cancelled", 30, "the ledger says so")
+        wait_for(lambda: records(data)[-1]["status"] == "cancelled", 30, f"the ledger says so: {records(data)[-1]}")
         assert not (data / "kommunekort.duckdb").exists()
         good_run(server, data)
 
