@@ -16,7 +16,7 @@ from flows.commands import run as run_commands
 from flows.commands import scaffold as scaffold_commands
 from flows.commands import serve as serve_commands
 from flows.commands import show as show_commands
-from transforms.errors import KommunekortError, NothingNew
+from transforms.errors import Interrupted, KommunekortError, NothingNew
 
 app = typer.Typer(
     name="kommunekort",
@@ -58,7 +58,7 @@ def main() -> NoReturn:
         code = error.exit_code
     except typer.Abort:
         code = 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         print("kommunekort: interrupted; what was published before stands", file=sys.stderr)
         code = 130
     except Exception as error:

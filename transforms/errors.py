@@ -9,6 +9,10 @@ class KommunekortError(Exception):
     exit_code = 1
 
 
+class Interrupted(BaseException):
+    """A signal came while DuckDB was at work, which does not say which one. Like KeyboardInterrupt, no Exception."""
+
+
 class UsageError(KommunekortError):
     """The program was asked for something it cannot do, or its own files are wrong (exit 1)."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from argparse import Namespace
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +23,10 @@ from flows import alarms, ledger, nightly, pipeline, prefect_runs, run_record
 from flows.candidate import RunInfo
 from flows.fetch_report import FetchReport
 from flows.lock import writer_lock
-from flows.nightly_ends import state_of_fetch, told_when_stopped
+from flows.nightly_ends import noticing_sigterm, state_of_fetch, stop_if_told, told_when_stopped
 from flows.settings import Settings
-from transforms.errors import DataRefused, UsageError
+from transforms.errors import DataRefused, Interrupted, UsageError
+from transforms.warehouse import Warehouse
 
 
 @pytest.fixture
@@ -284,3 +288,34 @@ def test_a_busy_server_is_asked_again_who_wished_the_end(
     monkeypatch.setattr(prefect_runs, "get_client", lambda **options: Client())
     monkeypatch.setattr(prefect_runs.time, "sleep", lambda seconds: None)
     assert prefect_runs.is_being_cancelled(str(uuid4())) is wished
+
+
+def test_sigterm_in_a_query_is_no_fault_of_the_query() -> None:
+    """DuckDB alone would say RuntimeError, and the run would count as failed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGTERM])
+    timer.start()
+    try:
+        with Warehouse.open() as warehouse, pytest.raises(Interrupted):
+            warehouse.rows("SELECT count(*) FROM range(10_000_000) a, range(10_000) b WHERE a.range % 7 = b.range % 11")
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_swallowed_sigterm_stops_the_run_before_its_next_step() -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with noticing_sigterm():
+            stop_if_told()
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(Interrupted):
+                stop_if_told()
+        with noticing_sigterm():
+            stop_if_told()
+    finally:
+        signal.signal(signal.SIGTERM, before)
