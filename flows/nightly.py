@@ -31,7 +31,6 @@ from flows.nightly_ends import (
     settings_of,
     state_of,
     state_of_fetch,
-    stop_if_told,
     told,
     told_when_stopped,
 )
@@ -228,12 +227,9 @@ def run_tasks(settings: Settings, result: run_record.RunResult, only: list[str] 
         if only is not None:
             fetch_and_receive(settings, result, only)
         result.ages = pipeline.judge_ages(settings, load_catalogue(), run)
-        stop_if_told()
         candidate = _value(build_task(settings, run, force, return_state=True))
-        stop_if_told()
         run_record.describe(result, candidate)
         _value(validate_task(settings, candidate, run, return_state=True))
-        stop_if_told()
         result.database = _value(publish_task(settings, candidate, run, return_state=True))
         result.status = "published"
     except _Ended as ended:

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.runtime import deployment
 from prefect.states import Completed, Failed
@@ -39,6 +39,8 @@ def told(step: Callable[[], Any]) -> Any:
         return Completed(name="NothingNew", message=str(nothing))
     except KommunekortError as error:
         return Failed(name="Refused" if error.exit_code == 2 else "Failed", message=str(error))
+    except Interrupted:  # by night only SIGTERM comes; at a terminal it was Ctrl-C
+        raise (TerminationSignal(signal=signal.SIGTERM) if deployment.id else KeyboardInterrupt()) from None
 
 
 def state_of(result: run_record.RunResult) -> State[Any]:
@@ -68,35 +70,6 @@ def publish_artifacts(result: run_record.RunResult) -> None:
     create_table_artifact([held, *rows], key="validations", description="Broken rules, and how many hold")
 
 
-_noticed: list[int] = []
-
-
-@contextmanager
-def noticing_sigterm() -> Iterator[None]:
-    """Keep in mind that SIGTERM came, whatever becomes of what its handler raises: libraries may swallow it."""
-    _noticed.clear()
-    theirs = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not callable(theirs):
-        yield
-        return
-
-    def notice(number: int, frame: FrameType | None) -> None:
-        _noticed.append(number)
-        theirs(number, frame)
-
-    signal.signal(signal.SIGTERM, notice)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, theirs)
-
-
-def stop_if_told() -> None:
-    """Raise Interrupted when SIGTERM has come and the run went on all the same."""
-    if _noticed:
-        raise Interrupted("stopped by SIGTERM")
-
-
 @contextmanager
 def told_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
     """Turn `cancelled` into `crashed`, with its alarm, at once when the run is stopped and nobody wished it.
@@ -106,16 +79,14 @@ def told_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
     one that came while the first is handled would end the process with nothing told to anybody.
     """
     try:
-        with noticing_sigterm():
-            yield
+        yield
     except Exception:
         raise
     except BaseException as stop:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         record = ledger.of_flow_run(settings, flow_run_id)
-        at_terminal = isinstance(stop, Interrupted) and deployment.id is None
-        by_hand = isinstance(stop, KeyboardInterrupt) or at_terminal or prefect_runs.is_being_cancelled(flow_run_id)
+        by_hand = isinstance(stop, KeyboardInterrupt) or prefect_runs.is_being_cancelled(flow_run_id)
         if record is not None and record["status"] == "cancelled" and not by_hand:
             ledger.close(settings, record, "crashed", f"stopped before its end ({type(stop).__name__})")
         raise

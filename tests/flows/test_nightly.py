@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelling, Completed, Failed, Running, exception_to_crashed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
@@ -23,7 +24,7 @@ from flows import alarms, ledger, nightly, pipeline, prefect_runs, run_record
 from flows.candidate import RunInfo
 from flows.fetch_report import FetchReport
 from flows.lock import writer_lock
-from flows.nightly_ends import noticing_sigterm, state_of_fetch, stop_if_told, told_when_stopped
+from flows.nightly_ends import state_of_fetch, told, told_when_stopped
 from flows.settings import Settings
 from transforms.errors import DataRefused, Interrupted, UsageError
 from transforms.warehouse import Warehouse
@@ -307,15 +308,13 @@ def test_sigterm_in_a_query_is_no_fault_of_the_query() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_swallowed_sigterm_stops_the_run_before_its_next_step() -> None:
-    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
-    try:
-        with noticing_sigterm():
-            stop_if_told()
-            os.kill(os.getpid(), signal.SIGTERM)
-            with pytest.raises(Interrupted):
-                stop_if_told()
-        with noticing_sigterm():
-            stop_if_told()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+@pytest.mark.parametrize(("deployed", "becomes"), [("d1", TerminationSignal), (None, KeyboardInterrupt)])
+def test_a_query_that_is_interrupted_is_what_the_signal_meant(
+    monkeypatch: pytest.MonkeyPatch, deployed: str | None, becomes: type[BaseException]
+) -> None:
+    def interrupted() -> None:
+        raise Interrupted("Query interrupted")
+
+    monkeypatch.setattr("flows.nightly_ends.deployment", Namespace(id=deployed))
+    with pytest.raises(becomes):
+        told(interrupted)
