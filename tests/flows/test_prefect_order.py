@@ -115,9 +115,13 @@ def test_a_pool_that_is_missing_is_named(server: Server, tmp_path: Path) -> None
 def test_a_stopped_run_raises_the_alarm(server: Server, few_extracts: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(server, few_extracts, data):
-        run = server.trigger("nightly/nightly")
-        os.kill(at_work(data)["process"]["pid"], signal.SIGTERM)
-        assert server.ended(run)["state"]["type"] == "CRASHED"
+        for _ in range(3):  # a library may swallow what the signal's handler raises: such a run goes on and ends well
+            run = server.trigger("nightly/nightly", "-p", "force=true")
+            os.kill(at_work(data)["process"]["pid"], signal.SIGTERM)
+            state = server.ended(run)["state"]["type"]
+            if state != "COMPLETED":
+                break
+        assert state == "CRASHED"
         assert records(data)[-1]["status"] == "crashed"
         assert "stopped before its end" in json.loads((data / "ALARM.json").read_text())["message"]
 
