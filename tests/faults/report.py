@@ -45,7 +45,7 @@ def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
         "baselines": lambda: history.baseline_outlives_pruning(work, base, extracts, 2 if short else 6),
         "as-of": lambda: history.as_of_takes_what_was_known(work, extracts),
         "kill at events": lambda: kills.kill_at_events(work, base, extracts, 5 if short else 1000),
-        "kill at random": lambda: kills.kill_at_random(work, extracts, 8 if short else 200),
+        "kill at random": lambda: kills.kill_at_random(work, extracts, 15 if short else 200),
     }
 
 

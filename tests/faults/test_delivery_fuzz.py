@@ -16,7 +16,7 @@ from flows.receipts import as_html, as_json
 from tests.unit.delivery_files import CASES, MOMENT, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.restricted import open_restricted
 
-EVERYDAY, LONG = 300, 3_000
+EVERYDAY, LONG = 300, 5_000
 SECRET = re.compile(r"0101[6-9]\d[\W_]{0,2}1\d{3}")
 Mutation = Callable[[random.Random, bytes], bytes]
 
