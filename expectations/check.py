@@ -2,21 +2,270 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from expectations import record
-from expectations.drift import check_drift
-from expectations.quarantine import account_rules, find_bad_rows, move_bad_rows
-from expectations.rules import read_rule_files, rules_for_staging
-from expectations.table_rules import rules_for_table
-from expectations.terms import Outcome, Rule, blocking, verdict_sentence
+from expectations.derived import rules_for_staging, rules_for_table
+from expectations.rules import Outcome, Rule, read_rule_files
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import Dictionary
-from transforms.sqlfile import SqlFile
-from transforms.staging import StagingCount
-from transforms.warehouse import Warehouse
+from transforms.errors import UsageError
+from transforms.load import VALUE, StagingCount
+from transforms.tables import SqlFile
+from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quote_literal
 
-__all__ = ["Outcome", "blocking", "check_drift", "check_staging", "check_tables", "verdict_sentence"]
+# The record of a validation inside the database: what was planned, what was run, what was found.
+#
+# `quarantine.rule_plan` and `quarantine.rule_run` stand beside `quarantine.violation`, since an empty table of
+# violations proves nothing unless it is known which rules looked at how many rows.
+
+
+EXAMPLES = 3
+# A Danish personal number (ddmmyy-nnnn), with or without its dash.
+PERSONAL = r"\b[0-3][0-9][01][0-9]{3}-?[0-9]{4}\b"
+TABLES = {
+    "rule_plan": (
+        "table_name VARCHAR, rule_id VARCHAR, severity VARCHAR, action VARCHAR, description VARCHAR",
+        "Planlagte regler / Rules planned. One row per rule a build must run. Grain: table_name, rule_id.",
+    ),
+    "rule_run": (
+        "rule_id VARCHAR, table_name VARCHAR, rows_scanned BIGINT, executed BOOLEAN",
+        "Udførte regler / Rules run. One row per rule that was run, with the rows it looked at. "
+        "Grain: table_name, rule_id.",
+    ),
+    "violation": (
+        "table_name VARCHAR, rule_id VARCHAR, row_id BIGINT, detail VARCHAR",
+        "Brud / Violations. One row per row or key that broke a rule; row_id is the row's number in the table as it "
+        "was checked.",
+    ),
+}
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Create the three tables of the record where they are not there yet."""
+    warehouse.execute("CREATE SCHEMA IF NOT EXISTS quarantine")
+    for name, (columns, comment) in TABLES.items():
+        warehouse.execute(f"CREATE TABLE IF NOT EXISTS quarantine.{name} ({columns})")
+        warehouse.execute(f"COMMENT ON TABLE quarantine.{name} IS {quote_literal(comment)}")
+
+
+def plan(warehouse: Warehouse, rules: Sequence[Rule]) -> None:
+    """Write down the rules about to be run, and forget what an earlier run of the same rules found."""
+    if not rules:
+        return
+    # One statement for all rules: hundreds of small ones cost more than the rules themselves.
+    keys = ", ".join(f"({quote_literal(rule.table)}, {quote_literal(rule.rule_id)})" for rule in rules)
+    for name in TABLES:
+        warehouse.execute(f"DELETE FROM quarantine.{name} WHERE (table_name, rule_id) IN ({keys})")
+    _insert(
+        warehouse,
+        "rule_plan",
+        [(rule.table, rule.rule_id, rule.severity, rule.action, rule.description) for rule in rules],
+    )
+
+
+def mark_run(warehouse: Warehouse, rules: Sequence[Rule], rows_scanned: int) -> None:
+    """Write down that the rules were run over so many rows."""
+    _insert(warehouse, "rule_run", [(rule.rule_id, rule.table, rows_scanned, True) for rule in rules])
+
+
+def _insert(warehouse: Warehouse, table: str, rows: Sequence[tuple[str | int, ...]]) -> None:
+    if not rows:
+        return
+    one = f"({', '.join('?' for _ in rows[0])})"
+    warehouse.execute(
+        f"INSERT INTO quarantine.{table} VALUES {', '.join(one for _ in rows)}", [cell for row in rows for cell in row]
+    )
+
+
+def run_set_rule(warehouse: Warehouse, rule: Rule, proven: dict[str, bool]) -> None:
+    """Store the violations of one set rule; `proven` remembers proofs shared by rules of the same table.
+
+    Raises UsageError naming the rule when its SQL cannot be run.
+    """
+    try:
+        if rule.proof is not None:
+            if rule.proof not in proven:
+                proven[rule.proof] = bool(warehouse.scalar(rule.proof))
+            if proven[rule.proof]:
+                return
+        names = [name for name, _ in warehouse.columns(rule.sql)]
+        row_id = "row_id" if "row_id" in names else "NULL"
+        shown = detail_of([name for name in names if name != "row_id"])
+        warehouse.execute(
+            f"INSERT INTO quarantine.violation SELECT {quote_literal(rule.table)}, {quote_literal(rule.rule_id)}, "
+            f"{row_id}, {shown} FROM ({rule.sql})"
+        )
+    except DatabaseError as error:
+        text = " ".join(str(error).split())[:300]
+        raise UsageError(f"rule {rule.rule_id} of {rule.table} cannot be run: {text}; correct its SQL") from None
+
+
+def detail_of(columns: Sequence[str]) -> str:
+    """Return SQL for the short text `column=value, …` of a row, personal numbers masked."""
+    if not columns:
+        return "NULL"
+    parts = ", ".join(f"{quote_literal(name + '=')} || {plain_text(quote_identifier(name))}" for name in columns)
+    return masked(f"concat_ws(', ', {parts})")
+
+
+def plain_text(expression: str) -> str:
+    """Return SQL for a value as text: decimals without trailing zeros, NULL stays NULL."""
+    return f"regexp_replace({expression}::VARCHAR, '^(-?[0-9]+)(\\.0+|(\\.[0-9]*[1-9])0+)$', '\\1\\3')"
+
+
+def masked(expression: str) -> str:
+    """Return SQL for a text in which everything that looks like a personal number is starred."""
+    return f"regexp_replace({expression}, {quote_literal(PERSONAL)}, '******-****', 'g')"
+
+
+def outcomes(warehouse: Warehouse, rules: Sequence[Rule]) -> list[Outcome]:
+    """Return what the record holds about each rule; a planned rule that was never run has failed, critically."""
+    counts = {
+        (table, rule): (int(number), tuple(examples or ()))
+        for table, rule, number, examples in warehouse.rows(
+            "SELECT table_name, rule_id, count(*), "
+            f"list(detail ORDER BY row_id, detail) FILTER (WHERE detail IS NOT NULL)[:{EXAMPLES}] "
+            "FROM quarantine.violation GROUP BY ALL"
+        )
+    }
+    scanned = {
+        (table, rule): int(rows)
+        for table, rule, rows in warehouse.rows(
+            "SELECT table_name, rule_id, rows_scanned FROM quarantine.rule_run WHERE executed"
+        )
+    }
+    return [_outcome(rule, counts.get((rule.table, rule.rule_id), (0, ())), scanned) for rule in rules]
+
+
+def _outcome(rule: Rule, found: tuple[int, tuple[str, ...]], scanned: dict[tuple[str, str], int]) -> Outcome:
+    number, examples = found
+    rows = scanned.get((rule.table, rule.rule_id))
+    if rows is None:
+        return Outcome(
+            rule.rule_id, rule.table, "critical", "stop", f"the rule was not run: {rule.description}", 0, 0, (), False
+        )
+    return Outcome(
+        rule.rule_id, rule.table, rule.severity, rule.action, rule.description, number, rows, examples, number == 0
+    )
+
+
+def planned(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return (table, rule) of every rule that was planned."""
+    return [(row[0], row[1]) for row in warehouse.rows("SELECT table_name, rule_id FROM quarantine.rule_plan")]
+
+
+def add_foreign(warehouse: Warehouse, outcomes: Iterable[Outcome]) -> None:
+    """Write outcomes that were not found by rules of this package (the age of a source, say) into the record."""
+    prepare(warehouse)
+    known = set(planned(warehouse))
+    for outcome in outcomes:
+        if (outcome.table_name, outcome.rule_id) in known:
+            continue
+        rule = Rule(
+            outcome.rule_id, outcome.table_name, "set", outcome.severity, outcome.action, outcome.description, ""
+        )
+        plan(warehouse, [rule])
+        mark_run(warehouse, [rule], outcome.rows_scanned)
+        for number in range(outcome.n_violations):
+            detail = outcome.examples[number] if number < len(outcome.examples) else None
+            warehouse.execute(
+                "INSERT INTO quarantine.violation VALUES (?, ?, NULL, ?)", [rule.table, rule.rule_id, detail]
+            )
+
+
+# Bad rows of a staging table: found in one pass, moved to `quarantine.row`, and accounted for.
+
+
+def find_bad_rows(warehouse: Warehouse, table: str, rules: Sequence[Rule]) -> None:
+    """Store the violations of all row rules in one pass. Cells filled with zero were not delivered: no row of them.
+
+    The filter drops the good rows at once; which rules a bad row breaks is worked out for the few that are left.
+    """
+    cases = ", ".join(f"CASE WHEN {rule.sql} THEN {quote_literal(rule.rule_id)} END" for rule in rules)
+    any_rule = " OR ".join(f"({rule.sql})" for rule in rules)
+    warehouse.execute(
+        f"INSERT INTO quarantine.violation SELECT {quote_literal(table)}, "
+        f"unnest(list_filter([{cases}], lambda rule: rule IS NOT NULL)), rowid, NULL "
+        f"FROM {table} WHERE NOT _is_filled AND ({any_rule})"
+    )
+
+
+def move_bad_rows(warehouse: Warehouse, source: Source, file: SqlFile) -> None:
+    """Move every row that a violation points to into `quarantine.row`, one line per rule it breaks.
+
+    Rows of deliveries speak of persons: they leave no text, neither in quarantine nor in the examples.
+    """
+    ours = f"table_name = {quote_literal(file.table)}"
+    if not warehouse.scalar(f"SELECT count(*) FROM quarantine.violation WHERE {ours}"):
+        return
+    warehouse.execute(
+        f"CREATE OR REPLACE TEMP TABLE bad_row AS SELECT rowid AS row_id, *, NULL::VARCHAR AS {VALUE} "
+        f"FROM {file.table} WHERE rowid IN (SELECT row_id FROM quarantine.violation WHERE {ours})"
+    )
+    shown = [*file.grain, "value", VALUE] if source.dimensions else []
+    if shown:
+        _find_texts_as_delivered(warehouse, source)
+    values = ", ".join(f"{quote_identifier(name)} := {plain_text(quote_identifier(name))}" for name in shown)
+    text = masked(f"to_json(struct_pack({values}))::VARCHAR") if shown else "NULL"
+    warehouse.execute(
+        "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
+        f"SELECT {quote_literal(source.id)}, _snapshot_id, {quote_literal(file.table)}, row_id, rule_id, {text} "
+        f"FROM bad_row JOIN quarantine.violation USING (row_id) WHERE {ours}"
+    )
+    warehouse.execute(
+        f"UPDATE quarantine.violation SET detail = {detail_of(shown)} FROM bad_row "
+        f"WHERE violation.row_id = bad_row.row_id AND {ours}"
+    )
+    warehouse.execute(f"DELETE FROM {file.table} WHERE rowid IN (SELECT row_id FROM bad_row)")
+    warehouse.execute("DROP TABLE bad_row")
+
+
+def _find_texts_as_delivered(warehouse: Warehouse, source: Source) -> None:
+    """Put the figures that could not be read beside the bad rows, as the file has them (the file is read again)."""
+    unreadable = warehouse.scalar("SELECT count(*) FROM bad_row WHERE value_status IS NULL")
+    if not unreadable or not warehouse.exists(f"raw.{source.id}"):
+        return
+    names = [(quote_identifier(d.column), quote_identifier(d.id.upper())) for d in source.dimensions]
+    warehouse.execute(
+        f"CREATE OR REPLACE TEMP TABLE given AS SELECT {', '.join(there for _, there in names)}, {VALUE} "
+        f"FROM raw.{quote_identifier(source.id)} WHERE stat_status({VALUE}) IS NULL"
+    )
+    same = " AND ".join(f"bad_row.{here} = given.{there}" for here, there in names)
+    warehouse.execute(f"UPDATE bad_row SET {VALUE} = given.{VALUE} FROM given WHERE value_status IS NULL AND {same}")
+    warehouse.execute("DROP TABLE given")
+
+
+def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Rule]:
+    """Return the rules that no row was lost, that few are in quarantine, and that no zero stands for a lost line."""
+    table = quote_literal(file.table)
+    kept = f"(SELECT count(*) FROM {file.table} WHERE NOT _is_filled)"
+    moved = (
+        "(SELECT count(DISTINCT row_number) FROM quarantine.row "
+        f"WHERE source_id = {quote_literal(source.id)} AND file_name = {table})"
+    )
+    facts = (
+        f"SELECT {count.rows_in} AS rows_in, {kept} AS rows_kept, {moved} AS rows_quarantined, "
+        f"{count.rows_rejected} AS rows_rejected"
+    )
+    share = source.expectations.quarantine_max_share
+    wanted = {
+        "rows_conserved": (
+            "every row of the files is either loaded or in quarantine",
+            f"SELECT * FROM ({facts}) WHERE rows_in <> rows_kept + rows_quarantined + rows_rejected",
+        ),
+        "quarantine_share": (
+            f"at most {share * 100:g} % of the rows may go to quarantine",
+            f"SELECT * FROM ({facts}) WHERE rows_quarantined + rows_rejected > {share!r} * rows_in",
+        ),
+        "no_zero_for_lost_line": (
+            "where absent cells mean zero, a line that could not be read would be counted as zero",
+            f"SELECT * FROM ({facts}) WHERE rows_rejected > 0 AND {count.rows_filled} > 0",
+        ),
+    }
+    return [
+        Rule(rule_id, file.table, "set", "critical", "stop", description, sql, source.owner)
+        for rule_id, (description, sql) in wanted.items()
+    ]
 
 
 def check_staging(
@@ -38,17 +287,17 @@ def check_staging(
     tables = [rule for rule in rules if rule.kind == "set" and rule.action != "quarantine"]
     tables += account_rules(source, file, count)
 
-    record.prepare(warehouse)
-    record.plan(warehouse, [*rows, *moving, *tables])
+    prepare(warehouse)
+    plan(warehouse, [*rows, *moving, *tables])
     delivered = int(warehouse.scalar(f"SELECT count(*) FROM {file.table} WHERE NOT _is_filled"))
     proven: dict[str, bool] = {}
     find_bad_rows(warehouse, file.table, rows)
     _run(warehouse, moving, proven)
     move_bad_rows(warehouse, source, file)
-    record.mark_run(warehouse, [*rows, *moving], delivered)
+    mark_run(warehouse, [*rows, *moving], delivered)
     _run(warehouse, tables, proven)
-    record.mark_run(warehouse, tables, int(warehouse.scalar(f"SELECT count(*) FROM {file.table}")))
-    return record.outcomes(warehouse, [*rows, *moving, *tables])
+    mark_run(warehouse, tables, int(warehouse.scalar(f"SELECT count(*) FROM {file.table}")))
+    return outcomes(warehouse, [*rows, *moving, *tables])
 
 
 def check_tables(
@@ -64,13 +313,13 @@ def check_tables(
     built = [file for file in files.values() if warehouse.exists(file.table)]
     derived = [rule for file in built for rule in rules_for_table(warehouse, file)]
     rules = [*written, *derived]
-    record.prepare(warehouse)
-    record.plan(warehouse, rules)
+    prepare(warehouse)
+    plan(warehouse, rules)
     for table in sorted({rule.table for rule in rules if warehouse.exists(rule.table)}):
         ours = [rule for rule in rules if rule.table == table]
         _run(warehouse, ours, {})
-        record.mark_run(warehouse, ours, int(warehouse.scalar(f"SELECT count(*) FROM {table}")))
-    return record.outcomes(warehouse, rules)
+        mark_run(warehouse, ours, int(warehouse.scalar(f"SELECT count(*) FROM {table}")))
+    return outcomes(warehouse, rules)
 
 
 def _is_missing_source(warehouse: Warehouse, table: str) -> bool:
@@ -80,4 +329,4 @@ def _is_missing_source(warehouse: Warehouse, table: str) -> bool:
 
 def _run(warehouse: Warehouse, rules: Sequence[Rule], proven: dict[str, bool]) -> None:
     for rule in rules:
-        record.run_set_rule(warehouse, rule, proven)
+        run_set_rule(warehouse, rule, proven)

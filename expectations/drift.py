@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expectations import record
-from expectations.terms import Action, Outcome, Rule, Severity
+from expectations import check
+from expectations.rules import Action, Outcome, Rule, Severity
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
 OLD = "previous_build"
@@ -129,15 +129,15 @@ def check_drift(warehouse: Warehouse, previous: Path) -> list[Outcome]:
 def _run(warehouse: Warehouse) -> list[Outcome]:
     scanned = {name: int(warehouse.scalar(f"SELECT count(*) FROM {name}")) for name in ("drift_cell", "drift_source")}
     rules = [_rule(rule_id, *parts) for rule_id, parts in RULES.items()]
-    record.prepare(warehouse)
-    record.plan(warehouse, rules)
+    check.prepare(warehouse)
+    check.plan(warehouse, rules)
     for rule in rules:
-        record.run_set_rule(warehouse, rule, {})
+        check.run_set_rule(warehouse, rule, {})
         rows = scanned["drift_source" if rule.table == "meta.snapshot" else "drift_cell"]
-        record.mark_run(warehouse, [rule], rows)
+        check.mark_run(warehouse, [rule], rows)
     for name in ("drift_cell", "drift_source", "drift_rolled"):
         warehouse.execute(f"DROP TABLE {name}")
-    return record.outcomes(warehouse, rules)
+    return check.outcomes(warehouse, rules)
 
 
 def _rule(rule_id: str, severity: Severity, description: str, sql: str) -> Rule:

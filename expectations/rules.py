@@ -3,29 +3,86 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
-from expectations.row_rules import row_rules
-from expectations.set_rules import set_rules
-from expectations.terms import Action, Rule, Severity
-from transforms.catalogue import Catalogue, Source
-from transforms.dictionary import Dictionary
 from transforms.errors import UsageError
-from transforms.sqlfile import SqlFile
 
-__all__ = ["Rule", "read_rule_files", "rules_for_staging"]
+# The words of validation: a rule, what came of it, and the sentence that says so.
+
+
+Severity = Literal["critical", "warning"]
+Action = Literal["stop", "quarantine", "report"]
+Kind = Literal["row", "set"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must be true of one table.
+
+    `sql` of a row rule is a predicate that is true for a bad row; of a set rule a SELECT of the rows or keys that
+    break it (a column `row_id` holds the table's rowid where single rows are to blame). `proof` is an optional SELECT
+    of one boolean that, when true, shows cheaply that no row can break the rule.
+    """
+
+    rule_id: str
+    table: str
+    kind: Kind
+    severity: Severity
+    action: Action
+    description: str
+    sql: str
+    owner: str = "data-team"
+    proof: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule found: how many violations among how many rows, with up to three short examples."""
+
+    rule_id: str
+    table_name: str
+    severity: Severity
+    action: Action
+    description: str
+    n_violations: int
+    rows_scanned: int
+    examples: tuple[str, ...]
+    success: bool
+
+
+def blocking(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes that forbid publication: broken rules of severity critical."""
+    return [outcome for outcome in outcomes if outcome.severity == "critical" and not outcome.success]
+
+
+def verdict_sentence(outcome: Outcome) -> str:
+    """Return one line: table, number of violations, an example, the rule, and what to do next."""
+    where = f"{outcome.table_name}: rule {outcome.rule_id}"
+    if outcome.success:
+        return f"{where}: holds for {outcome.rows_scanned} rows"
+    example = f" ({outcome.examples[0]})" if outcome.examples else ""
+    count = f"{outcome.n_violations} violation" + ("s" if outcome.n_violations != 1 else "")
+    return f"{where}: {count}{example}: {outcome.description.rstrip('.')}; {_next_step(outcome)}"
+
+
+def _next_step(outcome: Outcome) -> str:
+    if outcome.action == "quarantine":
+        return "the rows are in quarantine.row; correct them at the source and fetch it again"
+    if outcome.severity == "warning":
+        return "published all the same; look at meta.validation"
+    if outcome.table_name.startswith("staging."):
+        return "fetch the source again, or correct its file in flows/sources"
+    return f"look at {outcome.table_name} in the refused build"
+
 
 FOLDER = Path(__file__).parent / "rules"
 _HEADER = re.compile(r"^--\s*([a-z_]+):\s*(.+?)\s*$")
 _CONTINUED = re.compile(r"^--\s{2,}(\S.*?)\s*$")
 _KEYS = ("table", "severity", "action", "reason", "owner")
-
-
-def rules_for_staging(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: Catalogue) -> list[Rule]:
-    """Return every derived rule of one staging table: first those for single rows, then those for the whole table."""
-    return [*row_rules(source, file, dictionary, catalogue), *set_rules(source, file, catalogue)]
 
 
 @lru_cache(maxsize=4)

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     memory_limit: str = Field("2GB", description="Memory DuckDB may use")
     keep_builds: int = Field(5, ge=1, description="Published databases kept for rollback")
     keep_snapshots: int = Field(30, ge=1, description="Newest snapshots kept of each source, beside those in use")
-    # Personal data are kept no longer than a rebuild needs them; frozen baselines keep theirs, see flows/retention.py.
+    # Personal data are kept no longer than a rebuild needs them; frozen baselines keep theirs, see flows/run/night.py.
     keep_superseded_days: int = Field(
         730, ge=0, description="Days the person rows of a superseded delivery are kept to build the past again"
     )

@@ -66,7 +66,7 @@ def tiny_run(sample_extracts: Path, shared_folder: Path) -> Published:
     Read only: copy it to write.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.pipeline.dress", dress_lightly)
+        patch.setattr("flows.run.night.dress", dress_lightly)
         folder = make_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder))
     return Published(Settings(data=folder), sample_extracts)
 

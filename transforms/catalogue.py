@@ -2,21 +2,286 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from transforms.areas import areas, areas_at
-from transforms.codelists import CODELISTS, LEFT_OUT, Code, left_out_code, load_codelists
+from transforms.areas import Level, areas, areas_at
 from transforms.errors import UsageError
-from transforms.sources import Dimension, Expectations, Source
-from transforms.yaml_lines import SafeLoader, YamlFile
 
-__all__ = ["LEFT_OUT", "Catalogue", "Code", "Dimension", "Expectations", "Source", "load_catalogue"]
+# The publishers' code lists: every code a dimension can hold, with its Danish and English text.
+
+
+CODELISTS = Path(__file__).parent / "reference" / "codelists.csv"
+Kind = Literal["total", "subtotal", "leaf"]
+LEFT_OUT = "_ALL"
+"""Our code for a dimension left out of the request: the publisher then answers with the sum over it."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code as the publisher writes it; `leaves` are the leaf codes a total or subtotal covers."""
+
+    code: str
+    text_da: str
+    text_en: str
+    kind: Kind = "leaf"
+    leaves: tuple[str, ...] = ()
+
+
+def left_out_code(codes: list[Code]) -> Code:
+    """Return the code that stands for a dimension left out of the request: the total of its leaves."""
+    leaves = tuple(code.code for code in codes if code.kind == "leaf")
+    return Code(LEFT_OUT, "I alt (udeladt af udtrækket)", "Total (left out of the extract)", "total", leaves)
+
+
+def load_codelists(path: Path = CODELISTS) -> dict[str, list[Code]]:
+    """Return code list -> its codes in the publisher's order.
+
+    Raises UsageError with the line for a code given twice, an unknown kind, or a subtotal over codes
+    that are not leaves of the same list. The `*` of a total is spelled out as all leaves.
+    """
+    lists: dict[str, list[Code]] = {}
+    lines: dict[tuple[str, str], int] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file, delimiter=";"), start=2):
+            where = (row["codelist"], row["code"])
+            if where in lines:
+                raise _error(path, number, f"code {where[1]} of {where[0]} is already on line {lines[where]}")
+            lines[where] = number
+            if row["kind"] not in get_args(Kind):
+                raise _error(path, number, f"kind {row['kind']!r} is not one of {', '.join(get_args(Kind))}")
+            code = Code(
+                row["code"], row["text_da"], row["text_en"], cast(Kind, row["kind"]), tuple(row["leaves"].split())
+            )
+            lists.setdefault(where[0], []).append(code)
+    for name, codes in lists.items():
+        lists[name] = _resolve(name, codes, lines, path)
+    return lists
+
+
+def _resolve(name: str, codes: list[Code], lines: dict[tuple[str, str], int], path: Path) -> list[Code]:
+    leaves = tuple(code.code for code in codes if code.kind == "leaf")
+    resolved = []
+    for code in codes:
+        covered = leaves if code.leaves == ("*",) else code.leaves
+        strange = sorted(set(covered) - set(leaves))
+        if strange:
+            raise _error(path, lines[name, code.code], f"{code.code} of {name} covers {strange[0]}, which is no leaf")
+        if (code.kind == "leaf") == bool(covered):
+            raise _error(path, lines[name, code.code], f"{code.code} of {name}: only totals and subtotals have leaves")
+        resolved.append(Code(code.code, code.text_da, code.text_en, code.kind, covered))
+    return resolved
+
+
+def _error(path: Path, line: int, message: str) -> UsageError:
+    return UsageError(f"{path.parent.name}/{path.name}:{line}: {message}")
+
+
+# What a source file may say: the shape of `flows/sources/<id>.yml`.
+
+
+Role = Literal["area", "category", "selector", "time"]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dimension(_Strict):
+    """One dimension of a table: the publisher's id and label, our column, its codes and what is asked for."""
+
+    id: Text
+    text_da: Text
+    text_en: Text
+    column: Text
+    role: Role
+    select: list[Text] = Field(min_length=1)
+    codelist: str | None = None
+    levels: list[Level] = []
+    extra_codes: list[Text] = []
+    elimination: bool = False
+    total: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _eliminable_by_default(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "elimination" not in data:
+            return {**data, "elimination": data.get("role") in ("category", "selector")}
+        return data
+
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether the request leaves this dimension out, so that the publisher sums over it.
+
+        Needs a non-streaming format: BULK wants codes for every dimension.
+        """
+        return self.select == [LEFT_OUT]
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> Self:
+        if LEFT_OUT in self.select and (self.total != LEFT_OUT or not self.is_left_out or self.role != "category"):
+            raise ValueError(
+                f"{self.id}: {LEFT_OUT} leaves a category out of the request; it needs `total: {LEFT_OUT}`"
+            )
+        if self.role == "area" and not self.levels:
+            raise ValueError(f"{self.id} has role area but no `levels`; list the levels the table holds")
+        if self.role in ("category", "selector") and self.codelist is None:
+            raise ValueError(f"{self.id} has role {self.role} but no `codelist`")
+        if self.role == "selector" and (len(self.select) != 1 or "*" in self.select[0]):
+            raise ValueError(
+                f"{self.id} is a selector and must be pinned to exactly one code, not {', '.join(self.select)}; "
+                "otherwise every figure is counted once per code"
+            )
+        return self
+
+
+class Expectations(_Strict):
+    """What every delivery of the source must satisfy before it is accepted."""
+
+    min_rows: int = Field(default=1, ge=1)
+    value_min: float | None = None
+    value_max: float | None = None
+    quarantine_max_share: float = Field(default=0.01, ge=0, le=1)
+
+
+class ReferenceTable(_Strict):
+    """Figures the project keeps itself, with the source of each row: the stem of `transforms/reference/<table>.csv`."""
+
+    table: Text
+
+
+class Source(_Strict):
+    """One source: who publishes it under which licence, what is asked for, and what must be true of it."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    connector: Literal["statbank", "jobindsats", "delivery", "reference"]
+    title_da: Text
+    title_en: Text
+    producer: Text
+    licence: Text
+    url: Text
+    owner: Text
+    frequency: Literal["year", "quarter", "month"] | None = None
+    publication_lag_days: int = Field(default=0, ge=0)
+    max_age_days: int = Field(gt=0)
+    required: bool
+    table: str | None = None
+    unit: Literal["persons", "jobs", "dwellings", "pct", "dkk", "dkk_thousand", "count"] | None = None
+    decimals: int = Field(default=0, ge=0, le=4)
+    dimensions: list[Dimension] = []
+    expectations: Expectations = Expectations()
+    jobindsats: dict[str, Any] | None = None
+    delivery: dict[str, Any] | None = None
+    reference: ReferenceTable | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_connector(self) -> Self:
+        if self.connector != "statbank":
+            if getattr(self, self.connector) is None:
+                raise ValueError(f"connector {self.connector} needs a `{self.connector}:` section")
+            return self
+        missing = [key for key in ("table", "frequency", "unit", "dimensions") if not getattr(self, key)]
+        if missing:
+            raise ValueError(f"connector statbank needs `{missing[0]}`")
+        if self.id != f"statbank_{(self.table or '').lower()}":
+            raise ValueError(f"the id of table {self.table} must be statbank_{(self.table or '').lower()}")
+        times = [dimension.id for dimension in self.dimensions if dimension.role == "time"]
+        if times != [self.dimensions[-1].id]:
+            raise ValueError("exactly one dimension must have role time, and it must be the last")
+        for what in ("id", "column"):
+            names = [getattr(dimension, what) for dimension in self.dimensions]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two dimensions share the {what} {twice[0]}")
+        return self
+
+    def dimension(self, name: str) -> Dimension:
+        """Return the dimension with this publisher id, case-insensitively; UsageError naming those there are."""
+        for dimension in self.dimensions:
+            if dimension.id.casefold() == name.casefold():
+                return dimension
+        known = ", ".join(dimension.id for dimension in self.dimensions)
+        raise UsageError(f"{self.id} has no dimension {name}; it has {known}")
+
+    @property
+    def time(self) -> Dimension:
+        """The time dimension of a StatBank source."""
+        return self.dimensions[-1]
+
+
+# Where in a YAML file a value stands, so that an error can name the line.
+
+
+# The parser in C reads all source files in a tenth of a second instead of one.
+if TYPE_CHECKING or not yaml.__with_libyaml__:
+    from yaml import SafeLoader as SafeLoader
+else:
+    from yaml import CSafeLoader as SafeLoader
+
+Location = Sequence[int | str]
+
+
+class YamlFile:
+    """A parsed YAML mapping that still knows its lines."""
+
+    def __init__(self, path: Path, shown_as: str):
+        """Read `path`; UsageError with the line when it is no YAML mapping or gives a key twice."""
+        self.shown_as = shown_as
+        text = path.read_text(encoding="utf-8")
+        try:
+            self._root = yaml.compose(text, Loader=SafeLoader)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            problem = getattr(error, "problem", None) or "cannot be read as YAML"
+            raise UsageError(f"{shown_as}:{mark.line + 1 if mark else 1}: {problem}") from None
+        if not isinstance(self._root, yaml.MappingNode):
+            raise UsageError(f"{shown_as}:1: expected `key: value` lines at the top")
+        _refuse_double_keys(self._root, shown_as)
+        self.data = yaml.load(text, Loader=SafeLoader)
+
+    def error(self, location: Location, message: str) -> UsageError:
+        """Return the error to raise for the value at `location`, with file and line."""
+        return UsageError(f"{self.shown_as}:{self.line(location)}: {message}")
+
+    def line(self, location: Location) -> int:
+        """Return the line of the value at `location`, or of its nearest parent that exists."""
+        node: yaml.Node | None = self._root
+        line = 1
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                entry = next((pair for pair in node.value if pair[0].value == part), None)
+                if entry is None:
+                    break
+                line, node = entry[0].start_mark.line + 1, entry[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+
+def _refuse_double_keys(node: yaml.Node, shown_as: str) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_double_keys(item, shown_as)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise UsageError(f"{shown_as}:{key.start_mark.line + 1}: `{key.value}` is given twice; keep one")
+            seen.add(key.value)
+            _refuse_double_keys(value, shown_as)
+
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "flows" / "sources"
@@ -158,3 +423,117 @@ def _shown(path: Path) -> str:
         return str(path.resolve().relative_to(ROOT))
     except ValueError:
         return str(path)
+
+
+# The shortage classes the programme enters by hand: `reference/industry_shortage.csv` checked before it is used.
+#
+# Arbejdsmarkedsbalancen gives a class per job title and labour market region, twice a year; its list of classes has
+# changed, so each entry names the list it was taken from (`reference/shortage_classes.csv`, whose `in_force_on` is a
+# day the list is known to have been in force, empty when none is known). An entry is about a region or a province.
+
+
+INDUSTRIES = "db07_37"
+
+
+def check_shortage(folder: Path) -> None:
+    """Raise UsageError with file, line, value and rule for the first entry that cannot be used.
+
+    A folder without the file has no entries.
+    """
+    path = folder / "industry_shortage.csv"
+    if not path.is_file():
+        return
+    allowed = {
+        "industry_code": {row["code"] for row in _rows(folder / "codelists.csv") if row["codelist"] == INDUSTRIES},
+        "area_code": {
+            row["code"] for row in _rows(folder / "areas.csv") if row["level"] in ("region", "province")
+        },
+    }  # fmt: skip
+    classes = {(row["class_list"], row["shortage_class"]) for row in _rows(folder / "shortage_classes.csv")}
+    rules = {"industry_code": f"an industry of {INDUSTRIES}", "area_code": "the code of a region or a province"}
+    seen: dict[tuple[str, str, str], int] = {}
+    for line, row in enumerate(_rows(path), start=2):
+        for column, codes in allowed.items():
+            if row[column] not in codes:
+                raise _refusal(path, line, column, row[column], rules[column])
+        if (row["class_list"], row["shortage_class"]) not in classes:
+            told = f"a class of the list {row['class_list']!r} in shortage_classes.csv"
+            raise _refusal(path, line, "shortage_class", row["shortage_class"], told)
+        if not _is_day(row["valid_from"]):
+            raise _refusal(path, line, "valid_from", row["valid_from"], "a day as 2019-07-01")
+        if not row["source"]:
+            raise _refusal(path, line, "source", "", "where the entry was taken from")
+        key = (row["area_code"], row["industry_code"], row["valid_from"])
+        if (first := seen.setdefault(key, line)) != line:
+            raise _refusal(path, line, "valid_from", row["valid_from"], f"one entry a day; line {first} is the same")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file, every column as text; what a short line lacks is empty."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter=";", restval=""))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _refusal(path: Path, line: int, column: str, value: str, rule: str) -> UsageError:
+    return UsageError(
+        f"transforms/reference/{path.name}: line {line}: {column} {value!r} is not {rule}; correct the line"
+    )
+
+
+PeriodKind = Literal["M", "Q", "Y", "QMAT"]
+
+
+class Measure(_Strict):
+    """One measure: our id, unit, texts, and what its column is called in answers and exports."""
+
+    id: str
+    unit: Literal["persons", "pct", "pct_points", "fte", "hours", "rank", "count"]
+    text_da: str
+    text_en: str
+    headings: list[str] = Field(min_length=1)
+
+
+class JobindsatsDimension(_Strict):
+    """One dimension beside area and period: our column and its headings in answers.
+
+    With a `codelist` its texts are kept as codes; `texts` adds wordings of the publisher's own, `total_texts` the sum.
+    """
+
+    column: str
+    text_da: str
+    text_en: str
+    headings: list[str] = Field(min_length=1)
+    codelist: str | None = None
+    texts: dict[str, str] = {}
+    total_texts: list[str] = []
+
+
+class Query(_Strict):
+    """The `jobindsats:` part of a source file."""
+
+    table: str
+    version: Literal[2, 3] = 3
+    period_kind: PeriodKind
+    latest: int = Field(ge=1)
+    hierarchies: dict[str, str] = {}
+    selections: dict[str, str] = {}
+    measures: list[Measure] = Field(min_length=1)
+    dimensions: list[JobindsatsDimension] = []
+    all_municipalities: bool = True
+
+
+def query_of(source: Source) -> Query:
+    """Return the typed query of a Jobindsats source; UsageError naming the file when it is wrong."""
+    try:
+        return Query.model_validate(source.jobindsats)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"flows/sources/{source.id}.yml: jobindsats.{where}: {first['msg']}") from None

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from transforms.catalogue import SafeLoader
 from transforms.errors import UsageError
 from transforms.warehouse import quote_identifier, quote_literal
-from transforms.yaml_lines import SafeLoader
 
 DICTIONARY = Path(__file__).parent / "dictionary.yml"
 

@@ -9,28 +9,221 @@ another's sake is never published, for that would tell that the former lies belo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import ceil, floor, inf
 from typing import Literal
 
-from transforms.disclosure_audit import (
-    Exposure,
-    Key,
-    Relation,
-    audit,
-    audit_difference,
-    cells_of,
-    intervals,
-    merged,
-    propagate,
-    relations_of,
-)
 from transforms.errors import DataRefused
 
-__all__ = [
-    "Exposure", "Key", "Protected", "Relation", "audit", "audit_difference", "cells_of", "intervals", "is_small",
-    "merged", "relations_of", "round_to", "safe_rate", "suppress",
-]  # fmt: skip
+# What an attacker can work out about hidden cells of a table with margins: bounds, exact where it matters.
+#
+# A table is a mapping from cell keys to counts (None where hidden) and additive relations `total = sum of parts`.
+# Everything here knows only what is published: margins, visible cells, the relations, and that counts are not negative.
+
+
+Key = Hashable
+Relation = tuple[Key, tuple[Key, ...]]
+Bounds = dict[Key, tuple[float, float]]
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A hidden cell that can be narrowed down to `lower`…`upper` (whole counts, both included)."""
+
+    key: Key
+    lower: float
+    upper: float
+
+
+def relations_of(trees: Sequence[Mapping[str, Sequence[str]]], keys: Collection[tuple[str, ...]]) -> list[Relation]:
+    """Return the additive relations of a table whose keys are tuples of codes, one code per dimension.
+
+    `trees[d]` maps each total or subtotal code of dimension d to the codes it is the sum of, for example
+    `{"000": ["081", …], "081": ["101", …]}` for geography. A relation is kept when all its cells are in `keys`.
+    """
+    known = set(keys)
+    found: list[Relation] = []
+    for dimension, tree in enumerate(trees):
+        for key in sorted(known):
+            children = tree.get(key[dimension])
+            if children:
+                parts = tuple((*key[:dimension], child, *key[dimension + 1 :]) for child in children)
+                if all(part in known for part in parts):
+                    found.append((key, parts))
+    return found
+
+
+def cells_of(trees: Sequence[Mapping[str, Sequence[str]]]) -> list[tuple[str, ...]]:
+    """Return every cell of the full table over the codes that the trees name."""
+    codes = [sorted({*tree, *(child for children in tree.values() for child in children)}) for tree in trees]
+    return list(product(*codes))
+
+
+def propagate(published: Mapping[Key, int | None], relations: Iterable[Relation], rounds: int = 50) -> Bounds:
+    """Return bounds of the hidden cells by passing them along the relations until nothing changes.
+
+    Quick and never too narrow; `intervals` is exact. A cell in no relation has the bounds 0 and infinity.
+    """
+    bounds: Bounds = {key: (0.0, inf) for key, value in published.items() if value is None}
+    open_relations = _with_hidden(published, relations)
+    for _ in range(rounds):
+        changed = False
+        for total, parts in open_relations:
+            changed |= _tighten(total, parts, published, bounds)
+        if not changed:
+            break
+    return bounds
+
+
+def _tighten(total: Key, parts: tuple[Key, ...], published: Mapping[Key, int | None], bounds: Bounds) -> bool:
+    def of(key: Key) -> tuple[float, float]:
+        value = published[key]
+        return bounds[key] if value is None else (float(value), float(value))
+
+    lows, highs = sum(of(part)[0] for part in parts), sum(of(part)[1] for part in parts)
+    changed = False
+    total_low, total_high = of(total)
+    if published[total] is None:
+        changed |= _narrow(bounds, total, lows, highs)
+    for part in parts:
+        if published[part] is None:
+            low = bounds[part][0]
+            others_high = sum(of(other)[1] for other in parts if other != part)
+            others_low = lows - low
+            changed |= _narrow(bounds, part, total_low - others_high, total_high - others_low)
+            lows += bounds[part][0] - low
+    return changed
+
+
+def _narrow(bounds: Bounds, key: Key, low: float, high: float) -> bool:
+    before = bounds[key]
+    bounds[key] = (max(before[0], low), min(before[1], high))
+    return bounds[key] != before
+
+
+def intervals(
+    published: Mapping[Key, int | None], relations: Sequence[Relation], wanted: Collection[Key] | None = None
+) -> Bounds:
+    """Return the exact bounds of hidden cells (all, or `wanted`) by linear programming, in whole counts.
+
+    Exact for tables of two dimensions, also with a hierarchy in one of them; for more dimensions an attacker who
+    reasons in whole numbers may do slightly better. Raises DataRefused when the visible cells contradict each other.
+    """
+    result: Bounds = {}
+    open_relations = _with_hidden(published, relations)
+    hidden = [key for key, value in published.items() if value is None]
+    asked = set(hidden if wanted is None else wanted) & set(hidden)
+    for component in _components(hidden, open_relations, published):
+        targets = [key for key in component if key in asked]
+        if targets:
+            result |= _solve(component, targets, open_relations, published)
+    return result
+
+
+def audit(
+    published: Mapping[Key, int | None],
+    relations: Sequence[Relation],
+    k: int = 5,
+    sensitive: Collection[Key] | None = None,
+) -> list[Exposure]:
+    """Return the hidden cells that published figures narrow to fewer than `k` + 1 possible counts.
+
+    With `sensitive` only those cells are judged: a cell hidden to protect others may itself be recomputed.
+    """
+    found = intervals(published, relations, sensitive)
+    exposed = [Exposure(key, low, high) for key, (low, high) in found.items() if high - low < k]
+    return sorted(exposed, key=lambda exposure: str(exposure.key))
+
+
+def audit_difference(narrow: Mapping[Key, int | None], wide: Mapping[Key, int | None], k: int = 5) -> list[Exposure]:
+    """Return the cells where two releases over nested populations tell a count below `k` by subtraction.
+
+    `narrow` counts a part of the persons of `wide` under the same keys: ages 18-64 and 18-66, or an earlier and a
+    later cumulative count.
+    """
+    exposed = []
+    for key in sorted(set(narrow) & set(wide), key=str):
+        smaller, larger = narrow[key], wide[key]
+        if smaller is not None and larger is not None and 0 < larger - smaller < k:
+            exposed.append(Exposure(key, larger - smaller, larger - smaller))
+    return exposed
+
+
+def merged(earlier: Mapping[Key, int | None], later: Mapping[Key, int | None]) -> dict[Key, int | None]:
+    """Return what is known when two releases of the same figures lie side by side: hidden only where both hide."""
+    return {key: value if value is not None else earlier.get(key) for key, value in later.items()}
+
+
+def _with_hidden(published: Mapping[Key, int | None], relations: Iterable[Relation]) -> list[Relation]:
+    return [
+        (total, parts)
+        for total, parts in relations
+        if published[total] is None or any(published[part] is None for part in parts)
+    ]
+
+
+def _components(
+    hidden: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, int | None]
+) -> list[list[Key]]:
+    """Return the hidden cells in groups that no relation connects, so that each is a small problem."""
+    parent: dict[Key, Key] = {key: key for key in hidden}
+
+    def root(key: Key) -> Key:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for total, parts in relations:
+        linked = [key for key in (total, *parts) if published[key] is None]
+        for key in linked[1:]:
+            parent[root(key)] = root(linked[0])
+    groups: dict[Key, list[Key]] = {}
+    for key in hidden:
+        groups.setdefault(root(key), []).append(key)
+    return list(groups.values())
+
+
+def _solve(
+    component: Sequence[Key], targets: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, int | None]
+) -> Bounds:
+    import numpy as np
+    from scipy.optimize import linprog
+
+    position = {key: number for number, key in enumerate(component)}
+    rows, constants = [], []
+    for total, parts in relations:
+        members = [key for key in (total, *parts) if key in position]
+        if not members:
+            continue
+        row, constant = np.zeros(len(component)), 0.0
+        for sign, key in ((-1.0, total), *((1.0, part) for part in parts)):
+            value = published[key]
+            if value is None:
+                row[position[key]] += sign
+            else:
+                constant -= sign * value
+        rows.append(row)
+        constants.append(constant)
+    if not rows:
+        return dict.fromkeys(targets, (0.0, inf))
+    matrix, right = np.array(rows), np.array(constants)
+    found: Bounds = {}
+    for key in targets:
+        ends = []
+        for sign in (1.0, -1.0):
+            goal = np.zeros(len(component))
+            goal[position[key]] = sign
+            answer = linprog(goal, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")
+            if answer.status == 2:
+                raise DataRefused("the published cells contradict each other: a total is not the sum of its parts")
+            ends.append(inf if answer.status == 3 else abs(float(answer.fun)))
+        found[key] = (float(ceil(ends[0] - TOLERANCE)), inf if ends[1] == inf else float(floor(ends[1] + TOLERANCE)))
+    return found
+
 
 DEFAULT_K = 5
 MIN_DENOMINATOR = 20

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from transforms.errors import DataRefused, Interrupted, UsageError
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-from transforms.errors import DataRefused, Interrupted, UsageError
 
 DatabaseError = duckdb.Error
 CatalogError = duckdb.CatalogException

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.report import followup, labels, maps, profiles, quality, scripts
+from flows.report import drawings, pages, words
 from flows.report.data import ReportData, Row, load
-from flows.report.markup import HELPERS, clean
-from flows.report.units import danish_key
+from flows.report.words import HELPERS, clean
 from flows.settings import Settings
+from transforms.models.wording import danish_key
 
 HERE = Path(__file__).parent
 OVERVIEW = (
@@ -72,8 +72,8 @@ def build_report(
     (partial / "kommune").mkdir(parents=True)
     shutil.copytree(HERE / "assets", partial / "assets")
     site = _Site(data, partial)
-    site.write("assets/definitions.js", scripts.script("KK_DEFINITIONS", scripts.definitions(data)))
-    site.write("assets/values.js", scripts.script("KK_VALUES", scripts.values(data)))
+    site.write("assets/definitions.js", pages.script("KK_DEFINITIONS", pages.definitions(data)))
+    site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
     contexts = page_contexts(database, data, options)
     for page, template in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
@@ -81,7 +81,7 @@ def build_report(
     units = {str(row["column_name"]): row["unit"] for row in data.dictionary}
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
-        context = profiles.context(data, municipality, columns, units)
+        context = pages.context(data, municipality, columns, units)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -100,7 +100,7 @@ class _Site:
             trim_blocks=True, lstrip_blocks=True, finalize=_seen,
         )  # fmt: skip
         environment.globals |= HELPERS
-        environment.globals |= {"data": data, "labels_of": labels, "newest_day": quality.newest_day(data)}
+        environment.globals |= {"data": data, "labels_of": words, "newest_day": pages.newest_day(data)}
         self.environment = environment
 
     def write(self, name: str, text: str) -> None:
@@ -118,26 +118,26 @@ def _seen(value: Any) -> Any:
 
 def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> dict[str, dict[str, Any]]:
     """Return what each page but the profiles needs beside the data."""
-    rules, receipts = quality.rules(data), quality.receipts(options.receipts)
+    rules, receipts = pages.rules(data), pages.receipts(options.receipts)
     return {
         "index.html": index_context(data, options),
         "opfoelgning.html": {
-            "baselines": followup.baselines(options.baselines, options.comparisons),
+            "baselines": pages.baselines(options.baselines, options.comparisons),
             "columns": column_labels(data),
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
         },
         "datakvalitet.html": {
-            "sources": quality.sources(data, receipts),
+            "sources": pages.sources(data, receipts),
             "rules": rules,
-            "tally": quality.tally(rules),
+            "tally": pages.tally(rules),
             "receipts": receipts,
-            "delivered": quality.deliveries(receipts),
-            "withheld": quality.withheld(data),
-            "revisions": quality.revisions(database, options.previous),
+            "delivered": pages.deliveries(receipts),
+            "withheld": pages.withheld(data),
+            "revisions": pages.revisions(database, options.previous),
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
         },
         "metode.html": {
-            "ages": scripts.ages,
+            "ages": pages.ages,
             "groups": method_groups(data),
             "effects": effects(data),
         },
@@ -147,7 +147,7 @@ def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> d
 
 def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     """Return the front page's map, the columns of its table and the choices of its filters."""
-    shown = scripts.ordered(data)
+    shown = pages.ordered(data)
     first = MAP_FIRST if MAP_FIRST in shown else next(iter(shown), None)
     overview = [key for key in OVERVIEW if key in data.indicators] or shown[:5]
     expected: dict[str, Row] = {}
@@ -158,7 +158,7 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
         )
         expected = {str(row["municipality_code"]): row for row in rows}
     names = {str(m["municipality_code"]): m for m in data.municipalities}
-    drawn = maps.draw(options.boundaries, names)
+    drawn = drawings.draw(options.boundaries, names)
     return {
         "map": drawn,
         "names": names,
@@ -167,7 +167,7 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
         "choices": shown,
         "overview": overview,
         "expected": expected,
-        "outcome": labels.outcome(outcomes[0], data.indicators) if outcomes else None,
+        "outcome": words.outcome(outcomes[0], data.indicators) if outcomes else None,
         "regions": sorted({str(m["region_name"]) for m in data.municipalities if m.get("region_name")}),
         "group_names": sorted(
             {
@@ -179,25 +179,25 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     }
 
 
-def method_groups(data: ReportData) -> list[tuple[labels.Words, list[Row]]]:
+def method_groups(data: ReportData) -> list[tuple[words.Words, list[Row]]]:
     """Return the indicators by part of the mapping, for the page of definitions."""
     return [
         (label, [row for row in data.indicators.values() if row["dimension"] == dimension])
-        for dimension, label in labels.DIMENSIONS.items()
+        for dimension, label in words.DIMENSIONS.items()
     ]
 
 
-def effects(data: ReportData) -> list[tuple[labels.Words, list[Row]]]:
+def effects(data: ReportData) -> list[tuple[words.Words, list[Row]]]:
     """Return the rows of mart.method_effect by method: all contexts first, then during and after, then each context."""
     first = {"all": 0, "during": 1, "after": 2}
     names = {
         str(row["method_code"]): (str(row["label_da"]), str(row["label_en"]))
         for row in data.tables.get("reference.methods", [])
     }
-    out: dict[labels.Words, list[Row]] = {}
+    out: dict[words.Words, list[Row]] = {}
     for row in sorted(data.tables.get("mart.method_effect", []), key=lambda r: first.get(str(r["context_code"]), 3)):
         method = str(row["method_code"])
-        out.setdefault(names.get(method) or labels.answer("measure_kind_code", method), []).append(row)
+        out.setdefault(names.get(method) or words.answer("measure_kind_code", method), []).append(row)
     return sorted(out.items(), key=lambda item: danish_key(item[0][0]))
 
 
@@ -210,6 +210,6 @@ def dictionary_tables(data: ReportData) -> dict[str, list[Row]]:
     return dict(sorted(out.items(), key=lambda item: (first.get(item[0].split(".")[0], 9), item[0])))
 
 
-def column_labels(data: ReportData) -> dict[str, labels.Words]:
+def column_labels(data: ReportData) -> dict[str, words.Words]:
     """Return the Danish and English label of every column name."""
     return {str(row["column_name"]): (str(row["label_da"]), str(row["label_en"])) for row in data.dictionary}

@@ -5,26 +5,316 @@ SYNTHETIC / SYNTETISKE DATA. Every table is summed from the same people and coun
 
 from __future__ import annotations
 
+import csv
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from flows.sample.cubes_periods import all_periods, reference_day
-from flows.sample.world import World
-from transforms.catalogue import Catalogue, load_catalogue
+import numpy as np
+
+from flows.sample.places import CHRISTIANSOE, INDUSTRIES, TEN_GROUP, Floats, Ints, Places
+from flows.sample.world import AGE_GROUPS, AGES, ANCESTRIES, World
+from transforms.areas import areas
+from transforms.catalogue import Catalogue, Code, Dimension, Source, load_catalogue
 from transforms.errors import UsageError
-from transforms.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from threadpoolctl import ThreadpoolController
 
-    from flows.sample.cubes_ask import Ask
-    from flows.sample.world_areas import Floats
+
+# From the publisher's codes to the sample world's own axes: which leaves of an axis a code covers.
+
+
+GROUPS_CSV = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "municipality_groups.csv"
+Leaves = Callable[[Code], Sequence[int] | Ints]
+
+# Ancestry as each table writes it -> positions of population.ANCESTRIES.
+ANCESTRY: dict[str, tuple[int, ...]] = {
+    "1": (0,),
+    "5": (0,),
+    "10": (0,),
+    "999": (0,),
+    "24": (1,),
+    "25": (2,),
+    "34": (3,),
+    "35": (4,),
+    "20": (1, 2),
+    "4": (1, 2),
+    "30": (3, 4),
+    "3": (3, 4),
+}
+SEX: dict[str, tuple[int, ...]] = {"M": (0,), "K": (1,), "1": (0,), "2": (1,)}
+
+
+def matrix(codes: Sequence[Code], known: Sequence[Code], leaves: Leaves, size: int) -> Floats:
+    """Return codes × leaves of 0 and 1: a total or subtotal covers what its leaf codes cover."""
+    by_code = {code.code: code for code in known}
+    out = np.zeros((len(codes), size))
+    for row, code in enumerate(codes):
+        parts = [by_code[leaf] for leaf in code.leaves] if code.leaves else [code]
+        for part in parts:
+            out[row, np.asarray(leaves(part), dtype=np.int64)] = 1.0
+    return out
+
+
+def lookup(table: Mapping[str, tuple[int, ...]]) -> Leaves:
+    """Return leaves read from a table of codes; UsageError for a code that is not there."""
+
+    def leaves(code: Code) -> Sequence[int]:
+        if code.code not in table:
+            raise UsageError(f"the sample world does not know the code {code.code} ({code.text_en})")
+        return table[code.code]
+
+    return leaves
+
+
+def ages(code: Code) -> Ints:
+    """Return the single years of an age code such as `16-64`, `1666`, `-15`, `67-`, `6099`, `23`."""
+    text = code.code
+    if re.fullmatch(r"\d{1,3}", text):
+        return np.asarray(AGES[int(text) == AGES])
+    if match := re.fullmatch(r"(\d\d)-?(\d\d)|-(\d+)|(\d+)-|(\d+)OV", text):
+        low = int(match[1] or match[4] or match[5] or 0)
+        high = int(match[2] or match[3] or AGES[-1])
+        return np.asarray(AGES[(low <= AGES) & (high >= AGES)])
+    raise UsageError(f"the sample world does not know the age code {text}")
+
+
+def industry(code: Code) -> Sequence[int]:
+    """Return the industries of a letter group, or of one of the ten groups 1-11."""
+    if code.code in TEN_GROUP:
+        return [i for i, group in enumerate(TEN_GROUP) if group == code.code]
+    return [i for i, letters in enumerate(INDUSTRIES) if letters == code.code]
+
+
+def area_matrix(codes: Sequence[str], dimension: Dimension, places: Places, groups: dict[str, str]) -> Floats:
+    """Return area codes × (places + extra codes); sums leave out Christiansø where the table has no row for it.
+
+    Country, regions and provinces are sums of municipalities; the extra codes (abroad, unknown) stand alone.
+    """
+    has_islet = "christiansoe" in dimension.levels
+    inside = np.array([code != CHRISTIANSOE or has_islet for code in places.codes])
+    parents = {
+        "country": ["000"] * len(places.codes),
+        "region": list(places.regions),
+        "province": list(places.provinces),
+        "municipality_group": [groups.get(code, "") for code in places.codes],
+    }
+    out = np.zeros((len(codes), len(places.codes) + len(dimension.extra_codes)))
+    for row, code in enumerate(codes):
+        if code in dimension.extra_codes:
+            out[row, len(places.codes) + dimension.extra_codes.index(code)] = 1.0
+        elif code in places.index:
+            out[row, places.index[code]] = 1.0
+        else:
+            out[row, : len(places.codes)] = (np.array(parents[areas()[code].level]) == code) & inside
+    return out
+
+
+def contract(counts: Ints | Floats, matrices: Sequence[Floats | None]) -> Floats:
+    """Return an array with every axis summed by its matrix (None leaves the axis as it is)."""
+    out = np.asarray(counts)
+    todo = [axis for axis, weights in enumerate(matrices) if weights is not None]
+    for axis in sorted(todo, key=lambda i: len(matrices[i]) / matrices[i].shape[1]):  # type: ignore[arg-type, union-attr]
+        weights = matrices[axis]
+        assert weights is not None
+        chosen = weights.argmax(axis=1)
+        if (weights.sum(axis=1) == 1).all():
+            out = np.take(out, chosen, axis=axis)
+        else:
+            out = np.moveaxis(np.tensordot(weights, out.astype(np.float64), axes=(1, axis)), 0, axis)
+    return np.asarray(out, dtype=np.float64)
+
+
+def municipality_groups(area_by_name: dict[str, str], path: Path = GROUPS_CSV) -> dict[str, str]:
+    """Return municipality -> area code of its group (910-960), from the published grouping."""
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle, delimiter=";"))
+    return {row["municipality_code"]: area_by_name[row["group_da"]] for row in rows}
+
+
+# One question to a table of the sample world: its codes turned into sums over the world's own axes.
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A table and the codes asked for, per dimension in the table's order (time apart)."""
+
+    world: World
+    catalogue: Catalogue
+    source: Source
+    selection: dict[str, list[str]]
+    _made: dict[tuple[str, str], Floats] = field(default_factory=dict, repr=False)
+    """Matrices already made: they are the same for every period."""
+
+    def codes(self, dimension: str) -> list[Code]:
+        """Return the codes asked for; UsageError for one the table does not have."""
+        known = {code.code: code for code in self.known(dimension)}
+        wanted = self.selection[dimension]
+        for code in wanted:
+            if code not in known:
+                raise UsageError(f"{self.source.table} has no code {code} in {dimension}")
+        return [known[code] for code in wanted]
+
+    def known(self, dimension: str) -> list[Code]:
+        """Return every code of a dimension."""
+        return self.catalogue.codes(self.source, dimension)
+
+    def by(self, dimension: str, leaves: Leaves, size: int) -> Floats:
+        """Return codes asked for × leaves of one of the world's axes."""
+        return self._once(
+            f"by {size}", dimension, lambda: matrix(self.codes(dimension), self.known(dimension), leaves, size)
+        )
+
+    def sex(self, dimension: str) -> Floats:
+        """Return codes asked for × (men, women)."""
+        return self.by(dimension, lookup(SEX), 2)
+
+    def age(self, dimension: str) -> Floats:
+        """Return codes asked for × single ages."""
+        return self.by(dimension, ages, len(AGES))
+
+    def age_group(self, dimension: str) -> Floats:
+        """Return codes asked for × the 13 age groups of the labour market accounts."""
+        starts = [0, *AGE_GROUPS.tolist()]
+        return self.by(dimension, lambda code: [starts.index(int(ages(code)[0]))], len(starts))
+
+    def ancestry(self, dimension: str) -> Floats:
+        """Return codes asked for × ancestries."""
+        return self.by(dimension, lookup(ANCESTRY), len(ANCESTRIES))
+
+    def industry(self, dimension: str) -> Floats:
+        """Return codes asked for × industries."""
+        return self.by(dimension, industry, len(INDUSTRIES))
+
+    def own(self, dimension: str, leaves: Sequence[str] | None = None) -> Floats:
+        """Return codes asked for × the leaf codes of the dimension itself, or those named."""
+        names = leaves or self.leaves(dimension)
+        return self.by(dimension, lambda code: [names.index(code.code)] if code.code in names else [], len(names))
+
+    def leaves(self, dimension: str) -> list[str]:
+        """Return the leaf codes of a dimension, in the publisher's order."""
+        return [code.code for code in self.known(dimension) if code.kind == "leaf"]
+
+    def area(self, dimension: str) -> Floats:
+        """Return areas asked for × (places + the dimension's extra codes)."""
+        wanted = [code.code for code in self.codes(dimension)]
+        return self._once(
+            "area",
+            dimension,
+            lambda: area_matrix(wanted, self.dimension(dimension), self.places, self._groups),
+        )
+
+    def _once(self, kind: str, dimension: str, make: Callable[[], Floats]) -> Floats:
+        key = (kind, dimension)
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def dimension(self, name: str) -> Dimension:
+        """Return a dimension of the table."""
+        return self.source.dimension(name)
+
+    @property
+    def places(self) -> Places:
+        """The world's places."""
+        return self.world.places
+
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        """Return municipality -> area code of its municipality group, by the group's Danish name."""
+        names = {area.name_da: area.code for area in areas().values() if area.level == "municipality_group"}
+        return municipality_groups(names)
+
+
+def with_extra(counts: Ints, extra: Ints) -> Ints:
+    """Return counts with rows for the extra area codes put behind the places."""
+    return np.concatenate([counts, extra[None] if extra.ndim < counts.ndim else extra], axis=0)
+
+
+# Figures as the publisher prints them: text with a point, `..` where nothing is shown.
+
+
+MARK = ".."
+
+
+def as_table(ask: Ask, shown: list[str], values: list[Floats], suppress_below: int) -> pa.Table:
+    """Return the cells as a table of text columns; `values` holds one array per period."""
+    import pyarrow as pa
+
+    cells = np.stack(values, axis=-1) if values else np.zeros([len(codes) for codes in ask.selection.values()])
+    shape = tuple(len(codes) for codes in ask.selection.values())
+    cells = np.where((cells > 0) & (cells < suppress_below), np.nan, cells.reshape(shape)).ravel()
+    columns = {}
+    for axis, (name, codes) in enumerate(ask.selection.items()):
+        if name in shown:
+            inner = int(np.prod(shape[axis + 1 :]))
+            position = np.tile(np.repeat(np.arange(shape[axis]), inner), int(np.prod(shape[:axis])))
+            columns[name] = pa.array(codes, pa.string()).take(pa.array(position))
+    return pa.table({**columns, "value": _printed(cells, ask.source.decimals)})
+
+
+def _printed(cells: Floats, decimals: int) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    missing = np.isnan(cells)
+    units = np.round(np.where(missing, 0, cells) * 10**decimals).astype(np.int64)
+    text = pc.cast(pa.array(np.abs(units) // 10**decimals), pa.string())
+    if decimals:
+        after = pc.utf8_lpad(pc.cast(pa.array(np.abs(units) % 10**decimals), pa.string()), decimals, "0")
+        text = pc.binary_join_element_wise(text, after, ".")
+    if (units < 0).any():
+        text = pc.if_else(pa.array(units < 0), pc.binary_join_element_wise("-", text, ""), text)
+    return pc.if_else(pa.array(missing), MARK, text)
+
+
+# Periods as the publisher writes them (2016, 2016K1, 2016M01) and the days they speak of.
+
+
+_MONTHS = {"K": 3, "M": 1}
+_FIXED_DAYS = {"october": (10, 1), "november": (11, 30)}
+
+
+def all_periods(first: str, last_year: int) -> list[str]:
+    """Return every period of the kind of `first`, from it to the end of `last_year`."""
+    kind = first[4:5]
+    years = range(int(first[:4]), last_year + 1)
+    if not kind:
+        return [str(year) for year in years]
+    width, count = (1, 4) if kind == "K" else (2, 12)
+    periods = [f"{year}{kind}{part:0{width}d}" for year in years for part in range(1, count + 1)]
+    return [period for period in periods if period >= first]
+
+
+def first_day(period: str) -> date:
+    """Return the first day of a period."""
+    months = _MONTHS.get(period[4:5], 12)
+    return date(int(period[:4]), 1 + months * (int(period[5:] or 1) - 1), 1)
+
+
+def last_day(period: str) -> date:
+    """Return the last day of a period."""
+    start, months = first_day(period), _MONTHS.get(period[4:5], 12)
+    following = date(start.year + (start.month + months - 1) // 12, (start.month + months - 1) % 12 + 1, 1)
+    return following - timedelta(days=1)
+
+
+def reference_day(period: str, reference: str) -> date:
+    """Return the day a period speaks of: its start, 1 October, the end of November, or its end."""
+    if reference == "start":
+        return first_day(period)
+    if reference == "end":
+        return last_day(period)
+    return date(int(period[:4]), *_FIXED_DAYS[reference])
+
 
 Reference = Literal["start", "october", "november", "end"]
 PUBLISHED_AT = time(8, 0)
@@ -36,31 +326,30 @@ class Recipe:
 
     first: str
     reference: Reference
-    module: str
     suppress_below: int = 0
     """Counts from 1 up to, not including, this are shown as `..`."""
 
 
 RECIPES: dict[str, Recipe] = {
-    "FOLK1A": Recipe("2008K1", "start", "people"),
-    "FOLK1AM": Recipe("2021M10", "start", "people"),
-    "FOLK1E": Recipe("2008K1", "start", "people"),
-    "INDOPH1": Recipe("2008", "start", "people"),
-    "HFUDD11": Recipe("2008", "october", "people"),
-    "VAN1AAR": Recipe("2008", "end", "people"),
-    "RAS200": Recipe("2008", "november", "work"),
-    "RAS201": Recipe("2008", "november", "work"),
-    "RAS302": Recipe("2008", "november", "work"),
-    "RAS308": Recipe("2008", "november", "work"),
-    "PEND100": Recipe("2008", "november", "work"),
-    "PEND101": Recipe("2008", "november", "work"),
-    "ERHV2": Recipe("2008", "november", "work"),
-    "AULKP01": Recipe("2008K1", "end", "support"),
-    "AUK01": Recipe("2008K1", "end", "support"),
-    "KY038": Recipe("2008", "end", "support", suppress_below=5),
-    "INDKP101": Recipe("2008", "end", "means"),
-    "BOL101": Recipe("2010", "start", "means"),
-    "REGK31": Recipe("2008", "end", "means"),
+    "FOLK1A": Recipe("2008K1", "start"),
+    "FOLK1AM": Recipe("2021M10", "start"),
+    "FOLK1E": Recipe("2008K1", "start"),
+    "INDOPH1": Recipe("2008", "start"),
+    "HFUDD11": Recipe("2008", "october"),
+    "VAN1AAR": Recipe("2008", "end"),
+    "RAS200": Recipe("2008", "november"),
+    "RAS201": Recipe("2008", "november"),
+    "RAS302": Recipe("2008", "november"),
+    "RAS308": Recipe("2008", "november"),
+    "PEND100": Recipe("2008", "november"),
+    "PEND101": Recipe("2008", "november"),
+    "ERHV2": Recipe("2008", "november"),
+    "AULKP01": Recipe("2008K1", "end"),
+    "AUK01": Recipe("2008K1", "end"),
+    "KY038": Recipe("2008", "end", suppress_below=5),
+    "INDKP101": Recipe("2008", "end"),
+    "BOL101": Recipe("2010", "start"),
+    "REGK31": Recipe("2008", "end"),
 }
 
 
@@ -116,9 +405,8 @@ class Cubes:
         for period in periods:
             if period not in known:
                 raise UsageError(f"{source.table} has no period {period}")
-        from flows.sample.cubes_print import as_table
 
-        count = _count_function(recipe, source)
+        count = _count_function(source)
         with self._lock, one_thread():
             values = [count(ask, period) for period in periods]
         return as_table(ask, shown, values, recipe.suppress_below)
@@ -135,7 +423,6 @@ class Cubes:
 
     def _ask(self, source: Source, selection: Mapping[str, Sequence[str]]) -> tuple[Ask, list[str]]:
         """Return the question with every dimension filled in, and the dimensions to show."""
-        from flows.sample.cubes_ask import Ask
 
         given = {source.dimension(name).id: list(codes) for name, codes in selection.items()}
         filled = {}
@@ -160,10 +447,9 @@ def _controller() -> ThreadpoolController:
     return Controller()
 
 
-def _count_function(recipe: Recipe, source: Source) -> Callable[[Ask, str], Floats]:
-    """Return the function that counts one period; modules are loaded when first needed."""
-    from importlib import import_module
+def _count_function(source: Source) -> Callable[[Ask, str], Floats]:
+    """Return the function that counts one period: the one of `recipes.py` with the table's name."""
+    from flows.sample import recipes
 
-    module = import_module(f"flows.sample.cubes_{recipe.module}")
-    count: Callable[[Ask, str], Floats] = getattr(module, (source.table or "").lower())
+    count: Callable[[Ask, str], Floats] = getattr(recipes, (source.table or "").lower())
     return count

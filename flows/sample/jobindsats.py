@@ -2,26 +2,153 @@
 
 from __future__ import annotations
 
+import json
+import re
+import uuid
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flows.connectors.jobindsats_periods import parse_period, span
-from flows.sample import jobindsats_openings
-from flows.sample.jobindsats_people import NEVER, Days, People, day_number, days_of, people_of
+from flows.sample.places import INDUSTRIES, NEWCOMER_LEAN, Floats, stream
 from transforms.areas import areas
+from transforms.catalogue import load_codelists
+from transforms.periods import parse_period, span
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+
     from flows.sample.world import World
+
+
+# The target group of the sample world as arrays of days, for counting at many points in time.
+
+
+Days = npt.NDArray[np.int64]
+NEVER = np.int64(10**7)
+
+
+def day_number(day: date) -> int:
+    """Return days since 1970-01-01."""
+    return (day - date(1970, 1, 1)).days
+
+
+def days_of(column: Any, missing: np.int64) -> Days:
+    """Return a date column as days since 1970-01-01, `missing` where empty."""
+    days = column.to_numpy().astype("datetime64[D]")
+    return np.where(np.isnat(days), missing, days.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class People:
+    """The target group and its unsubsidised jobs as arrays of days; place is a position in `codes`."""
+
+    codes: list[str]
+    born: Days
+    permit: Days
+    end: Days
+    move: Days
+    place: Days
+    new_place: Days
+    is_refugee: npt.NDArray[np.bool_]
+    job_person: Days
+    job_start: Days
+    job_end: Days
+    job_hours: Floats
+    job_industry: npt.NDArray[np.str_]
+
+    def places(self, day: int) -> Days:
+        """Return the place of each refugee or family-reunified of 18-66 years resident on `day`, -1 for others."""
+        age = (day - self.born) / 365.25
+        here = (self.permit <= day) & (self.end > day) & self.is_refugee & (age >= 18) & (age < 67)
+        return np.where(here, np.where(self.move <= day, self.new_place, self.place), -1)
+
+    def hours(self, first: int, last: int) -> Floats:
+        """Return the unsubsidised hours of each person from `first` to `last`, both days included."""
+        overlap = np.minimum(self.job_end, last) - np.maximum(self.job_start, first) + 1
+        worked = np.clip(overlap, 0, None) * self.job_hours / 7
+        return np.bincount(self.job_person, worked, len(self.born)).astype(np.float64)
+
+
+def people_of(world: World) -> People:
+    """Return the world's frames as arrays."""
+    persons, jobs = world.persons, world.employment
+    known = set(persons["municipality_code"].dropna()) | set(persons["move_municipality_code"].dropna())
+    codes = sorted({*known, *(area.code for area in areas().values() if area.level == "municipality")})
+    position = {code: number for number, code in enumerate(codes)}
+    row_of = np.zeros(int(persons["person_id"].max()) + 1, dtype=np.int64)
+    row_of[persons["person_id"].to_numpy()] = np.arange(len(persons))
+    ordinary = jobs[~jobs["is_subsidised"]]
+    return People(
+        codes=codes,
+        born=days_of(persons["birth_date"], NEVER),
+        permit=days_of(persons["permit_date"], NEVER),
+        end=days_of(persons["end_date"], NEVER),
+        move=days_of(persons["move_date"], NEVER),
+        place=np.array([position[code] for code in persons["municipality_code"]], dtype=np.int64),
+        new_place=np.array([position.get(code, -1) for code in persons["move_municipality_code"]], dtype=np.int64),
+        is_refugee=persons["residence_basis"].isin(["asylum", "family_of_refugee"]).to_numpy(),
+        job_person=row_of[ordinary["person_id"].to_numpy()],
+        job_start=days_of(ordinary["start_date"], NEVER),
+        job_end=days_of(ordinary["end_date"], NEVER),
+        job_hours=ordinary["weekly_hours"].to_numpy(dtype=float),
+        job_industry=ordinary["industry_code"].astype(str).to_numpy(dtype=str),
+    )
+
+
+# Openings on Jobnet in the sample world: a few per cent of the jobs of each municipality and industry a year.
+
+
+COLUMNS = ["Branche", "Antal nyopslåede stillinger"]
+COUNTRY, ALL_INDUSTRIES = "Hele landet", "Brancher i alt"
+# Invented: openings posted a year per job, higher where newcomers are hired and staff changes often.
+_POSTED_PER_JOB = 0.06 * np.exp(0.4 * NEWCOMER_LEAN)
+_SEASON = np.array([1.15, 1.0, 1.1, 1.05, 1.05, 1.0, 0.75, 1.1, 1.1, 1.0, 0.95, 0.75])
+
+
+def openings(world: World, period: str) -> list[list[Any]]:
+    """Return area, industry text and openings posted in a month (2016M12), which is the same in every vintage.
+
+    The country, then the 98 municipalities, each with all industries together and one by one. Openings are no persons,
+    so small counts are shown.
+    """
+    year, month = int(period[:4]), int(period[5:])
+    jobs = world.labour.sums(year - 1).workers.sum(axis=2)
+    posted = _posted(world, jobs, period, month)
+    rows = _rows(COUNTRY, posted.sum(axis=0))
+    for number, code in enumerate(world.places.codes):
+        if areas()[code].level == "municipality":
+            rows += _rows(areas()[code].name_da, posted[number])
+    return rows
+
+
+def _posted(world: World, jobs: Floats, period: str, month: int) -> Floats:
+    """Return openings posted in a month, places × industries."""
+    rng = stream(world.seed, f"openings {period}")
+    return np.asarray(rng.poisson(jobs * _POSTED_PER_JOB / 12 * _SEASON[month - 1]), dtype=float)
+
+
+def _rows(area: str, posted: Floats) -> list[list[Any]]:
+    found: list[list[Any]] = [[area, ALL_INDUSTRIES, round(float(posted.sum()))]]
+    return found + [[area, text, round(float(posted[n]))] for n, text in enumerate(_industry_texts())]
+
+
+@cache
+def _industry_texts() -> list[str]:
+    """Return the Danish names of the industries without their letters, as Jobindsats writes them."""
+    names = {code.code: code.text_da.removeprefix(f"{code.code} ") for code in load_codelists()["db07_37"]}
+    return [names[code] for code in INDUSTRIES]
+
 
 Row = list[Any]
 
 # Jobindsats leaves out the smallest counts; in recorded answers none is below 3.
 SMALLEST_SHOWN = 3
-COUNTRY = "Hele landet"
 OFFERS = {
     "Privat virksomhedspraktik": "private_praktik",
     "Offentlig virksomhedspraktik": "public_praktik",
@@ -150,7 +277,7 @@ class JobindsatsWorld:
 
     def openings(self, period: str) -> list[Row]:
         """Return the openings on Jobnet of a month, by industry."""
-        return jobindsats_openings.openings(self._world, period)
+        return openings(self._world, period)
 
     @cached_property
     def _person_ids(self) -> Days:
@@ -235,5 +362,113 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
          "Andel personer med ordinære løntimer (pct.)", "Gennemsnitligt antal ordinære løntimer"],
         JobindsatsWorld.ordinary_hours,
     ),
-    "y25i07": ([*AREA_PERIOD, *jobindsats_openings.COLUMNS], JobindsatsWorld.openings),
+    "y25i07": ([*AREA_PERIOD, *COLUMNS], JobindsatsWorld.openings),
 }  # fmt: skip
+
+# The Jobindsats stand-in: versions 3 and 2 of the protocol over the sample world, with the publisher's quirks.
+
+
+TOKEN = "sample-token"
+AREA_HIERARCHIES = {"_nykom", "_hele_landet"}
+DIMENSIONS = {
+    "y35a02": {"_oprinda"},
+    "ptv_a02": {"_ygrp_ptv"},
+    "y14d03": {"_tilbud_d03", "_maalgrp_d03"},
+    "otij01": {"_ygrp_j01"},
+    "y25i07": {"_branche"},
+}
+BOM = b"\xef\xbb\xbf"
+
+
+class RefusedError(Exception):
+    """A question the API refuses, with the status and the cause it gives."""
+
+    def __init__(self, status: int, cause: str):
+        super().__init__(cause)
+        self.status, self.cause = status, cause
+
+
+def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict[str, Any]:
+    """Return the answer of version 3: `{"columns": […], "rows": [[…]]}`. RefusedError as the API refuses."""
+    table = _known(table)
+    named = {name.removeprefix("hierarchy.") for name in asked if name.startswith("hierarchy.")}
+    unknown = sorted(named - AREA_HIERARCHIES - DIMENSIONS.get(table, set()))
+    if unknown:
+        raise RefusedError(422, f"Unknown hierarchies: {unknown}")
+    kinds = [name.removeprefix("period.") for name in asked if name.startswith("period.")]
+    if len(kinds) != 1 or kinds[0] not in ("M", "Q", "Y", "QMAT"):
+        raise RefusedError(422, f"Unknown period type: {', '.join(kinds) or 'none'}")
+    periods = _periods(world, kinds[0], asked[f"period.{kinds[0]}"], r"latest:(\d+)")
+    columns, rows = world.rows(table, periods)
+    if "_nykom" not in named:
+        rows = [row for row in rows if row[1] == COUNTRY]
+    return {"columns": columns, "rows": rows}
+
+
+def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the answer of version 2: a list of one object, decimals as texts with a comma."""
+    table = _known(table)
+    match = re.fullmatch(r"l\((m|q|y|qmat):(\d+)\)", asked.get("period", ""))
+    if match is None:
+        raise RefusedError(400, f"Unknown period: {asked.get('period', '')}")
+    columns, rows = world.rows(table, world.periods(match[1].upper(), int(match[2])))
+    labels = ["Area" if label == "Område" else label for label in columns]
+    data = [[_comma(cell) for cell in row] for row in rows]
+    return [{"Variables": [{"Label": label} for label in labels], "Data": data}]
+
+
+def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
+    """Return the stand-in as an ASGI application under `/v3` and `/v2`; it wants TOKEN as the real one does."""
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    made: list[JobindsatsWorld] = []
+
+    def world() -> JobindsatsWorld:
+        if not made:
+            made.append(world_factory())
+        return made[0]
+
+    def endpoint(version: int, answer: Callable[[JobindsatsWorld, str, dict[str, str]], Any]) -> Callable[..., Any]:
+        async def run(request: Request) -> Response:
+            wanted = TOKEN if version == 2 else f"Bearer {TOKEN}"
+            if request.headers.get("authorization") != wanted:
+                return JSONResponse({"code": 401, "cause": "Invalid token"}, 401)
+            asked = {name: ",".join(request.query_params.getlist(name)) for name in request.query_params}
+            try:
+                data = await run_in_threadpool(lambda: answer(world(), request.path_params["table"], asked))
+            except RefusedError as refused:
+                body = {"code": refused.status, "cause": refused.cause, "request_id": str(uuid.uuid4())}
+                return JSONResponse(body, refused.status)
+            content = json.dumps(data, ensure_ascii=False).encode()
+            return Response(BOM + content, media_type="application/json; charset=utf-8")
+
+        return run
+
+    async def tables(request: Request) -> Response:
+        return JSONResponse([{"table_id": table, "table_name": f"Syntetisk {table}"} for table in TABLES])
+
+    return Starlette(
+        routes=[
+            Route("/v3/tables", tables),
+            Route("/v3/data/{table}", endpoint(3, answer_v3)),
+            Route("/v2/data/{table}/json", endpoint(2, answer_v2)),
+        ]
+    )
+
+
+def _known(table: str) -> str:
+    if table.lower() not in TABLES:
+        raise RefusedError(422, f"Unknown table: {table}")
+    return table.lower()
+
+
+def _periods(world: JobindsatsWorld, kind: str, asked: str, latest: str) -> list[str]:
+    match = re.fullmatch(latest, asked)
+    return world.periods(kind, int(match[1])) if match else asked.split(",")
+
+
+def _comma(cell: Any) -> Any:
+    return repr(cell).replace(".", ",") if isinstance(cell, float) else cell

@@ -9,25 +9,606 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from flows.sample.persons import EPOCH, Traits, draw_traits
-from flows.sample.persons_careers import Careers, draw_careers, labour_market, weeks_to_lasting_job
-from flows.sample.persons_plans import draw_plans
-from flows.sample.population import Population
-from flows.sample.population_labour import Labour
-from flows.sample.world_areas import Floats, Places, read_places, stream
-from flows.sample.world_conditions import Conditions, draw_conditions, standardise
-from flows.sample.world_frames import conditions_frame, measures_frame, persons_frame, spells_frame
-from flows.sample.world_organisation import contexts, draw_organisation
-from flows.sample.world_truth import CONTEXTS, KINDS, USELESS_METHOD, Coefficients
+from flows.sample.people import (
+    BASES,
+    EDUCATIONS,
+    END_REASONS,
+    EPOCH,
+    MATCHES,
+    NEVER,
+    ORIGINS,
+    YEAR_DAYS,
+    Careers,
+    Traits,
+    dates,
+    draw_careers,
+    draw_plans,
+    draw_traits,
+    labour_market,
+    weeks_to_lasting_job,
+)
+from flows.sample.places import (
+    FIRST_YEAR,
+    INDUSTRIES,
+    NEWCOMER_LEAN,
+    WOMEN_LEAN,
+    Conditions,
+    Floats,
+    Ints,
+    Places,
+    at,
+    draw_conditions,
+    read_places,
+    standardise,
+    stream,
+)
+from flows.sample.truth import CONTEXTS, KINDS, USELESS_METHOD, Coefficients
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# The sample world as data frames: what is known on a day, coded texts as categories.
+
+
+_FIRST_FRAME_YEAR = 2008
+
+
+def _coded(positions: Ints, names: tuple[str, ...]) -> pd.Categorical[str]:
+    import pandas as pd
+
+    coded: pd.Categorical[str] = pd.Categorical.from_codes(positions, pd.Index(list(names)))
+    return coded
+
+
+def _known(day: Ints, vintage_day: int) -> Ints:
+    """Return days, NEVER where they lie after the vintage: the future is not known."""
+    return np.where(day > vintage_day, NEVER, day)
+
+
+def persons_frame(traits: Traits, places: Places, vintage_day: int) -> pd.DataFrame:
+    """Return one row per person with a permit by the vintage, by person_id."""
+    import pandas as pd
+
+    known = traits.permit_day <= vintage_day
+    end, move = _known(traits.end_day, vintage_day), _known(traits.move_day, vintage_day)
+    frame = pd.DataFrame(
+        {
+            "person_id": np.arange(1, len(traits) + 1),
+            "municipality_code": _coded(traits.place, places.codes),
+            "permit_date": dates(traits.permit_day),
+            "takeover_date": dates(_known(traits.takeover_day, vintage_day)),
+            "residence_basis": _coded(traits.basis, BASES),
+            "origin_code": _coded(traits.origin, ORIGINS),
+            "sex_code": _coded(traits.is_woman.astype(np.int64), ("M", "K")),
+            "birth_date": dates(traits.birth_day),
+            "education": _coded(traits.education, EDUCATIONS),
+            "has_partner": traits.has_partner,
+            "children_count": traits.children,
+            "danish_track": traits.danish_track,
+            "match_category": _coded(traits.match, MATCHES),
+            "end_date": dates(end),
+            "end_reason": _coded(np.where(end < NEVER, traits.end_reason, 0), END_REASONS),
+            "move_date": dates(move),
+            "move_municipality_code": _coded(np.where(move < NEVER, traits.move_place, -1), places.codes),
+        }
+    )
+    return frame[known].reset_index(drop=True)
+
+
+def measures_frame(careers: Careers, vintage_day: int) -> pd.DataFrame:
+    """Return one row per measure begun by the vintage, by person and start."""
+    import pandas as pd
+
+    order = np.lexsort((careers.measure_kind, careers.measure_start, careers.measure_person))
+    order = order[careers.measure_start[order] <= vintage_day]
+    return pd.DataFrame(
+        {
+            "person_id": careers.measure_person[order] + 1,
+            "kind": _coded(careers.measure_kind[order], KINDS),
+            "start_date": dates(careers.measure_start[order]),
+            "end_date": dates(_known(careers.measure_end[order], vintage_day)),
+            "weekly_hours": careers.measure_hours[order],
+            "industry_code": _coded(careers.measure_industry[order], INDUSTRIES),
+        }
+    )
+
+
+def spells_frame(careers: Careers, places: Places, vintage_day: int) -> pd.DataFrame:
+    """Return one row per employment spell begun by the vintage, by person and start."""
+    import pandas as pd
+
+    order = np.lexsort((careers.job_end, careers.job_start, careers.job_person))
+    order = order[careers.job_start[order] <= vintage_day]
+    return pd.DataFrame(
+        {
+            "person_id": careers.job_person[order] + 1,
+            "start_date": dates(careers.job_start[order]),
+            "end_date": dates(_known(careers.job_end[order], vintage_day)),
+            "weekly_hours": careers.job_hours[order],
+            "industry_code": _coded(careers.job_industry[order], INDUSTRIES),
+            "workplace_code": _coded(careers.job_workplace[order], places.codes),
+            "is_subsidised": careers.job_subsidised[order],
+        }
+    )
+
+
+def conditions_frame(places: Places, conditions: Conditions, last_year: int) -> pd.DataFrame:
+    """Return one row per place and year from 2008 to `last_year`: the planted framework conditions."""
+    import pandas as pd
+
+    years = np.arange(_FIRST_FRAME_YEAR, last_year + 1)
+    at_year = years - FIRST_YEAR
+    reach = conditions.reach_unemployment()
+    yearly = {
+        "population_count": conditions.population,
+        "non_western_share": conditions.non_western_share,
+        "unemployment_pct": conditions.unemployment_pct,
+        "reach_unemployment_pct": reach,
+        "income_dkk": conditions.income_dkk,
+        "dwellings_per_person": conditions.dwellings_per_person,
+        "spending_dkk": conditions.spending_dkk,
+    }
+    fixed = {
+        "urbanity": places.urbanity,
+        "education_lean": conditions.education_lean,
+        "reach_manufacturing_share": conditions.manufacturing_share,
+        "reach_newcomer_demand": conditions.newcomer_demand,
+    }
+    frame = pd.DataFrame(
+        {
+            "municipality_code": np.repeat(places.codes, len(years)),
+            "year": np.tile(years, len(places.codes)),
+            **{name: values[:, at_year].ravel() for name, values in yearly.items()},
+            **{name: np.repeat(values, len(years)) for name, values in fixed.items()},
+        }
+    )
+    return frame
+
+
+# How each municipality organises the effort: the answers of an invented questionnaire.
+#
+# The fields are those of the organisation record. Nothing here helps anyone into work by itself; some
+# fields are contexts in which a method works better (see `world_truth`).
+
+
+_MODELS = (
+    "single_interdisciplinary_unit",
+    "jobcenter_general",
+    "jobcenter_special_team",
+    "separate_integration_department",
+    "split_authorities",
+    "external_main_provider",
+    "joint_municipal",
+    "other",
+)
+_THEMES = ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
+# How likely a person in the middle is to be offered each kind of measure, before local habits.
+BASE_USE: dict[str, float] = {
+    "private_praktik": 0.30,
+    "public_praktik": 0.22,
+    "private_loentilskud": 0.08,
+    "public_loentilskud": 0.06,
+    "igu": 0.05,
+    "mentor": 0.15,
+    "danskuddannelse": 0.90,
+    "opkvalificering": 0.14,
+    "branchepakke": 0.08,
+}
+
+
+def draw_organisation(seed: int, places: Places, conditions: Conditions) -> pd.DataFrame:
+    """Return one row per municipality (98): the questionnaire fields, `use_*_pct` as intended use."""
+    import pandas as pd
+
+    rng = stream(seed, "organisation")
+    n = len(places.codes)
+    model = rng.choice(_MODELS, n, p=[0.22, 0.20, 0.22, 0.10, 0.14, 0.04, 0.04, 0.04])
+    one_unit = model == "single_interdisciplinary_unit"
+    start_days = np.clip(rng.gamma(4, 9, n) - 6 * one_unit, 3, 150).round().astype(int)
+    frame = pd.DataFrame(
+        {
+            "municipality_code": places.codes,
+            "org_model": model,
+            "physical_colocation": np.where(
+                rng.random(n) < np.where(one_unit, 0.85, 0.35), "same_site", "several_sites"
+            ),
+            "family_coordinator": rng.choice(["none", "some_families", "all_families"], n, p=[0.4, 0.4, 0.2]),
+            "contract_responsible": rng.choice(
+                ["jobcenter", "integration_unit", "social_dept", "shared", "external"], n, p=[0.5, 0.25, 0.1, 0.1, 0.05]
+            ),
+            "contract_within_1_month_pct": np.clip(rng.normal(82, 12, n), 20, 100).round(),
+            "start_firm_directed_days_median": start_days,
+            "started_within_14_days_pct": np.clip(90 * np.exp(-start_days / 22), 0, 100).round(),
+            "started_within_30_days_pct": np.clip(98 * np.exp(-start_days / 70), 0, 100).round(),
+            "caseload_per_caseworker": np.clip(rng.normal(48, 14, n), 15, 120).round(1),
+            "job_consultants_fte": np.clip(
+                at(conditions.population, 2016.0) / 25_000 * rng.gamma(3, 0.5, n), 0.2, None
+            ).round(1),
+            "is_dedicated_to_refugees": rng.random(n) < 0.45,
+            "danish_provider": rng.choice(["own", "municipal_joint", "private", "mixed"], n, p=[0.4, 0.25, 0.2, 0.15]),
+            "danish_parallel_with_placement": rng.choice(
+                ["always", "mostly", "sometimes", "rarely"], n, p=[0.2, 0.3, 0.3, 0.2]
+            ),
+            "is_danish_workplace_based": rng.random(n) < 0.3,
+            "health_assessment_offered": rng.choice(
+                ["all", "by_need", "quota_refugees_only", "not_systematic"], n, p=[0.3, 0.45, 0.15, 0.1]
+            ),
+            "health_assessment_timing_days": np.clip(rng.gamma(3, 20, n), 5, 300).round().astype(int),
+            "is_day1_job_ready_rule": rng.random(n) < 0.6,
+            "intake_screening_tool": rng.choice(["none", "own", "national"], n, p=[0.35, 0.3, 0.35]),
+            "political_committee": rng.choice(
+                ["employment", "integration", "social", "finance", "other"], n, p=[0.6, 0.1, 0.15, 0.1, 0.05]
+            ),
+            "is_political_goal_set": rng.random(n) < 0.5,
+            "programme_expenditure_per_person_year_dkk": at(conditions.spending_dkk, 2016.0).round(-2).astype(int),
+            "branchepakker_used": rng.choice(["none", "LG_concept", "own_concept"], n, p=[0.55, 0.2, 0.25]),
+            "firm_partnerships_count": rng.poisson(18, n),
+        }
+    )
+    frame = frame.assign(**{f"use_{kind}_pct": _use(rng, kind, frame) for kind in KINDS})
+    scores = {f"self_evaluation_{theme}_score": rng.integers(1, 6, n) for theme in _THEMES}
+    frame = frame.assign(**scores)
+    return frame[[size != "islet" for size in places.sizes]].reset_index(drop=True)
+
+
+def _use(rng: np.random.Generator, kind: str, frame: pd.DataFrame) -> Floats:
+    """Return the intended use of one kind of measure in pct. of programme persons."""
+    base = BASE_USE[kind] / (1 - BASE_USE[kind])
+    local = rng.normal(0, 0.45, len(frame))
+    if kind == "branchepakke":
+        local = local + np.where(frame["branchepakker_used"] == "none", -1.5, 1.0)
+    odds = base * np.exp(local)
+    return np.asarray((100 * odds / (1 + odds)).round(1))
+
+
+def contexts(frame: pd.DataFrame, conditions: Conditions, places: Places) -> Floats:
+    """Return the context of every place (places × CONTEXTS) in which methods work better or worse."""
+    at_row = frame.set_index("municipality_code").reindex(list(places.codes))
+    consultants = at_row["job_consultants_fte"].to_numpy(dtype=float) / at(conditions.population, 2016.0) * 25_000
+    columns = {
+        "is_colocated": (at_row["physical_colocation"] == "same_site").to_numpy(dtype=float),
+        "job_consultants_z": standardise_known(consultants),
+        "manufacturing_share_z": standardise(conditions.manufacturing_share),
+        "has_danish_parallel": at_row["danish_parallel_with_placement"]
+        .isin(["always", "mostly"])
+        .to_numpy(dtype=float),
+    }
+    return np.column_stack([columns[name] for name in CONTEXTS])
+
+
+def standardise_known(values: Floats) -> Floats:
+    """Return standardised values, 0 where unknown."""
+    known = np.isfinite(values)
+    return np.where(known, (values - values[known].mean()) / values[known].std(), 0.0)
+
+
+# Everybody in the sample world counted: by place, sex, age and ancestry, and by labour market status.
+#
+# The target group is counted person by person; the rest is drawn per cell: an expected number rounded with
+# a fixed offset per cell, so counts are whole, steady over time and the same at every asking.
+
+
+AGES = np.arange(106)
+ANCESTRIES: tuple[str, ...] = (
+    "danish",
+    "western_immigrant",
+    "non_western_immigrant",
+    "western_descendant",
+    "non_western_descendant",
+)
+NON_WESTERN = ANCESTRIES.index("non_western_immigrant")
+EMPLOYED, UNEMPLOYED, OUTSIDE = 0, 1, 2
+_EMPLOYMENT_AGES = [14, 15, 17, 19, 22, 27, 32, 54, 57, 62, 65.5, 70, 76, 105]
+_EMPLOYMENT_LOGIT = [-20, -1.2, -0.3, 0.1, 0.75, 1.2, 1.6, 1.6, 1.35, 0.5, -0.8, -2.0, -4.0, -9]
+_EMPLOYMENT_BY_ANCESTRY = np.array([0.0, -0.75, -1.05, -0.3, -0.6])
+_WOMEN_EMPLOYMENT = np.array([-0.10, -0.2, -0.55, -0.1, -0.15])
+
+
+def day_of(year: int, month: int, day: int) -> int:
+    """Return days from the epoch to a date."""
+    return int((np.datetime64(f"{year:04d}-{month:02d}-{day:02d}") - EPOCH).astype(int))
+
+
+def decimal_year(day: int) -> float:
+    """Return a day as a decimal year."""
+    return 2008.0 + day / YEAR_DAYS
+
+
+def split(counts: Ints, shares: Floats, offset: Floats | float = 0.5) -> Ints:
+    """Return whole counts split over a new last axis by shares (sum 1); nothing is lost.
+
+    The cumulative shares are rounded with the cell's offset, so small counts fall where the offset says.
+    """
+    total = np.cumsum(shares, axis=-1)
+    total = total / total[..., -1:]
+    total[..., -1] = 1.0
+    edges = np.floor(counts[..., None] * total + np.asarray(offset)[..., None] + 1e-9).astype(np.int64)
+    edges[..., 1:] -= edges[..., :-1].copy()
+    return np.asarray(edges)
+
+
+def deal(columns: Ints, rows: Ints) -> Ints:
+    """Return a table of whole numbers with both margins kept: (..., rows) and (..., columns) of equal sum.
+
+    Row by row, each row takes its number evenly from what is left of the columns (controlled rounding).
+    """
+    left = columns.astype(np.int64).copy()
+    out = np.empty((*rows.shape, columns.shape[-1]), dtype=np.int64)
+    for i in range(rows.shape[-1]):
+        edge = np.cumsum(left, axis=-1)
+        total = np.maximum(edge[..., -1:], 1)
+        taken = (2 * rows[..., i, None] * edge + total) // (2 * total)
+        taken[..., 1:] -= taken[..., :-1].copy()
+        out[..., i, :] = taken
+        left -= taken
+    return out
+
+
+class Population:
+    """Counts of one world; arrays are places × sexes (men, women) × ages 0-105 × ancestries."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        shape = (len(world.places.codes), 2, len(AGES), len(ANCESTRIES))
+        rng = stream(world.seed, "population")
+        self._offset = rng.random(shape)
+        self._work_offset = rng.random(shape)
+        self._seek_offset = rng.random(shape)
+        self.background = lru_cache(maxsize=24)(self._background)
+        self.everybody = lru_cache(maxsize=72)(self._everybody)
+        self.status = lru_cache(maxsize=20)(self._status)
+
+    def _background(self, day: int) -> npt.NDArray[np.int64]:
+        """Return those outside the target group on a day."""
+        c, when = self.world.framework, decimal_year(day)
+        western, newcomers = at(c.western_share, when), at(c.non_western_share, when)
+        descendants = at(c.descendant_share, when)
+        share = np.column_stack(
+            [
+                1 - western - newcomers - 1.08 * descendants,
+                western,
+                newcomers,
+                0.08 * descendants,
+                descendants,
+            ]
+        )
+        ages = self._age_shares(when)
+        expected = at(c.population, when)[:, None, None, None] * share[:, None, None, :] * ages
+        return np.floor(expected + self._offset).astype(np.int64)
+
+    def _age_shares(self, when: float) -> Floats:
+        """Return shares by sex and age that sum to one per place and ancestry."""
+        a = AGES.astype(float)
+        mortal = 1 / (1 + np.exp((a - 84 - 0.12 * (when - 2016)) / 6.5))
+        grown = np.exp(-((a - 36) ** 2) / (2 * 15.0**2))
+        shape = np.stack(
+            [
+                mortal * (1 + 0.10 * np.sin((a - 8) / 11)),
+                grown + 0.02 * mortal,
+                np.exp(-((a - 43) ** 2) / (2 * 15.5**2)) * mortal + 0.02 * (a < 70),
+                np.exp(-a / 19) * mortal,
+                np.exp(-a / 17) * mortal,
+            ],
+            axis=1,
+        )
+        c = self.world.framework
+        tilt = np.exp(at(c.age_tilt, when)[:, None] * (np.minimum(a, 85) - 42) / 45)
+        bump = 1 + c.student_bump[:, None] * np.exp(-((a - 25) ** 2) / 22)
+        share = shape[None, :, :] * (tilt * bump)[:, :, None]
+        share = share / share.sum(axis=1, keepdims=True)
+        men = 0.512 - 0.19 / (1 + np.exp(-(a - 84) / 6))
+        return np.stack([share * men[:, None], share * (1 - men)[:, None]], axis=1)
+
+    def count(self, day: int, keep: npt.NDArray[np.bool_]) -> Ints:
+        """Return how many of the target group marked by `keep` stand in each place × sex × age on a day."""
+        t = self.world.traits
+        age = np.clip(t.age_at(day)[keep], 0, AGES[-1])
+        sexes, ages = 2, len(AGES)
+        flat = (t.place_at(day)[keep] * sexes + t.is_woman[keep]) * ages + age
+        n = len(self.world.places.codes)
+        return np.bincount(flat, minlength=n * sexes * ages).reshape(n, sexes, ages)
+
+    def _everybody(self, day: int) -> npt.NDArray[np.int64]:
+        """Return the whole population on a day, the target group among the non-western immigrants."""
+        counts = self.background(day).copy()
+        counts[..., NON_WESTERN] += self.count(day, self.world.traits.present_at(day))
+        return counts
+
+    def jobs_on(self, day: int) -> Ints:
+        """Return positions of one job per employed person of the target group on a day."""
+        c, t = self.world.careers, self.world.traits
+        running = np.flatnonzero((c.job_start <= day) & (c.job_end > day) & t.present_at(day)[c.job_person])
+        _, first = np.unique(c.job_person[running], return_index=True)
+        return np.asarray(running[first])
+
+    def _status(self, year: int) -> tuple[Ints, Ints]:
+        """Return (everybody, background only) at the end of November, with a last axis of three statuses."""
+        day = day_of(year, 11, 30)
+        background, t = self.background(day), self.world.traits
+        rest = self._split_background(background, decimal_year(day))
+        working = np.zeros(len(t), dtype=bool)
+        working[self.world.careers.job_person[self.jobs_on(day)]] = True
+        present = t.present_at(day)
+        seeking = present & ~working & (t.match == 0) & (t.age_at(day) < 66)
+        everybody = rest.copy()
+        for status, who in enumerate((working, seeking, present & ~working & ~seeking)):
+            everybody[..., NON_WESTERN, status] += self.count(day, who)
+        return everybody, rest
+
+    def _split_background(self, counts: Ints, when: float) -> Ints:
+        c = self.world.framework
+        a = AGES.astype(float)
+        logit = np.interp(a, _EMPLOYMENT_AGES, _EMPLOYMENT_LOGIT)[None, None, :, None]
+        logit = logit + at(c.employment_shift, when)[:, None, None, None] + _EMPLOYMENT_BY_ANCESTRY
+        logit = logit + np.stack([np.zeros_like(_WOMEN_EMPLOYMENT), _WOMEN_EMPLOYMENT])[None, :, None, :]
+        employed = np.floor(counts / (1 + np.exp(-logit)) + self._work_offset).astype(np.int64)
+        odd = 0.11 * at(c.unemployment_pct, when)[:, None, None, None] / 4.2 * ((a > 17) & (a < 66))[:, None]
+        seeking = np.floor((counts - employed) * np.minimum(odd, 0.9) + self._seek_offset).astype(np.int64)
+        seeking = np.minimum(seeking, counts - employed) * ((a > 17) & (a < 66))[:, None]
+        return np.stack([employed, seeking, counts - employed - seeking], axis=-1)
+
+
+def industry_shares(mix: Floats) -> Floats:
+    """Return the shares of industries by workplace and sex, places × sexes × industries."""
+    both = np.stack([mix * np.exp(-WOMEN_LEAN / 2), mix * np.exp(WOMEN_LEAN / 2)], axis=1)
+    assert both.shape[-1] == len(INDUSTRIES)
+    return np.asarray(both / both.sum(axis=-1, keepdims=True))
+
+
+# Where people work in the sample world: whole persons by home, workplace, sex and industry.
+#
+# All labour market tables are sums of the same few arrays, so their margins agree to the person.
+
+
+AGE_GROUPS = np.array([16, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 67])
+"""First ages of the labour market accounts' groups after `-15`: 13 groups in all."""
+_AGE_GROUP = np.searchsorted(AGE_GROUPS, AGES, side="right")
+SOCIO_COUNT = 8
+_FROM_ABROAD = 0.004
+# Shares of self-employed, assisting, management, upper, medium, basic, other, not specified (invented).
+_SOCIO = np.array([6, 0.3, 4, 24, 10, 42, 8.7, 5]) / 100
+_SELF_EMPLOYED_HEAVY = np.array([code in ("A", "F", "I", "R", "S", "L") for code in INDUSTRIES])
+_ORIGIN_LEAN = np.array([0.0, 0.5, 1.3, 0.1, 0.5])
+# Weight of each listed country among immigrants (and descendants) with its ancestry; unlisted countries
+# take the rest. Invented, with the refugees' countries growing as they arrive.
+COUNTRY_ANCESTRY: dict[str, tuple[int, float]] = {
+    **{code: (1, weight) for code, weight in (("POL", 22), ("RUM", 14), ("TYS", 10), ("LIT", 7))},
+    **{code: (1, weight) for code, weight in (("NOR", 6), ("SVE", 6), ("STO", 6), ("BUL", 5), ("ITA", 4))},
+    **{code: (1, weight) for code, weight in (("SPA", 4), ("FRA", 3), ("HOL", 3), ("ISL", 3), ("LET", 3))},
+    "USA": (1, 3),
+    **{code: (2, weight) for code, weight in (("TYR", 12), ("IRA", 6), ("LIB", 5), ("BOS", 6), ("PAK", 5))},
+    **{code: (2, weight) for code, weight in (("IRN", 6), ("SOM", 3), ("AFG", 4), ("VIE", 4), ("THA", 4))},
+    **{code: (2, weight) for code, weight in (("IND", 5), ("FIL", 4), ("KIN", 4), ("SRI", 3), ("MAR", 3))},
+    **{code: (2, weight) for code, weight in (("JUG", 3), ("UKR", 4), ("RUS", 3), ("SYR", 2))},
+}
+TARGET_COUNTRY = {"SYR": "SYR", "AFG": "AFG", "IRN": "IRN", "IRQ": "IRA", "SOM": "SOM"}
+
+
+def by_age_group(counts: Ints, axis: int) -> Ints:
+    """Return counts with the axis of single ages summed to the 13 groups of the labour market accounts."""
+    starts = np.searchsorted(_AGE_GROUP, np.arange(len(AGE_GROUPS) + 1))
+    return np.asarray(np.add.reduceat(counts, starts, axis=axis))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Employed persons of one year, whole numbers."""
+
+    matrix: Ints
+    """home × workplace (abroad last) × sex"""
+    residents: Ints
+    """home × industry × sex"""
+    at_home: Ints
+    """of the residents those who work in their own place, place × industry × sex"""
+    workers: Ints
+    """workplace × industry × sex, from abroad included"""
+
+
+class Labour:
+    """Employed persons of one world at the end of November."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        rng = stream(world.seed, "labour")
+        self.place_count = len(world.places.codes)
+        n = self.place_count
+        self._flow_offset = rng.random((n, 2))
+        self._industry_offset = rng.random((n, 2, n + 1))
+        self._socio_offset = rng.random((n, 2, len(INDUSTRIES), len(AGE_GROUPS) + 1))
+        self._inward_offset = rng.random((n, 2, len(INDUSTRIES)))
+        self.sums = lru_cache(maxsize=40)(self._sums)
+        self.detailed = lru_cache(maxsize=8)(self._detailed)
+        self.origins = lru_cache(maxsize=8)(self._origins)
+
+    def _mix(self) -> Floats:
+        """Return industry shares at each workplace (abroad last) and sex."""
+        mix = self.world.framework.industry_mix
+        return industry_shares(np.vstack([mix, mix.mean(axis=0)]))
+
+    def _flows(self, year: int) -> Ints:
+        """Return employed by home × sex × workplace (abroad last) × industry."""
+        world = self.world
+        _, rest = world.population.status(year)
+        employed = rest[..., EMPLOYED].sum(axis=(2, 3))
+        commuting = world.framework.commuting[:, None, :]
+        flows = split(employed, np.broadcast_to(commuting, (*employed.shape, commuting.shape[-1])), self._flow_offset)
+        shares = np.swapaxes(self._mix(), 0, 1)[None]
+        out = split(flows, np.broadcast_to(shares, (*flows.shape, shares.shape[-1])), self._industry_offset)
+        day = day_of(year, 11, 30)
+        jobs = world.population.jobs_on(day)
+        c, t = world.careers, world.traits
+        person = c.job_person[jobs]
+        at = (t.place_at(day)[person], t.is_woman[person].astype(int), c.job_workplace[jobs], c.job_industry[jobs])
+        np.add.at(out, at, 1)
+        return out
+
+    def _sums(self, year: int) -> Sums:
+        """Return the sums over the flows that the tables need; the flows themselves are not kept."""
+        flows = self._flows(year)
+        places = np.arange(self.place_count)
+        inside = np.swapaxes(flows[:, :, :-1].sum(axis=0), 0, 1)
+        from_abroad = np.floor(_FROM_ABROAD * inside + self._inward_offset).astype(np.int64) * (inside > 0)
+        return Sums(
+            matrix=np.swapaxes(flows.sum(axis=-1), 1, 2),
+            residents=np.swapaxes(flows.sum(axis=2), 1, 2),
+            at_home=np.swapaxes(flows[places, :, places], 1, 2),
+            workers=np.swapaxes(inside + from_abroad, 1, 2),
+        )
+
+    def _detailed(self, year: int) -> Ints:
+        """Return employed residents by place × industry × socio-economic group × age group × sex."""
+        everybody, _ = self.world.population.status(year)
+        ages = by_age_group(everybody[..., EMPLOYED].sum(axis=3), axis=2)
+        industries = np.swapaxes(self.sums(year).residents, 1, 2)
+        cells = deal(ages, industries)
+        shares = np.tile(_SOCIO, (len(INDUSTRIES), 1))
+        shares[_SELF_EMPLOYED_HEAVY, 0] *= 2.6
+        shares = np.broadcast_to(shares[None, None, :, None, :], (*cells.shape, SOCIO_COUNT))
+        return np.transpose(split(cells, shares, self._socio_offset), (0, 2, 4, 3, 1))
+
+    def _origins(self, year: int) -> Ints:
+        """Return employed by ancestry × industry × socio-economic group × age group × sex, whole country."""
+        national = self.detailed(year).sum(axis=0)
+        everybody, _ = self.world.population.status(year)
+        by_ancestry = by_age_group(everybody[..., EMPLOYED].sum(axis=0), axis=1)
+        out = np.zeros((len(ANCESTRIES), *national.shape), dtype=np.int64)
+        left = np.transpose(national, (3, 2, 0, 1)).reshape(2, len(AGE_GROUPS) + 1, -1)
+        lean = np.repeat(NEWCOMER_LEAN, SOCIO_COUNT)
+        shape = (2, len(AGE_GROUPS) + 1, *national.shape[:2])
+        for number in range(len(ANCESTRIES) - 1, 0, -1):
+            weight = left * np.exp(_ORIGIN_LEAN[number] * lean)
+            taken = np.minimum(split(by_ancestry[..., number], weight + 1e-12), left)
+            left = left - taken
+            out[number] = np.transpose(taken.reshape(shape), (2, 3, 1, 0))
+        out[0] = np.transpose(left.reshape(shape), (2, 3, 1, 0))
+        return out
+
+    def country_share(self, country: str, year: int) -> tuple[int, float]:
+        """Return (ancestry of its immigrants, share of it that comes from the country) at the year's end."""
+        group, weight = COUNTRY_ANCESTRY.get(country, (2, 1.0))
+        total = 108.0
+        share = weight / total
+        origins = [name for name, code in TARGET_COUNTRY.items() if code == country]
+        if not origins:
+            return group, share
+        everybody, rest = self.world.population.status(year)
+        immigrants = everybody[..., NON_WESTERN, EMPLOYED].sum()
+        background = rest[..., NON_WESTERN, EMPLOYED].sum()
+        return group, float((share * background + self._target_employed(origins[0], year)) / immigrants)
+
+    def _target_employed(self, origin: str, year: int) -> int:
+        world = self.world
+        person = world.careers.job_person[world.population.jobs_on(day_of(year, 11, 30))]
+        return int((world.traits.origin[person] == ORIGINS.index(origin)).sum())
+
 
 SYNTHETIC_MARK = "SYNTHETIC / SYNTETISKE DATA"
 DEFAULT_SEED = 2016

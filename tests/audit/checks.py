@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from flows.doctor_install import installed, locked_versions
+from flows.cli.health import installed, locked_versions
 
 PLACE = re.compile(r"://|\s@\s|\b(?:[a-z0-9-]+\.)+(?:com|dk|eu|io|net|org)\b", re.IGNORECASE)
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}(?!\S)")

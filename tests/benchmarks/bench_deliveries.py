@@ -105,8 +105,8 @@ def plain_load(path: Path) -> float:
 
 def receive(folder: Path, files: list[Path]) -> None:
     """Receive the files together in this process and print rows, rejected, seconds, CPU seconds and peak memory."""
-    from flows.connectors.deliveries import deliver
-    from flows.keys import keygen
+    from flows.deliveries.intake import deliver
+    from flows.deliveries.keys import keygen
 
     keygen(folder / "k")
     started, started_cpu = time.perf_counter(), time.process_time()

@@ -83,8 +83,7 @@ def wait_for(base: str) -> None:
 
 def warmed(base: str, source: Source) -> dict[str, Any]:
     """Ask once for everything, so that the world is simulated; return the body of the request."""
-    from flows.connectors.statbank import plan_query
-    from flows.connectors.statbank_api import parse_tableinfo
+    from flows.connectors.statbank.query import parse_tableinfo, plan_query
 
     address = f"{base}/tableinfo"
     for language in ("da", "en"):
@@ -124,13 +123,13 @@ def by_us(folder: Path, rows: int) -> Work:
     import pyarrow.dataset  # noqa: F401  (DuckDB imports it with the first Arrow table it is given)
 
     from flows.connectors.http import open_client
-    from flows.connectors.statbank import fetch_source
-    from flows.snapshots import SnapshotStore
-    from flows.stage import staging_input
+    from flows.connectors.statbank.client import fetch_source
+    from flows.run.build import staging_input
+    from flows.store.snapshots import SnapshotStore
     from transforms.dictionary import load_dictionary
-    from transforms.sqlfile import ROOT as SQL
-    from transforms.sqlfile import read_sql_file
-    from transforms.staging import load_staging
+    from transforms.load import load_staging
+    from transforms.tables import ROOT as SQL
+    from transforms.tables import read_sql_file
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = source_of(catalogue, rows), read_sql_file(SQL / "staging" / f"{SOURCE}.sql")

@@ -12,9 +12,8 @@ from tests.benchmarks.extract import SOURCE, wide_source
 from tests.benchmarks.harness import Benchmark, Bound, Step, timed
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.runner import STATUSES
-from transforms.sqlfile import ROOT, read_sql_file
-from transforms.staging import StagingInput, load_staging
+from transforms.load import StagingInput, load_staging
+from transforms.tables import ROOT, STATUSES, read_sql_file
 
 HERE = "tests.benchmarks.bench_expectations"
 RULES, GX = "kommunekort, 12 rules in DuckDB", "Great Expectations, 12 on a pandas frame"
@@ -37,7 +36,7 @@ def ours(folder: Path, rows: int) -> Work:
     """Load into staging, then time the twelve rules and their record."""
     import pandas  # noqa: F401  (DuckDB imports it with the first parameter it is given)
 
-    from expectations.rules import rules_for_staging
+    from expectations.derived import rules_for_staging
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = wide_source(catalogue), read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")

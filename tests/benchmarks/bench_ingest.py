@@ -9,14 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from expectations.terms import Rule
+from expectations.rules import Rule
 from tests.benchmarks.extract import SOURCE, wide_source, write_extract
 from tests.benchmarks.harness import Benchmark, Bound, Step
-from transforms import runner
+from transforms import tables
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, SqlFile, read_sql_file
-from transforms.staging import StagingCount, load_staging
+from transforms.load import StagingCount, load_staging
+from transforms.tables import ROOT, SqlFile, read_sql_file
 from transforms.warehouse import Warehouse
 
 Work = Callable[[], Mapping[str, Any]]
@@ -63,7 +63,7 @@ def benchmark() -> Benchmark:
 
 def prepare(folder: Path, rows: int) -> None:
     """Write the file and take it in as a snapshot, as a download does."""
-    from flows.snapshots import SnapshotStore
+    from flows.store.snapshots import SnapshotStore
 
     path = folder / "folk1e.csv"
     asked = write_extract(path, rows, load_catalogue())
@@ -134,24 +134,25 @@ def twelve_rules(folder: Path, rows: int) -> Work:
 
 def run_twelve(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: StagingCount) -> Mapping[str, Any]:
     """Run the twelve of a staging table's rules and read their record, as a build does; return what they found."""
-    from expectations import record
-    from expectations.quarantine import find_bad_rows
+    from expectations import check as expectations_check
+    from expectations.check import find_bad_rows
 
     few = [rule for rule in rules if rule.rule_id in TWELVE]
-    record.prepare(warehouse)
-    record.plan(warehouse, few)
+    expectations_check.prepare(warehouse)
+    expectations_check.plan(warehouse, few)
     find_bad_rows(warehouse, file.table, [rule for rule in few if rule.kind == "row"])
     proven: dict[str, bool] = {}
     for rule in (rule for rule in few if rule.kind == "set"):
-        record.run_set_rule(warehouse, rule, proven)
-    record.mark_run(warehouse, few, count.rows_loaded)
-    found = record.outcomes(warehouse, few)
+        expectations_check.run_set_rule(warehouse, rule, proven)
+    expectations_check.mark_run(warehouse, few, count.rows_loaded)
+    found = expectations_check.outcomes(warehouse, few)
     return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}
 
 
 def every_rule(folder: Path, rows: int) -> Work:
     """Load, and do all that a build does: every derived rule, quarantine, totals against parts, the record."""
-    from expectations.check import blocking, check_staging
+    from expectations.check import check_staging
+    from expectations.rules import blocking
 
     catalogue = load_catalogue()
 
@@ -166,9 +167,9 @@ def every_rule(folder: Path, rows: int) -> Work:
 def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
     import pyarrow.dataset  # noqa: F401  (it and numpy are imported by any build before its first load)
 
-    from expectations.rules import rules_for_staging
-    from flows.snapshots import SnapshotStore
-    from flows.stage import staging_input
+    from expectations.derived import rules_for_staging
+    from flows.run.build import staging_input
+    from flows.store.snapshots import SnapshotStore
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = wide_source(catalogue), read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
@@ -190,8 +191,8 @@ def build_database(folder: Path) -> Iterator[Warehouse]:
     """Open a new database as a build does, with its schemas, macros and quarantine."""
     database = fresh(folder / "ours.duckdb")
     with Warehouse.open(database, threads=2, memory_limit="2GB", temp_directory=folder / "spill") as warehouse:
-        runner.prepare(warehouse)
-        runner.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), load_dictionary())
+        tables.prepare(warehouse)
+        tables.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), load_dictionary())
         yield warehouse
 
 

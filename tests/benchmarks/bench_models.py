@@ -17,9 +17,9 @@ import pandas as pd
 from tests.models.simulator import MUNICIPALITIES, TRAITS, aggregates, exposures, people
 from transforms.models.durations import municipal_durations
 from transforms.models.expected import municipal_expectations
-from transforms.models.method_effects import method_effects
+from transforms.models.methods import method_effects
 from transforms.models.peers import find_peers
-from transforms.models.spells import kaplan_meier
+from transforms.models.persons import kaplan_meier
 
 SIZES = (20_000, 200_000, 2_000_000)
 YEARS = 15

@@ -55,7 +55,7 @@ def command(folder: Path, data: str, *options: str) -> Mapping[str, Any]:
 
     shown = ["run", "--from", str(folder / "extracts"), "--data", str(folder / data), "--force", "--quiet", *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "KOMMUNEKORT_"))}
-    start = [sys.executable, "-c", "from flows.cli import main; main()", *shown]
+    start = [sys.executable, "-c", "from flows.cli.main import main; main()", *shown]
     with subprocess.Popen(start, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as running:
         peak = 0.0
         while running.poll() is None:

@@ -10,8 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows.report import build_report, charts, data
-from flows.workbook import write_workbook
+from flows.report import data, drawings
+from flows.report.build import build_report
+from flows.report.workbook import write_workbook
 from tests.report_database import make_database
 
 LIMIT_S, LIMIT_INDEX_MB = 20.0, 1.5
@@ -24,10 +25,10 @@ def measure(database: Path, folder: Path) -> list[tuple[str, float, str]]:
     data.load(database)
     out.append(("read the database", time.perf_counter() - start, "s"))
     rows = [{"year": 2010 + k, "value": 50.0 + k, "series": "total"} for k in range(12)]
-    charts.svg("trend", rows, "x")
+    drawings.svg("trend", rows, "x")
     start = time.perf_counter()
     for _ in range(20):
-        charts.svg("trend", rows, "x")
+        drawings.svg("trend", rows, "x")
     out.append(("one chart", (time.perf_counter() - start) * 1000 / 20, "ms"))
     start, processor = time.perf_counter(), time.process_time()
     files = build_report(database, folder / "site")

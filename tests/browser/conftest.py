@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flows.report import build_report
+from flows.report.build import build_report
 from tests.report_database import make_database
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",

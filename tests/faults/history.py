@@ -7,11 +7,13 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flows import baseline, publish
-from flows.candidate import RunInfo
-from flows.pipeline import build_step
+from flows.run import night
+from flows.run.night import build_step
+from flows.run.record import RunInfo
 from flows.settings import Settings
-from flows.snapshots import SnapshotStore
+from flows.store import baselines
+from flows.store import builds as store_builds
+from flows.store.snapshots import SnapshotStore
 from tests.faults.machine import changed_extracts
 from tests.faults.tally import Tally
 from tests.fixtures.world import run_from
@@ -72,8 +74,8 @@ def publish_now(settings: Settings) -> dict[str, str]:
     """Build and publish without checks of the night; return the hashes of the exports."""
     run = RunInfo.start(settings, "sample")
     candidate = build_step(settings, load_catalogue(), run, force=True)
-    made = publish.publish(settings, candidate.path, run.run_id, candidate.release)
-    return publish.export_parquet(made.path, settings.root / ".compared")
+    made = store_builds.publish(settings, candidate.path, run.run_id, candidate.release)
+    return store_builds.export_parquet(made.path, settings.root / ".compared")
 
 
 def random_arrivals(folder: Path, extracts: Path, times: int, seed: int = 17) -> Tally:
@@ -96,7 +98,7 @@ def baseline_outlives_pruning(folder: Path, base: Path, origin: Path, runs: int 
     data = folder / "frozen"
     shutil.copytree(base, data, symlinks=True)
     settings = Settings(data=data, threads=1, keep_builds=1, keep_snapshots=1)
-    frozen = baseline.freeze(settings, "nulpunkt")
+    frozen = baselines.freeze(settings, "nulpunkt")
     changed = origin
     for number in range(runs):
         changed = changed_extracts(folder / f"changed-{number}", changed)
@@ -105,10 +107,10 @@ def baseline_outlives_pruning(folder: Path, base: Path, origin: Path, runs: int 
     kept = {snapshot.id for source in store.sources() for snapshot in store.of(source)}
     checks = {
         "the build of the baseline was pruned": frozen.manifest["run_id"]
-        in {b.run_id for b in publish.builds(settings)},
+        in {b.run_id for b in store_builds.builds(settings)},
         "a snapshot of the baseline was pruned": set(frozen.manifest["release"]["snapshots"].values()) <= kept,
         "nothing was pruned": len(store.of("statbank_aulkp01")) < runs + 1,
-        "the baseline builds to other bytes": all(baseline.rebuild(settings, "nulpunkt").values()),
+        "the baseline builds to other bytes": all(night.rebuild(settings, "nulpunkt").values()),
     }
     for complaint, good in checks.items():
         if good:

@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-from flows import publish
 from flows.settings import Settings
-from flows.snapshots import sha256_of
+from flows.store import builds
+from flows.store.snapshots import sha256_of
 from tests.faults.child import start, traced
 from tests.faults.tally import Tally
 from tests.fixtures.world import Published, run_from
@@ -20,7 +20,7 @@ from transforms.warehouse import Warehouse
 
 def whole(settings: Settings, known: set[str]) -> str | None:
     """Return what is wrong with what is published, or None: a complete build that is no half of anything."""
-    now = publish.current(settings)
+    now = builds.current(settings)
     if now is None:
         return "nothing is published any more" if known else None
     try:
@@ -48,7 +48,7 @@ def whole(settings: Settings, known: set[str]) -> str | None:
 
 def leftovers(settings: Settings) -> list[str]:
     """Return what a finished run must not leave behind."""
-    kept = {build.run_id for build in publish.builds(settings)}
+    kept = {build.run_id for build in builds.builds(settings)}
     strays = [*settings.builds.glob(".*"), *settings.snapshots.glob("*/.part-*"), *settings.snapshots.glob(".fetch-*")]
     strays += [p for p in settings.builds.iterdir() if not any(run_id in p.name for run_id in kept)]
     return [str(path.relative_to(settings.root)) for path in strays]
@@ -57,7 +57,7 @@ def leftovers(settings: Settings) -> list[str]:
 def after_kill(data: Path, origin: Path, tally: Tally, where: str) -> None:
     """Check what the dead run left, run again, and check that everything is in order."""
     settings = Settings(data=data, threads=1)
-    known = {build.run_id for build in publish.builds(settings)}
+    known = {build.run_id for build in builds.builds(settings)}
     rows = counts(settings)
     if fault := whole(settings, known):
         tally.fail(f"{where}: {fault}", wrong=True)
@@ -81,7 +81,7 @@ def after_kill(data: Path, origin: Path, tally: Tally, where: str) -> None:
 
 def counts(settings: Settings) -> list[tuple[object, ...]] | None:
     """Return rows loaded per source of what is published, or None."""
-    if publish.current(settings) is None:
+    if builds.current(settings) is None:
         return None
     return Published(settings, settings.root).rows(
         "SELECT source_id, rows_in_count, rows_loaded_count FROM meta.snapshot ORDER BY 1"

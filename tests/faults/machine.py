@@ -15,8 +15,10 @@ from typing import ClassVar
 
 import pytest
 
-from flows import build, publish, snapshots
+from flows.run import build
 from flows.settings import Settings
+from flows.store import builds as store_builds
+from flows.store import snapshots
 from tests.faults.child import start
 from tests.faults.kills import leftovers, whole
 from tests.faults.tally import Tally
@@ -74,7 +76,7 @@ def full_disk(folder: Path, base: Path, origin: Path, limits: tuple[float, ...] 
             try_run(data, origin, tally, f"no file over {limit} KB")
     for name in ("export_parquet", "replace_synced"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(publish, name, _no_space)
+            patch.setattr(store_builds, name, _no_space)
             try_run(data, origin, tally, f"no space in {name}")
     recover(data, origin, tally, "disk full")
     return tally
@@ -138,7 +140,7 @@ def clock_back(folder: Path, base: Path, origin: Path, days: int = 400) -> Tally
     shutil.copytree(base, data, symlinks=True)
     settings = Settings(data=data, threads=1, keep_builds=2)
     changed = changed_extracts(folder / "changed", origin)
-    before = publish.current(settings)
+    before = store_builds.current(settings)
     with pytest.MonkeyPatch.context() as patch:
         EarlierClock.shift = -timedelta(days=days)
         patch.setattr(build, "datetime", EarlierClock)
@@ -146,13 +148,13 @@ def clock_back(folder: Path, base: Path, origin: Path, days: int = 400) -> Tally
         result = run_from(settings, changed)
         checks = {
             "the new bytes are not used": result.fetched.new == ["statbank_aulkp01"],
-            "the newest build is not published": publish.builds(settings)[-1] == publish.current(settings),
-            "rollback does not go to the build before": publish.rollback(settings) == before,
+            "the newest build is not published": store_builds.builds(settings)[-1] == store_builds.current(settings),
+            "rollback does not go to the build before": store_builds.rollback(settings) == before,
         }
         forth = run_from(settings, changed, force=True)
-        checks["pruning took the published build"] = publish.current(settings) is not None
-        checks["the last run is not the last build"] = publish.builds(settings)[-1].run_id == forth.run.run_id
-        checks["more builds are kept than asked for"] = len(publish.builds(settings)) == 2
+        checks["pruning took the published build"] = store_builds.current(settings) is not None
+        checks["the last run is not the last build"] = store_builds.builds(settings)[-1].run_id == forth.run.run_id
+        checks["more builds are kept than asked for"] = len(store_builds.builds(settings)) == 2
     for complaint, good in checks.items():
         if good:
             tally.survive()
@@ -198,14 +200,14 @@ def two_at_once(folder: Path, base: Path, origin: Path, times: int = 3) -> Tally
     shutil.copytree(base, data, symlinks=True)
     settings = Settings(data=data, keep_builds=50)
     for _ in range(times):
-        builds = len(publish.builds(settings))
+        builds = len(store_builds.builds(settings))
         pair = [start(data, origin), start(data, origin)]
         for process in pair:
             process.join(120)
         codes = sorted(process.exitcode for process in pair)
         said = (data / "said").read_text(encoding="utf-8") if (data / "said").exists() else ""
         if codes == [0, 1] and "another run is writing here (process" in said:
-            added = len(publish.builds(settings)) - builds
+            added = len(store_builds.builds(settings)) - builds
             if added == 1 and whole(settings, set()) is None:
                 tally.survive()
                 continue
@@ -224,10 +226,10 @@ def held_file(folder: Path, base: Path, origin: Path) -> Tally:
         first = reader.scalar("SELECT run_id FROM meta.run")
         run_from(settings, origin, force=True)
         with suppress(UsageError):
-            publish.rollback(settings)
+            store_builds.rollback(settings)
         held = reader.rows("SELECT run_id, (SELECT count(*) FROM mart.mapping) FROM meta.run")
         now = published.rows("SELECT run_id FROM meta.run")[0][0]
-    if held == [(first, 98)] and now > first and [b.run_id for b in publish.builds(settings)] == [now]:
+    if held == [(first, 98)] and now > first and [b.run_id for b in store_builds.builds(settings)] == [now]:
         tally.survive()
     else:
         tally.fail(f"the reader of {first} saw {held}, published is {now}", wrong=True)

@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.connectors.http import open_client
-from flows.connectors.retrying import Patience
-from flows.connectors.statbank import FetchResult, fetch_all
-from flows.sample.standin import create_app, running_app, running_standin
-from flows.sample.standin_faults import Fault, Faulty, Script, closed_for_maintenance
-from flows.snapshots import SnapshotStore
+from flows.connectors.http import Patience, open_client
+from flows.connectors.statbank.client import FetchResult, fetch_all
+from flows.sample.standin import Fault, Faulty, Script, closed_for_maintenance, create_app, running_app, running_standin
+from flows.store.snapshots import SnapshotStore
 from tests.faults.tally import Tally
 from tests.unit.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from flows import publish
 from flows.settings import Settings
+from flows.store import builds
 from tests.faults.kills import events_of_a_run
 from tests.faults.tally import Tally
 
@@ -18,7 +18,7 @@ def synced_around_the_flip(folder: Path, base: Path, origin: Path) -> Tally:
     shutil.copytree(base, data, symlinks=True)
     traced = events_of_a_run(data, origin)
     events = [(name, path.replace(f"{data}/", "").replace(str(data), ".")) for name, path in traced]
-    now = publish.current(Settings(data=data))
+    now = builds.current(Settings(data=data))
     assert now is not None
     database, run_id = f"builds/{now.path.name}", now.run_id
 

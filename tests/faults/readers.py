@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows import publish
 from flows.settings import Settings
+from flows.store import builds
 from tests.faults.child import CONTEXT
 from tests.faults.tally import Tally
 from transforms.errors import KommunekortError
@@ -74,7 +74,7 @@ def read_through(folder: Path, publications: int, readers: int) -> Tally:
     """Publish `publications` builds under `readers` reading processes."""
     tally = Tally(f"{readers} readers through {publications} publications")
     settings = Settings(data=folder / "read")
-    publish.publish(settings, candidate(settings, 1), "run00001", {"run_id": "run00001"})
+    builds.publish(settings, candidate(settings, 1), "run00001", {"run_id": "run00001"})
     stop, answers, newest_seen = CONTEXT.Event(), CONTEXT.Queue(), CONTEXT.Array("i", readers)
     crowd = [
         CONTEXT.Process(target=read_forever, args=(str(settings.root), stop, answers, newest_seen, seed))
@@ -86,7 +86,7 @@ def read_through(folder: Path, publications: int, readers: int) -> Tally:
     for number in range(2, publications + 2):
         run_id = f"run{number:05d}"
         began = time.monotonic()
-        publish.publish(settings, candidate(settings, number), run_id, {"run_id": run_id})
+        builds.publish(settings, candidate(settings, number), run_id, {"run_id": run_id})
         tally.survive(time.monotonic() - began)
         time.sleep(0.05)
     if not all_have_seen(newest_seen, publications + 1):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import Bounds
+from flows.deliveries.files import Bounds
 from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 
 
@@ -144,7 +144,7 @@ def test_inches_in_a_note_are_no_fault(door: Door) -> None:
 
 
 def test_row_numbers_are_right_across_blocks(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.connectors.deliveries_csv.BLOCK", 700)
+    monkeypatch.setattr("flows.deliveries.files.BLOCK", 700)
     rows = case_rows(300)
     for number in (3, 77, 150, 299):
         rows[number][2] = "nej"
@@ -161,13 +161,13 @@ def test_two_deliveries_at_once_give_one_sentence(door: Door) -> None:
     import subprocess
     import sys
 
-    from flows.keys import load_keys
-    from transforms.restricted import open_restricted
+    from flows.deliveries.keys import load_keys
+    from flows.deliveries.store import open_restricted
 
     path = door.inbox / "a_2016K1.csv"
     path.write_bytes(GOOD)
     code = (
-        "from pathlib import Path; from flows.connectors.deliveries import deliver\n"
+        "from pathlib import Path; from flows.deliveries.intake import deliver\n"
         f"deliver([Path({str(path)!r})], '840', Path({str(door.data)!r}), Path({str(door.key)!r}))"
     )
     with open_restricted(door.data / "restricted", load_keys(door.key).database_key):
@@ -185,9 +185,9 @@ def test_a_process_killed_while_storing_leaves_the_former_delivery(door: Door) -
     path = door.inbox / "b_2016K1.csv"
     path.write_bytes(csv_bytes(CASES, case_rows(200)))
     code = (
-        "import os, signal; from pathlib import Path; from transforms import restricted\n"
-        "from flows.connectors.deliveries import deliver\n"
-        "restricted.enter = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal; from pathlib import Path; from flows.deliveries import store\n"
+        "from flows.deliveries.intake import deliver\n"
+        "store.enter = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"deliver([Path({str(path)!r})], '840', Path({str(door.data)!r}), Path({str(door.key)!r}), period='2016K1')"
     )
     ended = subprocess.run(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import Bounds, Request, receive
-from flows.connectors.deliveries_intake import Intake
-from flows.keys import keygen, load_keys
-from flows.receipts import as_html, as_json
+from flows.deliveries.files import Bounds
+from flows.deliveries.intake import Intake, Request, receive
+from flows.deliveries.keys import keygen, load_keys
+from flows.deliveries.receipts import as_html, as_json
+from flows.deliveries.store import open_restricted
 from tests.unit.delivery_files import CASES, MOMENT, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
-from transforms.restricted import open_restricted
 
 EVERYDAY, LONG = 300, 5_000
 SECRET = re.compile(r"0101[6-9]\d[\W_]{0,2}1\d{3}")

@@ -169,7 +169,7 @@ class Server:
     def kommunekort(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the `kommunekort` command with this server."""
         return subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "flows.cli.main", *arguments],
             env=self.env,
             cwd=self.folder,
             capture_output=True,
@@ -215,7 +215,7 @@ def running_server(folder: Path) -> Iterator[Server]:
 @contextmanager
 def serving(server: Server, origin: Path, data: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `kommunekort serve` until the block ends; entered when the deployments are registered."""
-    command = ["-m", "flows.cli", "serve", "--from", str(origin), "--data", str(data), *arguments]
+    command = ["-m", "flows.cli.main", "serve", "--from", str(origin), "--data", str(data), *arguments]
     process = server.spawn(command, "serve.log")
 
     def registered() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from argparse import Namespace
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelling, Completed, Failed, Running, exception_to_crashed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from flows import alarms, ledger, nightly, pipeline, prefect_runs, run_record
-from flows.candidate import RunInfo
-from flows.fetch_report import FetchReport
-from flows.lock import writer_lock
-from flows.nightly_ends import state_of_fetch, told, told_when_stopped
+from flows.orchestration import flows, server
+from flows.orchestration.flows import state_of_fetch, told, told_when_stopped
+from flows.run import night
+from flows.run import record as run_record
+from flows.run.record import FetchReport, RunInfo
 from flows.settings import Settings
+from flows.store.builds import writer_lock
 from transforms.errors import DataRefused, Interrupted, UsageError
 from transforms.warehouse import Warehouse
 
@@ -38,7 +40,7 @@ def ours(tmp_path: Path) -> Settings:
 def test_only_fetching_is_tried_again() -> None:
     retries = {
         task.name: task.retries
-        for task in (nightly.fetch_task, nightly.build_task, nightly.validate_task, nightly.publish_task)
+        for task in (flows.fetch_task, flows.build_task, flows.validate_task, flows.publish_task)
     }
     assert retries == {"fetch": 2, "build": 0, "validate": 0, "publish": 0}
 
@@ -58,21 +60,21 @@ def test_fetching_waits_by_night_when_no_source_answers(
     ours: Settings, monkeypatch: pytest.MonkeyPatch, deployment: str | None, attempt: int, again: bool
 ) -> None:
     silent = FetchReport(kept_old={"statbank_folk1a": "no answer"})
-    monkeypatch.setattr(nightly, "fetch", lambda *given: silent)
-    monkeypatch.setattr(nightly, "deployment", Attempt(id=deployment))
-    monkeypatch.setattr(nightly, "task_run", Attempt(run_count=attempt))
+    monkeypatch.setattr(flows, "fetch", lambda *given: silent)
+    monkeypatch.setattr(flows, "deployment", Attempt(id=deployment))
+    monkeypatch.setattr(flows, "task_run", Attempt(run_count=attempt))
     if again:
         with pytest.raises(ConnectionError, match="no source answered"):
-            nightly.fetch_task.fn(ours, "live", [])
+            flows.fetch_task.fn(ours, "live", [])
     else:
-        assert nightly.fetch_task.fn(ours, "live", []) is silent
-    assert nightly.at_night() is (deployment is not None)
+        assert flows.fetch_task.fn(ours, "live", []) is silent
+    assert flows.at_night() is (deployment is not None)
 
 
 def state_after(step: Any) -> State[Any]:
     """Return the state in which Prefect asks whether to try again."""
     try:
-        outcome = nightly.told(step)
+        outcome = flows.told(step)
     except Exception as fault:
         return Failed(data=fault)
     assert isinstance(outcome, State)
@@ -82,7 +84,7 @@ def state_after(step: Any) -> State[Any]:
 @pytest.mark.parametrize(
     ("fault", "again"),
     [
-        (nightly.NoAnswer("no source answered"), True),
+        (flows.NoAnswer("no source answered"), True),
         (UsageError("no source statbank_typo"), False),
         (OSError(28, "No space left on device"), False),
     ],
@@ -93,12 +95,12 @@ def test_only_silence_is_waited_for(monkeypatch: pytest.MonkeyPatch, fault: Exce
     def step() -> None:
         raise fault
 
-    monkeypatch.setattr(nightly, "deployment", Attempt(id="d1"))
-    asked: Any = nightly.fetch_task.retry_condition_fn
+    monkeypatch.setattr(flows, "deployment", Attempt(id="d1"))
+    asked: Any = flows.fetch_task.retry_condition_fn
     state = state_after(step)
-    assert asked(nightly.fetch_task, None, state) is again
-    monkeypatch.setattr(nightly, "deployment", Attempt(id=None))
-    assert asked(nightly.fetch_task, None, state) is False
+    assert asked(flows.fetch_task, None, state) is again
+    monkeypatch.setattr(flows, "deployment", Attempt(id=None))
+    assert asked(flows.fetch_task, None, state) is False
 
 
 def test_one_silent_source_is_no_reason_to_wait() -> None:
@@ -139,10 +141,10 @@ def test_the_hook_enters_what_the_flow_could_not(
         run_record.record(ours, result)
     run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
     run.type = type("Kind", (), {"name": kind})
-    nightly.after_bad_end(nightly.nightly, run, run)
-    record = ledger.of_flow_run(ours, "f1")
+    flows.after_bad_end(flows.nightly, run, run)
+    record = run_record.of_flow_run(ours, "f1")
     assert (record["status"] if record else None) == after
-    assert (alarms.standing(ours) is not None) is alarmed
+    assert (run_record.standing(ours) is not None) is alarmed
 
 
 def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
@@ -150,11 +152,11 @@ def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
     run_record.record(ours, result)
     state: Any = run_coro_as_sync(exception_to_crashed_state(KeyboardInterrupt()))
     run: Any = Ended("f1", "nightly-2026-11-22", {"data": str(ours.root)})
-    nightly.after_bad_end(nightly.nightly, run, state)
-    record = ledger.of_flow_run(ours, "f1")
+    flows.after_bad_end(flows.nightly, run, state)
+    record = run_record.of_flow_run(ours, "f1")
     assert record is not None
     assert record["status"] == "cancelled"
-    assert alarms.standing(ours) is None
+    assert run_record.standing(ours) is None
 
 
 def test_a_fetch_in_which_nobody_answered_has_failed() -> None:
@@ -194,11 +196,11 @@ def test_nobody_receives_deliveries_after_the_lock_is_given_back(
             raise ending
         return ending
 
-    monkeypatch.setattr(nightly, "deliver_task", Namespace(submit=lambda *given: receiving))
-    monkeypatch.setattr(nightly, "fetch_task", fetching)
+    monkeypatch.setattr(flows, "deliver_task", Namespace(submit=lambda *given: receiving))
+    monkeypatch.setattr(flows, "fetch_task", fetching)
     result = run_record.RunResult(RunInfo.start(ours, "live"))
     with suppress(KeyboardInterrupt):
-        nightly.run_tasks(ours, result, [], False)
+        flows.run_tasks(ours, result, [], False)
     assert receiving.is_over
 
 
@@ -209,22 +211,22 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
         raise DataRefused("manifest.json cannot be read")
 
     shown: list[run_record.RunResult] = []
-    monkeypatch.setattr(pipeline, "judge_ages", unreadable)
-    monkeypatch.setattr(nightly, "publish_artifacts", shown.append)
-    state = nightly.run_flow("live", ours.root, None, False, only=None)
+    monkeypatch.setattr(night, "judge_ages", unreadable)
+    monkeypatch.setattr(flows, "publish_artifacts", shown.append)
+    state = flows.run_flow("live", ours.root, None, False, only=None)
     assert (state.name, state.message) == ("Refused", "manifest.json cannot be read")
     assert [result.status for result in shown] == ["refused"]
-    assert next(ledger.records(ours))["status"] == "refused"
+    assert next(run_record.records(ours))["status"] == "refused"
 
 
 def test_another_writer_is_no_fault_but_a_folder_nobody_can_write_is(ours: Settings) -> None:
     with writer_lock(ours.root):
-        state = nightly.run_flow("live", ours.root, None, False, only=None)
+        state = flows.run_flow("live", ours.root, None, False, only=None)
     assert state.is_cancelled()
     assert "another run is writing here" in (state.message or "")
     in_the_way = ours.root / "file"
     in_the_way.write_text("", encoding="utf-8")
-    state = nightly.run_flow("live", in_the_way, None, False, only=None)
+    state = flows.run_flow("live", in_the_way, None, False, only=None)
     assert state.is_failed()
     assert "cannot write to the data directory" in (state.message or "")
 
@@ -244,7 +246,7 @@ class Terminated(BaseException):
 def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
     ours: Settings, monkeypatch: pytest.MonkeyPatch, stop: BaseException, wished: bool, status: str
 ) -> None:
-    monkeypatch.setattr("flows.prefect_runs.is_being_cancelled", lambda run: wished)
+    monkeypatch.setattr("flows.orchestration.server.is_being_cancelled", lambda run: wished)
     monkeypatch.setattr("signal.signal", lambda *given: None)
     result = run_record.RunResult(RunInfo.start(ours, "live"), flow_run_id="f1")
     with (
@@ -254,8 +256,8 @@ def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
         run_record.recorded(ours, result),
     ):
         raise stop
-    assert next(ledger.records(ours))["status"] == status
-    assert (alarms.standing(ours) is not None) is (status == "crashed")
+    assert next(run_record.records(ours))["status"] == status
+    assert (run_record.standing(ours) is not None) is (status == "crashed")
 
 
 @pytest.mark.parametrize(
@@ -286,9 +288,9 @@ def test_a_busy_server_is_asked_again_who_wished_the_end(
                 raise answer
             return SimpleNamespace(state=answer)
 
-    monkeypatch.setattr(prefect_runs, "get_client", lambda **options: Client())
-    monkeypatch.setattr(prefect_runs.time, "sleep", lambda seconds: None)
-    assert prefect_runs.is_being_cancelled(str(uuid4())) is wished
+    monkeypatch.setattr(server, "get_client", lambda **options: Client())
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert server.is_being_cancelled(str(uuid4())) is wished
 
 
 def test_sigterm_in_a_query_is_no_fault_of_the_query() -> None:
@@ -315,6 +317,6 @@ def test_a_query_that_is_interrupted_is_what_the_signal_meant(
     def interrupted() -> None:
         raise Interrupted("Query interrupted")
 
-    monkeypatch.setattr("flows.nightly_ends.deployment", Namespace(id=deployed))
+    monkeypatch.setattr("flows.orchestration.flows.deployment", Namespace(id=deployed))
     with pytest.raises(becomes):
         told(interrupted)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import ledger
+from flows.run import record as run_record
 from flows.settings import Settings
 from tests.flows.prefect_help import ROOT, Server, at_work, records, running_server, serving, wait_for
 
@@ -108,7 +108,7 @@ def test_the_machine_goes_down(server: Server, few_extracts: Path, tmp_path: Pat
         os.kill(pid, signal.SIGKILL)
         process.wait()
     lost = Settings(data=data)
-    wait_for(lambda: ledger.is_gone(records(data)[-1]["process"]), 10, "the run has died")
+    wait_for(lambda: run_record.is_gone(records(data)[-1]["process"]), 10, "the run has died")
     status = kommunekort(server, "status", "--data", str(data), "--json")
     assert status.returncode == 2
     faults = " ".join(json.loads(status.stdout)["faults"])
@@ -116,7 +116,7 @@ def test_the_machine_goes_down(server: Server, few_extracts: Path, tmp_path: Pat
     assert "`kommunekort serve` was killed" in faults
     with serving(server, few_extracts, data):
         assert server.ended(run)["state"]["type"] == "CRASHED"
-        assert [record["status"] for record in ledger.records(lost)] == ["crashed"]
+        assert [record["status"] for record in run_record.records(lost)] == ["crashed"]
         assert (data / "ALARM.json").exists()
         good_run(server, data)
 
@@ -143,7 +143,12 @@ def kommunekort(server: Server, *arguments: str, own_server: bool = False) -> su
     if own_server:
         env = {key: value for key, value in env.items() if not key.startswith(("PREFECT_", "DO_NOT"))}
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "flows.cli.main", *arguments],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 

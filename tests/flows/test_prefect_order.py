@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows import ledger
-from flows.lock import writer_lock
+from flows.run import record as run_record
+from flows.store.builds import writer_lock
 from tests.flows.prefect_help import Server, at_work, end_group, records, running_server, serving, wait_for
 
 pytestmark = [pytest.mark.flow, pytest.mark.long, pytest.mark.timeout(600)]
@@ -86,7 +86,7 @@ def test_what_a_person_cancels_in_a_pool_stays_cancelled(server: Server, few_ext
         server.prefect("flow-run", "cancel", run)
         os.kill(ours["pid"], signal.SIGCONT)
         assert server.ended(run)["state"]["type"] == "CANCELLED"
-        wait_for(lambda: ledger.is_gone(ours), 60, "the run ends")
+        wait_for(lambda: run_record.is_gone(ours), 60, "the run ends")
     finally:
         end_group(worker)
     assert [record["status"] for record in records(data)] == ["cancelled"]
@@ -134,7 +134,7 @@ def test_a_restarted_service_raises_the_alarm(server: Server, few_extracts: Path
         ours = at_work(data)["process"]
         for pid in (ours["pid"], process.pid):
             os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: ledger.is_gone(ours), 60, "the run ends")
+        wait_for(lambda: run_record.is_gone(ours), 60, "the run ends")
     with serving(server, few_extracts, data):
         assert server.ended(run, 10)["state"]["type"] == "CRASHED"
         assert records(data)[-1]["status"] == "crashed"

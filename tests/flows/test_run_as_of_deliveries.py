@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from flows import baseline
-from flows.connectors.deliveries import deliver
-from flows.keys import keygen, load_keys
-from flows.lock import writer_lock
+from flows.deliveries.intake import deliver
+from flows.deliveries.keys import keygen, load_keys
+from flows.deliveries.store import FILE, open_restricted
+from flows.run import night
 from flows.settings import Settings
+from flows.store import baselines
+from flows.store.builds import writer_lock
 from tests.fixtures.world import Published, run_from
 from tests.unit.delivery_files import CASES, case_rows, cpr, csv_bytes
 from transforms.errors import DataRefused, NothingNew
-from transforms.restricted import FILE, open_restricted
 
 MEASURES = ("CPR", "Indsats", "Start", "Slut", "Timer/uge", "Branche")
 JOBS = ("CPR", "Ansat fra", "Ansat til", "Timer", "Branche", "Støttet")
@@ -62,7 +63,7 @@ def built(ours: Published, **options: Any) -> list[tuple[Any, ...]]:
 
 def rebuilt(ours: Published) -> dict[str, bool]:
     with writer_lock(ours.settings.root):
-        return baseline.rebuild(ours.settings, "nulpunkt")
+        return night.rebuild(ours.settings, "nulpunkt")
 
 
 def test_a_build_as_of_a_day_holds_what_had_been_delivered_by_then(ours: Published) -> None:
@@ -93,7 +94,7 @@ def test_a_redelivery_does_not_change_a_rebuild(ours: Published, received: timed
     deliver_everything(ours, now + received)
     asked = {} if as_of is None else {"as_of": now + as_of}
     frozen = built(ours, **asked)
-    baseline.freeze(ours.settings, "nulpunkt")
+    baselines.freeze(ours.settings, "nulpunkt")
     answer(ours, "Én tværfaglig enhed", now + received)
     give(ours, "sager.csv", csv_bytes(CASES, case_rows(60)), now + received)
     again = rebuilt(ours)
@@ -117,7 +118,7 @@ def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_
     deliver_everything(ours, now - timedelta(days=1000))
     built(ours)
     if frozen:
-        baseline.freeze(ours.settings, "nulpunkt")
+        baselines.freeze(ours.settings, "nulpunkt")
     answer(ours, "Én tværfaglig enhed", now - timedelta(days=900))
     assert kept_rows(ours) == 1
     built(ours)
@@ -128,7 +129,7 @@ def test_a_publication_deletes_rows_superseded_long_ago_unless_a_baseline_needs_
 
 @pytest.mark.long
 def test_a_baseline_without_deliveries_is_built_again_without_them(ours: Published) -> None:
-    baseline.freeze(ours.settings, "nulpunkt")
+    baselines.freeze(ours.settings, "nulpunkt")
     deliver_everything(ours, datetime.now(UTC) - timedelta(days=100))
     assert all(rebuilt(ours).values())
 
@@ -136,7 +137,7 @@ def test_a_baseline_without_deliveries_is_built_again_without_them(ours: Publish
 @pytest.mark.long
 def test_a_baseline_frozen_by_an_earlier_version_is_built_again(ours: Published) -> None:
     """Its manifest does not say which delivery was the last it had met."""
-    frozen = baseline.freeze(ours.settings, "nulpunkt")
+    frozen = baselines.freeze(ours.settings, "nulpunkt")
     manifest = frozen.folder / "manifest.json"
     facts = json.loads(manifest.read_text(encoding="utf-8"))
     del facts["release"]["last_delivery"]
@@ -148,7 +149,7 @@ def test_a_baseline_frozen_by_an_earlier_version_is_built_again(ours: Published)
 def test_a_rebuild_without_its_deliveries_is_refused_in_one_sentence(ours: Published) -> None:
     deliver_everything(ours, datetime.now(UTC))
     built(ours)
-    baseline.freeze(ours.settings, "nulpunkt")
+    baselines.freeze(ours.settings, "nulpunkt")
     (ours.settings.restricted / FILE).unlink()
     with pytest.raises(DataRefused, match=r"nulpunkt: .*restricted\.duckdb.*restore") as told:
         rebuilt(ours)
@@ -159,9 +160,9 @@ def test_a_rebuild_without_its_deliveries_is_refused_in_one_sentence(ours: Publi
 def test_a_rebuild_years_later_is_judged_at_the_moment_of_the_frozen_run(
     ours: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.candidate import RunInfo
+    from flows.run.record import RunInfo
 
-    baseline.freeze(ours.settings, "nulpunkt")
+    baselines.freeze(ours.settings, "nulpunkt")
     much_later = datetime.now(UTC) + timedelta(days=10_000)
     late = RunInfo("20990101T000000000Z", much_later, str(ours.origin))
     monkeypatch.setattr(RunInfo, "start", classmethod(lambda cls, *given: late))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.fetch import fetch
+from flows.run.fetch import fetch
 from flows.settings import Settings
 from tests.fixtures.extracts import copy_extracts
 from tests.fixtures.world import Published, run_from
@@ -235,8 +235,8 @@ def test_a_snapshot_whose_bytes_changed_is_told(own_data: Published) -> None:
 
 
 def build_again(published: Published) -> None:
-    from flows.candidate import RunInfo
-    from flows.pipeline import build_step
+    from flows.run.night import build_step
+    from flows.run.record import RunInfo
 
     run = RunInfo.start(published.settings, str(published.origin))
     build_step(published.settings, load_catalogue(), run, force=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from flows.commands.inspect import sql
+from flows.cli.look import sql
 from flows.settings import Settings
 from tests.fixtures.world import Published, hurry, run_from
 from transforms.errors import DataRefused
@@ -46,7 +46,7 @@ def kommunekort(*words: str | Path, data: Path | None = None, **environment: str
         environment["KOMMUNEKORT_DATA"] = str(data)
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, words)],
+        [sys.executable, "-m", "flows.cli.main", *map(str, words)],
         env={**known, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
         cwd=ROOT.parent,
         capture_output=True,
@@ -223,7 +223,7 @@ def test_a_query_that_fails_is_exit_2_and_an_empty_one_exit_1(data: Published) -
 
 
 def test_sql_into_a_pipe_that_closes_is_no_fault(data: Published) -> None:
-    words = [sys.executable, "-m", "flows.cli", "sql", "SELECT * FROM mart.indicator_value", "--format", "csv"]
+    words = [sys.executable, "-m", "flows.cli.main", "sql", "SELECT * FROM mart.indicator_value", "--format", "csv"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KOMMUNEKORT_DATA": str(data.settings.root)}
     done = subprocess.run(
         f"{' '.join(map(shell_quoted, words))} | head -1", shell=True, env=environment, capture_output=True, text=True

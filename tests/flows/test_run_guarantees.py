@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.candidate import RunInfo
-from flows.pipeline import build_step
-from flows.publish import export_parquet
+from flows.run.night import build_step
+from flows.run.record import RunInfo
 from flows.settings import Settings
+from flows.store.builds import export_parquet
 from tests.fixtures.world import Published, run_from
 from transforms.catalogue import load_catalogue
 from transforms.errors import NothingNew
-from transforms.sqlfile import read_all
+from transforms.tables import read_all
 from transforms.warehouse import Warehouse
 
 SCHEMAS = {"core", "mart", "meta", "quarantine", "reference", "staging"}

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows import alarms, pipeline, publish, run_record
-from flows.candidate import RunInfo
-from flows.cli import app
-from flows.commands import run as run_commands
-from flows.fetch import fetch
-from flows.intake import receive
+from flows.cli import run
+from flows.cli.health import status_facts
+from flows.cli.main import app
+from flows.run import night
+from flows.run import record as run_record
+from flows.run.fetch import fetch, receive
+from flows.run.record import RunInfo
 from flows.settings import Settings
-from flows.status import status_facts
+from flows.store import builds
 from tests.fixtures.world import Published, run_from
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError, UsageError
@@ -76,7 +77,7 @@ def test_each_step_the_flow_takes_is_guarded(real: Published, monkeypatch: pytes
     with pytest.raises(UsageError, match="invented data"):
         receive(ours, "sample", lambda text: None)
     with pytest.raises(UsageError, match="invented data"):
-        pipeline.build_step(ours, catalogue, RunInfo.start(ours, "sample"), force=True)
+        night.build_step(ours, catalogue, RunInfo.start(ours, "sample"), force=True)
 
 
 def test_a_validated_candidate_of_invented_data_is_not_published_over_real_data(real: Published) -> None:
@@ -104,7 +105,7 @@ def test_real_data_over_the_sample_need_no_word(own_data: Published, tmp_path: P
 
 def test_the_cures_of_status_name_the_published_origin(real: Published) -> None:
     ours = real.settings
-    alarms.sound(ours, "r1", "failed", "no connection")
+    run_record.sound(ours, "r1", "failed", "no connection")
     ended = command("status", "--data", ours.root)
     sentence = told(ended)
     assert sentence.startswith("run r1 failed"), "the program's name comes once, from the command itself"
@@ -120,19 +121,19 @@ def test_the_cure_of_an_old_publication_names_its_origin(real: Published) -> Non
 
 
 def test_the_cures_of_doctor_name_the_origin_even_of_a_broken_publication(real: Published) -> None:
-    from flows import doctor
+    from flows.cli import health
 
     ours = real.settings
     (ours.root / ".work").mkdir(exist_ok=True)
     (ours.root / ".work" / "candidate.duckdb").touch()
-    assert [fault.cure for fault in doctor.check_work(ours)] == ["`kommunekort run --from live` clears it"]
+    assert [fault.cure for fault in health.check_work(ours)] == ["`kommunekort run --from live` clears it"]
     newest = max(ours.runs.glob("*.json"))
     record = json.loads(newest.read_text(encoding="utf-8"))
     newest.write_text(json.dumps({**record, "origin": "live"}), encoding="utf-8")
-    build = publish.current(ours)
+    build = builds.current(ours)
     assert build is not None
     build.path.unlink()
-    assert [fault.cure for fault in doctor.check_published(ours)] == [
+    assert [fault.cure for fault in health.check_published(ours)] == [
         "`kommunekort rollback`, or `kommunekort run --from live --force`"
     ]
 
@@ -161,20 +162,20 @@ def test_nothing_received_by_then_names_the_oldest_day_and_raises_no_alarm(own_d
     assert sentence.startswith("nothing was received by 2001-01-01, so there is no snapshot to build from")
     assert f"the oldest is of {oldest[:4]}-" in sentence
     assert "fetch" not in sentence
-    assert alarms.standing(own_data.settings) is None
+    assert run_record.standing(own_data.settings) is None
     assert own_data.state() == before
 
 
 def test_a_build_by_hand_without_as_of_still_raises_the_alarm(tmp_path: Path) -> None:
     sentence = told(command("build", "--from", "live", "--data", tmp_path / "data"))
     assert sentence == "there is no snapshot to build from; run `kommunekort fetch --from live` first"
-    assert alarms.standing(Settings(data=tmp_path / "data")) is not None
+    assert run_record.standing(Settings(data=tmp_path / "data")) is not None
 
 
 def test_the_flow_under_prefect_is_not_even_started(real: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*given: Any) -> None:
         raise AssertionError("Prefect was started")
 
-    monkeypatch.setattr(run_commands, "quiet_prefect", started)
+    monkeypatch.setattr(run, "quiet_prefect", started)
     with pytest.raises(UsageError, match="invented data"):
-        run_commands.run_prefect(real.settings, "sample", [], None, False, True)
+        run.run_prefect(real.settings, "sample", [], None, False, True)

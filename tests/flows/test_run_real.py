@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.statbank_files import recognise_directory
+from flows.connectors.statbank.files import recognise_directory
 from flows.settings import Settings
 from tests.fixtures.world import Published, hurry, run_from
 from transforms.catalogue import load_catalogue

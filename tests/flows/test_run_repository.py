@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from flows.cli import app
+from flows.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("transforms", "expectations", "flows")

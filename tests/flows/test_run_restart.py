@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows import alarms, steps
-from flows.snapshots import SnapshotStore
+from flows.run import record, steps
+from flows.store.snapshots import SnapshotStore
 from tests.fixtures.world import Published, run_from
 from transforms.errors import UsageError
 
@@ -70,7 +70,7 @@ def standin(request: pytest.FixtureRequest) -> Iterator[Standin]:
 
 def run_against(standin: Standin, own_data: Published, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run on one source of the stand-in, without the sample's deliveries, which take longer than all the rest."""
-    monkeypatch.setattr("flows.pipeline.receive", lambda *given: {})
+    monkeypatch.setattr("flows.run.night.receive", lambda *given: {})
     base = f"http://127.0.0.1:{standin.port}/v1"
     settings = own_data.settings.model_copy(update={"sample_url": base})
     with steps.listening(standin):
@@ -102,4 +102,4 @@ def test_a_run_ends_in_one_sentence_when_it_does_not(
     assert re.match(rf"none of 1 sources answered \(first {SOURCE}: POST 127\.0\.0\.1/v1/data: .*given up", sentence)
     assert own_data.state() == before, "what was published stands"
     assert not list(own_data.settings.snapshots.glob(".fetch-*")), "and half a download is no snapshot"
-    assert alarms.standing(own_data.settings) is not None
+    assert record.standing(own_data.settings) is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import alarms, ledger
-from flows.fetch_report import FetchReport
+from flows.run import record
+from flows.run.record import FetchReport
 from flows.settings import Settings
 from tests.fixtures.world import Published, run_from
 from transforms.errors import NothingNew, UsageError
@@ -16,31 +16,31 @@ DOWN = {"statbank_folk1a": "POST api.statbank.dk: no connection; given up after 
 
 
 def answering(patch: pytest.MonkeyPatch, report: FetchReport) -> None:
-    patch.setattr("flows.pipeline.fetch", lambda *given: report)
+    patch.setattr("flows.run.night.fetch", lambda *given: report)
 
 
 def test_nobody_answers(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, FetchReport(kept_old=DOWN))
-    before, good = own_data.state(), ledger.last_good(own_data.settings)
+    before, good = own_data.state(), record.last_good(own_data.settings)
     with pytest.raises(UsageError, match=r"^none of 1 sources answered \(first statbank_folk1a: .*run again$"):
         run_from(own_data.settings, own_data.origin)
     assert own_data.state() == before
-    assert alarms.standing(own_data.settings) is not None
-    assert ledger.last_good(own_data.settings) == good, "silence confirms nothing"
+    assert record.standing(own_data.settings) is not None
+    assert record.last_good(own_data.settings) == good, "silence confirms nothing"
 
 
 def test_some_answer(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, FetchReport(kept_old=DOWN, unchanged=["statbank_aulkp01"]))
-    alarm = alarms.sound(own_data.settings, "r1", "failed", "something earlier")
-    good = ledger.last_good(own_data.settings)
+    alarm = record.sound(own_data.settings, "r1", "failed", "something earlier")
+    good = record.last_good(own_data.settings)
     with pytest.raises(NothingNew, match=r"^nothing new since build .*; 1 of 2 sources did not answer"):
         run_from(own_data.settings, own_data.origin)
-    assert alarms.standing(own_data.settings) == alarm
-    assert ledger.last_good(own_data.settings) == good
+    assert record.standing(own_data.settings) == alarm
+    assert record.last_good(own_data.settings) == good
     answering(monkeypatch, FetchReport(unchanged=["statbank_aulkp01"]))
     with pytest.raises(NothingNew):
         run_from(own_data.settings, own_data.origin)
-    assert alarms.standing(own_data.settings) is None, "a night on which all answer takes it back"
+    assert record.standing(own_data.settings) is None, "a night on which all answer takes it back"
 
 
 @pytest.mark.usefixtures("in_a_hurry")

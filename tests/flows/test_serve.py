@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from flows.lock import prepare_folder
-from flows.serve import CRON, deployments, write_note
+from flows.cli.health import schedule_facts
+from flows.orchestration.serve import CRON, deployments, write_note
 from flows.settings import Settings
-from flows.status import schedule_facts
+from flows.store.builds import prepare_folder
 from transforms.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ def test_the_note_of_a_pool_says_who_keeps_the_schedule(ours: Settings) -> None:
 
 def kommunekort(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "flows.cli.main", *arguments],
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **env},
         cwd=ROOT,
         capture_output=True,

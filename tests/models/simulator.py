@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from transforms.models.ranking import Floats
+from transforms.statistics.intervals import Floats
 
 MUNICIPALITIES = [f"{100 + 7 * i}" for i in range(98)]
 

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from transforms import runner
+from transforms import tables
 from transforms.dictionary import load_dictionary
-from transforms.reference import load_reference
-from transforms.sqlfile import read_all, tables_read
+from transforms.tables import load_reference, read_all, tables_read
 from transforms.warehouse import Warehouse, quote_identifier, quote_table
 
 Row = tuple[Any, ...]
@@ -20,7 +19,7 @@ Row = tuple[Any, ...]
 def warehouse_with_reference() -> Iterator[Warehouse]:
     """Yield a database in memory with schemas, macros and the project's own facts."""
     with Warehouse.open(threads=1) as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         load_reference(warehouse)
         yield warehouse
 

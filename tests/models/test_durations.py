@@ -6,9 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.models.simulator import MUNICIPALITIES, TRAITS, people, true_weeks
-from transforms.models.cells import Cells, build_cells
 from transforms.models.durations import municipal_durations, restricted_mean
-from transforms.models.hazard import fit_hazard
+from transforms.statistics.hazard import Cells, build_cells, fit_hazard
 
 
 def run(persons: pd.DataFrame, **options: object) -> pd.DataFrame:

@@ -8,10 +8,9 @@ from scipy.stats import binom, norm, spearmanr
 
 from tests.models.simulator import aggregates
 from transforms.errors import DataRefused
-from transforms.models.contract import COLUMNS
-from transforms.models.expected import indirect_standardisation, municipal_expectations
-from transforms.models.random_effect import _objective, _posterior, binomial_random_effect
-from transforms.models.ranking import Floats
+from transforms.models.expected import COLUMNS, indirect_standardisation, municipal_expectations
+from transforms.statistics.intervals import Floats
+from transforms.statistics.random_effect import _objective, _posterior, binomial_random_effect
 
 
 def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd.DataFrame:

@@ -5,16 +5,18 @@ import pytest
 
 from tests.models.test_rules import reference
 from transforms.errors import DataRefused
-from transforms.models.crosswalk import classification_of, sum_to_level, to_level
 from transforms.models.industries import (
+    classification_of,
     expected_absorption,
     jobs_in_reach,
     match_industries,
     national_absorption,
+    openings_in_reach,
     placement_to_job,
     present_use,
+    sum_to_level,
+    to_level,
 )
-from transforms.models.openings import openings_in_reach
 
 CROSSWALK = reference("industry_crosswalk")
 LISTS = reference("codelists")

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 from tests.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
-from transforms.models.cells import build_cells
-from transforms.models.exposures import exposure_spans, measure_weeks
-from transforms.models.hazard import fit_hazard
-from transforms.models.method_effects import method_effects, standardise_contexts
-from transforms.models.pooling import e_value, pool
+from transforms.models.methods import method_effects, standardise_contexts
+from transforms.models.persons import exposure_spans, measure_weeks
+from transforms.statistics.hazard import build_cells, fit_hazard
+from transforms.statistics.intervals import e_value, pool
 
 TRAITS = ["sex", "age", "ready"]
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.models.sql_rows import Row, give, give_cells, select, warehouse_with_reference
-from transforms import frames
+from transforms.catalogue import check_shortage
 from transforms.errors import UsageError
-from transforms.industry_steps import openings, shortage
-from transforms.models.industries import match_industries
-from transforms.models.openings import openings_in_reach
-from transforms.reference import FOLDER, load_reference
-from transforms.shortage import check_shortage
-from transforms.sqlfile import read_all
+from transforms.models import steps
+from transforms.models.industries import match_industries, openings_in_reach
+from transforms.models.steps import openings, shortage
+from transforms.tables import FOLDER, load_reference, read_all
 from transforms.warehouse import Warehouse
 
 CELL = "source_id measure_name category_text area_code period"
@@ -104,7 +102,7 @@ def test_an_entry_reaches_the_match_with_status_observed() -> None:
             "NULL::DOUBLE AS jobs_growth_pct"
         )
         absorption = warehouse.frame("SELECT unnest(['G', 'I']) AS industry_code, 10.0 AS absorption_pct")
-        names = frames.industries(warehouse)
+        names = steps.industries(warehouse)
         match = match_industries(reach, absorption, names, shortage=shortage(warehouse))
         warehouse.load("model.industry_match", match)
         assert select(warehouse, "mart.industry_match", "industry_code shortage_class shortage_status") == [

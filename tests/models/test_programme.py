@@ -9,9 +9,16 @@ import pytest
 from tests.models.simulator import MUNICIPALITIES
 from tests.models.test_rules import reference
 from transforms.errors import DataRefused
-from transforms.models.definitions import FIELDS, comparable, differing_fields
 from transforms.models.eligibility import eligibility, project_units
-from transforms.models.followup import changes, difference_in_differences, group_means, matched_difference
+from transforms.models.followup import (
+    FIELDS,
+    changes,
+    comparable,
+    difference_in_differences,
+    differing_fields,
+    group_means,
+    matched_difference,
+)
 
 CODES = reference("areas").query("level == 'municipality'")["code"].tolist()
 DEFINITION = {

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from transforms.models.ranking import (
+from transforms.statistics.intervals import (
     classify,
     difference_interval,
     explained_share,

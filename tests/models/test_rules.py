@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from transforms.errors import UsageError
-from transforms.models.findings import find
+from transforms.models.findings import apply_rules, find
 from transforms.models.methods import GRADES, method_candidates
-from transforms.models.rules import apply_rules
 from transforms.models.wording import UNITS, gap, level, number
 
 REFERENCE = Path(__file__).resolve().parents[2] / "transforms" / "reference"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from transforms.errors import DataRefused
-from transforms.models.spells import first_jobs, kaplan_meier, person_periods
+from transforms.models.persons import first_jobs, kaplan_meier, person_periods
 
 UNTIL = date(2016, 12, 31)
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.connectors.deliveries import deliver
-from flows.keys import keygen, load_keys
-from flows.receipts import Receipt
-from transforms.restricted import open_restricted
+from flows.deliveries.intake import deliver
+from flows.deliveries.keys import keygen, load_keys
+from flows.deliveries.receipts import Receipt
+from flows.deliveries.store import open_restricted
 
 MOMENT = datetime(2016, 4, 15, 9, 0, tzinfo=UTC)
 CASES = ("CPR-nr.", "Navn", "Dato for opholdstilladelse", "Opholdsgrundlag", "Oprindelsesland", "Antal børn")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from expectations.check import Outcome, check_staging
-from transforms import runner
+from expectations.check import check_staging
+from expectations.rules import Outcome
+from transforms import tables
 from transforms.areas import areas
 from transforms.catalogue import Catalogue, Source, load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, SqlFile, read_sql_file
-from transforms.staging import StagingCount, StagingInput, load_staging
+from transforms.load import StagingCount, StagingInput, load_staging
+from transforms.tables import ROOT, SqlFile, read_sql_file
 from transforms.warehouse import Warehouse
 
 PERIODS = ("2015K1", "2016K1", "2017K1")
@@ -56,8 +57,8 @@ def write(path: Path, rows: Rows) -> Path:
 def build(path: Path | str = ":memory:") -> Iterator[Warehouse]:
     """Yield a warehouse with schemas, macros, areas and an empty quarantine."""
     with Warehouse.open(path) as warehouse:
-        runner.prepare(warehouse)
-        runner.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), load_dictionary())
+        tables.prepare(warehouse)
+        tables.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), load_dictionary())
         yield warehouse
 
 

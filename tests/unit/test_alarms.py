@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from flows import alarms, ledger, run_record
-from flows.candidate import RunInfo
+from flows.run import record as run_record
+from flows.run.record import RunInfo
 from flows.settings import Settings
+from flows.store import snapshots
 from transforms.errors import DataRefused, NothingNew
 
 
@@ -81,7 +82,7 @@ def settings(tmp_path: Path, **more: Any) -> Settings:
 def test_a_bad_run_is_told_by_file_and_webhook(tmp_path: Path) -> None:
     with webhook() as (url, received):
         ours = settings(tmp_path, webhook_url=url)
-        alarms.follow(ours, "r1", "refused", "file x, row 3:\nvalue -1 breaks the rule")
+        run_record.follow(ours, "r1", "refused", "file x, row 3:\nvalue -1 breaks the rule")
     (sent,) = received
     assert sent["run_id"] == "r1"
     assert sent["status"] == "refused"
@@ -96,21 +97,21 @@ def test_a_bad_run_is_told_by_file_and_webhook(tmp_path: Path) -> None:
 
 def test_since_is_the_first_bad_run_and_a_good_one_ends_the_alarm(tmp_path: Path) -> None:
     ours = settings(tmp_path)
-    first = alarms.sound(ours, "r1", "failed", "no connection")
+    first = run_record.sound(ours, "r1", "failed", "no connection")
     old = {**first, "since": "2026-01-01T02:00:00Z"}
     (ours.root / "ALARM.json").write_text(json.dumps(old), encoding="utf-8")
-    assert alarms.sound(ours, "r2", "crashed", "killed")["since"] == "2026-01-01T02:00:00Z"
-    alarms.follow(ours, "r3", "cancelled", "")
-    assert alarms.standing(ours) is not None
-    alarms.follow(ours, "r4", "nothing_new", "")
-    assert alarms.standing(ours) is None
+    assert run_record.sound(ours, "r2", "crashed", "killed")["since"] == "2026-01-01T02:00:00Z"
+    run_record.follow(ours, "r3", "cancelled", "")
+    assert run_record.standing(ours) is not None
+    run_record.follow(ours, "r4", "nothing_new", "")
+    assert run_record.standing(ours) is None
     assert not list(ours.root.glob("ALARM*"))
 
 
 def test_a_letter_goes_out(tmp_path: Path) -> None:
     with mailbox() as (port, letters):
         ours = settings(tmp_path, smtp_url=f"smtp://127.0.0.1:{port}", mail_to="vagt@example.dk")
-        alarm = alarms.sound(ours, "r1", "failed", "Ærø mangler")
+        alarm = run_record.sound(ours, "r1", "failed", "Ærø mangler")
     assert alarm["delivered"] == {"mail": "ok"}
     (letter,) = letters
     assert "To: vagt@example.dk" in letter
@@ -120,10 +121,10 @@ def test_a_letter_goes_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook/s3cret-token", "gopher://s3cret-token", "http://[", "s3cret"])
 def test_a_receiver_out_of_reach_hides_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture, url: str) -> None:
     ours = settings(tmp_path, webhook_url=url, smtp_url="smtp://u:hunter22@127.0.0.1:9", mail_to="a@b.dk")
-    alarm = alarms.sound(ours, "r1", "failed", "no connection to hunter22")
+    alarm = run_record.sound(ours, "r1", "failed", "no connection to hunter22")
     assert set(alarm["delivered"]) == {"webhook", "mail"}
     assert "ok" not in alarm["delivered"].values()
-    assert alarms.standing(ours) == alarm
+    assert run_record.standing(ours) == alarm
     told = caplog.text + json.dumps(alarm) + (ours.root / "ALARM.txt").read_text(encoding="utf-8")
     assert "s3cret" not in told
     assert "hunter22" not in told
@@ -131,7 +132,7 @@ def test_a_receiver_out_of_reach_hides_nothing(tmp_path: Path, caplog: pytest.Lo
 
 def test_an_answer_that_refuses_is_not_taken_for_delivery(tmp_path: Path) -> None:
     with webhook(503) as (url, _):
-        assert alarms.sound(settings(tmp_path, webhook_url=url), "r1", "failed", "x")["delivered"] == {
+        assert run_record.sound(settings(tmp_path, webhook_url=url), "r1", "failed", "x")["delivered"] == {
             "webhook": "answered 503"
         }
 
@@ -141,13 +142,13 @@ def run_into(ours: Settings, fault: BaseException | None) -> dict[str, Any]:
     ends = pytest.raises(type(fault)) if fault is not None else nullcontext()
     with ends:
         one_run(ours, fault)
-    return next(ledger.records(ours))
+    return next(run_record.records(ours))
 
 
 def one_run(ours: Settings, fault: BaseException | None) -> None:
     result = run_record.RunResult(RunInfo.start(ours, "sample"))
     with run_record.recorded(ours, result):
-        during = next(ledger.records(ours))
+        during = next(run_record.records(ours))
         assert during["status"] == "running"
         assert during["ended_at"] is None
         if fault is not None:
@@ -172,16 +173,16 @@ def test_ledger_and_alarm_follow_every_ending(
     record = run_into(ours, fault)
     assert record["status"] == status
     assert record["ended_at"] is not None
-    assert (alarms.standing(ours) is not None) == alarmed
+    assert (run_record.standing(ours) is not None) == alarmed
 
 
 def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = settings(tmp_path)
     written = []
-    write = run_record.replace_synced
+    write = snapshots.replace_synced
 
     def full_at_the_end(path: Path, text: str) -> None:
-        if written:
+        if written and path.parent.name == "runs":
             raise OSError(28, "No space left on device")
         written.append(path)
         write(path, text)
@@ -189,7 +190,7 @@ def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(run_record, "replace_synced", full_at_the_end)
     with pytest.raises(DataRefused, match="the real fault"):
         one_run(ours, DataRefused("the real fault"))
-    alarm = alarms.standing(ours)
+    alarm = run_record.standing(ours)
     assert alarm is not None
     assert "No space left" in alarm["message"]
 
@@ -197,10 +198,10 @@ def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: py
 def killed_record(ours: Settings) -> str:
     """Leave the record of a run whose process is gone; return its run id."""
     code = (
-        "import sys; from flows import run_record\n"
-        "from flows.candidate import RunInfo; from flows.settings import Settings\n"
-        "ours = Settings(data=sys.argv[1]); result = run_record.RunResult(RunInfo.start(ours, 'sample'))\n"
-        "run_record.record(ours, result)\n"
+        "import sys; from flows.run import record\n"
+        "from flows.run.record import RunInfo; from flows.settings import Settings\n"
+        "ours = Settings(data=sys.argv[1]); result = record.RunResult(RunInfo.start(ours, 'sample'))\n"
+        "record.record(ours, result)\n"
         "print(result.run.run_id, flush=True); import os; os.kill(os.getpid(), 9)\n"
     )
     made = subprocess.run(
@@ -215,10 +216,10 @@ def test_a_killed_run_is_found_by_its_process(tmp_path: Path) -> None:
     lost = killed_record(ours)
     alive = run_record.RunResult(RunInfo.start(ours, "sample"))
     run_record.record(ours, alive)
-    assert ledger.reconcile(ours, alone=False) == [lost]
-    states = {record["run_id"]: record["status"] for record in ledger.records(ours)}
+    assert run_record.reconcile(ours, alone=False) == [lost]
+    states = {record["run_id"]: record["status"] for record in run_record.records(ours)}
     assert states == {lost: "crashed", alive.run.run_id: "running"}
-    alarm = alarms.standing(ours)
+    alarm = run_record.standing(ours)
     assert alarm is not None
     assert alarm["run_id"] == lost
 
@@ -228,20 +229,20 @@ def test_the_holder_of_the_lock_knows_better_than_any_record(tmp_path: Path) -> 
     result = run_record.RunResult(RunInfo.start(ours, "sample"))
     result.process = {**result.process, "host": "another-machine"}
     run_record.record(ours, result)
-    assert ledger.reconcile(ours, alone=False) == []
-    assert ledger.reconcile(ours, alone=True) == [result.run.run_id]
+    assert run_record.reconcile(ours, alone=False) == []
+    assert run_record.reconcile(ours, alone=True) == [result.run.run_id]
 
 
 def test_a_process_number_used_again_is_another_process() -> None:
-    ours = ledger.this_process()
-    assert not ledger.is_gone(ours)
-    assert ledger.is_gone({**ours, "start": ours["start"] - 1})
-    assert ledger.is_gone({**ours, "boot_id": "an earlier boot"})
-    assert not ledger.is_gone({**ours, "pid": os.getppid(), "host": "another-machine"})
+    ours = run_record.this_process()
+    assert not run_record.is_gone(ours)
+    assert run_record.is_gone({**ours, "start": ours["start"] - 1})
+    assert run_record.is_gone({**ours, "boot_id": "an earlier boot"})
+    assert not run_record.is_gone({**ours, "pid": os.getppid(), "host": "another-machine"})
 
 
 def test_a_damaged_record_is_passed_over(tmp_path: Path) -> None:
     ours = settings(tmp_path)
     run_into(ours, None)
     (ours.runs / "zzz.json").write_text("{", encoding="utf-8")
-    assert [record["status"] for record in ledger.records(ours)] == ["published"]
+    assert [record["status"] for record in run_record.records(ours)] == ["published"]

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries_rotation import rotate
-from flows.keys import load_keys
-from flows.persons import load_person_data, read_ledger, state_of
+from flows.deliveries.keys import load_keys
+from flows.deliveries.store import (
+    Known,
+    load_person_data,
+    open_restricted,
+    prepare_table,
+    read_ledger,
+    rotate,
+    state_of,
+)
 from flows.settings import Settings
 from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
 from transforms.errors import DataRefused
-from transforms.persons import PersonData
-from transforms.restricted import Known, open_restricted, prepare_table
+from transforms.models.persons import PersonData
 
 APRIL, JUNE, AUGUST = (datetime(2016, month, 15, 9, 0, tzinfo=UTC) for month in (4, 6, 8))
 MAY, JULY = (datetime(2016, month, 31, 23, 59, 59, 999999, tzinfo=UTC) for month in (5, 7))

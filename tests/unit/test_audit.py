@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tests.audit import __main__ as command
-from tests.audit import checks
+from tests.audit import __main__, checks
 from tests.audit.advisories import AdvisoryList, check_advisories, read_advisories
 from tests.audit.checks import Finding
 from tests.conftest import ROOT
@@ -206,13 +205,13 @@ def test_the_verdicts_and_the_exit_code(
 ) -> None:
     jinja2 = metadata.version("jinja2")
     # Whatever else this environment holds is not asked about here.
-    monkeypatch.setattr(command, "everything_installed", lambda: {"jinja2": jinja2})
-    monkeypatch.setattr(command, "check_requirements", lambda: iter([]))
-    assert command.audit(lock_of(tmp_path, f"jinja2=={jinja2}{HASH}"), today=KNOWN.compiled) == 0
+    monkeypatch.setattr(__main__, "everything_installed", lambda: {"jinja2": jinja2})
+    monkeypatch.setattr(__main__, "check_requirements", lambda: iter([]))
+    assert __main__.audit(lock_of(tmp_path, f"jinja2=={jinja2}{HASH}"), today=KNOWN.compiled) == 0
     said = capsys.readouterr().out
     assert "holds  lock: 1 requirements, pinned, hashed, no place named\n" in said
     assert f"packages held against {KNOWN.count} advisories of {KNOWN.compiled}, no hit\n" in said
-    assert command.audit(lock_of(tmp_path, "jinja2==3.1.2")) == 1
+    assert __main__.audit(lock_of(tmp_path, "jinja2==3.1.2")) == 1
     said = capsys.readouterr().out
     assert "FAULT  lock: 1 requirements, 1 faulty\n  fault: jinja2==3.1.2 has no sha256 hash\n" in said
     assert "  fault: jinja2 3.1.2 is hit by CVE-2024-22195" in said

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.catalogue import LEFT_OUT, Catalogue, load_catalogue
-from transforms.codelists import load_codelists
+from transforms.catalogue import LEFT_OUT, Catalogue, load_catalogue, load_codelists
 from transforms.errors import UsageError
 
 GOOD = """\

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import deliver
-from flows.connectors.deliveries_contract import KINDS, load_contracts
-from flows.connectors.deliveries_template import template
+from flows.deliveries.contract import KINDS, load_contracts
+from flows.deliveries.intake import deliver
+from flows.deliveries.template import template
 from tests.unit.delivery_files import CASES, MOMENT, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.catalogue import load_catalogue
 from transforms.errors import UsageError
@@ -298,8 +298,8 @@ def test_the_database_is_encrypted_and_closed_to_others(door: Door) -> None:
     content = file.read_bytes()
     assert b"residence_basis_code" not in content
     assert b"840" not in content or b"municipality_code" not in content
-    from flows.keys import keygen
-    from transforms.restricted import open_restricted
+    from flows.deliveries.keys import keygen
+    from flows.deliveries.store import open_restricted
 
     keygen(door.folder / "other.key")
     with pytest.raises(UsageError, match="cannot open"):
@@ -318,9 +318,9 @@ def _break(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "transforms.restricted_incoming.store_incoming",
-        "transforms.restricted.enter",
-        "transforms.restricted_incoming.broken_rules",
+        "flows.deliveries.store.store_incoming",
+        "flows.deliveries.store.enter",
+        "flows.deliveries.store.broken_rules",
     ],
 )
 def test_an_unforeseen_error_stores_nothing_and_quotes_nothing(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import deliver
-from flows.intake import receive, waiting_files
-from flows.keys import load_keys
+from flows.deliveries.intake import deliver
+from flows.deliveries.keys import load_keys
+from flows.deliveries.store import open_restricted
+from flows.run.fetch import receive, waiting_files
 from flows.settings import Settings
 from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
 from transforms.errors import UsageError
-from transforms.restricted import open_restricted
 
 FIRST, CORRECTED = (csv_bytes(CASES, case_rows(count)) for count in (20, 22))
 IN_FORCE = 'SELECT count(*) FROM restricted."case"'

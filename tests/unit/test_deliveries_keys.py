@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.connectors import deliveries_rotation
-from flows.connectors.deliveries_rotation import rotate
-from flows.keys import begin_rotation, keygen, load_keys
+from flows.cli.main import app
+from flows.deliveries import store
+from flows.deliveries.keys import begin_rotation, keygen, load_keys
+from flows.deliveries.store import rotate
 from tests.unit.delivery_files import CASES, Door, case_rows, csv_bytes
 from transforms.errors import UsageError
 
@@ -123,7 +123,7 @@ def test_an_interrupted_change_stops_deliveries_and_can_be_finished(
 ) -> None:
     door.one("a_2016K1.csv", csv_bytes(CASES, case_rows(5)))
     with monkeypatch.context() as patched:
-        patched.setattr(deliveries_rotation, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(store, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             rotate(door.key, door.data)
     with pytest.raises(UsageError, match="interrupted"):

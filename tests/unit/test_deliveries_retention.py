@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.persons import read_ledger
-from flows.retention import prune, prune_superseded
+from flows.deliveries.store import FILE, Known, read_ledger
+from flows.run.night import prune, prune_superseded
 from flows.settings import Settings
 from tests.unit.delivery_files import Door
 from tests.unit.test_as_of_deliveries import (
@@ -24,7 +24,6 @@ from tests.unit.test_as_of_deliveries import (
     settings_of,
 )
 from transforms.errors import DataRefused
-from transforms.restricted import FILE, Known
 
 KEPT = "SELECT delivery_id, count(*) FROM restricted.superseded_case GROUP BY 1 ORDER BY 1"
 KEEP = timedelta(days=730)

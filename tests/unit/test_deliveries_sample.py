@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import deliver
-from flows.keys import keygen, load_keys
-from flows.sample.deliveries import Written, write_deliveries
-from flows.sample.deliveries_cpr import made_up_cpr
+from flows.deliveries.intake import deliver
+from flows.deliveries.keys import birth_date, is_modulus11, keygen, load_keys, normalise_cpr, sex_code
+from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, rows_of
+from flows.sample.deliveries import Written, made_up_cpr, write_deliveries
 from flows.sample.world import World, build_world
-from transforms.pseudonym import birth_date, is_modulus11, normalise_cpr, sex_code
-from transforms.restricted import open_restricted
-from transforms.restricted_superseded import deliveries_in_force, newest_periods, rows_of
 
 CODES = ["840", "461", "825", "730", "540", "101"]
 

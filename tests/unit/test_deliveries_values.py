@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.connectors.deliveries_contract import load_contracts
-from flows.connectors.deliveries_values import (
+from flows.deliveries.contract import load_contracts
+from flows.deliveries.values import (
     EXCEL_EPOCH,
     Wrong,
     clean,

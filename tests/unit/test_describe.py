@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.show import described, municipality_code, profiled
+from flows.cli.look import described, municipality_code, profiled
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 
@@ -28,15 +28,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Return the outcome of the commands of this family, run as users run them."""
-    program = (
-        "import sys, typer\n"
-        "from flows.commands import show\n"
-        "from flows import cli\n"
-        "names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}\n"
-        "if 'profile' not in names: show.register(cli.app)\n"
-        "cli.main()\n"
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", *arguments], capture_output=True, text=True, timeout=120
     )
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(

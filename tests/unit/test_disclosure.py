@@ -17,12 +17,12 @@ from transforms.disclosure import (
     intervals,
     is_small,
     merged,
+    propagate,
     relations_of,
     round_to,
     safe_rate,
     suppress,
 )
-from transforms.disclosure_audit import propagate
 from transforms.errors import DataRefused
 
 Table = tuple[dict[Key, int], list[Relation]]

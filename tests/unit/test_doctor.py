@@ -16,12 +16,14 @@ import pytest
 import respx
 from typer.testing import CliRunner
 
-from flows import alarms, doctor, doctor_install, ledger, publish, run_record
-from flows.candidate import RunInfo
-from flows.cli import app
-from flows.doctor_install import Fault
+from flows.cli import health
+from flows.cli.health import Fault
+from flows.cli.main import app
+from flows.run import record
+from flows.run.record import RunInfo
 from flows.settings import Settings
-from flows.snapshots import Snapshot, SnapshotStore
+from flows.store import builds
+from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.warehouse import Warehouse
 
 
@@ -30,14 +32,14 @@ def ours(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data", key_file=tmp_path / "keys" / "pseudonym.key")
 
 
-def published(ours: Settings) -> publish.Build:
+def published(ours: Settings) -> builds.Build:
     """Publish a database with just what doctor looks at."""
     candidate = ours.root / "candidate.duckdb"
     ours.root.mkdir(parents=True, exist_ok=True)
     with Warehouse.open(candidate) as warehouse:
         warehouse.execute("CREATE SCHEMA meta; CREATE TABLE meta.run (run_id VARCHAR)")
         warehouse.checkpoint()
-    return publish.publish(ours, candidate, "20261122T020000000Z", {"run_id": "20261122T020000000Z"})
+    return builds.publish(ours, candidate, "20261122T020000000Z", {"run_id": "20261122T020000000Z"})
 
 
 def snapshot(ours: Settings, source_id: str = "statbank_folk1e", days_old: int = 0) -> Snapshot:
@@ -59,16 +61,16 @@ def only(faults: Iterator[Fault]) -> Fault:
 def test_a_healthy_folder_has_no_fault(ours: Settings) -> None:
     published(ours)
     snapshot(ours)
-    result = run_record.RunResult(RunInfo.start(ours, "live"))
-    with run_record.recorded(ours, result):
+    result = record.RunResult(RunInfo.start(ours, "live"))
+    with record.recorded(ours, result):
         result.status = "published"
-    on_data = {name: found for name, found in doctor.examine(ours).items() if name != "locked versions"}
+    on_data = {name: found for name, found in health.examine(ours).items() if name != "locked versions"}
     assert {name: found for name, found in on_data.items() if found} == {}
 
 
 def test_another_python(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 13, 1, "final", 0))
-    fault = only(doctor_install.check_python(ours))
+    fault = only(health.check_python(ours))
     assert "Python 3.13.1" in fault.found
     assert "make PYTHON=" in fault.cure
 
@@ -100,7 +102,7 @@ def test_a_dependency_out_of_bounds(
     ours: Settings, monkeypatch: pytest.MonkeyPatch, name: str, version: str | None, told: str
 ) -> None:
     with_version(monkeypatch, name, version)
-    assert only(doctor_install.check_requirements(ours)).found == told
+    assert only(health.check_requirements(ours)).found == told
 
 
 def test_the_program_itself_is_not_installed(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,15 +110,15 @@ def test_the_program_itself_is_not_installed(ours: Settings, monkeypatch: pytest
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "requires", nothing)
-    assert only(doctor_install.check_requirements(ours)).cure == "make setup"
+    assert only(health.check_requirements(ours)).cure == "make setup"
 
 
 def test_a_version_that_is_not_the_locked_one(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = "".join(fault.found for fault in doctor_install.check_lock_file(ours))
+    before = "".join(fault.found for fault in health.check_lock_file(ours))
     assert "httpx" not in before
     with_version(monkeypatch, "httpx", "0.1")
-    monkeypatch.setattr(doctor_install, "locked_versions", lambda lock: {"httpx": "0.28.1"})
-    assert "httpx 0.1 (locked 0.28.1)" in only(doctor_install.check_lock_file(ours)).found
+    monkeypatch.setattr(health, "locked_versions", lambda lock: {"httpx": "0.28.1"})
+    assert "httpx 0.1 (locked 0.28.1)" in only(health.check_lock_file(ours)).found
 
 
 def test_the_lock_file_is_read_as_pip_reads_it(tmp_path: Path) -> None:
@@ -124,50 +126,50 @@ def test_the_lock_file_is_read_as_pip_reads_it(tmp_path: Path) -> None:
     lock.write_text(
         "a==1.0 \\\n    --hash=sha256:00\nb==2.0 ; sys_platform == 'win32' \\\n    --hash=sha256:11\n", encoding="utf-8"
     )
-    assert doctor_install.locked_versions(lock) == {"a": "1.0"}
+    assert health.locked_versions(lock) == {"a": "1.0"}
 
 
 def test_the_encryption_wheel_is_absent(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with_version(monkeypatch, "duckdb-extension-httpfs", None)
-    assert "httpfs is absent" in only(doctor_install.check_extension(ours)).found
+    assert "httpfs is absent" in only(health.check_extension(ours)).found
 
 
 def test_prefect_cannot_be_imported(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setitem(sys.modules, "prefect", None)
-    fault = only(doctor_install.check_prefect(ours))
+    fault = only(health.check_prefect(ours))
     assert "cannot be imported" in fault.found
     assert "--plain" in fault.cure
 
 
 def test_the_prefect_server_is_down(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    fault = only(doctor_install.check_prefect(ours))
+    fault = only(health.check_prefect(ours))
     assert fault.found == "PREFECT_API_URL=http://127.0.0.1:9/api: no Prefect server answers there"
     assert "prefect server start" in fault.cure
 
 
 def test_the_data_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    fault = only(doctor.check_folder(Settings(data=tmp_path / "file" / "data")))
+    fault = only(health.check_folder(Settings(data=tmp_path / "file" / "data")))
     assert "cannot write" in fault.found
 
 
 def test_the_disk_is_nearly_full(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 1 << 60)
-    assert "GB free" in only(doctor.check_folder(ours)).found
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 1 << 60)
+    assert "GB free" in only(health.check_folder(ours)).found
 
 
 def test_modes_that_let_others_read(ours: Settings) -> None:
     ours.restricted.mkdir(parents=True)
     ours.restricted.chmod(0o750)
-    assert only(doctor.check_modes(ours)).cure == f"chmod 0700 {ours.restricted}"
+    assert only(health.check_modes(ours)).cure == f"chmod 0700 {ours.restricted}"
     ours.restricted.chmod(0o700)
     ours.key_file.parent.mkdir()
     ours.key_file.touch(0o600)
-    assert list(doctor.check_modes(ours)) == []
+    assert list(health.check_modes(ours)) == []
     ours.key_file.chmod(0o640)
-    assert only(doctor.check_modes(ours)).cure == f"chmod 0600 {ours.key_file}"
+    assert only(health.check_modes(ours)).cure == f"chmod 0600 {ours.key_file}"
 
 
 @pytest.fixture
@@ -181,14 +183,14 @@ def held_lock(ours: Settings) -> Iterator[None]:
 
 @pytest.mark.usefixtures("held_lock")
 def test_a_run_that_never_ends(ours: Settings) -> None:
-    result = run_record.RunResult(RunInfo.start(ours, "live"))
-    run_record.record(ours, result)
-    assert doctor.lock_holder(ours.root) == os.getpid()
-    assert list(doctor.check_work(ours)) == []
+    result = record.RunResult(RunInfo.start(ours, "live"))
+    record.record(ours, result)
+    assert health.lock_holder(ours.root) == os.getpid()
+    assert list(health.check_work(ours)) == []
     started = (datetime.now(UTC) - timedelta(hours=9)).isoformat()
     file = ours.runs / f"{result.run.run_id}.json"
     file.write_text(json.dumps({**result.as_dict(), "started_at": started}), encoding="utf-8")
-    fault = only(doctor.check_work(ours))
+    fault = only(health.check_work(ours))
     assert fault.found == f"process {os.getpid()} has been writing for 9 hours"
     assert f"kill {os.getpid()}" in fault.cure
 
@@ -196,28 +198,28 @@ def test_a_run_that_never_ends(ours: Settings) -> None:
 def test_leftovers_of_a_killed_run(ours: Settings) -> None:
     (ours.root / ".work").mkdir(parents=True)
     (ours.root / ".work" / "candidate.duckdb").touch()
-    assert "killed run" in only(doctor.check_work(ours)).found
+    assert "killed run" in only(health.check_work(ours)).found
 
 
 def test_a_snapshot_that_was_never_finished(ours: Settings) -> None:
     part = ours.snapshots / "statbank_folk1e" / ".part-abc"
     part.mkdir(parents=True)
-    assert only(doctor.check_work(ours)).cure == f"rm -r {part}"
+    assert only(health.check_work(ours)).cure == f"rm -r {part}"
 
 
-def break_link(ours: Settings, build: publish.Build) -> None:
+def break_link(ours: Settings, build: builds.Build) -> None:
     build.path.unlink()
 
 
-def break_file(ours: Settings, build: publish.Build) -> None:
+def break_file(ours: Settings, build: builds.Build) -> None:
     build.path.write_bytes(b"not a database" * 100)
 
 
-def break_release(ours: Settings, build: publish.Build) -> None:
+def break_release(ours: Settings, build: builds.Build) -> None:
     build.release.unlink()
 
 
-def replace_link(ours: Settings, build: publish.Build) -> None:
+def replace_link(ours: Settings, build: builds.Build) -> None:
     ours.published.unlink()
     ours.published.write_bytes(b"")
 
@@ -232,68 +234,68 @@ def replace_link(ours: Settings, build: publish.Build) -> None:
     ],
 )
 def test_a_publication_that_cannot_be_opened(
-    ours: Settings, harm: Callable[[Settings, publish.Build], None], told: str
+    ours: Settings, harm: Callable[[Settings, builds.Build], None], told: str
 ) -> None:
     build = published(ours)
-    assert list(doctor.check_published(ours)) == []
+    assert list(health.check_published(ours)) == []
     harm(ours, build)
-    fault = only(doctor.check_published(ours))
+    fault = only(health.check_published(ours))
     assert told in fault.found
     assert "kommunekort" in fault.cure
 
 
 def test_bytes_that_changed_since_they_were_received(ours: Settings) -> None:
     (path,) = snapshot(ours).data_paths()
-    assert list(doctor.check_snapshots(ours)) == []
+    assert list(health.check_snapshots(ours)) == []
     path.write_text("changed", encoding="utf-8")
-    fault = only(doctor.check_snapshots(ours))
+    fault = only(health.check_snapshots(ours))
     assert "not those of the manifest" in fault.found
     assert "fetch again" in fault.cure
 
 
 def test_a_manifest_that_cannot_be_read(ours: Settings) -> None:
     (snapshot(ours).path / "manifest.json").write_text("{", encoding="utf-8")
-    assert "not a readable manifest" in only(doctor.check_snapshots(ours)).found
+    assert "not a readable manifest" in only(health.check_snapshots(ours)).found
 
 
 def test_a_source_that_has_aged(ours: Settings) -> None:
     snapshot(ours, days_old=431)
-    fault = only(doctor.check_state(ours))
+    fault = only(health.check_state(ours))
     assert fault.found == "statbank_folk1e: the newest snapshot is 431 days old, more than 430"
 
 
 def test_a_publication_nobody_confirmed(ours: Settings) -> None:
     build = published(ours)
-    old = publish.Build("20250101T020000000Z", build.path.with_name("kommunekort-20250101T020000000Z.duckdb"))
+    old = builds.Build("20250101T020000000Z", build.path.with_name("kommunekort-20250101T020000000Z.duckdb"))
     build.path.rename(old.path)
     build.release.rename(old.release)
-    publish.flip_link(ours.published, old.path)
-    assert "KOMMUNEKORT_MAX_PUBLICATION_AGE_DAYS" in only(doctor.check_state(ours)).found
+    builds.flip_link(ours.published, old.path)
+    assert "KOMMUNEKORT_MAX_PUBLICATION_AGE_DAYS" in only(health.check_state(ours)).found
 
 
 def test_an_alarm_that_stands(ours: Settings) -> None:
-    alarms.sound(ours, "r1", "refused", "rule broken")
-    assert "run r1 refused" in only(doctor.check_state(ours)).found
+    record.sound(ours, "r1", "refused", "rule broken")
+    assert "run r1 refused" in only(health.check_state(ours)).found
 
 
 def test_a_schedule_nobody_keeps(ours: Settings) -> None:
     ours.root.mkdir(parents=True)
     note = {"cron": "0 2 * * *", "timezone": "Europe/Copenhagen", "started_at": "2026-01-01T00:00:00+00:00"}
-    gone = {**ledger.this_process(), "start": 1}
+    gone = {**record.this_process(), "start": 1}
     (ours.root / "serve.json").write_text(json.dumps({**note, "process": gone}), encoding="utf-8")
-    assert only(doctor.check_state(ours)).cure == "start it again"
-    here = {**note, "process": ledger.this_process()}
+    assert only(health.check_state(ours)).cure == "start it again"
+    here = {**note, "process": record.this_process()}
     (ours.root / "serve.json").write_text(json.dumps(here), encoding="utf-8")
-    assert list(doctor.check_state(ours)) == []
+    assert list(health.check_state(ours)) == []
 
 
 @respx.mock
 def test_the_public_interfaces_are_asked_only_when_wanted(ours: Settings) -> None:
     bank = respx.get(ours.statbank_url).mock(side_effect=httpx.ConnectError("no route"))
     other = respx.get(ours.jobindsats_url).respond(503)
-    assert "sources on the network" not in doctor.examine(ours)
+    assert "sources on the network" not in health.examine(ours)
     assert not bank.called
-    faults = list(doctor_install.check_sources_live(ours))
+    faults = list(health.check_sources_live(ours))
     assert [fault.found.split(" at ")[0] for fault in faults] == [
         "StatBank does not answer",
         "Jobindsats answers 503",
@@ -302,7 +304,7 @@ def test_the_public_interfaces_are_asked_only_when_wanted(ours: Settings) -> Non
 
 
 def test_the_command_tells_and_exits(ours: Settings) -> None:
-    alarms.sound(ours, "r1", "refused", "rule broken")
+    record.sound(ours, "r1", "refused", "rule broken")
     ended = CliRunner().invoke(app, ["doctor", "--data", str(ours.root)])
     assert ended.exit_code == 1
     (line,) = [line for line in ended.output.splitlines() if line.startswith("FAULT state")]

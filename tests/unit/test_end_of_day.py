@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from flows.commands.run import AsOfOption
-from flows.moments import end_of_day
+from flows.cli.run import AsOfOption
+from transforms.periods import end_of_day
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from expectations import record
-from expectations.check import blocking, verdict_sentence
-from expectations.row_rules import row_rules
+from expectations import check as expectations_check
+from expectations.derived import row_rules
+from expectations.rules import blocking, verdict_sentence
 from tests.unit.expectations_help import (
     CATALOGUE,
     FILE,
@@ -27,7 +27,7 @@ from tests.unit.expectations_help import (
 )
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.staging import StagingCount
+from transforms.load import StagingCount
 from transforms.warehouse import Warehouse
 
 
@@ -220,7 +220,8 @@ def test_a_lost_line_must_not_become_a_zero(tmp_path: Path) -> None:
 
 def test_personal_numbers_are_starred() -> None:
     with Warehouse.open() as warehouse:
-        sql = f"SELECT {record.masked('text')} FROM (VALUES ('a 010190-1234, 0101901234, 123456, 9901901234')) t(text)"
+        hidden = expectations_check.masked("text")
+        sql = f"SELECT {hidden} FROM (VALUES ('a 010190-1234, 0101901234, 123456, 9901901234')) t(text)"
         assert warehouse.scalar(sql) == "a ******-****, ******-****, 123456, 9901901234"
 
 
@@ -233,18 +234,18 @@ def test_a_table_without_dimensions_leaves_no_text_of_its_rows() -> None:
 def test_a_rule_that_cannot_run_names_itself() -> None:
     rule = row_rules(SOURCE, FILE, load_dictionary(), CATALOGUE)[0]
     with build() as warehouse:
-        record.prepare(warehouse)
+        expectations_check.prepare(warehouse)
         with pytest.raises(UsageError, match=r"rule key_present of .* cannot be run"):
-            record.run_set_rule(warehouse, rule, {})
+            expectations_check.run_set_rule(warehouse, rule, {})
 
 
 def test_a_planned_rule_that_was_not_run_has_failed() -> None:
     rules = row_rules(SOURCE, FILE, load_dictionary(), CATALOGUE)[:2]
     with build() as warehouse:
-        record.prepare(warehouse)
-        record.plan(warehouse, rules)
-        record.mark_run(warehouse, rules[:1], 5)
-        run, forgotten = record.outcomes(warehouse, rules)
+        expectations_check.prepare(warehouse)
+        expectations_check.plan(warehouse, rules)
+        expectations_check.mark_run(warehouse, rules[:1], 5)
+        run, forgotten = expectations_check.outcomes(warehouse, rules)
     assert run.success
     assert blocking([forgotten]) == [forgotten]
     assert "not run" in verdict_sentence(forgotten)

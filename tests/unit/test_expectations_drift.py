@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from expectations.check import Outcome, blocking, check_drift, check_tables
+from expectations.check import check_tables
+from expectations.drift import check_drift
+from expectations.rules import Outcome, blocking
 from transforms.errors import KommunekortError
 from transforms.warehouse import Warehouse
 
@@ -149,7 +151,7 @@ def test_unknown_municipalities_and_indicators_stop() -> None:
 
     from transforms.catalogue import load_catalogue
     from transforms.dictionary import load_dictionary
-    from transforms.sqlfile import read_all
+    from transforms.tables import read_all
 
     name = "mart.indicator_national"
     file = {name: read_all()[name]}
@@ -175,7 +177,7 @@ def _derived(check: Any, *given: Any) -> list[Outcome]:
 def test_a_rule_whose_table_was_not_built_stops() -> None:
     from transforms.catalogue import load_catalogue
     from transforms.dictionary import load_dictionary
-    from transforms.sqlfile import read_all
+    from transforms.tables import read_all
 
     files = {"mart.mapping": read_all()["mart.mapping"]}
     with Warehouse.open() as warehouse:

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from expectations import record
-from expectations.stock import STOCK
-from expectations.terms import Outcome, Rule
-from expectations.validate import record_with_gx
-from transforms import runner
+from expectations import check
+from expectations.gx import STOCK, record_with_gx
+from expectations.rules import Outcome, Rule
+from transforms import tables
 from transforms.dictionary import load_dictionary
 from transforms.errors import DataRefused
-from transforms.sqlfile import ROOT, read_sql_file
+from transforms.tables import ROOT, read_sql_file
 from transforms.warehouse import Warehouse
 
 RULES = [
@@ -30,17 +29,17 @@ def database(tmp_path: Path) -> Path:
     """Return a closed build file in which two rules were run: one holds, one is broken 30 times."""
     path = tmp_path / "candidate.duckdb"
     with Warehouse.open(path) as warehouse:
-        record.prepare(warehouse)
-        record.plan(warehouse, RULES)
+        check.prepare(warehouse)
+        check.plan(warehouse, RULES)
         for rule in RULES:
-            record.run_set_rule(warehouse, rule, {})
-        record.mark_run(warehouse, RULES, 500)
+            check.run_set_rule(warehouse, rule, {})
+        check.mark_run(warehouse, RULES, 500)
     return path
 
 
 def outcomes(database: Path) -> list[Outcome]:
     with Warehouse.open(database) as warehouse:
-        return record.outcomes(warehouse, RULES)
+        return check.outcomes(warehouse, RULES)
 
 
 def run(database: Path, sql: str) -> None:
@@ -59,9 +58,9 @@ def test_gx_records_every_rule_and_leaves_the_file_writable(database: Path, capf
     assert set(frame["run_id"]) == {"run-1"}
     assert capfd.readouterr() == ("", "")
     with Warehouse.open(database) as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         warehouse.load("run.validation", frame)
-        assert runner.build_table(warehouse, read_sql_file(ROOT / "meta" / "validation.sql"), load_dictionary()) == 3
+        assert tables.build_table(warehouse, read_sql_file(ROOT / "meta" / "validation.sql"), load_dictionary()) == 3
 
 
 def test_an_empty_violation_table_without_the_run_of_its_rules_is_refused(database: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from expectations import record
+from expectations import check
 from expectations.rules import read_rule_files
 from tests.unit.rule_cases import CASES, Case, Tables
 from transforms.warehouse import Warehouse
@@ -18,13 +18,13 @@ def violations(rule_id: str, tables: Tables) -> list[str]:
 
     rule = RULES[rule_id]
     with Warehouse.open() as warehouse:
-        record.prepare(warehouse)
+        check.prepare(warehouse)
         for name, rows in tables.items():
             warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
             warehouse.load(name, pa.Table.from_pylist(rows))
             if "newest_reference_date" in rows[0]:
                 warehouse.execute(f"ALTER TABLE {name} ALTER newest_reference_date TYPE DATE")
-        record.run_set_rule(warehouse, rule, {})
+        check.run_set_rule(warehouse, rule, {})
         return [detail for (detail,) in warehouse.rows("SELECT detail FROM quarantine.violation")]
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.fetch import fetch, statbank_base
+from flows.run.fetch import fetch, statbank_base
 from flows.sample.standin import running_standin
 from flows.settings import Settings
-from flows.snapshots import SnapshotStore
+from flows.store.snapshots import SnapshotStore
 from tests.unit.statbank_fakes import FakeCubes, small_catalogue
 from transforms.errors import UsageError
 
@@ -53,7 +53,7 @@ def test_live_without_a_token_does_not_count_as_failed(tmp_path: Path, monkeypat
     ours = Settings(data=tmp_path / "data", jobindsats_token=None)
     catalogue = load_catalogue()
     source = next(s.id for s in catalogue.sources.values() if s.connector == "jobindsats")
-    monkeypatch.setattr("flows.connectors.statbank.fetch_all", lambda *given, **named: [])
+    monkeypatch.setattr("flows.connectors.statbank.client.fetch_all", lambda *given, **named: [])
     report = fetch(ours, catalogue, "live", [source], quietly)
     assert (report.missing, report.unasked, report.failed) == ([source], [source], {})
     file = tmp_path / "x.json"

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from expectations.terms import blocking, verdict_sentence
-from flows import pipeline
-from flows.candidate import RunInfo
-from flows.freshness import age_in_days, check_ages, next_run, publication_fault, source_ages
+from expectations.rules import blocking, verdict_sentence
+from flows.cli.health import next_run
+from flows.run import night
+from flows.run.ages import age_in_days, check_ages, publication_fault, source_ages
+from flows.run.record import RunInfo
 from flows.settings import Settings
-from flows.snapshots import Snapshot, SnapshotStore
+from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused, NothingNew
 
@@ -56,8 +57,8 @@ def test_baseline_is_judged_on_its_own_day(snapshot: Snapshot) -> None:
 
 def settled_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the pipeline believe that the published build has today's snapshots, code and settings."""
-    monkeypatch.setattr(pipeline, "published_release", lambda settings: {"run_id": "r1", "fingerprint": "same"})
-    monkeypatch.setattr(pipeline, "release_of", lambda *given: {"fingerprint": "same"})
+    monkeypatch.setattr(night, "published_release", lambda settings: {"run_id": "r1", "fingerprint": "same"})
+    monkeypatch.setattr(night, "release_of", lambda *given: {"fingerprint": "same"})
 
 
 @pytest.mark.parametrize(("days", "ending"), [(430, NothingNew), (431, DataRefused)])
@@ -68,7 +69,7 @@ def test_nothing_new_never_hides_a_frozen_source(
     ours = Settings(data=tmp_path / "data")
     run = replace(RunInfo.start(ours, "live"), started_at=RECEIVED + timedelta(days=days))
     with pytest.raises(ending, match="nothing new"):
-        pipeline.build_step(ours, load_catalogue(), run)
+        night.build_step(ours, load_catalogue(), run)
 
 
 def test_as_of_build_on_old_snapshots_is_not_refused_for_age(
@@ -79,7 +80,7 @@ def test_as_of_build_on_old_snapshots_is_not_refused_for_age(
     ours = Settings(data=tmp_path / "data")
     run = replace(RunInfo.start(ours, "live", RECEIVED + timedelta(days=5)), started_at=late)
     with pytest.raises(NothingNew):
-        pipeline.build_step(ours, load_catalogue(), run)
+        night.build_step(ours, load_catalogue(), run)
 
 
 def test_publication_is_old_a_day_after_its_limit() -> None:

@@ -11,8 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.connectors.http import AnsweredError, open_client, read_body, stream_to_file, user_agent
-from flows.connectors.retrying import Patience, retry_after
+from flows.connectors.http import (
+    AnsweredError,
+    Patience,
+    open_client,
+    read_body,
+    retry_after,
+    stream_to_file,
+    user_agent,
+)
 from transforms.errors import DataRefused, UsageError
 
 BASE = "https://api.example.dk/v1"

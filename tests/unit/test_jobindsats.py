@@ -11,14 +11,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from flows.connectors.jobindsats import connect, fetch, parameters, query_of
-from flows.connectors.jobindsats_answers import read_answer
-from flows.connectors.jobindsats_periods import parse_period, span
-from flows.connectors.jobindsats_tidy import Tidied, tidy
-from flows.connectors.retrying import Patience
-from transforms.catalogue import load_catalogue
+from flows.connectors.http import Patience
+from flows.connectors.jobindsats import Tidied, connect, fetch, parameters, read_answer, tidy
+from transforms.catalogue import Source, load_catalogue, query_of
 from transforms.errors import DataRefused, UsageError
-from transforms.sources import Source
+from transforms.periods import parse_period, span
 
 TOKEN = SecretStr("hemmeligt-token-42")
 BASE = "https://api.jobindsats.dk/v3"
@@ -250,7 +247,7 @@ def test_recorded_answers_are_read(real_dir: Path) -> None:
     assert folder.is_dir()
     total = suppressed = 0
     for answer in recorded["results"].values():
-        from flows.connectors.jobindsats_answers import read_json
+        from flows.connectors.jobindsats import read_json
 
         table = read_json(json.dumps(answer).encode(), "recorded")
         assert dataclasses.is_dataclass(table)

@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from flows.connectors.jobindsats import connect, fetch
-from flows.connectors.jobindsats_tidy import tidy
-from flows.fetch_jobindsats import fetch_jobindsats
-from flows.fetch_report import FetchReport
-from flows.sample.jobindsats import JobindsatsWorld
-from flows.sample.jobindsats_api import TOKEN, RefusedError, answer_v3, create_app
+from flows.connectors.jobindsats import connect, fetch, tidy
+from flows.run.fetch import fetch_jobindsats
+from flows.run.record import FetchReport
+from flows.sample.jobindsats import TOKEN, JobindsatsWorld, RefusedError, answer_v3, create_app
 from flows.sample.standin import running_app
 from flows.sample.world import build_world
 from flows.settings import Settings
-from flows.snapshots import SnapshotStore
-from transforms.catalogue import Source, load_catalogue
-from transforms.codelists import load_codelists
+from flows.store.snapshots import SnapshotStore
+from transforms.catalogue import Source, load_catalogue, load_codelists
 from transforms.errors import DataRefused
 
 SOURCES = [each.id for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
@@ -154,7 +151,7 @@ def test_an_answer_no_build_could_read_is_no_snapshot(tmp_path: Path, monkeypatc
         return {path.name: (path, "jobindsats-v3")}, {}
 
     monkeypatch.setattr("flows.connectors.jobindsats.fetch", strange)
-    monkeypatch.setattr("flows.fetch_jobindsats.jobindsats_client", lambda settings, sample: nullcontext())
+    monkeypatch.setattr("flows.run.fetch.jobindsats_client", lambda settings, sample: nullcontext())
     settings, report = Settings(data=tmp_path), FetchReport()
     fetch_jobindsats(settings, load_catalogue(), "sample", ["jobindsats_y25i07"], report, print)
     assert "the column 'Stilling' is not known" in report.kept_old["jobindsats_y25i07"]

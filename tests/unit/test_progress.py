@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows import steps
-from flows.progress import Display
+from flows.cli.console import Display
+from flows.run import steps
 
 
 def drawn(console: Console) -> str:
@@ -45,7 +45,7 @@ def test_each_download_has_a_bar_while_it_lasts() -> None:
 
 def test_a_fetch_on_a_terminal_draws_its_downloads(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "flows.cli", "fetch", "--only", "statbank_folk1a", "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "flows.cli.main", "fetch", "--only", "statbank_folk1a", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "COLUMNS": "120"}) as run:
         os.close(theirs)
         said = b""

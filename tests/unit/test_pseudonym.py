@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.pseudonym import (
+from flows.deliveries.keys import (
     MASK,
     KeyedHash,
     Pseudonymiser,
@@ -127,7 +127,7 @@ def test_a_column_is_read_as_its_texts_are_one_by_one(blocks: list[list[str]]) -
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transforms.pseudonym._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("flows.deliveries.keys._MOST_REMEMBERED", 3)
     people = Pseudonymiser([b"a" * 32])
     for day in range(1, 9):
         texts = [f"{day:02d}0180-1234", "010280-1234", f"{day:02d}0180-1234"]

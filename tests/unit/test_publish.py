@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import publish
-from flows.lock import writer_lock
 from flows.settings import Settings
+from flows.store import builds
+from flows.store.builds import writer_lock
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse
 
@@ -25,8 +25,8 @@ def candidate(settings: Settings, value: int) -> Path:
     return path
 
 
-def publish_value(settings: Settings, value: int) -> publish.Build:
-    return publish.publish(settings, candidate(settings, value), f"run{value:03d}", {"run_id": f"run{value:03d}"})
+def publish_value(settings: Settings, value: int) -> builds.Build:
+    return builds.publish(settings, candidate(settings, value), f"run{value:03d}", {"run_id": f"run{value:03d}"})
 
 
 def published_value(settings: Settings) -> int:
@@ -48,7 +48,7 @@ def test_flip_publishes_database_and_exports_together(settings: Settings) -> Non
 
 def test_exports_are_sorted_by_key_and_equal_for_equal_rows(settings: Settings) -> None:
     first = publish_value(settings, 1).exports / "mart.t.parquet"
-    again = publish.publish(settings, candidate(settings, 1), "run002", {}).exports / "mart.t.parquet"
+    again = builds.publish(settings, candidate(settings, 1), "run002", {}).exports / "mart.t.parquet"
     assert first.read_bytes() == again.read_bytes()
     with Warehouse.open() as warehouse:
         assert warehouse.rows(f"SELECT k FROM '{again}'") == [(1,), (2,)]
@@ -64,41 +64,41 @@ def test_a_reader_holds_the_old_build_while_the_new_is_published(settings: Setti
 
 def test_old_builds_are_pruned_but_never_the_published_nor_the_kept(settings: Settings) -> None:
     for value in (1, 2, 3, 4):
-        publish.publish(settings, candidate(settings, value), f"run{value:03d}", {}, keep={"run001"})
-    assert [b.run_id for b in publish.builds(settings)] == ["run001", "run002", "run003", "run004"]
+        builds.publish(settings, candidate(settings, value), f"run{value:03d}", {}, keep={"run001"})
+    assert [b.run_id for b in builds.builds(settings)] == ["run001", "run002", "run003", "run004"]
     publish_value(settings, 5)
-    assert [b.run_id for b in publish.builds(settings)] == ["run003", "run004", "run005"]
+    assert [b.run_id for b in builds.builds(settings)] == ["run003", "run004", "run005"]
     assert not list(settings.builds.glob("*run001*"))
 
 
 def test_rollback_goes_one_build_back_and_to_a_named_one(settings: Settings) -> None:
     for value in (1, 2, 3):
         publish_value(settings, value)
-    assert publish.rollback(settings).run_id == "run002"
+    assert builds.rollback(settings).run_id == "run002"
     assert published_value(settings) == 2
-    assert publish.rollback(settings, "run003").run_id == "run003"
+    assert builds.rollback(settings, "run003").run_id == "run003"
     assert published_value(settings) == 3
     with pytest.raises(UsageError, match="no build run999 is kept; kept builds: run001, run002, run003"):
-        publish.rollback(settings, "run999")
+        builds.rollback(settings, "run999")
 
 
 def test_rollback_without_an_earlier_build_is_one_sentence(settings: Settings) -> None:
     publish_value(settings, 1)
     with pytest.raises(UsageError, match="no earlier build"):
-        publish.rollback(settings)
+        builds.rollback(settings)
 
 
 def test_a_database_that_was_not_closed_is_refused(settings: Settings) -> None:
     path = candidate(settings, 1)
     path.with_name(path.name + ".wal").write_bytes(b"x")
     with pytest.raises(DataRefused, match="not closed cleanly"):
-        publish.publish(settings, path, "run001", {})
+        builds.publish(settings, path, "run001", {})
     assert not settings.published.exists()
 
 
 def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from flows.lock import writer_lock\n"
+        "import sys; from pathlib import Path; from flows.store.builds import writer_lock\n"
         "with writer_lock(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

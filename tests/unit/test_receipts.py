@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.deliveries import deliver
-from flows.receipts import FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
+from flows.deliveries.intake import deliver
+from flows.deliveries.receipts import FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
 from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.errors import KommunekortError
 
@@ -150,7 +150,7 @@ def test_the_next_delivery_is_compared_with_the_one_before(door: Door) -> None:
 
 
 def test_faults_beyond_the_limit_are_counted(door: Door) -> None:
-    from flows.connectors.deliveries import Bounds
+    from flows.deliveries.files import Bounds
 
     rows = case_rows(400)
     for row in rows[:60]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import rectangle
-from transforms.rectangle import absent_cells
+from transforms import load
+from transforms.load import absent_cells
 from transforms.warehouse import Warehouse
 
 CODES = {"area": ["101", "084", "000"], "sex": ["TOT", "1"], "period": ["2016K1", "2017K1"]}
@@ -44,7 +44,7 @@ def test_one_code_per_column_and_no_code_at_all() -> None:
 
 
 def test_large_answers_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rectangle, "CELLS_AT_A_TIME", 1)
+    monkeypatch.setattr(load, "CELLS_AT_A_TIME", 1)
     with Warehouse.open() as warehouse:
         warehouse.execute("CREATE TABLE held (area VARCHAR, sex VARCHAR, period VARCHAR)")
         sizes = [table.num_rows for table in absent_cells(warehouse, "held", CODES, "period")]

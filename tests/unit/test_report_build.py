@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.report import ReportOptions, build_report
+from flows.report.build import ReportOptions, build_report
 from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse

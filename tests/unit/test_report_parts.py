@@ -9,15 +9,13 @@ from datetime import date
 import pytest
 from markupsafe import Markup
 
-from flows.report import charts, maps
+from flows.report import drawings
 from flows.report.data import Cell
-from flows.report.labels import outcome, words
-from flows.report.markup import clean, day, delta, n, shown, spark, t
-from flows.report.shading import breaks, class_of
-from flows.report.units import danish_key, date_text, period_text, signed
+from flows.report.drawings import area, breaks, class_of, douglas_peucker, read_shapes, simplify, to_metres
+from flows.report.words import clean, day, delta, n, outcome, shown, spark, t, words
 from transforms.areas import areas_at
-from transforms.boundaries import area, douglas_peucker, read_shapes, simplify, to_metres
 from transforms.errors import DataRefused
+from transforms.models.wording import danish_key, date_text, period_text, signed
 
 MUNICIPALITIES = [a.code for a in areas_at(["municipality"])]
 
@@ -93,7 +91,7 @@ def test_few_distinct_values_give_few_classes(values: list[float]) -> None:
 
 
 def test_the_tile_map_has_every_municipality_once_and_no_tile_on_another() -> None:
-    drawn = maps.draw(None, MUNICIPALITIES)
+    drawn = drawings.draw(None, MUNICIPALITIES)
     assert sorted(o.code for o in drawn.outlines) == sorted(MUNICIPALITIES)
     assert len({(o.x, o.y) for o in drawn.outlines}) == 98
     at = {o.code: (o.x, o.y) for o in drawn.outlines}
@@ -114,7 +112,7 @@ def test_unknown_codes_are_told_in_words() -> None:
 
 def test_a_chart_is_one_named_image_in_the_page_s_own_colours() -> None:
     rows = [{"year": 2010 + k, "value": None if k == 2 else 50.0 + k, "series": "total"} for k in range(6)]
-    drawing = charts.svg("trend", rows, "caption-id")
+    drawing = drawings.svg("trend", rows, "caption-id")
     assert drawing.startswith('<svg class="chart" viewBox="')
     assert 'role="img" aria-labelledby="caption-id"' in drawing
     assert "var(--s1)" in drawing
@@ -126,7 +124,7 @@ def test_a_chart_is_one_named_image_in_the_page_s_own_colours() -> None:
 
 def test_a_chart_of_differences_names_every_municipality() -> None:
     rows = [{"name": f"K{k}", "difference": k - 1.0, "low": k - 2.0, "high": float(k), "own": k == 0} for k in range(3)]
-    drawing = charts.svg("interval", rows, "x")
+    drawing = drawings.svg("interval", rows, "x")
     assert [f"K{k}" in drawing for k in range(3)] == [True, True, True]
     assert "var(--ink)" in drawing
     assert "var(--s1)" in drawing
@@ -212,7 +210,7 @@ def test_an_unusable_boundary_file_is_refused_in_words(geojson: dict[str, object
 
 
 def test_a_boundary_map_is_drawn_with_bornholm_beside() -> None:
-    drawn = maps.boundary_map(simplify(read_shapes(_country()), 100.0), set(MUNICIPALITIES))
+    drawn = drawings.boundary_map(simplify(read_shapes(_country()), 100.0), set(MUNICIPALITIES))
     assert drawn.kind == "boundaries"
     assert drawn.inset is not None
     assert len(drawn.outlines) == 98
@@ -226,6 +224,6 @@ def test_the_real_boundaries_become_a_light_map(real_dir: object) -> None:
     file = Path(str(real_dir)) / "boundaries" / "regiongis_kommune_epsg25832.geojson"
     if not file.is_file():
         pytest.skip("no boundary file among the real files")
-    drawn = maps.draw(file, MUNICIPALITIES)
+    drawn = drawings.draw(file, MUNICIPALITIES)
     assert len(drawn.outlines) == 98
     assert sum(len(o.path) for o in drawn.outlines) < 120_000

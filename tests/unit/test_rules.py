@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from expectations.rules import Rule, read_rule_files, rules_for_staging
-from expectations.stock import STOCK
-from expectations.terms import Outcome, blocking, verdict_sentence
+from expectations.derived import rules_for_staging
+from expectations.gx import STOCK
+from expectations.rules import Outcome, Rule, blocking, read_rule_files, verdict_sentence
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.sqlfile import read_all
+from transforms.tables import read_all
 
 CATALOGUE = load_catalogue()
 FILES = read_all()

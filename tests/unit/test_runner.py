@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from transforms import runner
+from transforms import tables
 from transforms.dictionary import Column, Dictionary, load_dictionary
 from transforms.errors import DataRefused, UsageError
-from transforms.sqlfile import SqlFile, read_sql_file, tables_read
+from transforms.tables import SqlFile, read_sql_file, tables_read
 from transforms.warehouse import Warehouse
 
 DICTIONARY = Dictionary(
@@ -77,20 +77,20 @@ def test_order_follows_dependencies_and_refuses_circles_and_the_unknown() -> Non
             "mart.b": sql_file("mart.b", "SELECT * FROM core.a"),
             "core.a": sql_file("core.a", "SELECT * FROM raw.source"),
         }
-        assert runner.plan(warehouse, files, {}).order == ("core.a", "mart.b")
+        assert tables.plan(warehouse, files, {}).order == ("core.a", "mart.b")
         files["core.a"] = sql_file("core.a", "SELECT * FROM mart.b")
         with pytest.raises(UsageError, match="circle"):
-            runner.plan(warehouse, files, {})
+            tables.plan(warehouse, files, {})
         files["core.a"] = sql_file("core.a", "SELECT * FROM core.nowhere")
         with pytest.raises(UsageError, match=r"core/a.sql reads core.nowhere, which nothing builds"):
-            runner.plan(warehouse, files, {})
+            tables.plan(warehouse, files, {})
 
 
 def test_table_has_types_key_checks_and_comments() -> None:
     file = sql_file("core.t", "SELECT 'a' AS area_code, 1 AS value, 'observed' AS value_status")
     with Warehouse.open() as warehouse:
-        runner.prepare(warehouse)
-        assert runner.build_table(warehouse, file, DICTIONARY) == 1
+        tables.prepare(warehouse)
+        assert tables.build_table(warehouse, file, DICTIONARY) == 1
         columns = warehouse.rows(
             "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE table_name = 't'"
         )
@@ -111,18 +111,18 @@ def test_table_has_types_key_checks_and_comments() -> None:
 )
 def test_data_that_break_the_contract_are_refused_in_one_line(select: str, sentence: str) -> None:
     with Warehouse.open() as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         with pytest.raises(DataRefused, match=sentence) as refused:
-            runner.build_table(warehouse, sql_file("core.t", select), DICTIONARY)
+            tables.build_table(warehouse, sql_file("core.t", select), DICTIONARY)
         assert "\n" not in str(refused.value)
         assert "building core.t" in str(refused.value)
 
 
 def test_undescribed_column_says_where_to_add_it() -> None:
     with Warehouse.open() as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         with pytest.raises(UsageError, match=r"dictionary.yml: the column mystery of core.t"):
-            runner.build_table(warehouse, sql_file("core.t", "SELECT 1 AS area_code, 2 AS mystery"), DICTIONARY)
+            tables.build_table(warehouse, sql_file("core.t", "SELECT 1 AS area_code, 2 AS mystery"), DICTIONARY)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_undescribed_column_says_where_to_add_it() -> None:
 )
 def test_marks_become_a_status_and_never_zero(text: str, value: float | None, status: str | None) -> None:
     with Warehouse.open() as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         found = warehouse.rows("SELECT stat_value(?)::DOUBLE, stat_status(?)", [text, text])
         assert found == [(value, status)]
 
@@ -163,14 +163,14 @@ def test_a_column_described_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_statuses_are_those_of_the_dictionary() -> None:
-    assert load_dictionary().columns["value_status"].allowed == runner.STATUSES
+    assert load_dictionary().columns["value_status"].allowed == tables.STATUSES
 
 
 def test_a_mark_becomes_a_status_of_the_columns_own_type() -> None:
     marks = {"12.5": "observed", "0": "zero", "0.0": "zero", "-": "zero", "..": "suppressed", ".": "not_applicable"}
     marks |= {"...": "missing", "": "missing", "-3": "observed"}
     with Warehouse.open() as warehouse:
-        runner.prepare(warehouse)
+        tables.prepare(warehouse)
         for mark, status in marks.items():
             found, kind = warehouse.rows("SELECT stat_status(?), typeof(stat_status(?))", [mark, mark])[0]
             assert (found, kind[:4]) == (status, "ENUM")

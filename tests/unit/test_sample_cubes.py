@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.sample.cubes import RECIPES, Cubes
-from flows.sample.cubes_periods import all_periods, reference_day
-from flows.sample.population import day_of, deal, split
-from flows.sample.world import build_world
+from flows.sample.cubes import RECIPES, Cubes, all_periods, reference_day
+from flows.sample.world import build_world, day_of, deal, split
 from tests.unit.sample_help import catalogue, cells, places, small_cubes, small_world
 from transforms.errors import UsageError
 

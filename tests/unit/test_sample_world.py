@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.sample.persons import NEVER
-from flows.sample.persons_careers import STEPS, labour_market, person_scores, weeks_to_lasting_job
+from flows.sample.people import NEVER, STEPS, labour_market, person_scores, weeks_to_lasting_job
+from flows.sample.places import INDUSTRIES, MANUFACTURING
+from flows.sample.truth import KINDS, USELESS_METHOD
 from flows.sample.world import SYNTHETIC_MARK, World, build_world, write_truth
-from flows.sample.world_conditions import INDUSTRIES, MANUFACTURING
-from flows.sample.world_truth import KINDS, USELESS_METHOD
 from tests.unit.sample_help import PERSONS, small_cubes, small_world
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,19 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.connectors.statbank_api import TableInfo, parse_tableinfo
-from flows.connectors.statbank_files import is_canonical
-from flows.connectors.statbank_plan import plan_query
-from flows.scaffold import new_source
-from flows.scaffold_guess import slug
+from flows.connectors.statbank.files import is_canonical
+from flows.connectors.statbank.query import TableInfo, parse_tableinfo, plan_query
+from flows.connectors.statbank.scaffold import new_source, slug
 from tests.conftest import ROOT
 from transforms.areas import areas_at
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.runner import create_table, prepare
-from transforms.sqlfile import read_sql_file
-from transforms.staging import StagingInput, load_staging
+from transforms.load import StagingInput, load_staging
+from transforms.tables import create_table, prepare, read_sql_file
 from transforms.warehouse import Warehouse
 
 AREAS = [(a.code, a.name_da, a.name_en) for a in areas_at(["country", "region", "municipality"])]

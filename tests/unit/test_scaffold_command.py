@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows.cli import app
+from flows.cli.main import app
 from flows.sample.standin import running_standin
 from tests.conftest import ROOT
 from tests.unit.statbank_fakes import FakeCubes, small_catalogue

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows import alarms, ledger, run_record
-from flows.candidate import RunInfo
-from flows.cli import app
-from flows.commands import run as run_commands
-from flows.fetch_report import FetchReport
+from flows.cli import run
+from flows.cli.main import app
+from flows.run import record as run_record
+from flows.run.record import FetchReport, RunInfo
+from flows.run.summary import markdown_summary
 from flows.settings import Settings
-from flows.summary import markdown_summary
 from transforms.errors import DataRefused, NothingNew, UsageError
 
 NO_ROUTE = "https://api.statbank.dk: ConnectError; given up after 3 tries, try later"
@@ -71,10 +70,10 @@ def test_a_night_on_which_nobody_answers_fails(ours: Settings, end: End) -> None
     assert result.message == (
         f"none of 2 sources answered (first statbank_a: {NO_ROUTE}); see the network and run again"
     )
-    record = next(ledger.records(ours))
+    record = next(run_record.records(ours))
     assert (record["status"], record["message"]) == ("failed", result.message)
-    assert ledger.last_good(ours) is None
-    alarm = alarms.standing(ours)
+    assert run_record.last_good(ours) is None
+    alarm = run_record.standing(ours)
     assert alarm is not None
     assert "none of 2 sources answered" in alarm["message"]
 
@@ -102,14 +101,14 @@ def test_a_refusal_on_a_silent_night_stays_a_refusal(ours: Settings, end: End) -
 
 @both_ways
 def test_a_night_that_only_some_sources_answer_confirms_nothing(ours: Settings, end: End) -> None:
-    alarms.sound(ours, "r1", "failed", "something earlier")
+    run_record.sound(ours, "r1", "failed", "something earlier")
     result = night(ours, PARTLY, end, NIGHT)
     assert result.status == "nothing_new", "Prefect still ends NothingNew, the command with exit code 3"
     assert "1 of 2 sources did not answer (first statbank_a" in result.message
-    record = next(ledger.records(ours))
+    record = next(run_record.records(ours))
     assert (record["status"], record["message"]) == ("unconfirmed", result.message)
-    assert ledger.last_good(ours) is None
-    alarm = alarms.standing(ours)
+    assert run_record.last_good(ours) is None
+    alarm = run_record.standing(ours)
     assert alarm is not None
     assert alarm["run_id"] == "r1"
     assert markdown_summary(result).startswith("# unconfirmed")
@@ -117,30 +116,30 @@ def test_a_night_that_only_some_sources_answer_confirms_nothing(ours: Settings, 
 
 def test_it_raises_no_alarm_of_its_own(ours: Settings) -> None:
     night(ours, PARTLY, raising, NIGHT)
-    assert alarms.standing(ours) is None
+    assert run_record.standing(ours) is None
 
 
 @both_ways
 def test_a_source_nobody_has_a_token_for_is_no_failure(ours: Settings, end: End) -> None:
-    alarms.sound(ours, "r1", "failed", "something earlier")
+    run_record.sound(ours, "r1", "failed", "something earlier")
     result = night(ours, UNASKED, end, NIGHT)
     assert result.message == str(NIGHT)
-    assert next(ledger.records(ours))["status"] == "nothing_new"
-    assert alarms.standing(ours) is None
+    assert next(run_record.records(ours))["status"] == "nothing_new"
+    assert run_record.standing(ours) is None
 
 
 def test_a_run_that_publishes_on_what_came_is_good(ours: Settings) -> None:
-    alarms.sound(ours, "r1", "failed", "something earlier")
+    run_record.sound(ours, "r1", "failed", "something earlier")
     result = run_record.RunResult(RunInfo.start(ours, "live"), fetched=PARTLY)
     with run_record.recorded(ours, result):
         result.status = "published"
-    assert next(ledger.records(ours))["status"] == "published"
-    assert alarms.standing(ours) is None
+    assert next(run_record.records(ours))["status"] == "published"
+    assert run_record.standing(ours) is None
 
 
 def test_the_command_ends_with_3_when_only_some_answered(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     record = night(ours, PARTLY, raising, NIGHT).as_dict()
-    monkeypatch.setattr(run_commands, "run_plain", lambda *given: record)
+    monkeypatch.setattr(run, "run_plain", lambda *given: record)
     ended = CliRunner().invoke(app, ["run", "--plain", "--data", str(ours.root)])
     assert isinstance(ended.exception, NothingNew)
     asked = CliRunner().invoke(app, ["run", "--plain", "--json", "--data", str(ours.root)])
@@ -149,7 +148,7 @@ def test_the_command_ends_with_3_when_only_some_answered(ours: Settings, monkeyp
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--quiet"]])
 def test_fetch_fails_when_nobody_answers(ours: Settings, monkeypatch: pytest.MonkeyPatch, more: list[str]) -> None:
-    monkeypatch.setattr("flows.fetch.fetch", lambda *given, **named: SILENT)
+    monkeypatch.setattr("flows.run.fetch.fetch", lambda *given, **named: SILENT)
     ended = CliRunner().invoke(app, ["fetch", "--from", "live", "--data", str(ours.root), *more])
     assert isinstance(ended.exception, UsageError)
     assert str(ended.exception).startswith(f"none of 2 sources answered (first statbank_a: {NO_ROUTE})")
@@ -158,7 +157,7 @@ def test_fetch_fails_when_nobody_answers(ours: Settings, monkeypatch: pytest.Mon
 
 
 def test_fetch_has_nothing_new_when_some_answer(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.fetch.fetch", lambda *given, **named: PARTLY)
+    monkeypatch.setattr("flows.run.fetch.fetch", lambda *given, **named: PARTLY)
     ended = CliRunner().invoke(app, ["fetch", "--from", "live", "--data", str(ours.root)])
     assert isinstance(ended.exception, NothingNew)
 

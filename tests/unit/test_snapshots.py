@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.snapshots import Snapshot, SnapshotStore
+from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.errors import DataRefused, UsageError
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from transforms.areas import area_code
-from transforms.catalogue import SOURCES, Catalogue, Source, load_catalogue
-from transforms.codelists import load_codelists
+from transforms.catalogue import SOURCES, Catalogue, Source, load_catalogue, load_codelists
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, read_sql_file
+from transforms.tables import ROOT, read_sql_file
 
 STATBANK = sorted(path.stem for path in SOURCES.glob("statbank_*.yml"))
 TABLES = {

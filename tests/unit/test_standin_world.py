@@ -13,12 +13,11 @@ import pytest
 from openpyxl import load_workbook
 
 from flows.connectors.http import open_client
-from flows.connectors.statbank import fetch_all
+from flows.connectors.statbank.client import fetch_all
 from flows.sample.cubes import RECIPES, Cubes
-from flows.sample.standin import running_standin
-from flows.sample.standin_faults import Script
+from flows.sample.standin import Script, running_standin
 from flows.sample.world import build_world
-from flows.snapshots import SnapshotStore
+from flows.store.snapshots import SnapshotStore
 from transforms.catalogue import Catalogue, load_catalogue
 
 

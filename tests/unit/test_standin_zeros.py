@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 
 from flows.connectors.http import open_client
-from flows.connectors.statbank import fetch_source
+from flows.connectors.statbank.client import fetch_source
+from flows.run.build import staging_input
 from flows.sample.standin import running_standin
-from flows.snapshots import SnapshotStore
-from flows.stage import staging_input
+from flows.store.snapshots import SnapshotStore
 from tests.unit.expectations_help import CATALOGUE, build
 from tests.unit.statbank_fakes import FakeCubes, small_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, read_sql_file
-from transforms.staging import load_staging
+from transforms.load import load_staging
+from transforms.tables import ROOT, read_sql_file
 
 PRINTED = {"000": "41.0", "101": "0.0", "147": "-0.0", "155": "0.1", "157": "-0.5", "159": "0.00", "161": "10.0"}
 ZERO = {"101", "147", "159"}

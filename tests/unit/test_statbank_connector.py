@@ -14,13 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.connectors import statbank, statbank_download
-from flows.connectors.http import open_client
-from flows.connectors.retrying import Patience
-from flows.connectors.statbank import FetchResult, download, fetch_all, fetch_source, tableinfo, tables
-from flows.sample.standin import running_standin
-from flows.sample.standin_faults import Fault, Script, closed_for_maintenance
-from flows.snapshots import SnapshotStore
+from flows.connectors.http import Patience, open_client
+from flows.connectors.statbank import client
+from flows.connectors.statbank.client import FetchResult, download, fetch_all, fetch_source
+from flows.connectors.statbank.query import tableinfo, tables
+from flows.sample.standin import Fault, Script, closed_for_maintenance, running_standin
+from flows.store.snapshots import SnapshotStore
 from tests.unit.statbank_fakes import FOLK1A, RAS200, RAS302, FakeCubes, small_catalogue
 from transforms.errors import DataRefused
 
@@ -290,14 +289,14 @@ def test_a_broken_manifest_leaves_the_other_sources_be(world: World) -> None:
 @pytest.mark.parametrize("way", ["Value", "CodeAndValue", "ValueAndCode"])
 def test_texts_instead_of_codes_are_accepted_and_told(world: World, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # BULK was seen to answer with texts whatever was asked for; here the same answer comes from asking for it.
-    monkeypatch.setattr("flows.connectors.statbank_plan.PRESENTATION", way)
+    monkeypatch.setattr("flows.connectors.statbank.query.PRESENTATION", way)
     result = world.fetch()
     assert result.status == "new"
     assert result.message == f"420 rows, written as {way} though codes were asked for"
 
 
 def test_a_body_without_end_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statbank_download, "MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(client, "MAX_BYTES", 2_000_000)
     world.script.faults = [Fault(endless=True)]
     with pytest.raises(DataRefused, match="more than 2,000,000 bytes"):
         world.fetch()
@@ -317,7 +316,7 @@ def test_a_full_disk_is_one_sentence(world: World, monkeypatch: pytest.MonkeyPat
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("flows.connectors.statbank.tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("flows.connectors.statbank.client.tempfile.TemporaryDirectory", full)
     (result,) = fetch_all(world.client, [FOLK1A], world.store, patience=QUICK)
     assert (result.status, result.message) == ("failed_kept_old", "[Errno 28] No space left on device")
 
@@ -337,7 +336,7 @@ def test_four_are_fetched_at_once_and_no_more(world: World, monkeypatch: pytest.
             running.pop()
         return FetchResult(source.id, "unchanged", None, "")
 
-    monkeypatch.setattr(statbank, "fetch_source", slow)
+    monkeypatch.setattr(client, "fetch_source", slow)
     fetch_all(world.client, [FOLK1A] * 8, world.store, max_workers=4)
     assert max(most) == 4
 

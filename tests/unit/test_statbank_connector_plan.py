@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from flows.connectors.http import AnsweredError
-from flows.connectors.statbank_api import TableInfo, own_words, parse_tableinfo, parse_tables
-from flows.connectors.statbank_check import check_answer
-from flows.connectors.statbank_plan import Query, Selected, near, plan_query
-from flows.connectors.statbank_values import matching
+from flows.connectors.statbank.client import check_answer
+from flows.connectors.statbank.query import (
+    Query,
+    Selected,
+    TableInfo,
+    matching,
+    near,
+    own_words,
+    parse_tableinfo,
+    parse_tables,
+    plan_query,
+)
 from tests.unit.statbank_fakes import FOLK1A, PERIODS, RAS200, RAS302
 from transforms.catalogue import Source
 from transforms.errors import DataRefused

@@ -9,7 +9,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from flows.connectors.statbank_files import FileShape, guess_rectangle, is_canonical, normalise, recognise, sniff
+from flows.connectors.statbank.files import guess_rectangle, is_canonical, normalise, recognise
+from flows.connectors.statbank.forms import FileShape, sniff
 from tests.unit.statbank_extracts import (
     FOLK1E_AXES,
     FOLK1E_IDS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.connectors.statbank_files import normalise, recognise, recognise_directory
-from flows.connectors.statbank_open import open_table
+from flows.connectors.statbank.files import normalise, recognise, recognise_directory
+from flows.connectors.statbank.forms import open_table
 from tests.unit.statbank_extracts import catalogue_in, folk1e_text, write
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.connectors.statbank_files import Limits, normalise, recognise, sniff
+from flows.connectors.statbank.files import normalise, recognise
+from flows.connectors.statbank.forms import Limits, sniff
 from tests.unit.statbank_extracts import canonical_folk1e, catalogue_in, folk1e_text, write
 from transforms.catalogue import Catalogue
 from transforms.errors import DataRefused

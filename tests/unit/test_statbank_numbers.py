@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.connectors.statbank_numbers import MixedStyles, NumberReader, Undecided, plain_number, readings
+from flows.connectors.statbank.forms import MixedStyles, NumberReader, Undecided, plain_number, readings
 
 
 def printed(number: Decimal, decimals: int, language: str, grouped: bool) -> str:

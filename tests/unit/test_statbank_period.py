@@ -10,11 +10,10 @@ import pyarrow.compute as pc
 import pytest
 
 from flows.connectors.http import open_client
-from flows.connectors.statbank import FetchResult, fetch_source
-from flows.fetch import check_period_is_for_one
-from flows.sample.standin import running_standin
-from flows.sample.standin_faults import Fault, Script
-from flows.snapshots import Snapshot, SnapshotStore
+from flows.connectors.statbank.client import FetchResult, fetch_source
+from flows.run.fetch import check_period_is_for_one
+from flows.sample.standin import Fault, Script, running_standin
+from flows.store.snapshots import Snapshot, SnapshotStore
 from tests.unit.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused, UsageError
@@ -92,7 +91,7 @@ def test_a_period_replaces_its_own_rows_and_no_others(fetch: Fetch, script: Scri
 
 
 def test_a_snapshot_written_in_texts_is_not_mixed_with_codes(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.connectors.statbank_plan.PRESENTATION", "Value")
+    monkeypatch.setattr("flows.connectors.statbank.query.PRESENTATION", "Value")
     fetch()
     with pytest.raises(DataRefused, match=r"does not write its periods as codes, so 2016K1 cannot .*--again"):
         fetch(period="2016K1")

@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 import pytest
 
 from flows.connectors.http import open_client
-from flows.connectors.statbank import fetch_source
+from flows.connectors.statbank.client import fetch_source
+from flows.run.build import staging_input
 from flows.sample.standin import running_standin
-from flows.snapshots import SnapshotStore
-from flows.stage import staging_input
+from flows.store.snapshots import SnapshotStore
 from tests.unit.statbank_fakes import FakeCubes
-from transforms import runner
+from transforms import tables
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.sqlfile import ROOT, read_sql_file
-from transforms.staging import load_staging
+from transforms.load import load_staging
+from transforms.tables import ROOT, read_sql_file
 from transforms.warehouse import Warehouse
 
 SOURCE = "statbank_folk1e"
@@ -83,8 +83,8 @@ def test_the_cells_bulk_leaves_out_are_zero_in_staging(tmp_path: Path, monkeypat
     nobody = len(rectangle["OMRÅDE"]) * len(rectangle["HERKOMST"]) * 2
 
     with Warehouse.open(temp_directory=tmp_path / "spill") as warehouse:
-        runner.prepare(warehouse)
-        runner.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), dictionary)
+        tables.prepare(warehouse)
+        tables.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), dictionary)
         given = staging_input(source, snapshot, catalogue, tmp_path / "work", warehouse)
         count = load_staging(warehouse, file, given, dictionary)
         found = warehouse.rows(

@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from flows.workbook import DICTIONARY, GUIDE, write_workbook
+from flows.report.workbook import DICTIONARY, GUIDE, write_workbook
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse

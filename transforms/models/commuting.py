@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transforms.errors import DataRefused
-from transforms.models.ranking import Floats
+from transforms.statistics.intervals import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 SELF_CONTAINMENT = 0.70
 MIN_EMPLOYED = 20_000

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.models.cells import Cells, build_cells, is_numeric
-from transforms.models.contract import assemble
-from transforms.models.hazard import HazardFit, cloglog, fit_hazard, linear_predictor
-from transforms.models.ranking import Z95, Floats, classify, explained_share, rank_intervals
-from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
+from transforms.models.expected import assemble
+from transforms.models.persons import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
+from transforms.statistics.hazard import (
+    Cells,
+    HazardFit,
+    build_cells,
+    cloglog,
+    fit_hazard,
+    is_numeric,
+    linear_predictor,
+)
+from transforms.statistics.intervals import Z95, Floats, classify, explained_share, rank_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 METHOD = "discrete_time_cloglog+random_effect"
 MIN_N = 80  # AKF 2006 reports only municipalities with at least 80 persons

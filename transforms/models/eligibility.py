@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+
 REASONS = {
     "participant": ("Kommunen deltager.", "The municipality takes part."),
     "closed": (

@@ -6,11 +6,104 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.models.crosswalk import classification_of, sum_to_level
+from transforms.errors import DataRefused
 from transforms.models.wording import Language, number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# Openings within reach of a municipality, from the openings posted in each.
+
+
+def openings_in_reach(openings: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
+    """Return openings within the municipality's commuting area, per municipality and industry, as jobs in reach are.
+
+    Input `openings`: municipality_code, industry_code, openings_posted_count (over twelve months), value_status. Input
+    `areas`: municipality_code, commuting_area_code. Output: municipality_code, industry_code, openings_count,
+    openings_status (observed | zero | suppressed | missing). A withheld part withholds the sum and an absent one leaves
+    it missing: an area is not half counted. No row for an industry that no part has.
+    """
+    frame = areas[["municipality_code", "commuting_area_code"]].merge(openings, on="municipality_code")
+    frame["is_suppressed"] = frame["value_status"] == "suppressed"
+    frame["posted"] = frame["openings_posted_count"].astype("Float64")
+    members = areas.groupby("commuting_area_code")["municipality_code"].nunique().to_dict()
+    table = frame.groupby(["commuting_area_code", "industry_code"]).agg(
+        total=("posted", "sum"), known=("posted", "count"), suppressed=("is_suppressed", "any")
+    )
+    incomplete = table["known"] < table.index.get_level_values(0).map(members)
+    table["openings_count"] = table["total"].mask(table["suppressed"] | incomplete)
+    states = [table["suppressed"], incomplete, table["total"] == 0]
+    table["openings_status"] = np.select(states, ["suppressed", "missing", "zero"], "observed")
+    table = table[["openings_count", "openings_status"]].reset_index()
+    out = areas[["municipality_code", "commuting_area_code"]].merge(table, on="commuting_area_code")
+    return out.drop(columns="commuting_area_code").sort_values(
+        ["municipality_code", "industry_code"], ignore_index=True
+    )
+
+
+# DB07 in its groupings: 10, 19 letters, 37 groups, and by their first two digits 127 groups and six-digit codes.
+
+
+LEVELS = ("division_code", "db07_37_code", "db07_19_code", "db07_10_code")  # finest first
+DETAILED = ("db07_127", "db07_6")  # a division is their first two digits
+
+
+def classification_of(codes: pd.Series[str], crosswalk: pd.DataFrame) -> str:
+    """Return the one grouping (a column of the crosswalk) that holds every code; raise DataRefused otherwise.
+
+    A letter may belong to both 19 and 37 groups; the coarser is returned when both fit. A column that mixes a group
+    with its own parts (C and CA), or carries a total, fits none and is refused: its sum would count jobs twice.
+    Divisions are never guessed, since 10 and 11 are also codes of the ten-group list.
+    """
+    given = set(codes.astype(str))
+    for level in ("db07_10_code", "db07_19_code", "db07_37_code"):
+        if given <= set(crosswalk[level]):
+            return level
+    letters = set(crosswalk["db07_19_code"]) | set(crosswalk["db07_37_code"])
+    odd = sorted(given - letters) or sorted(given - set(crosswalk["db07_19_code"]))
+    raise DataRefused(
+        f"industries: '{odd[0]}' does not belong with the other codes; rule: one grouping per column (10, 19 or 37), "
+        "no totals; map every row to one grouping first"
+    )
+
+
+def to_level(codes: pd.Series[str], source: str, target: str, crosswalk: pd.DataFrame) -> pd.Series[str]:
+    """Return each code in a coarser grouping; `source` is a LEVELS or DETAILED name, `target` one of LEVELS.
+
+    Raises DataRefused on a code that is not of the source grouping, and on a target finer than the source: jobs of
+    a group cannot be split without inventing figures.
+    """
+    text = codes.astype(str)
+    if source in DETAILED:
+        # Six-digit codes lose their leading zero in spreadsheets: 11100 is 011100.
+        text = text.str.zfill(6 if source == "db07_6" else 5).str[:2]
+        source = "division_code"
+    if LEVELS.index(target) < LEVELS.index(source):
+        raise DataRefused(f"industries: {source} cannot be split into {target}; rule: only to coarser groupings")
+    out = text.map(dict(zip(crosswalk[source], crosswalk[target], strict=True)))
+    if out.isna().any():
+        odd = text[out.isna()].iloc[0]
+        raise DataRefused(f"industries: '{odd}' is not a code of {source}; rule: known DB07 codes; correct the row")
+    return out
+
+
+def sum_to_level(
+    frame: pd.DataFrame, values: list[str], by: list[str], target: str, crosswalk: pd.DataFrame
+) -> pd.DataFrame:
+    """Return `values` summed to a coarser grouping within `by`; the industry column is industry_code.
+
+    Raises DataRefused on mixed groupings, see `classification_of`. A sum with an unknown part is unknown.
+    """
+    source = classification_of(frame["industry_code"], crosswalk)
+    if source == "db07_19_code" and target == "db07_37_code" and set(frame["industry_code"]) <= set(crosswalk[target]):
+        source = target
+    out = frame.assign(industry_code=to_level(frame["industry_code"], source, target, crosswalk))
+    keys = [*by, "industry_code"]
+    total = out.groupby(keys)[values].sum()
+    known = out[values].notna().groupby([out[k] for k in keys]).all()
+    return total.where(known).reset_index()
+
 
 MIN_PLACEMENTS = 20
 MIN_EMPLOYED = 20

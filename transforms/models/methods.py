@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from transforms.errors import UsageError
-from transforms.models.rules import apply_rules, check_rules
+from transforms.models.findings import apply_rules, check_rules
+from transforms.models.persons import STEP_WEEKS, Variant, exposure_spans
+from transforms.statistics.hazard import Cells, build_cells, fit_hazard, linear_predictor, score_weight
+from transforms.statistics.intervals import Z95, Floats, Pooled, e_value, pool
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 FILE = "transforms/reference/method_rules.csv"
 GRADES = {"effect_study": 3, "register_correlation": 2, "practice_experience": 1}
@@ -55,3 +62,197 @@ def method_candidates(facts: pd.DataFrame, methods: pd.DataFrame, rules: pd.Data
     out = out.sort_values(order, ascending=[True, False, False, False, True], ignore_index=True)
     out["rank"] = out.groupby("municipality_code").cumcount() + 1
     return pd.DataFrame(out[COLUMNS])
+
+
+# How taking part in each method goes together with getting a job, in which context: `mart.method_effect`.
+
+
+PERIOD_STEPS = 3  # one baseline hazard per 12 weeks
+MIN_EXPOSED = 50
+MIN_MUNICIPALITIES = 10
+WHAT_IT_IS_NOT_DA = (
+    "En sammenhæng, ikke en effekt: hvem der får tilbuddet, er ikke tilfældigt, og det, modellen ikke kender "
+    "(motivation, helbred, netværk), kan forklare den. Tallet må ikke lægges til eller ganges på en kommunes resultat."
+)
+WHAT_IT_IS_NOT_EN = (
+    "An association, not an effect: who gets the measure is not random, and what the model does not know (motivation, "
+    "health, networks) may explain it. The figure must not be added to or multiplied on a municipality's result."
+)
+
+
+def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Pooled | None], Floats]:
+    """Return the pooled log hazard ratio of each exposure bit and the number of municipalities with information.
+
+    Each municipality's own log ratio is one Fisher step, own level profiled out, from the common one plus what its
+    contexts predict; fit, pool and predict are repeated until that prediction stands, so the step is short.
+    """
+    size = len(cells.groups)
+    moderators = np.zeros((size, 0)) if context is None else context
+    complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(moderators).all(axis=1), dtype=np.bool_)
+    filled = np.where(complete[:, None], moderators, 0.0)
+    shift = np.zeros((size, bits))
+    pools: list[Pooled | None] = [None] * bits
+    used = np.zeros(bits)
+    exposed = cells.design[:, :bits]
+    for _ in range(1 if context is None else 3):
+        offset = np.einsum("ck,ck->c", exposed, shift[cells.group])
+        fit = fit_hazard(cells, offset)
+        theta = np.concatenate([fit.baseline, fit.beta])
+        eta = linear_predictor(cells, theta, offset + fit.effect[cells.group])
+        s, w = (cells.by_cell(v) for v in score_weight(cells.events, cells.at_risk, eta))
+        level_s, level_w = cells.by_group(s), np.maximum(cells.by_group(w), 1e-9)
+        for k in range(bits):
+            own_w = cells.by_group(exposed[:, k] * w)
+            information = own_w * (1 - own_w / level_w)
+            score = cells.by_group(exposed[:, k] * s) - own_w / level_w * level_s
+            rows = np.flatnonzero(np.where(complete, information, 0) > 0.05)
+            used[k] = len(rows)
+            if used[k] < max(MIN_MUNICIPALITIES, 3 * (moderators.shape[1] + 1)):
+                pools[k] = None
+                continue
+            estimate = fit.beta[k] + shift[rows, k] + score[rows] / information[rows]
+            # Baseline and traits are estimated too, once for all: an error every municipality shares.
+            place = cells.periods + k
+            shared = max(0.0, float(fit.covariance[place, place]) - 1 / float(information.sum()))
+            pools[k] = found = pool(estimate, 1 / information[rows], filled[rows], shared)
+            shift[:, k] = filled @ found.coefficients[1:]
+    return pools, used
+
+
+def _cells(spans: pd.DataFrame, covariates: list[str], bits: int) -> Cells:
+    periods = -(-int(spans["stop"].max()) // PERIOD_STEPS)
+    return build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
+
+
+def trait_scores(
+    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], covariates: list[str]
+) -> npt.NDArray[np.float64]:
+    """Return each person's part of the linear predictor that the traits give, from the model with all methods in it.
+
+    The other analyses carry this one number instead of every trait: a prognostic score (Hansen 2008, Biometrika
+    95:481), estimated with the exposures beside it so that they do not leak into it. Rounded to 0.02.
+    """
+    spans = exposure_spans(persons, measures, methods, covariates)
+    cells = _cells(spans, covariates, len(methods))
+    fit = fit_hazard(cells)
+    part = cells.design[:, len(methods) :] @ fit.beta[len(methods) :]
+    score = np.zeros(len(persons))
+    score[spans["who"].to_numpy()] = part[cells.of_span]
+    return np.asarray(np.round(score * 50) / 50, dtype=np.float64)
+
+
+def _fit(
+    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], variant: Variant = "started",
+    context: pd.DataFrame | None = None,
+) -> tuple[list[Pooled | None], Floats]:  # fmt: skip
+    """Return pooled exposures of one variant of the analysis; `persons` carries trait_score."""
+    bits = len(methods) * (2 if variant == "phases" else 1)
+    cells = _cells(exposure_spans(persons, measures, methods, ["trait_score"], variant), ["trait_score"], bits)
+    table = None if context is None else context.reindex(list(cells.groups)).to_numpy(np.float64)
+    return _municipal(cells, bits, table)
+
+
+def standardise_contexts(contexts: pd.DataFrame) -> pd.DataFrame:
+    """Return contexts by municipality_code: yes/no as 0 and 1, numbers with mean 0 and standard deviation 1."""
+    table = contexts.set_index("municipality_code").astype("float64")
+    for name in table.columns:
+        if not set(table[name].dropna().unique()) <= {0.0, 1.0}:
+            spread = table[name].std(ddof=0)
+            table[name] = (table[name] - table[name].mean()) / spread if spread > 0 else 0.0
+    return table.loc[:, table.std(ddof=0) > 0]
+
+
+def method_effects(
+    persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[str], *, outcome_id: str,
+    contexts: pd.DataFrame | None = None, methods: list[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return method x context x outcome: hazard ratios of a first job, with interval and what they are not.
+
+    Input `persons` (`spells.person_periods`): person_id, municipality_code, weeks, has_job, `covariates`; `measures`
+    (`exposures.measure_weeks`): person_id, method_code, start_week, end_week; `contexts`: municipality_code and one
+    column per organisation or framework context (yes/no or number). All methods stand in one discrete-time model with
+    time-varying exposure, own municipal level, and municipal differences pooled (DerSimonian-Laird).
+
+    Output: method_code, context_code, outcome_id, hazard_ratio, hazard_ratio_low, hazard_ratio_high, interaction_ratio,
+    interaction_low, interaction_high, n_persons, n_exposed, n_municipalities, heterogeneity (tau: standard deviation
+    of the log ratio between municipalities), hazard_ratio_lagged (counted from 13 weeks after the start),
+    hazard_ratio_without_first_weeks (first four weeks after a start left out), e_value, e_value_low (of the limit
+    nearest 1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during`
+    and `after` (lock-in against the time behind it); or a context, where hazard_ratio holds where it is present (or one
+    standard deviation above the mean), the other contexts at their mean, and interaction_ratio against its absence
+    (or the mean). Under MIN_EXPOSED exposed persons or MIN_MUNICIPALITIES municipalities: `missing`, no figure.
+    """
+    import pandas as pd
+
+    persons = persons[(persons["weeks"] >= STEP_WEEKS) | persons["has_job"]]
+    measures = measures[measures["person_id"].isin(persons["person_id"])]
+    codes = sorted(measures["method_code"].astype(str).unique()) if methods is None else methods
+    until = measures["person_id"].map(persons.set_index("person_id")["weeks"])
+    exposed = measures[measures["start_week"] < until].groupby("method_code", observed=True)["person_id"].nunique()
+    persons = persons.assign(trait_score=trait_scores(persons, measures, codes, covariates))
+    main, used = _fit(persons, measures, codes)
+    lagged = _fit(persons, measures, codes, "lagged")[0]
+    later = _fit(persons, measures, codes, "without_first_weeks")[0]
+    phases, phase_used = _fit(persons, measures, codes, "phases")
+    rows: list[dict[str, object]] = []
+    for k, code in enumerate(codes):
+        n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}
+        rows.append(n | _row("all", main[k], used[k]) | _sensitivity(main[k], lagged[k], later[k]))
+        rows.append(n | _row("during", phases[k], phase_used[k]))
+        rows.append(n | _row("after", phases[k + len(codes)], phase_used[k + len(codes)]))
+    if contexts is not None:
+        table = standardise_contexts(contexts)
+        found, used = _fit(persons, measures, codes, "started", table)
+        centre = table.mean().to_numpy(np.float64)
+        for k, code in enumerate(codes):
+            n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}
+            for j, name in enumerate(table.columns):
+                rows.append(n | _row(str(name), found[k], used[k], j, centre))
+    ratios = ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "interaction_ratio", "interaction_low",
+              "interaction_high"]  # fmt: skip
+    extra = ["heterogeneity", "hazard_ratio_lagged", "hazard_ratio_without_first_weeks", "e_value", "e_value_low"]
+    numbers = ["n_persons", "n_exposed", "n_municipalities"]
+    out = pd.DataFrame(rows).reindex(columns=["method_code", "context_code", *ratios, *numbers, *extra])
+    out = out.astype({**dict.fromkeys([*ratios, *extra], "Float64"), **dict.fromkeys(numbers, "Int64")})
+    few = (out["n_exposed"] < MIN_EXPOSED) | (out["n_municipalities"] < MIN_MUNICIPALITIES) | out["hazard_ratio"].isna()
+    out.loc[few, [*ratios, *extra]] = pd.NA
+    out["n_exposed"] = out["n_exposed"].mask(out["n_exposed"].between(1, 4))
+    out.insert(2, "outcome_id", outcome_id)
+    out["value_status"] = np.where(few, "missing", "estimated")
+    out["what_it_is_not_da"], out["what_it_is_not_en"] = WHAT_IT_IS_NOT_DA, WHAT_IT_IS_NOT_EN
+    return out
+
+
+def _row(
+    context: str, found: Pooled | None, used: float, j: int | None = None, centre: Floats | None = None
+) -> dict[str, object]:
+    """Return the ratio columns of one method in one context."""
+    row: dict[str, object] = {"context_code": context, "n_municipalities": int(used)}
+    if found is None:
+        return row
+    at = np.zeros(len(found.coefficients))
+    at[0] = 1
+    if j is not None and centre is not None:
+        at[1:], at[j + 1] = centre, 1
+        step = np.zeros_like(at)
+        step[j + 1] = 1
+        row |= dict(zip(("interaction_ratio", "interaction_low", "interaction_high"), _ratio(found, step), strict=True))
+    row |= dict(zip(("hazard_ratio", "hazard_ratio_low", "hazard_ratio_high"), _ratio(found, at), strict=True))
+    return row | {"heterogeneity": found.tau}
+
+
+def _ratio(found: Pooled, at: Floats) -> tuple[float, float, float]:
+    value, half = float(at @ found.coefficients), Z95 * float(np.sqrt(at @ found.covariance @ at))
+    return float(np.exp(value)), float(np.exp(value - half)), float(np.exp(value + half))
+
+
+def _sensitivity(main: Pooled | None, lagged: Pooled | None, later: Pooled | None) -> dict[str, object]:
+    """Return the sensitivity columns; the E-value of an interval that holds 1 is 1."""
+    row: dict[str, object] = {}
+    for name, other in (("hazard_ratio_lagged", lagged), ("hazard_ratio_without_first_weeks", later)):
+        row[name] = None if other is None else float(np.exp(other.coefficients[0]))
+    if main is not None:
+        ratio, low, high = _ratio(main, np.ones(1))
+        nearest = low if ratio >= 1 else high
+        row |= {"e_value": e_value(ratio), "e_value_low": 1.0 if low <= 1 <= high else e_value(nearest)}
+    return row

@@ -13,6 +13,7 @@ from transforms.errors import DataRefused
 if TYPE_CHECKING:
     import pandas as pd
 
+
 PEERS = 7
 NAMED = 3
 MIN_WEIGHT_SHARE = 0.75

@@ -1,0 +1,399 @@
+"""Rules for single rows of a staging table, derived from the source file, the code lists and the dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from expectations.rules import Action, Rule, Severity
+from transforms.areas import areas
+from transforms.catalogue import Catalogue, Dimension, Source
+from transforms.dictionary import Dictionary
+from transforms.tables import SqlFile
+from transforms.warehouse import Warehouse, quote_identifier, quote_literal
+
+# StatBank's period codes; Danish quarters are K (kvartal), months M.
+PERIODS = {"year": "[12][0-9][0-9][0-9]", "quarter": "[12][0-9][0-9][0-9]K[1-4]"}
+PERIODS["month"] = "[12][0-9][0-9][0-9]M(0[1-9]|1[0-2])"
+# Figures are DECIMAL(18, 4); a limit of more decimals would have every figure cast before it is compared.
+SCALE = 4
+WITHOUT_VALUE = ("suppressed", "missing", "not_applicable")
+
+
+def literals(values: tuple[str, ...] | list[str]) -> str:
+    """Return the values as a comma-separated list of SQL literals."""
+    return ", ".join(quote_literal(value) for value in values)
+
+
+def row_rules(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: Catalogue) -> list[Rule]:
+    """Return the row rules of one staging table; each moves the row to quarantine.
+
+    A column that is NULL breaks `key_present` alone: the other predicates are NULL for it, hence no violation.
+    """
+    predicates: dict[str, tuple[str, str]] = {
+        "key_present": (
+            " OR ".join(f"{quote_identifier(c)} IS NULL OR {quote_identifier(c)} = ''" for c in file.grain),
+            f"every row must have {', '.join(file.grain)}",
+        )
+    }
+    for dimension in source.dimensions:
+        predicates |= _dimension(source, dimension, catalogue)
+    predicates |= _allowed(source, file, dictionary)
+    if source.dimensions:
+        predicates |= _value(source)
+    return [
+        Rule(rule_id, file.table, "row", "warning", "quarantine", description, predicate, source.owner)
+        for rule_id, (predicate, description) in predicates.items()
+    ]
+
+
+def _dimension(source: Source, dimension: Dimension, catalogue: Catalogue) -> dict[str, tuple[str, str]]:
+    """Return the rules that a column holds codes of its list, or periods of the source's kind."""
+    column = quote_identifier(dimension.column)
+    if dimension.role == "time":
+        pattern = PERIODS.get(source.frequency or "", ".+")
+        return {
+            f"period_format_{dimension.column}": (
+                f"NOT regexp_full_match({column}, {quote_literal(pattern)})",
+                f"{dimension.column} must be a {source.frequency} as the publisher writes it",
+            )
+        }
+    if dimension.role == "selector":
+        return {}
+    codes = [code.code for code in catalogue.codes(source, dimension)]
+    if not codes:
+        return {}
+    known = "the areas of this table" if dimension.role == "area" else f"code list {dimension.codelist}"
+    return {
+        f"code_known_{dimension.column}": (
+            f"{column} NOT IN ({literals(codes)})",
+            f"{dimension.column} must be in {known}",
+        )
+    }
+
+
+def _allowed(source: Source, file: SqlFile, dictionary: Dictionary) -> dict[str, tuple[str, str]]:
+    """Return the rules for columns whose values the dictionary lists."""
+    names = [*file.grain, "value_status"] if source.dimensions else list(file.grain)
+    found = {}
+    for name in names:
+        column = dictionary.columns.get(name)
+        if column and column.allowed:
+            found[f"allowed_{name}"] = (
+                f"{quote_identifier(name)} NOT IN ({literals(column.allowed)})",
+                f"{name} must be one of {', '.join(column.allowed)}",
+            )
+    return found
+
+
+def _value(source: Source) -> dict[str, tuple[str, str]]:
+    """Return the rules for the figure itself and the status beside it."""
+    limits = source.expectations
+    found = {
+        "value_readable": (
+            "value_status IS NULL",
+            "the figure must be a number or one of the publisher's marks (.. - . ...)",
+        ),
+        "value_fits_status": (
+            f"(value IS NULL) <> (value_status IN ({literals(WITHOUT_VALUE)}))",
+            "a suppressed, missing or impossible figure has no value, every other figure has one",
+        ),
+    }
+    if source.decimals < 4:
+        found["value_decimals"] = (
+            f"value <> round(value, {source.decimals})",
+            f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
+        )
+    low, high = limits.value_min, limits.value_max
+    if low is not None:
+        found["value_min"] = (f"value < {low:.{SCALE}f}", f"a figure must be at least {low:g}")
+    if high is not None:
+        found["value_max"] = (f"value > {high:.{SCALE}f}", f"a figure must be at most {high:g}")
+    return found
+
+
+# Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities.
+
+
+# Rates, averages and prices do not add up.
+ADDITIVE = ("persons", "jobs", "dwellings", "count")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A code and the codes it must be the sum of."""
+
+    code: str
+    parts: tuple[str, ...]
+
+
+def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
+    """Yield two rules per dimension that holds totals beside their parts: beyond rounding (stop), within it (warn).
+
+    A total with a suppressed or absent part is not judged. Each part may be off by half a unit of the last decimal.
+    """
+    if source.unit not in ADDITIVE:
+        return
+    for dimension in source.dimensions:
+        wholes, certain = _wholes(source, dimension, catalogue)
+        if wholes:
+            sums = _sums(file, dimension, wholes)
+            half = f"0.5 * parts / {10**source.decimals}"
+            exact = _proof(file, dimension, wholes)
+            name = dimension.column
+            yield Rule(
+                f"total_is_sum_{name}", file.table, "set",
+                "critical" if certain else "warning", "stop" if certain else "report",
+                f"a total of {name} must equal the sum of its parts",
+                f"{sums} WHERE abs(difference) > {half}", source.owner, exact,
+            )  # fmt: skip
+            yield Rule(
+                f"total_rounded_{name}", file.table, "set", "warning", "report",
+                f"a total of {name} differs from the sum of its parts by no more than rounding explains",
+                f"{sums} WHERE difference <> 0 AND abs(difference) <= {half}", source.owner, exact,
+            )  # fmt: skip
+
+
+def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple[list[Whole], bool]:
+    """Return the totals the source asks for together with all their parts, and whether the parts are certain."""
+    asked = set(catalogue.selected(source, dimension))
+    if dimension.role == "area":
+        return _areas(asked, dimension)
+    if dimension.role != "category":
+        return [], True
+    codes = catalogue.codes(source, dimension)
+    found = [Whole(code.code, code.leaves) for code in codes if code.code in asked and code.leaves]
+    return [whole for whole in found if asked.issuperset(whole.parts)], True
+
+
+def _areas(asked: set[str], dimension: Dimension) -> tuple[list[Whole], bool]:
+    """Return country, regions and provinces with their municipalities; Christiansø (411) counts where it is listed.
+
+    A table without Christiansø, or with areas outside the municipalities, may count it in the total or not.
+    """
+    places = [a for a in areas().values() if a.code in asked and a.level in ("municipality", "christiansoe")]
+    if sum(area.level == "municipality" for area in places) < 98:
+        return [], True
+    wholes = []
+    for area in (areas()[code] for code in sorted(asked)):
+        parts = {
+            "country": places,
+            "region": [place for place in places if place.region_code == area.code],
+            "province": [place for place in places if place.province_code == area.code],
+        }.get(area.level, [])
+        if parts:
+            wholes.append(Whole(area.code, tuple(place.code for place in parts)))
+    return wholes, len(places) == 99 and not dimension.extra_codes
+
+
+def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
+    """Return a SELECT of every total whose parts are all known, with its difference from their sum.
+
+    Every row meets the totals it belongs to, its own included, so that one grouping finds both sides.
+    """
+    column = quote_identifier(dimension.column)
+    others = _others(file, dimension)
+    keys = ", ".join(others) + ", " if others else ""
+    part = f"FILTER (WHERE {column} <> whole)"
+    return (
+        f"SELECT *, value - part_sum AS difference FROM (SELECT {keys}whole AS {column}, "
+        f"max(value) FILTER (WHERE {column} = whole) AS value, sum(value) {part} AS part_sum, "
+        f"count(value) {part} AS parts FROM {file.table} "
+        f"JOIN {_pairs(wholes)} ON code = {column} "
+        "GROUP BY ALL HAVING parts = any_value(wanted))"
+    )
+
+
+def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
+    """Return a SELECT of true when every complete total equals its sum, in two thirds of the time `_sums` takes.
+
+    Groups are told apart by one hash. Two that share it hold more figures than one total has, and prove nothing.
+    """
+    column = quote_identifier(dimension.column)
+    keys = ", ".join([*_others(file, dimension), "whole"])
+    return (
+        "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
+        f"SELECT min(wanted) AS wanted, count(value) AS figures, "
+        f"sum(CASE WHEN {column} = whole THEN value ELSE -value END) AS difference "
+        f"FROM {file.table} JOIN {_pairs(wholes)} ON code = {column} GROUP BY hash({keys}))"
+    )
+
+
+def _others(file: SqlFile, dimension: Dimension) -> list[str]:
+    return [quote_identifier(name) for name in file.grain if name != dimension.column]
+
+
+def _pairs(wholes: list[Whole]) -> str:
+    """Return a table of every total and the codes that take part in it, its own included."""
+    members = [(whole, code) for whole in wholes for code in (whole.code, *whole.parts)]
+    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(code)}, {len(w.parts)})" for w, code in members)
+    return f"(VALUES {pairs}) AS pair(whole, code, wanted)"
+
+
+# Rules for a staging table as a whole: keys, coverage, selectors, periods, and totals that equal their parts.
+
+
+def set_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> list[Rule]:
+    """Return the set rules of one staging table, the one that moves surplus copies of a row first."""
+    rules = [*_keys(source, file), *_size(source, file)]
+    for dimension in source.dimensions:
+        if dimension.role == "selector":
+            rules.append(_selector(source, file, dimension))
+        elif dimension.role == "area":
+            rules += _coverage(source, file, dimension, catalogue)
+        elif dimension.role == "time":
+            rules.append(_periods(source, file, dimension))
+    return [*rules, *part_rules(source, file, catalogue)]
+
+
+def _rule(
+    source: Source, file: SqlFile, rule_id: str, severity: Severity, action: Action, description: str, sql: str
+) -> Rule:
+    return Rule(rule_id, file.table, "set", severity, action, description, sql, source.owner)
+
+
+def _keys(source: Source, file: SqlFile) -> Iterator[Rule]:
+    """Yield the rules that a key occurs once: equal copies are surplus, copies that differ stop.
+
+    Distinct hashes of all keys prove that there is no duplicate in half the time a grouping takes.
+    """
+    keys = ", ".join(quote_identifier(name) for name in file.grain)
+    proof = f"SELECT count(*) = count(DISTINCT hash({keys})) FROM {file.table}"
+    surplus = (
+        f"SELECT rowid AS row_id FROM {file.table} "
+        f"QUALIFY row_number() OVER (PARTITION BY {keys}, value, value_status ORDER BY rowid) > 1"
+    )
+    differing = f"SELECT {keys}, count(*) AS copies FROM {file.table} GROUP BY {keys} HAVING count(*) > 1"
+    if source.dimensions:
+        yield Rule(
+            "duplicate_row", file.table, "set", "warning", "quarantine",
+            "a row delivered twice counts once; the copy is set aside", surplus, source.owner, proof,
+        )  # fmt: skip
+    yield Rule(
+        "unique_key", file.table, "set", "critical", "stop",
+        f"{', '.join(file.grain)} must name one figure; here it has several", differing, source.owner, proof,
+    )  # fmt: skip
+
+
+def _size(source: Source, file: SqlFile) -> Iterator[Rule]:
+    minimum = source.expectations.min_rows
+    yield _rule(
+        source, file, "min_rows", "critical", "stop",
+        f"a complete delivery has at least {minimum} rows",
+        f"SELECT count(*) AS rows_delivered FROM {file.table} WHERE NOT _is_filled HAVING count(*) < {minimum}",
+    )  # fmt: skip
+    if source.dimensions:
+        yield _rule(
+            source, file, "not_all_zero", "critical", "stop", "a table in which every figure is zero is no delivery",
+            f"SELECT count(*) AS rows_without_figure FROM {file.table} "
+            "HAVING count(*) > 0 AND coalesce(max(abs(value)), 0) = 0",
+        )  # fmt: skip
+
+
+def _selector(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
+    """Return the rule that a unit, measure or price basis has the one code the source file pins."""
+    column = quote_identifier(dimension.column)
+    return _rule(
+        source, file, f"selector_pinned_{dimension.column}", "critical", "stop",
+        f"{dimension.column} must be {dimension.select[0]} alone, or every figure is counted once per code",
+        f"SELECT {column}, count(*) AS rows_found FROM {file.table} "
+        f"WHERE {column} IS DISTINCT FROM {quote_literal(dimension.select[0])} GROUP BY {column}",
+    )  # fmt: skip
+
+
+def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Catalogue) -> Iterator[Rule]:
+    """Yield the rules that the areas asked for are there. Cells filled with zero do not count as delivered."""
+    column = quote_identifier(dimension.column)
+    wanted = [code for code in catalogue.selected(source, dimension) if code not in dimension.extra_codes]
+    municipalities = [code for code in wanted if areas()[code].level == "municipality"]
+    others = [code for code in wanted if code not in municipalities]
+    delivered = f"SELECT DISTINCT {column} FROM {file.table} WHERE NOT _is_filled"
+    lists: tuple[tuple[str, Severity, Action, list[str]], ...] = (
+        ("municipalities_complete", "critical", "stop", municipalities),
+        ("areas_complete", "warning", "report", others),
+    )
+    for rule_id, severity, action, codes in lists:
+        if codes:
+            yield _rule(
+                source, file, f"{rule_id}_{dimension.column}", severity, action,
+                f"all {len(codes)} areas asked for must be delivered",
+                f"SELECT {column} FROM (SELECT unnest([{literals(codes)}]) AS {column}) "
+                f"ANTI JOIN ({delivered}) USING ({column})",
+            )  # fmt: skip
+    time = next((d for d in source.dimensions if d.role == "time"), None)
+    if time is not None and municipalities:
+        period = quote_identifier(time.column)
+        yield _rule(
+            source, file, f"municipalities_every_period_{dimension.column}", "warning", "report",
+            "a municipality that is delivered for one period is delivered for all",
+            f"WITH cells AS (SELECT DISTINCT {column}, {period} FROM {file.table} WHERE NOT _is_filled) "
+            f"SELECT {column}, {period} FROM (SELECT DISTINCT {column} FROM cells "
+            f"WHERE {column} IN ({literals(municipalities)})) CROSS JOIN (SELECT DISTINCT {period} FROM cells) "
+            f"ANTI JOIN cells USING ({column}, {period})",
+        )  # fmt: skip
+
+
+def _periods(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
+    """Return the rule that the series has no hole: no step longer than its shortest one (a year, in a `*K1` query)."""
+    period = quote_identifier(dimension.column)
+    ordinal = {
+        "quarter": f"4 * {period}[1:4]::INTEGER + {period}[6:6]::INTEGER",
+        "month": f"12 * {period}[1:4]::INTEGER + {period}[6:7]::INTEGER",
+    }.get(source.frequency or "", f"{period}[1:4]::INTEGER")
+    return _rule(
+        source, file, f"no_gap_{dimension.column}", "warning", "report", "the series of periods has no hole",
+        f"WITH periods AS (SELECT DISTINCT {period} FROM {file.table} WHERE NOT _is_filled), "
+        f"steps AS (SELECT {period}, {ordinal} - lag({ordinal}) OVER (ORDER BY {ordinal}) AS step FROM periods) "
+        f"SELECT {period}, step FROM steps WHERE step > (SELECT min(step) FROM steps)",
+    )  # fmt: skip
+
+
+# Rules every core and mart table must keep: its municipalities and indicators are known ones.
+
+
+# Column -> what it may hold, the table that must be there to tell, and the words for it.
+REFERENCES = {
+    "municipality_code": (
+        "SELECT code FROM reference.areas WHERE level = 'municipality'",
+        "reference.areas",
+        "one of the 98 municipalities",
+    ),
+    "peer_code": (
+        "SELECT code FROM reference.areas WHERE level = 'municipality'",
+        "reference.areas",
+        "one of the 98 municipalities",
+    ),
+    "indicator_id": (
+        # A finding may also rest on an answer of the organisation questionnaire, told by its column.
+        "SELECT indicator_id FROM mart.indicator UNION ALL "
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'mart' AND table_name = 'organisation'",
+        "mart.indicator",
+        "an indicator of mart.indicator (or a column of mart.organisation)",
+    ),
+}
+
+
+def rules_for_table(warehouse: Warehouse, file: SqlFile) -> list[Rule]:
+    """Return the reference rules of one built core or mart table (foreign keys are checked here, not by DDL)."""
+    if not file.table.startswith(("core.", "mart.")):
+        return []
+    columns = {name for name, _ in warehouse.columns(f"SELECT * FROM {file.table}")}
+    return [
+        Rule(
+            rule_id=f"known_{column}",
+            table=file.table,
+            kind="set",
+            severity="critical",
+            action="stop",
+            description=f"{column} must be {words}",
+            sql=f"SELECT {column}, count(*) AS rows_found FROM {file.table} "
+            f"WHERE {column} NOT IN ({allowed}) GROUP BY {column}",
+        )
+        for column, (allowed, needed, words) in REFERENCES.items()
+        if column in columns and needed != file.table and warehouse.exists(needed)
+    ]
+
+
+def rules_for_staging(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: Catalogue) -> list[Rule]:
+    """Return every derived rule of one staging table: first those for single rows, then those for the whole table."""
+    return [*row_rules(source, file, dictionary, catalogue), *set_rules(source, file, catalogue)]

@@ -1,0 +1,335 @@
+"""Great Expectations as the record of rules and results: one run over the small table of violations.
+
+The work was done in SQL (check.py); GX reads what was found, rule by rule, and must come to the same counts.
+"""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
+
+from expectations import check
+from expectations.rules import Outcome, blocking
+from transforms.errors import DataRefused
+from transforms.warehouse import Warehouse, quote_literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Great Expectations on DuckDB: a datasource whose engine keeps its connection open.
+#
+# The stock SQL datasource of GX 1.24 leaves the connection before it fetches, and with duckdb-engine the result dies
+# with the connection: every metric fails (great_expectations issues 10738 and 11579). `_connection` and
+# `get_connection` are internals of GX, so it is pinned to a minor version and tests/unit/test_expectations_gx.py holds
+# one test per expectation used. Importing this module takes five seconds: import it where it is used.
+
+
+class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+    """GX's SQL engine with one connection that stays open until the datasource is closed."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Any]:
+        """Yield the one connection, opened at first use."""
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        yield self._connection
+
+
+class DuckDBDatasource(SQLDatasource):
+    """A GX datasource for a DuckDB file; `context.data_sources.add_duckdb(name=…, connection_string=…)`."""
+
+    type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
+
+    @property
+    def execution_engine_type(self) -> builtins.type[SqlAlchemyExecutionEngine]:  # `type` is a field here
+        """The engine this datasource runs on."""
+        return DuckDBExecutionEngine
+
+    def close(self) -> None:
+        """Let go of the database file, so that it can be opened again for writing."""
+        execution = self.get_execution_engine()
+        if execution._connection is not None:
+            execution._connection.close()
+        for engine in (execution.engine, self.get_engine()):
+            engine.dispose()
+
+
+def add_duckdb(context: Any, database: Path) -> DuckDBDatasource:
+    """Return a read-only datasource for a database file, added to a GX context; close it after use."""
+    url = f"duckdb:///{database.resolve()}?access_mode=READ_ONLY"
+    source: DuckDBDatasource = context.data_sources.add_duckdb(name=database.stem, connection_string=url)
+    return source
+
+
+# What Great Expectations' own expectations say about the small tables analysts start from.
+
+
+@dataclass(frozen=True)
+class Stock:
+    """One stock expectation: its GX class, its arguments, and the rule it is recorded as."""
+
+    table: str
+    rule_id: str
+    expectation: str
+    description: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+STOCK = (
+    Stock(
+        "mart.municipality", "gx_98_municipalities", "ExpectTableRowCountToEqual",
+        "Denmark has had 98 municipalities since 2007; Christiansø is none", {"value": 98},
+    ),
+    Stock(
+        "mart.municipality", "gx_code_once", "ExpectColumnValuesToBeUnique",
+        "a municipality stands on one row", {"column": "municipality_code"},
+    ),
+    Stock(
+        "mart.municipality", "gx_code_three_digits", "ExpectColumnValueLengthsToEqual",
+        "municipality codes are text of three digits", {"column": "municipality_code", "value": 3},
+    ),
+    Stock(
+        "mart.municipality", "gx_five_regions", "ExpectColumnValuesToBeInSet",
+        "a municipality lies in one of the five regions",
+        {"column": "region_code", "value_set": ["081", "082", "083", "084", "085"]},
+    ),
+    Stock(
+        "mart.indicator", "gx_indicator_once", "ExpectColumnValuesToBeUnique",
+        "an indicator is defined once", {"column": "indicator_id"},
+    ),
+    Stock(
+        "mart.indicator", "gx_indicator_defined", "ExpectColumnValuesToNotBeNull",
+        "an indicator says in Danish what it measures", {"column": "definition_da"},
+    ),
+    Stock(
+        "mart.mapping", "gx_98_mappings", "ExpectTableRowCountToEqual",
+        "the mapping has one row for each of the 98 municipalities", {"value": 98},
+    ),
+)  # fmt: skip
+
+# One run of Great Expectations over a build: a suite per table, results as plain counts.
+
+
+VIOLATION = "quarantine.violation"
+PLAN = "quarantine.rule_plan"
+ALL_RUN = "every_planned_rule_was_run"
+# A rule over an empty staging table proves nothing; an empty mart table may be right (no deliveries yet).
+NOT_RUN = (
+    "SELECT planned.table_name, planned.rule_id FROM {batch} AS planned "
+    "LEFT JOIN quarantine.rule_run AS run ON run.table_name = planned.table_name "
+    "AND run.rule_id = planned.rule_id AND run.executed "
+    "WHERE run.rule_id IS NULL OR run.rows_scanned IS NULL "
+    "OR (run.rows_scanned = 0 AND starts_with(planned.table_name, 'staging.'))"
+)
+
+
+class GxRun:
+    """One GX context over the database file, closed afterwards so that the file can be written again."""
+
+    def __init__(self, database: Path, docs: Path | None):
+        self.docs = docs
+        self.database = database
+
+    def __enter__(self) -> GxRun:
+        import great_expectations as gx
+
+        self.gx: Any = gx
+        self.engine = f"great_expectations {gx.__version__}"
+        self.context: Any = self.gx.get_context(mode="ephemeral")
+        self.context.variables.progress_bars = {"globally": False}
+        self.source = add_duckdb(self.context, self.database)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.source.close()
+
+    def violations(self, outcomes: Sequence[Outcome]) -> dict[tuple[str, str], int]:
+        """Return (table, rule) -> violations, from one expectation per rule."""
+        expectations = [
+            self.gx.expectations.UnexpectedRowsExpectation(
+                unexpected_rows_query="SELECT row_id, detail FROM {batch} "
+                f"WHERE table_name = {_literal(outcome.table_name)} AND rule_id = {_literal(outcome.rule_id)}",
+                description=outcome.description,
+                severity=outcome.severity,
+                meta={"table_name": outcome.table_name, "rule_id": outcome.rule_id},
+            )
+            for outcome in outcomes
+        ]
+        found = self._validate(VIOLATION, expectations)
+        return {(meta["table_name"], meta["rule_id"]): number for meta, number in found}
+
+    def plan(self) -> list[tuple[str, str, str, int]]:
+        """Return the result of the rule that every planned rule was run."""
+        description = "every planned rule must have been run, and must have looked at rows"
+        expectation = self.gx.expectations.UnexpectedRowsExpectation(
+            unexpected_rows_query=NOT_RUN, description=description, severity="critical", meta={"rule_id": ALL_RUN}
+        )
+        return [(PLAN, ALL_RUN, description, number) for _, number in self._validate(PLAN, [expectation])]
+
+    def stock(self, wanted: Sequence[Stock]) -> list[tuple[str, str, str, int]]:
+        """Return the results of GX's own expectations on the small tables."""
+        found = []
+        for table in sorted({stock.table for stock in wanted}):
+            ours = {stock.rule_id: stock for stock in wanted if stock.table == table}
+            expectations = [
+                getattr(self.gx.expectations, stock.expectation)(
+                    **stock.arguments, description=stock.description, severity="critical", meta={"rule_id": rule_id}
+                )
+                for rule_id, stock in ours.items()
+            ]
+            for meta, number in self._validate(table, expectations):
+                found.append((table, meta["rule_id"], ours[meta["rule_id"]].description, number))
+        return found
+
+    def _validate(self, table: str, expectations: list[Any]) -> list[tuple[dict[str, str], int]]:
+        """Run a suite over one table; return each expectation's meta and its number of violations (0 when it holds)."""
+        schema, name = table.split(".")
+        asset = self.source.add_table_asset(name=table, table_name=name, schema_name=schema)
+        suite = self.context.suites.add(self.gx.ExpectationSuite(name=table, expectations=expectations))
+        definition = self.context.validation_definitions.add(
+            self.gx.ValidationDefinition(name=table, data=asset.add_batch_definition_whole_table("all"), suite=suite)
+        )
+        answer = self._run(definition)
+        found = []
+        for result in answer.results:
+            if result.exception_info.get("raised_exception"):
+                raise DataRefused(
+                    f"{table}: Great Expectations could not run {result.expectation_config.meta['rule_id']}: "
+                    f"{str(result.exception_info.get('exception_message'))[:200]}; nothing was published"
+                )
+            found.append((result.expectation_config.meta, _violations(result)))
+        return found
+
+    def _run(self, definition: Any) -> Any:
+        if self.docs is None:
+            return definition.run(result_format="SUMMARY")
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(self.docs.resolve())}
+        site = {"class_name": "SiteBuilder", "store_backend": backend}
+        if "local" not in (self.context.variables.data_docs_sites or {}):
+            self.context.add_data_docs_site(site_name="local", site_config=site)
+        action = self.gx.checkpoint.actions.UpdateDataDocsAction(name="docs", site_names=["local"])
+        checkpoint = self.gx.Checkpoint(name=definition.name, validation_definitions=[definition], actions=[action])
+        answer = self.context.checkpoints.add(checkpoint).run()
+        return next(iter(answer.run_results.values()))
+
+
+def _violations(result: Any) -> int:
+    """Return how many rows broke one expectation; at least 1 when it failed."""
+    if result.success:
+        return 0
+    if result.expectation_config.type == "unexpected_rows_expectation":
+        return int(result.result["observed_value"])
+    return max(int(result.result.get("unexpected_count") or 0), 1)
+
+
+def _literal(text: str) -> str:
+    """Return an SQL literal for a GX query, in which braces stand for the batch."""
+    return quote_literal(text).replace("{", "{{").replace("}", "}}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of `run.validation`: a rule and how it went."""
+
+    run_id: str
+    table_name: str
+    rule_id: str
+    severity: str
+    action: str
+    description: str
+    success: bool
+    n_violations: int
+    rows_scanned: int
+    examples: str
+    engine: str
+
+
+def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, docs: Path | None = None) -> pd.DataFrame:
+    """Return one row per rule (the columns of `Result`), as Great Expectations recorded it in the closed `database`.
+
+    Outcomes of other origin than check.py are written into the record first. With `docs`, GX's Data Docs are built
+    there. Raises DataRefused when the record does not hold together: a planned rule without outcome or run, or
+    counts on which GX and SQL disagree, although no outcome forbids the publication already.
+    """
+    import pandas as pd
+
+    with Warehouse.open(database) as warehouse:
+        check.add_foreign(warehouse, outcomes)
+        planned = {(str(table), str(rule)) for table, rule in check.planned(warehouse)}
+        tables = [stock for stock in STOCK if warehouse.exists(stock.table)]
+        scanned = {t: int(warehouse.scalar(f"SELECT count(*) FROM {t}")) for t in {PLAN, *(s.table for s in tables)}}
+        warehouse.checkpoint()
+    by_rule = {(outcome.table_name, outcome.rule_id): outcome for outcome in outcomes}
+    with _quiet(), GxRun(database, docs) as run:
+        counts = run.violations(outcomes)
+        results = [_result(run_id, outcome, counts, run.engine) for outcome in outcomes]
+        results += [
+            Result(
+                run_id,
+                table,
+                rule,
+                "critical",
+                "stop",
+                description,
+                number == 0,
+                number,
+                scanned[table],
+                "",
+                run.engine,
+            )
+            for table, rule, description, number in [*run.plan(), *run.stock(tables)]
+        ]
+    faults = [f"{table} {rule} was planned and has no outcome" for table, rule in sorted(planned - by_rule.keys())]
+    faults += [
+        f"{key[0]} {key[1]} has {by_rule[key].n_violations} violations by SQL and {number} by Great Expectations"
+        for key, number in counts.items()
+        if by_rule[key].n_violations != number
+    ]
+    own = results[len(outcomes) :]
+    faults += [f"{r.table_name} {r.rule_id}: {r.description} ({r.n_violations} break it)" for r in own if not r.success]
+    if faults and not blocking(outcomes):
+        raise DataRefused(f"the validation does not hold together: {faults[0]}; nothing was published")
+    return pd.DataFrame([asdict(result) for result in results])
+
+
+def _result(run_id: str, outcome: Outcome, counts: dict[tuple[str, str], int], engine: str) -> Result:
+    number = counts[outcome.table_name, outcome.rule_id]
+    return Result(
+        run_id,
+        outcome.table_name,
+        outcome.rule_id,
+        outcome.severity,
+        outcome.action,
+        outcome.description,
+        outcome.success and number == 0,
+        number,
+        outcome.rows_scanned,
+        " | ".join(outcome.examples),
+        engine,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep GX from printing warnings and from calling home (1.24 has no sender any more; the switch costs nothing)."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

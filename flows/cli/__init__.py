@@ -1,0 +1,1 @@
+"""The `kommunekort` command: words in, words out."""

@@ -1,0 +1,108 @@
+"""What commands share: settings from flags, the console, steps shown as they happen, errors in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Self
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
+
+from flows.run.steps import listening
+from flows.settings import Settings
+from transforms.errors import UsageError
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of everything that is written (else KOMMUNEKORT_DATA, else ./data)."),
+]
+FromOption = Annotated[
+    str,
+    typer.Option("--from", help="sample (synthetic, the default), live (the public APIs), or a folder of files."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for scripts, nothing else.")]
+
+out = Console(soft_wrap=False)
+err = Console(stderr=True)
+
+
+def settings_from(data: Path | None) -> Settings:
+    """Return the settings, with `--data` before the environment; UsageError naming what is wrong."""
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        raise UsageError(f"KOMMUNEKORT_{name}: {first['msg']}") from None
+
+
+@contextmanager
+def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that tells the step at work: on a terminal, with a bar per download; nothing in a pipe."""
+    if quiet or not err.is_terminal:
+        yield lambda text: None
+        return
+
+    with Display(err) as display, listening(display):
+        yield display.step
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object to standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+# The terminal's picture of a run at work: the step in words, and a bar for each download.
+
+
+class Display:
+    """Listens to a run and draws it; what it drew is gone when the block ends.
+
+    A download's bar is as long as the last extract of its source was; without one it only shows that bytes come in,
+    since StatBank does not say how many there will be.
+    """
+
+    def __init__(self, console: Console):
+        self._work = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console)
+        self._downloads = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=console,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._now = self._work.add_task("starting", total=None)
+        self._live = Live(Group(self._work, self._downloads), console=console, transient=True, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._live.stop()
+
+    def step(self, text: str) -> None:
+        """Show the step at work."""
+        self._work.update(self._now, description=text)
+
+    def transfer(self, name: str, size: int, expected: int | None) -> None:
+        """Show how far a download has come; the bar of one that is larger than the last time stays full."""
+        total = max(size, expected) if expected else None
+        if name not in self._bars:
+            self._bars[name] = self._downloads.add_task(name, total=total)
+        self._downloads.update(self._bars[name], completed=size, total=total)
+
+    def transferred(self, name: str) -> None:
+        """Take a download that has ended out of the picture."""
+        if name in self._bars:
+            self._downloads.remove_task(self._bars.pop(name))

@@ -1,0 +1,498 @@
+"""How things stand in one data folder, as plain values: for `status`, `doctor` and whatever watches from outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from flows.cli.console import DataOption, JsonOption, out, print_json, settings_from
+from flows.orchestration.serve import served
+from flows.run import ages as run_ages
+from flows.run import record as run_record
+from flows.run.record import command
+from flows.settings import ROOT, Settings
+from flows.store.builds import builds, current, prepare_folder, published_release
+from flows.store.snapshots import SnapshotStore, newest_of_all
+from transforms.catalogue import load_catalogue
+from transforms.errors import KommunekortError
+
+# What can be wrong with the installation, each fault with its cure in one line.
+
+
+PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: what was looked at, what was found, and what to do."""
+
+    check: str
+    found: str
+    cure: str
+
+
+def check_python(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when the interpreter is not the one the wheels are locked for."""
+    if sys.version_info[:2] != PYTHON:
+        running = ".".join(map(str, sys.version_info[:3]))
+        yield Fault("python", f"this is Python {running}, not 3.11", "make PYTHON=/path/to/python3.11 setup")
+
+
+def check_requirements(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault per requirement of the program that is absent or outside its bounds (fastapi, SQLAlchemy, …)."""
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = metadata.requires("kommunekort") or []
+    except metadata.PackageNotFoundError:
+        yield Fault("versions", "kommunekort itself is not installed", "make setup")
+        return
+    for text in wanted:
+        requirement = Requirement(text)
+        version = installed(requirement.name)
+        if version is None:
+            yield Fault("versions", f"{requirement.name} is not installed", "make setup")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            yield Fault(
+                "versions",
+                f"{requirement.name} {version} is outside {requirement.specifier}",
+                f"{ROOT}/.venv/bin/python -m pip install --require-hashes --no-deps -r requirements.lock",
+            )
+
+
+def check_lock_file(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault naming the installed versions that differ from requirements.lock."""
+    lock = ROOT / "requirements.lock"
+    if not lock.is_file():
+        return
+    differing = [
+        f"{name} {version} (locked {locked})"
+        for name, locked in locked_versions(lock).items()
+        if (version := installed(name)) is not None and version != locked
+    ]
+    if differing:
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        yield Fault("lock", f"not as locked: {', '.join(differing[:3])}{more}", "rm .venv/.installed && make setup")
+
+
+def installed(name: str) -> str | None:
+    """Return the installed version of a distribution, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Return name -> version of a requirements file, for the lines that hold on this machine."""
+    from packaging.requirements import Requirement
+
+    found = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        text = line.split(" --hash")[0].rstrip(" \\")
+        if not text or text[0] in " #-":
+            continue
+        requirement = Requirement(text)
+        versions = [clause.version for clause in requirement.specifier if clause.operator == "=="]
+        if versions and (requirement.marker is None or requirement.marker.evaluate()):
+            found[requirement.name] = versions[0]
+    return found
+
+
+def check_extension(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when the wheel that encrypts the restricted database is absent or of another DuckDB."""
+    wheel, engine = installed("duckdb-extension-httpfs"), installed("duckdb")
+    if wheel != engine:
+        told = f"the extension wheel httpfs is {wheel or 'absent'}, DuckDB is {engine or 'absent'}"
+        yield Fault("extension", f"{told}: deliveries cannot be encrypted", "make setup")
+
+
+def check_prefect(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when Prefect cannot be imported, or PREFECT_API_URL names a server that does not answer."""
+    from flows.orchestration.server import check_server
+
+    try:
+        import prefect  # noqa: F401
+    except Exception as error:
+        yield Fault(
+            "prefect", f"it cannot be imported ({type(error).__name__})", "make setup; until then `run --plain` works"
+        )
+    try:
+        check_server()
+    except KommunekortError as error:
+        found, _, cure = str(error).partition("; ")
+        yield Fault("prefect server", found, cure)
+
+
+def check_sources_live(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault per public API that does not answer. Goes out on the network: only when asked."""
+    import httpx
+
+    for name, url in (("StatBank", settings.statbank_url), ("Jobindsats", settings.jobindsats_url)):
+        try:
+            status = httpx.get(url, timeout=10.0, follow_redirects=True).status_code
+        except httpx.HTTPError as error:
+            yield Fault("sources", f"{name} does not answer at {url} ({type(error).__name__})", "see the network")
+            continue
+        if status >= 500:
+            yield Fault("sources", f"{name} answers {status} at {url}", "wait; the last snapshots are kept meanwhile")
+
+
+# What can be wrong with the data folder, each fault with its cure in one line; and all checks together.
+
+
+MIN_FREE_BYTES = 2_000_000_000
+"""A full build of the sample, its exports and its spill files take under one gigabyte."""
+LONG_RUN_HOURS = 6
+Check = Callable[[Settings], Iterator[Fault]]
+
+
+def check_folder(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when the data folder cannot be written or its disk is nearly full."""
+    try:
+        prepare_folder(settings.root)
+    except KommunekortError as error:
+        yield Fault("data folder", str(error).partition(";")[0], f"chown it to {os.getuid()}, or give another --data")
+        return
+    free = shutil.disk_usage(settings.root).free
+    if free < MIN_FREE_BYTES:
+        yield Fault("disk", f"{free / 1e9:.1f} GB free under {settings.root}", "free space, or set KOMMUNEKORT_DATA")
+
+
+def check_modes(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when person-level data or the key can be read by others."""
+    key = settings.key_file.expanduser()
+    for path, mode in ((settings.restricted, 0o700), (key, 0o600)):
+        if path.exists() and (found := path.stat().st_mode & 0o777) & ~mode:
+            yield Fault("modes", f"{path} has mode {found:04o}", f"chmod {mode:04o} {path}")
+
+
+def check_work(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault for a run that writes too long, and for what a killed run left behind."""
+    pid = lock_holder(settings.root)
+    work = settings.root / ".work"
+    if pid is not None:
+        hours = hours_running(settings)
+        if hours is not None and hours > LONG_RUN_HOURS:
+            yield Fault(
+                "lock", f"process {pid} has been writing for {hours:.0f} hours", f"see what it does; kill {pid}"
+            )
+        return
+    if (work / "candidate.duckdb").exists():
+        yield Fault("leftovers", f"{work} is what a killed run left", f"`{command(settings, 'run')}` clears it")
+    for part in settings.snapshots.glob("*/.part-*"):
+        yield Fault("leftovers", f"{part} is a snapshot that was never finished", f"rm -r {part}")
+
+
+def lock_holder(root: Path) -> int | None:
+    """Return the process that holds the writer lock, or None. The lock itself is not tried: a run could miss it."""
+    lock, table = root / ".lock", Path("/proc/locks")
+    if not lock.exists() or not table.exists():
+        return None
+    inode = str(lock.stat().st_ino)
+    for line in table.read_text(encoding="ascii").splitlines():
+        words = line.split()
+        if "FLOCK" in words and words[-3].rpartition(":")[2] == inode:
+            return int(words[-4])
+    return None
+
+
+def hours_running(settings: Settings) -> float | None:
+    """Return for how long the newest unfinished run has been at work, in hours."""
+    for record in run_record.unfinished(settings):
+        return (datetime.now(UTC) - datetime.fromisoformat(record["started_at"])).total_seconds() / 3600
+    return None
+
+
+def check_published(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when the link analysts open is broken, or what it points at cannot be read."""
+    from transforms.warehouse import DatabaseError, Warehouse
+
+    again = f"`{command(settings, 'run', '--force')}`"
+    if not settings.published.is_symlink():
+        if settings.published.exists():
+            yield Fault("published", f"{settings.published} is no link", f"move it away, then {again}")
+        return
+    now = current(settings)
+    if now is None:
+        yield Fault("published", f"{settings.published} points at nothing", f"`kommunekort rollback`, or {again}")
+        return
+    try:
+        with Warehouse.open(now.path, read_only=True) as warehouse:
+            warehouse.scalar("SELECT count(*) FROM meta.run")
+    except (DatabaseError, KommunekortError):
+        yield Fault("published", f"{now.path} cannot be read", f"`kommunekort rollback`, then {again}")
+    if not now.release.is_file():
+        yield Fault("published", f"{now.release} is absent", again)
+
+
+def check_snapshots(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault per source whose newest snapshot has changed since it was received."""
+    store = SnapshotStore(settings.snapshots)
+    if not store.root.is_dir():
+        return
+    for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
+        try:
+            newest = store.newest(folder.name)
+            if newest is not None:
+                newest.verify()
+        except KommunekortError as error:
+            found, _, cure = str(error).partition("; ")
+            yield Fault("snapshots", found, cure)
+
+
+def check_state(settings: Settings) -> Iterator[Fault]:
+    """Yield what `status` finds wrong: alarm, ages of sources and publication, schedule."""
+
+    try:
+        faults = status_facts(settings)["faults"]
+    except KommunekortError as error:
+        faults = [str(error)]
+    for fault in faults:
+        found, _, cure = str(fault).rpartition("; ")
+        yield Fault("state", found or cure, cure if found else "kommunekort status")
+
+
+CHECKS: dict[str, Check] = {
+    "Python": check_python,
+    "required versions": check_requirements,
+    "locked versions": check_lock_file,
+    "encryption extension": check_extension,
+    "Prefect": check_prefect,
+    "data folder and disk": check_folder,
+    "file modes": check_modes,
+    "lock and leftovers": check_work,
+    "published database": check_published,
+    "snapshots": check_snapshots,
+    "ages, alarm and schedule": check_state,
+}
+
+
+def examine(settings: Settings, *, live: bool = False) -> dict[str, list[Fault]]:
+    """Return check -> its faults (none: healthy)."""
+    checks = {**CHECKS, **({"sources on the network": check_sources_live} if live else {})}
+    return {name: list(check(settings)) for name, check in checks.items()}
+
+
+# doctor: what is wrong with the installation and the data folder, and how to cure it.
+
+
+def doctor(
+    data: DataOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the public APIs too whether they answer.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for everything that can be wrong; exit code 1 when anything is. Example: kommunekort doctor"""
+
+    found = examine(settings_from(data), live=live)
+    if as_json:
+        print_json({check: [asdict(fault) for fault in faults] for check, faults in found.items()})
+    else:
+        for check, faults in found.items():
+            lines = [f"FAULT {fault.check}: {fault.found}; cure: {fault.cure}" for fault in faults]
+            for line in lines or [f"ok    {check}"]:
+                out.print(line, soft_wrap=True, highlight=False, markup=False)
+    if any(found.values()):
+        raise typer.Exit(1)
+
+
+SEARCH_DAYS = 366
+FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+def next_run(cron: str, timezone: str, after: datetime) -> datetime | None:
+    """Return the first moment after `after` that a five-field cron line names, in `timezone`.
+
+    None when there is none within a year, or when the line uses more than numbers, `*`, lists, ranges and steps.
+    """
+    allowed = _fields(cron)
+    if allowed is None:
+        return None
+    minutes, hours, days, months, weekdays = allowed
+    zone = ZoneInfo(timezone)
+    start = after.astimezone(zone)
+    any_day, any_weekday = (text.startswith("*") for text in (cron.split()[2], cron.split()[4]))
+    for offset in range(SEARCH_DAYS):
+        day = start.date() + timedelta(days=offset)
+        on_day, on_weekday = day.day in days, (day.isoweekday() % 7) in weekdays
+        # Where both are given, cron runs on either.
+        fits = (on_day or on_weekday) if not any_day and not any_weekday else (on_day and on_weekday)
+        if day.month not in months or not fits:
+            continue
+        for hour in sorted(hours):
+            for minute in sorted(minutes):
+                # Through UTC and back: 02:30 on the night the clock moves on becomes 03:30.
+                there = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+                moment = there.astimezone(UTC).astimezone(zone)
+                if moment > start:
+                    return moment
+    return None
+
+
+def _fields(cron: str) -> list[set[int]] | None:
+    texts = cron.split()
+    if len(texts) != len(FIELDS):
+        return None
+    try:
+        sets = [_field(text, low, high) for text, (low, high) in zip(texts, FIELDS, strict=True)]
+    except ValueError:
+        return None
+    sets[4] = {value % 7 for value in sets[4]}
+    return sets
+
+
+def _field(text: str, low: int, high: int) -> set[int]:
+    """Return the numbers one field allows; ValueError when it is beyond what is read here."""
+    allowed: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.partition("/")
+        if span == "*":
+            first, last = low, high
+        else:
+            begin, _, end = span.partition("-")
+            first = int(begin)
+            last = int(end) if end else (high if step else first)
+        every = int(step) if step else 1
+        if every < 1 or not low <= first <= last <= high:
+            raise ValueError(part)
+        allowed.update(range(first, last + 1, every))
+    return allowed
+
+
+LAST_RUNS = 5
+
+
+def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
+    """Return what is published, how old it and its sources are at `now`, the last runs, and every fault in a sentence.
+
+    Sources are judged as the publication knows them: the newest snapshot of its kind (synthetic or real), and for a
+    publication as of a day, on that day.
+    """
+    now = now or datetime.now(UTC)
+    build = current(settings)
+    release = published_release(settings) or {}
+    good = run_record.last_good(settings)
+    published_at = moment_of(build.run_id) if build else None
+    confirmed = good["ended_at"] if good else published_at
+    sources = source_facts(settings, release, now)
+    facts: dict[str, Any] = {
+        "published": str(build.path) if build else None,
+        "run_id": build.run_id if build else None,
+        "is_synthetic": bool(release.get("is_synthetic")),
+        "published_at": published_at.isoformat() if published_at else None,
+        "publication_age_days": run_ages.age_in_days(published_at, now) if published_at else None,
+        "confirmed_at": confirmed,
+        "max_publication_age_days": settings.max_publication_age_days,
+        "last_good_run": good["run_id"] if good else None,
+        "builds": [kept.run_id for kept in builds(settings)],
+        "sources": sources,
+        "sources_ok": sum(1 for source in sources if source["status"] == "ok"),
+        "sources_old": sum(1 for source in sources if source["status"] == "too old"),
+        "sources_missing": sum(1 for source in sources if source["status"] == "missing"),
+        "last_runs": [run_line(record) for record in islice(run_record.records(settings), LAST_RUNS)],
+        "alarm": run_record.standing(settings),
+        "schedule": schedule_facts(settings, now),
+    }
+    return {**facts, "faults": list(faults_of(settings, facts, now))}
+
+
+def moment_of(run_id: str) -> datetime | None:
+    """Return when a run started, as its id says, or None."""
+    try:
+        return datetime.strptime(run_id, "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+FETCHED = ("statbank", "jobindsats")
+
+
+def source_facts(settings: Settings, release: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """Return one row per fetched source: newest snapshot, age in days, age allowed, and ok, too old or missing.
+
+    Deliveries come when they come, and the project's own tables do not come at all.
+    """
+    as_of = datetime.fromisoformat(release["as_of"]) if release.get("as_of") else None
+    catalogue = load_catalogue()
+    synthetic = bool(release.get("is_synthetic"))
+    newest = newest_of_all(SnapshotStore(settings.snapshots), catalogue.sources, as_of, synthetic=synthetic)
+    ages = run_ages.source_ages(catalogue.sources, newest, as_of or now)
+    rows = []
+    for source_id, source in sorted(catalogue.sources.items()):
+        if source.connector not in FETCHED:
+            continue
+        age = ages.get(source_id)
+        state = "missing" if age is None else "too old" if age.too_old else "ok"
+        rows.append(
+            {
+                "source_id": source_id,
+                "snapshot": newest[source_id].path.name if age else None,
+                "age_days": age.age_days if age else None,
+                "max_age_days": source.max_age_days,
+                "status": state,
+            }
+        )
+    return rows
+
+
+def run_line(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what is shown of a run; one that says `running` without a process has crashed."""
+    lost = record["status"] == "running" and run_record.is_gone(record.get("process") or {})
+    return {
+        **{key: record.get(key) for key in ("run_id", "origin", "message")},
+        "status": "crashed" if lost else record["status"],
+    }
+
+
+def schedule_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
+    """Return the schedule kept here, by whom, and the next run; None when it is not set up."""
+    note = served(settings)
+    if note is None:
+        return None
+    due = next_run(note["cron"], note["timezone"], now)
+    return {
+        "cron": note["cron"],
+        "timezone": note["timezone"],
+        "is_served": not note["is_gone"],
+        "served_since": note["started_at"],
+        "kept_by": note.get("kept_by", "kommunekort serve"),
+        "next_run": due.isoformat() if due else None,
+    }
+
+
+def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[str]:
+    """Return one sentence, with its cure, per thing that is wrong."""
+    faults = []
+    cure = command(settings, "run")
+    if facts["alarm"] is not None:
+        told = run_record.sentence(facts["alarm"]).removeprefix("kommunekort: ")  # whoever prints a fault says that
+        faults.append(f"{told}; run `{cure}` when its cause is gone")
+    faults += [
+        f"run {run['run_id']} ended without a word (killed, or the machine went down); run `{cure}`"
+        for run in facts["last_runs"][:1]
+        if run["status"] == "crashed" and facts["alarm"] is None
+    ]
+    stale = run_ages.publication_fault(facts["confirmed_at"], settings.max_publication_age_days, now, cure)
+    if stale is not None and facts["published"]:
+        faults.append(stale)
+    faults += [
+        f"{source['source_id']}: the newest snapshot is {source['age_days']} days old, more than "
+        f"{source['max_age_days']}; fetch it again, or ask its producer"
+        for source in facts["sources"]
+        if source["status"] == "too old"
+    ]
+    schedule = facts["schedule"]
+    if schedule is not None and not schedule["is_served"]:
+        faults.append(f"nobody keeps the schedule ({schedule['cron']}): `kommunekort serve` was killed; start it again")
+    return faults

@@ -1,0 +1,92 @@
+"""The `kommunekort` command. Exit codes: 0 done, 1 program or usage error, 2 data refused, 3 nothing new."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from flows.cli import health, look, manage, run
+from transforms.errors import Interrupted, KommunekortError, NothingNew
+
+app = typer.Typer(
+    name="kommunekort",
+    help="Kortlægning af kommunernes afsæt, organisering og rammevilkår: "
+    "build, check and publish the mapping of the Danish municipalities.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    run.run,
+    run.fetch,
+    run.build,
+    run.validate,
+    run.publish,
+    run.rollback,
+    look.report,
+    look.workbook,
+    look.describe,
+    look.profile,
+    manage.deliver,
+    manage.keygen,
+    look.sources,
+    look.status,
+    look.sql,
+    manage.freeze,
+    manage.compare,
+    manage.new_source,
+    manage.serve,
+    health.doctor,
+):
+    app.command(command.__name__.replace("_", "-"))(command)
+
+
+def main() -> NoReturn:
+    """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
+    try:
+        ended = app(standalone_mode=False)
+        # A command that raises typer.Exit comes back here with its code.
+        code = ended if isinstance(ended, int) else 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough (`| head`); what is left must not be flushed into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KommunekortError as error:
+        stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
+        print(f"kommunekort: {error}", file=stream)
+        code = error.exit_code
+    except typer.Abort:
+        code = 1
+    except (KeyboardInterrupt, Interrupted):
+        print("kommunekort: interrupted; what was published before stands", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        code = _unforeseen(error)
+    sys.exit(code)
+
+
+def _unforeseen(error: Exception) -> int:
+    """Tell a usage error of the command line as it is, a fault of the program with where to look."""
+    show = getattr(error, "format_message", None)
+    if callable(show):
+        print(f"kommunekort: {show()} (see `kommunekort --help`)", file=sys.stderr)
+        return 1
+    if os.environ.get("KOMMUNEKORT_DEBUG"):
+        raise error
+    text = " ".join(str(error).split())[:300]
+    print(
+        f"kommunekort: a fault of the program: {type(error).__name__}: {text}; "
+        "what was published before stands; set KOMMUNEKORT_DEBUG=1 to see where",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    main()

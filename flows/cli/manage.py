@@ -1,0 +1,238 @@
+"""deliver, keygen: the municipalities' own extracts, received with a receipt."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import (
+    DataOption,
+    FromOption,
+    JsonOption,
+    QuietOption,
+    err,
+    out,
+    print_json,
+    settings_from,
+    steps,
+)
+from flows.settings import quiet_prefect
+from flows.store.builds import prepare_folder, writer_lock
+from transforms.errors import DataRefused, UsageError
+from transforms.periods import TIMEZONE
+
+
+def deliver(
+    files: Annotated[list[Path] | None, typer.Argument(help="CSV, XLSX or ZIP files.")] = None,
+    municipality: Annotated[
+        str | None, typer.Option("--municipality", "-m", help="Whose delivery it is, when the files do not say.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="cases, measures, employment or organisation.")] = None,
+    period: Annotated[str | None, typer.Option("--period", help="Year or quarter the delivery tells until.")] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Write an empty form of this kind (XLSX) and receive nothing.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Where to write the template.")] = None,
+    data: DataOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Receive municipal deliveries, each with a receipt. Example: kommunekort deliver sager.csv -m Rebild"""
+    settings = settings_from(data)
+    if template is not None:
+        from flows.deliveries.template import template as write_template
+
+        path = write_template(template, to or Path(f"kommunekort-{template}.xlsx"))
+        out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        return
+    if not files:
+        raise UsageError("name at least one file to deliver, or --template organisation for an empty form")
+    from flows.deliveries.intake import deliver as receive
+
+    with writer_lock(settings.root), steps(quiet or as_json) as on_step:
+        on_step("receive the deliveries")
+        receipts = receive(files, municipality, settings.root, settings.key_file.expanduser(), kind=kind, period=period)
+    if as_json:
+        print_json([asdict(receipt) for receipt in receipts])
+    elif not quiet:
+        for receipt in receipts:
+            out.print(receipt.line(), soft_wrap=True, highlight=False, markup=False)
+            out.print(f"  {receipt.path_html}", soft_wrap=True, highlight=False, markup=False)
+    refused = [receipt for receipt in receipts if receipt.verdict == "afvist"]
+    if refused:
+        raise DataRefused(f"{len(refused)} of {len(receipts)} deliveries refused; the receipts say row by row why")
+
+
+def keygen(
+    data: DataOption = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Where to keep the key, outside the data.")
+    ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Change to a new key; stored pseudonyms are carried over.")
+    ] = False,
+) -> None:
+    """Make the key of the pseudonyms (mode 0600), outside the data folder. Example: kommunekort keygen"""
+    from flows.deliveries.keys import keygen as make_key
+
+    settings = settings_from(data)
+    path = (key_file or settings.key_file).expanduser()
+    if rotate:
+        from flows.deliveries.store import rotate as change_key
+
+        with writer_lock(settings.root):
+            new_id = change_key(path, settings.root)
+        err.print(f"key {new_id} is in force; put the new {path} beside your safe copy of the old one")
+        return
+    key_id = make_key(path, settings.root)
+    err.print(f"key {key_id} is in {path}; keep a copy where it is safe: without it no delivery can be linked again")
+
+
+# freeze, compare: the dated baseline and the progress since.
+
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the baseline, e.g. nulpunkt-2016.")]
+
+
+def freeze(
+    name: NameArgument,
+    data: DataOption = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the frozen bytes instead of freezing.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build it again from its snapshots and compare the bytes.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Freeze what is published as an immutable baseline. Example: kommunekort freeze nulpunkt-2016"""
+    from flows.run import night
+    from flows.store import baselines
+    from transforms.errors import DataRefused
+
+    settings = settings_from(data)
+    with writer_lock(settings.root), steps(quiet) as on_step:
+        if rebuild:
+            on_step("build the baseline again")
+            same = night.rebuild(settings, name)
+            differing = sorted(file for file, equal in same.items() if not equal)
+            if differing:
+                raise DataRefused(f"{name}: the rebuild differs in {', '.join(differing)}")
+            told = f"{name}: {len(same)} tables rebuilt, every byte the same"
+        elif verify:
+            told = f"{name}: {len(baselines.verify(settings, name).manifest['files'])} files, every byte as frozen"
+        else:
+            made = baselines.freeze(settings, name)
+            told = f"frozen: {made.folder} (run {made.manifest['run_id']}, {len(made.manifest['files'])} files)"
+    if not quiet:
+        out.print(told, soft_wrap=True, highlight=False)
+
+
+def compare(
+    name: NameArgument,
+    data: DataOption = None,
+    outcome: Annotated[
+        str, typer.Option("--outcome", help="An outcome of mart.expected.")
+    ] = "employment_rate_non_western_pct",
+    as_json: JsonOption = False,
+) -> None:
+    """Set what is published against a baseline. Example: kommunekort compare nulpunkt-2016"""
+    from flows.cli.look import print_rows
+    from flows.run.summary import MARK
+    from flows.store import baselines
+
+    settings = settings_from(data)
+    with writer_lock(settings.root):
+        result = baselines.compare(settings, name, outcome)
+    if as_json:
+        print_json(result)
+        return
+    if result["is_synthetic"]:
+        out.print(f"[bold]{MARK}[/]")
+    out.print(f"{outcome}: {result['baseline_period']} -> {result['later_period']}", highlight=False)
+    for part in ("groups", "difference_in_differences"):
+        rows = result[part]
+        print_rows(rows, [key for key in rows[0] if not key.startswith("caution")])
+    out.print(result["difference_in_differences"][0]["caution_da"], soft_wrap=True)
+    out.print(result["difference_in_differences"][0]["caution_en"], soft_wrap=True)
+    out.print(f"all municipalities: {result['file']}", soft_wrap=True, highlight=False)
+
+
+# serve: the schedule and the deployments, for a standing Prefect server.
+
+
+def serve(
+    origin: FromOption = "sample",
+    data: DataOption = None,
+    cron: Annotated[str, typer.Option("--cron", help="When nightly runs, in Danish time.")] = "0 2 * * *",
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="Register for the workers of this Prefect work pool, and end.")
+    ] = None,
+) -> None:
+    """Run nightly on schedule, and fetch or build when asked. Example: kommunekort serve --from live"""
+    from flows.store.builds import refuse_invented_over_real
+
+    settings = settings_from(data)
+    prepare_folder(settings.root)
+    refuse_invented_over_real(settings, origin)
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UsageError(
+            "serve needs a standing Prefect server: start `prefect server start`, "
+            "then set PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "5")
+    quiet_prefect(settings.root / ".prefect")
+    from flows.orchestration.server import check_server
+
+    check_server()
+    from flows.orchestration import serve as orchestration_serve
+
+    if pool is not None:
+        names = orchestration_serve.register(settings, origin, cron, pool)
+        out.print(f"registered for pool {pool}: {', '.join(names)}", soft_wrap=True, highlight=False)
+        return
+    out.print(
+        f"serving nightly/nightly ({cron} {TIMEZONE}), fetch/fetch and build/build; Ctrl-C ends it",
+        soft_wrap=True,
+        highlight=False,
+    )
+    orchestration_serve.serve(settings, origin, cron)
+
+
+# new-source: write the two files of a source from the publisher's own description of a table.
+
+
+def new_source(
+    connector: Annotated[str, typer.Argument(help="Where the table is published: statbank.")],
+    table: Annotated[str, typer.Argument(help="The table's id at the publisher, e.g. RAS210.")],
+    origin: Annotated[
+        str, typer.Option("--from", help="sample: the stand-in's tables; live: the StatBank API.")
+    ] = "live",
+    root: Annotated[Path, typer.Option("--root", help="The checkout to write into.")] = Path(),
+    data: DataOption = None,
+) -> None:
+    """Write source file, staging SQL and a fixture for a table. Example: kommunekort new-source statbank RAS210"""
+    from flows.connectors.http import open_client
+    from flows.connectors.statbank.query import tableinfo
+    from flows.connectors.statbank.scaffold import check_checkout
+    from flows.connectors.statbank.scaffold import new_source as write_source
+    from flows.run.fetch import statbank_base
+    from transforms.catalogue import load_catalogue
+
+    if connector != "statbank":
+        raise UsageError(f"{connector}: only statbank tables describe themselves; copy a file of flows/sources instead")
+    if origin not in ("sample", "live"):
+        raise UsageError(f"--from {origin}: choose sample or live")
+    check_checkout(root.resolve())
+    settings = settings_from(data)
+    with (
+        statbank_base(settings, load_catalogue(), "live" if origin == "live" else "sample") as base,
+        open_client(base, contact=settings.contact) as client,
+    ):
+        made = write_source(tableinfo(client, table, "da"), tableinfo(client, table, "en"), root.resolve())
+    for path in made.paths:
+        out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    for question in made.questions:
+        out.print(f"to settle: {question}", soft_wrap=True, highlight=False, markup=False)

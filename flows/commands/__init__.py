@@ -1,1 +1,0 @@
-"""The commands of `kommunekort`, one module per family; `flows.cli` puts them together."""

@@ -1,0 +1,1 @@
+"""Statistics Denmark's StatBank: its API, and its files downloaded by hand."""

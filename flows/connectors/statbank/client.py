@@ -1,0 +1,564 @@
+"""Extracts from StatBank: downloaded only when something is new, whole or not at all, checked on arrival."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import httpx
+
+from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
+from flows.connectors.statbank.query import (
+    LANGUAGE,
+    Query,
+    Selected,
+    TableInfo,
+    Variable,
+    error_code,
+    near,
+    own_words,
+    parse_tableinfo,
+    plan_query,
+    tableinfo_bytes,
+)
+from flows.store.snapshots import Origin, Snapshot, SnapshotStore
+from transforms.errors import DataRefused, KommunekortError
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Source
+
+
+# Is the answer what was asked for? Header, every code, every period, and a last line that is whole.
+
+
+Presentation = Literal["Code", "Value", "CodeAndValue", "ValueAndCode"]
+
+LONGEST_LINE = 64 * 1024
+PART = 1024**2
+MOST_WAITING = 4
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many well-formed rows an answer has, and how it writes its categories."""
+
+    rows: int
+    presentation: Presentation
+
+
+def check_answer(path: Path, query: Query, infos: Iterable[TableInfo]) -> Checked:
+    """Return the row count and the presentation of a CSV or BULK answer on disk; see AnswerCheck."""
+    with AnswerCheck(query, infos) as check, path.open("rb") as reader:
+        take = check.begin()
+        while block := reader.read(PART):
+            take(block)
+        return check.result()
+
+
+class AnswerCheck:
+    """The check of one answer while it arrives, on a thread of its own, so that it costs no time afterwards.
+
+    `infos` are the table's descriptions in the languages the texts may be in. DataRefused, as soon as it is seen, for
+    other columns than asked for, text that is no CSV and more rows than the rectangle has cells; and in the end for a
+    cut-off last line, no rows at all, a CSV of fewer rows than cells, a code that is unknown or was not asked for and
+    a period without any row.
+    """
+
+    def __init__(self, query: Query, infos: Iterable[TableInfo]):
+        self._query = query
+        self._infos = list(infos)
+
+    def __enter__(self) -> Self:
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="check")
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._beside.shutdown(cancel_futures=True)
+
+    def begin(self) -> Blocks:
+        """Forget what was seen, since the answer begins (anew); return what takes its blocks in their order."""
+        self._body = _Body(self._query, self._beside)
+        return self._body.take
+
+    def result(self) -> Checked:
+        """Return what the whole answer holds."""
+        query = self._query
+        rows, found = self._body.end()
+        if not rows:
+            raise DataRefused(f"StatBank {query.table}: the answer has no rows; check the select of the source")
+        ways = [_check_column(query, chosen, found[chosen.code], self._infos) for chosen in query.variables]
+        return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
+
+
+class _Body:
+    """The blocks of one answer: cut at line ends, its rows counted and the distinct values of its columns kept."""
+
+    def __init__(self, query: Query, beside: ThreadPoolExecutor):
+        self._query = query
+        self._beside = beside
+        self._waiting: deque[Future[None]] = deque()
+        self._header_seen = False
+        self._blocks: list[bytes] = []
+        self._size = 0
+        self._tail = b""
+        self._rows = 0
+        self._found: dict[str, set[str]] = {key: set() for key in query.header[:-1]}
+
+    def take(self, block: bytes) -> None:
+        """Take the next block; waits when the check is more than a few parts behind."""
+        self._tail = (self._tail + block)[-LONGEST_LINE:]
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size >= PART or not self._header_seen:
+            self._cut()
+
+    def end(self) -> tuple[int, dict[str, set[str]]]:
+        """Return the row count, and code -> the distinct values of its column, once all blocks are taken."""
+        if not self._header_seen:
+            self._check_header(b"".join(self._blocks))
+            self._blocks = []
+        self._check_end()
+        self._hand_over(b"".join(self._blocks))
+        while self._waiting:
+            self._waiting.popleft().result()
+        # BULK leaves zero cells out; CSV prints them, so there a missing row is a lost one.
+        if self._query.file_format == "CSV" and 0 < self._rows < self._query.cells:
+            raise self._refused(f"{self._rows:,} rows of {self._query.cells:,}; the answer is not whole, fetch again")
+        codes = [chosen.code for chosen in self._query.variables]
+        return self._rows, dict(zip(codes, self._found.values(), strict=True))
+
+    def _cut(self) -> None:
+        """Hand over the whole lines that have come, and keep what follows the last line end."""
+        joined = b"".join(self._blocks)
+        lines, end, rest = joined.rpartition(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise self._refused(f"the answer has a line of more than {LONGEST_LINE:,} bytes; fetch again")
+        if end and not self._header_seen:
+            header, _, lines = (lines + end).partition(b"\n")
+            self._check_header(header)
+            self._header_seen = True
+        self._blocks, self._size = [rest], len(rest)
+        self._hand_over(lines + end)
+
+    def _hand_over(self, lines: bytes) -> None:
+        if lines.strip():
+            self._waiting.append(self._beside.submit(self._read, lines))
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def _read(self, lines: bytes) -> None:
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
+
+        keys = list(self._found)
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(lines),
+                read_options=pacsv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
+                # Malformed lines are left out here; the load counts and quarantines them one by one.
+                parse_options=pacsv.ParseOptions(
+                    delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(keys, pa.string()), include_columns=keys
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            said = " ".join(str(error).split())[:200]
+            raise self._refused(f"the answer cannot be read as CSV ({said})") from None
+        self._rows += table.num_rows
+        if self._rows > self._query.cells:
+            raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
+        for key in keys:
+            self._found[key].update(table.column(key).unique().to_pylist())
+
+    def _check_header(self, line: bytes) -> None:
+        try:
+            header = tuple(line.decode("utf-8-sig").rstrip("\r\n").split(";"))
+        except UnicodeDecodeError:
+            raise self._refused("the header is not UTF-8; fetch again") from None
+        if header != self._query.header:
+            raise self._refused(
+                f"the columns are {';'.join(header)[:200]}, asked for {';'.join(self._query.header)}; "
+                f"correct the source file if the table has changed"
+            )
+
+    def _check_end(self) -> None:
+        """Refuse a last line with too few fields or without its end: the figure before it may have lost digits."""
+        last = self._tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
+        if last.count(b";") != len(self._query.header) - 1 or not self._tail.endswith(b"\n"):
+            shown = last.decode("utf-8", "replace")[-80:]
+            raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
+
+    def _refused(self, why: str) -> DataRefused:
+        return DataRefused(f"StatBank {self._query.table}: {why}")
+
+
+def _check_column(query: Query, chosen: Selected, found: set[str], infos: list[TableInfo]) -> Presentation:
+    """Return how one column writes its categories; DataRefused when it holds anything but the codes asked for."""
+    variables = [v for v in (info.variable(chosen.code) for info in infos) if v is not None]
+    way, codes = _understood(found, variables)
+    if way is None:
+        strange = sorted(found - _written(variables[0], "Code").keys())[0]
+        raise DataRefused(
+            f"StatBank {query.table}: column {chosen.code.upper()} holds {strange!r}, which tableinfo does not "
+            f"have; near it: {near(strange, variables[0])}; fetch again, or correct the source file"
+        )
+    if way == "Code" and (extra := sorted(codes - set(chosen.values))):
+        raise DataRefused(
+            f"StatBank {query.table}: column {chosen.code.upper()} holds {extra[0]!r}, which was not asked for"
+        )
+    if variables[0].time and (absent := sorted(set(chosen.values) - codes)):
+        raise DataRefused(
+            f"StatBank {query.table}: no row for {len(absent)} of {len(chosen.values)} periods, first "
+            f"{absent[0]}; the answer is not whole, fetch again"
+        )
+    return way
+
+
+def _understood(found: set[str], variables: list[Variable]) -> tuple[Presentation | None, set[str]]:
+    """Return the first presentation under which every value is known, and the codes the values stand for."""
+    ways: tuple[Presentation, ...] = ("Code", "Value", "CodeAndValue", "ValueAndCode")
+    for way in ways:
+        for variable in variables:
+            written = _written(variable, way)
+            if found <= written.keys():
+                return way, {written[value] for value in found}
+    return None, set()
+
+
+def _written(variable: Variable, way: Presentation) -> dict[str, str]:
+    """Return what `way` writes for each code of `variable` -> the code."""
+    if way == "Code":
+        return {value.id: value.id for value in variable.values}
+    if way == "Value":
+        return {value.text: value.id for value in variable.values}
+    if way == "CodeAndValue":
+        return {f"{value.id} {value.text}": value.id for value in variable.values}
+    return {f"{value.text} {value.id}": value.id for value in variable.values}
+
+
+# One extract of a StatBank table brought to disk: in one answer or in parts, each checked while it arrives.
+
+
+MAX_BYTES = 8 * 1024**3
+
+
+@dataclass(frozen=True)
+class DownloadedExtract:
+    """One checked extract on disk: its files (name -> path, format; and SHA-256), rows, query, publication time."""
+
+    files: dict[str, tuple[Path, str]]
+    hashes: dict[str, str]
+    rows: int
+    query: dict[str, Any]
+    presentation: Presentation
+    published_at: str
+
+
+def download(
+    client: httpx.Client,
+    source: Source,
+    info: TableInfo,
+    folder: Path,
+    *,
+    danish: TableInfo | None = None,
+    query: Query | None = None,
+    on_progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> DownloadedExtract:
+    """Fetch the extract of `source` (or the part of it that `query` asks for) into `folder` and check it.
+
+    BULK in one file; CSV, in files by period as the cell limit demands, where the source leaves dimensions out.
+    Raises DataRefused with StatBank's own words when it refuses, and when the answer is not what was asked for.
+    """
+    query = query or plan_query(source, info)
+    infos = [info, *([danish] if danish else [])]
+    received: list[Received] = []
+    checks: list[Checked] = []
+    waiting = [query]
+    while waiting:
+        part = waiting.pop(0)
+        path = folder / f"{query.table.lower()}{f'-{len(received) + 1}' if received else ''}.csv"
+        before = sum(file.bytes for file in received)
+        progress = _added_to(before, on_progress) if on_progress else None
+        answer = None if part.over_limit else _receive(client, part, infos, path, progress, patience)
+        if answer is None:
+            waiting[:0] = _halves(source, part)
+            continue
+        received.append(answer[0])
+        checks.append(answer[1])
+    return DownloadedExtract(
+        files={file.path.name: (file.path, query.file_format.lower()) for file in received},
+        hashes={file.path.name: file.sha256 for file in received},
+        rows=sum(check.rows for check in checks),
+        query=query.record(),
+        presentation=checks[0].presentation,
+        published_at=info.published_at,
+    )
+
+
+def _added_to(before: int, on_progress: Progress) -> Progress:
+    """Return the progress of a part as progress of the whole, so that a later part does not begin at 0 again."""
+    return lambda size: on_progress(before + size)
+
+
+def _receive(
+    client: httpx.Client,
+    query: Query,
+    infos: list[TableInfo],
+    path: Path,
+    on_progress: Progress | None,
+    patience: Patience | None,
+) -> tuple[Received, Checked] | None:
+    """Write the answer to `path`, checked while it arrives; None when StatBank finds the query too large."""
+    with AnswerCheck(query, infos) as check:
+        try:
+            received = stream_to_file(
+                client,
+                "POST",
+                "data",
+                path,
+                json=query.body(),
+                max_bytes=MAX_BYTES,
+                on_progress=on_progress,
+                on_begin=check.begin,
+                patience=patience,
+            )
+        except AnsweredError as error:
+            if error_code(error) == "REQUEST-LIMIT":
+                return None
+            raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
+        return received, check.result()
+
+
+def _halves(source: Source, query: Query) -> tuple[Query, Query]:
+    halves = query.halves()
+    if halves is None:
+        raise DataRefused(
+            f"flows/sources/{source.id}.yml: one period of {query.table} is over StatBank's limit of 1,000,000 cells "
+            f"({query.cells:,} rows of {len(query.header)} columns); select fewer codes, or select all of "
+            f"{', '.join(query.left_out) or 'them'} so that BULK can be used"
+        )
+    return halves
+
+
+# One period asked for anew: its rows replace those of the newest snapshot, all other rows stay as they were.
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a snapshot holds beside one period: files (name -> path, format), and the period's own lines."""
+
+    files: dict[str, tuple[Path, str]]
+    taken_out: frozenset[bytes]
+
+
+def one_period(query: Query, period: str) -> Query:
+    """Return the query cut down to one period; DataRefused when the table has no such period."""
+    periods = query.variables[-1]
+    if period not in periods.values:
+        near = difflib.get_close_matches(period, periods.values, 3, 0.5) or periods.values[-3:]
+        raise DataRefused(f"{query.table} has no period {period}; near it: {', '.join(near)}")
+    return replace(query, variables=(*query.variables[:-1], replace(periods, values=(period,), whole=False)))
+
+
+def rest_of(previous: Snapshot | None, query: Query, period: str, folder: Path) -> Rest:
+    """Write the files of `previous` without the rows of `period` into `folder`; files left empty are dropped.
+
+    `query` is the whole source's. Raises DataRefused when the snapshot does not answer that query: then its other
+    periods are not those to keep.
+    """
+    if previous is None or previous.manifest.query != query.record():
+        raise DataRefused(
+            f"{query.table}: no snapshot of the whole table as it is asked for now; fetch it without period"
+        )
+    previous.verify()
+    files: dict[str, tuple[Path, str]] = {}
+    taken_out: set[bytes] = set()
+    wanted = period.encode()
+    for entry, source in zip(previous.manifest.data_files, previous.data_paths(), strict=True):
+        target = folder / f"rest-{entry.name}"
+        kept = 0
+        with source.open("rb") as reader, target.open("wb") as writer:
+            writer.write(next(reader, b""))
+            for line in reader:
+                # The period is the last column but one; codes hold no delimiter.
+                if line.rsplit(b";", 2)[-2] == wanted:
+                    taken_out.add(line.rstrip())
+                else:
+                    writer.write(line)
+                    kept += 1
+        if kept:
+            files[entry.name] = (target, entry.format)
+    if not taken_out and period in query.variables[-1].values:  # each had rows when it came
+        raise DataRefused(
+            f"{query.table}: {previous.id} does not write its periods as codes, so {period} cannot be taken out of it; "
+            f"fetch the whole table with --again"
+        )
+    return Rest(files, frozenset(taken_out))
+
+
+def lines_of(path: Path) -> frozenset[bytes]:
+    """Return the data lines of an answer."""
+    with path.open("rb") as reader:
+        next(reader, b"")
+        return frozenset(line.rstrip() for line in reader)
+
+
+SYNTHETIC_MARK = "SYNTHETIC"
+
+Status = Literal["new", "unchanged", "failed_kept_old"]
+
+
+@dataclass(frozen=True)
+class FetchResult:
+    """What became of one source: `snapshot` is the newest accepted one, None when there never was any."""
+
+    source_id: str
+    status: Status
+    snapshot: Snapshot | None
+    message: str
+
+
+@dataclass(frozen=True)
+class _Described:
+    """The description of a table in both languages, as received and as understood."""
+
+    raw: dict[str, bytes]
+    english: TableInfo
+    danish: TableInfo
+
+
+def fetch_source(
+    client: httpx.Client,
+    source: Source,
+    store: SnapshotStore,
+    previous: Snapshot | None,
+    *,
+    origin: Origin = "live",
+    again: bool = False,
+    period: str | None = None,
+    on_progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> FetchResult:
+    """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
+
+    With `again` it is downloaded all the same; with `period` that period alone, beside the rest of `previous`.
+    Raises DataRefused when StatBank cannot be reached, refuses, or answers something else than asked for.
+    """
+    assert source.table is not None, "every StatBank source names its table"
+    described = _describe(client, source.table, patience)
+    info = described.english
+    query = plan_query(source, info)
+    unasked = not again and period is None
+    if unasked and previous is not None and _same(previous, query.record(), info, origin):
+        return FetchResult(source.id, "unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
+        folder = Path(scratch)
+        rest = None if period is None else rest_of(previous, query, period, folder)
+        extract = download(
+            client,
+            source,
+            info,
+            folder,
+            danish=described.danish,
+            query=query if period is None else one_period(query, period),
+            on_progress=on_progress,
+            patience=patience,
+        )
+        files = dict(extract.files)
+        published_at = extract.published_at
+        if rest is not None and previous is not None:
+            received = frozenset().union(*(lines_of(path) for path, _ in files.values()))
+            if received == rest.taken_out:
+                return FetchResult(source.id, "unchanged", previous, f"{period} holds the same figures as before")
+            files = rest.files | {f"{period}-{name}": file for name, file in files.items()}
+            # The other periods are as old as they were: when the table has moved on, the next fetch takes all of it.
+            published_at = previous.manifest.published_at or published_at
+        for lang, raw in described.raw.items():
+            (folder / f"tableinfo.{lang}.json").write_bytes(raw)
+            files[f"tableinfo.{lang}.json"] = (folder / f"tableinfo.{lang}.json", "tableinfo")
+        snapshot = store.add(
+            source.id,
+            files,
+            origin=origin,
+            synthetic=origin == "sample" or SYNTHETIC_MARK in info.text,
+            published_at=published_at,
+            query=query.record(),
+            language=LANGUAGE,
+            tableinfo=f"tableinfo.{LANGUAGE}.json",
+            rest_of=previous.id if rest is not None and previous is not None else None,
+            move=True,
+            hashes=extract.hashes if rest is None else None,
+        )
+    if previous is not None and snapshot.id == previous.id:
+        return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
+    odd = "" if extract.presentation == "Code" else f", written as {extract.presentation} though codes were asked for"
+    return FetchResult(source.id, "new", snapshot, f"{extract.rows:,} rows{odd}")
+
+
+def fetch_all(
+    client: httpx.Client,
+    sources: Iterable[Source],
+    store: SnapshotStore,
+    *,
+    origin: Origin = "live",
+    max_workers: int = 4,
+    again: bool = False,
+    period: str | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
+    on_end: Callable[[str], None] | None = None,
+    patience: Patience | None = None,
+) -> list[FetchResult]:
+    """Fetch several sources at once; one that fails keeps its newest snapshot and says why in one sentence.
+
+    The results come in the order of `sources`; `on_progress` gets the source id and its bytes so far, `on_end` the id
+    of a source that is through.
+    """
+
+    def one(source: Source) -> FetchResult:
+        previous: Snapshot | None = None
+        progress = (lambda size: on_progress(source.id, size)) if on_progress else None
+        try:
+            previous = store.newest(source.id, synthetic=origin == "sample")
+            return fetch_source(
+                client,
+                source,
+                store,
+                previous,
+                origin=origin,
+                again=again,
+                period=period,
+                on_progress=progress,
+                patience=patience,
+            )
+        except (KommunekortError, OSError) as error:
+            return FetchResult(source.id, "failed_kept_old", previous, str(error))
+        finally:
+            if on_end:
+                on_end(source.id)
+
+    with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="fetch") as pool:
+        return list(pool.map(one, sources))
+
+
+def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(tableinfo_bytes, client, table, "da", patience=patience)
+        english = tableinfo_bytes(client, table, "en", patience=patience)
+        danish = asked.result()
+    return _Described({"en": english, "da": danish}, parse_tableinfo(english), parse_tableinfo(danish))
+
+
+def _same(previous: Snapshot, query: dict[str, Any], info: TableInfo, origin: Origin) -> bool:
+    kept = previous.manifest
+    return (kept.published_at, kept.query, kept.origin) == (info.published_at, query, origin)

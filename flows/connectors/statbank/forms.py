@@ -1,0 +1,749 @@
+"""One door for every form: sniff a file, open it as a table."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import chain, product
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+from transforms.errors import DataRefused
+
+# Bytes to text: which form a StatBank extract has, and its lines, or one sentence that says why not.
+
+
+BLOCK = 1 << 20
+UTF8_BOM = codecs.BOM_UTF8
+# UTF-8 read as Windows-1252 gives Ã or Â followed by what stands for a continuation byte.
+_MOJIBAKE = re.compile("[ÃÂ][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]|\ufffd")
+_SIGNATURES = {
+    b"PK\x03\x04": "zip",
+    b"\xd0\xcf\x11\xe0": "an old .xls or a password-protected workbook; save it as .xlsx without password",
+    b"%PDF": "a PDF; download the table as CSV",
+    b"\x89PNG": "an image; download the table as CSV",
+    b"\xff\xd8\xff": "an image; download the table as CSV",
+    b"PAR1": "a Parquet file; download the table as CSV",
+    b"\xff\xfe": "in UTF-16; save it as CSV UTF-8",
+    b"\xfe\xff": "in UTF-16; save it as CSV UTF-8",
+}
+
+Format = Literal["csv", "xlsx", "jsonstat"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one file may ask for before it is refused unread."""
+
+    in_memory_bytes: int = 100_000_000  # forms that must be read whole: XLSX, JSON-stat, wide CSV
+    unzipped_bytes: int = 300_000_000
+    unzip_ratio: int = 200
+    line_chars: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class FileShape:
+    """What a file is made of, told from its bytes alone.
+
+    `layout` is `long` (one row per cell, a value column) or `wide` (periods as columns); `header` is the first
+    line's fields of a long CSV and empty for the other forms; `newline` is the one the first line ends with.
+    """
+
+    format: Format
+    gz: bool = False
+    encoding: str = "utf-8"
+    bom: bool = False
+    newline: str = "\n"
+    delimiter: str = ";"
+    layout: Literal["long", "wide"] = "long"
+    header: tuple[str, ...] = ()
+
+
+def refusal(path: Path, rule: str, next_step: str, *, row: int | None = None, value: str | None = None) -> DataRefused:
+    """Return the error for one file on one line: file, row, value, rule, next step."""
+    parts = [path.name]
+    if row is not None:
+        parts.append(f"row {row}")
+    if value is not None:
+        parts.append(f"'{value[:60]}'")
+    return DataRefused(one_line(f"{': '.join(parts)}: {rule}; {next_step}"))
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks and control characters, which a file may carry into a message."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def is_gzip(path: Path) -> bool:
+    """Return whether the file begins as a gzip stream; its name is not asked."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def blocks(path: Path, gz: bool) -> Iterator[bytes]:
+    """Yield the file's (unzipped) bytes in blocks; DataRefused for a gzip stream that is cut off or damaged."""
+    with cast(BinaryIO, gzip.open(path, "rb")) if gz else path.open("rb") as stream:
+        while True:
+            try:
+                block = stream.read(BLOCK)
+            except EOFError:
+                raise refusal(path, "the gzip stream is cut off", "download it again") from None
+            except (gzip.BadGzipFile, zlib.error):
+                raise refusal(path, "the gzip stream is damaged", "download it again") from None
+            if not block:
+                return
+            yield block
+
+
+def read_whole(path: Path, gz: bool, limits: Limits) -> bytes:
+    """Return all (unzipped) bytes of a file that must be read whole; DataRefused above the bound."""
+    parts, size = [], 0
+    for block in blocks(path, gz):
+        size += len(block)
+        if size > limits.in_memory_bytes:
+            raise refusal(
+                path,
+                f"over {limits.in_memory_bytes // 1_000_000} MB in a format that is read into memory",
+                "download it as CSV with codes",
+            )
+        parts.append(block)
+    return b"".join(parts)
+
+
+def signature_of(path: Path, head: bytes) -> str | None:
+    """Return `zip` or None for text; DataRefused for an empty file, another binary format or a web page."""
+    if not head.strip():
+        raise refusal(path, "the file is empty", "download it again")
+    for signature, meaning in _SIGNATURES.items():
+        if head.startswith(signature):
+            if meaning == "zip":
+                return meaning
+            raise refusal(path, f"the file is {meaning.split(';')[0]}", meaning.split("; ")[1])
+    if b"\x00" in head:
+        raise refusal(path, "the file is binary, not an extract", "download the table as CSV")
+    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|!--)", head, re.IGNORECASE):
+        raise refusal(path, "the file is a web page, not data", "download the table as CSV")
+    return None
+
+
+def encoding_of(path: Path, gz: bool) -> str:
+    """Return `utf-8` or `cp1252`, whichever reads every byte; DataRefused when neither does."""
+    utf8 = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in blocks(path, gz):
+            utf8.decode(block)
+        utf8.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            raise refusal(path, "cut off inside a letter at the end of the file", "download it again") from None
+    else:
+        return "utf-8"
+    ansi = codecs.getincrementaldecoder("cp1252")()
+    try:
+        for block in blocks(path, gz):
+            ansi.decode(block)
+    except UnicodeDecodeError as error:
+        rule = f"byte 0x{error.object[error.start]:02x} is neither UTF-8 nor Windows-1252"
+        raise refusal(path, rule, "save it as CSV UTF-8") from None
+    return "cp1252"
+
+
+def check_text(path: Path, text: str, first_row: int = 1) -> None:
+    """Raise DataRefused when letters were already lost in an earlier conversion (U+FFFD, «Ã¸» for «ø»)."""
+    if ("Ã" in text or "Â" in text or "\ufffd" in text) and (lost := _MOJIBAKE.search(text)):
+        around = text[max(lost.start() - 12, 0) : lost.end() + 12]
+        row = first_row + text.count("\n", 0, lost.start())
+        raise refusal(
+            path,
+            "letters were garbled by an earlier conversion",
+            "download it again and open it as UTF-8",
+            row=row,
+            value=around,
+        )
+
+
+def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[str]]:
+    """Yield the file's lines, BOM and line ends removed, a block at a time; the memory used stays constant.
+
+    Raises DataRefused for garbled letters, an endless line, and a last line without its line break: StatBank
+    ends every line, so the end of such a file, perhaps the last digits of a value, is missing.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if shape.encoding == "utf-8" else shape.encoding)()
+    rest, row = "", 1
+    for block in blocks(path, shape.gz):
+        text = decoder.decode(block)
+        check_text(path, text, row)
+        lines = (rest + text).replace("\r\n", "\n").split("\n")
+        rest = lines.pop()
+        if len(rest) > limits.line_chars:
+            raise refusal(path, "a line has no end", "download it again as CSV with line breaks")
+        row += len(lines)
+        if lines:
+            yield lines
+    if rest.strip():
+        raise refusal(
+            path,
+            "the last line has no line break, so the file may be cut off inside a value",
+            "download it again, or add the line break if the line is whole",
+            value=rest[-60:],
+        )
+
+
+# One shape for every extract: columns of text, cell by cell, whatever file they came in.
+
+
+# The value column's heading in API answers and in hand-made files, casefolded.
+VALUE_NAMES = frozenset({"indhold", "contents", "content", "value", "værdi"})
+MARKS = frozenset({"..", "-", ".", "...", ""})
+
+_PERIOD = re.compile(
+    r"(?:(?:19|20)\d\d)(?:[KQkq][1-4]|[Mm](?:0[1-9]|1[0-2])|[Hh][12]|U(?:0[1-9]|[1-4]\d|5[0-3])"
+    r"|/(?:19|20)\d\d)?"
+)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows, column by column: file row numbers, one sequence per dimension column, and the values."""
+
+    rows: Sequence[int]
+    columns: Sequence[Sequence[str]]
+    values: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """An extract as columns of text.
+
+    `names` are the headings of the dimension columns, None where the form has none (XLSX stubs); `chunks`
+    starts a new pass over the rows; `statement` is what stands around the cells (title, unit), for telling a
+    selector that has no column; `table_id` is the table's id when the file itself says it.
+    """
+
+    path: Path
+    shape: FileShape
+    names: tuple[str | None, ...]
+    chunks: Callable[[], Iterator[Chunk]]
+    statement: str = ""
+    table_id: str | None = None
+
+
+def is_period(text: str) -> bool:
+    """Return whether `text` is a period as StatBank writes it in either language (2015, 2015K1, 2015Q1, 2015M01)."""
+    return _PERIOD.fullmatch(text.strip()) is not None
+
+
+def in_memory(rows: Sequence[tuple[int, Sequence[str], str]]) -> Callable[[], Iterator[Chunk]]:
+    """Return the `chunks` of rows that were read whole: (row number, dimension cells, value)."""
+
+    def once() -> Iterator[Chunk]:
+        if rows:
+            numbers, cells, values = zip(*rows, strict=True)
+            yield Chunk(numbers, list(zip(*cells, strict=True)), values)
+
+    return once
+
+
+# StatBank's CSV and BULK: the delimiter told from the content, and rows read column by column in chunks.
+
+
+DELIMITERS = (";", "\t", ",")
+_LOOKED_AT = 60
+
+
+def csv_shape(path: Path, gz: bool) -> FileShape:
+    """Return the shape of a text file; DataRefused when it is neither a long nor a wide extract."""
+    encoding = encoding_of(path, gz)
+    head = next(blocks(path, gz))
+    text = codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM))
+    check_text(path, text)
+    if "\n" not in text and "\r" in text:
+        raise refusal(path, "its lines end with CR alone", "save it as CSV UTF-8 again")
+    first_line = text.split("\n", 1)[0]
+    newline = "\r\n" if first_line.endswith("\r") else "\n"
+    lines = [line for line in text.splitlines()[:_LOOKED_AT] if line.strip()]
+    if not lines:
+        raise refusal(path, "the file is empty", "download it again")
+    bom = head.startswith(UTF8_BOM)
+    for delimiter in DELIMITERS:
+        header = _fields(first_line.rstrip("\r"), delimiter)
+        if VALUE_NAMES & {name.casefold() for name in header}:
+            return FileShape("csv", gz, encoding, bom, newline, delimiter, "long", tuple(header))
+    delimiter, periods = max(((d, _most_periods(lines, d)) for d in DELIMITERS), key=lambda pair: pair[1])
+    if periods:
+        return FileShape("csv", gz, encoding, bom, newline, delimiter, "wide")
+    raise refusal(
+        path,
+        "no value column INDHOLD and no row of periods, so it is no StatBank extract",
+        "download the table from statistikbanken.dk as CSV",
+        row=1,
+        value=lines[0],
+    )
+
+
+def read_long(path: Path, shape: FileShape, limits: Limits) -> Table:
+    """Return a long CSV as a table whose chunks stream from the file; the header is checked here."""
+    names = list(shape.header)
+    folded = [name.casefold() for name in names]
+    twice = next((name for name in names if folded.count(name.casefold()) > 1), None)
+    if twice is not None:
+        raise refusal(path, "the column stands twice", "download the table again", row=1, value=twice)
+    value_at = next(i for i, name in enumerate(folded) if name in VALUE_NAMES)
+
+    def chunks() -> Iterator[Chunk]:
+        first = 1
+        for lines in line_chunks(path, shape, limits):
+            numbers = range(first, first + len(lines))
+            first += len(lines)
+            if numbers[0] == 1:
+                lines, numbers = lines[1:], numbers[1:]
+            columns, kept = _columns(path, lines, numbers, shape.delimiter, len(names))
+            if kept:
+                yield Chunk(kept, columns[:value_at] + columns[value_at + 1 :], columns[value_at])
+
+    return Table(path, shape, tuple(names[:value_at] + names[value_at + 1 :]), chunks)
+
+
+def read_cells(path: Path, shape: FileShape, limits: Limits) -> list[list[str]]:
+    """Return a wide CSV as a grid of text, one list per file row, blank rows kept so that row numbers hold."""
+    if path.stat().st_size > limits.in_memory_bytes:
+        raise refusal(path, "too large to be read as periods in columns", "download it as CSV with one value per row")
+    lines = list(chain.from_iterable(line_chunks(path, shape, limits)))
+    return [[cell.strip() for cell in _fields(line, shape.delimiter)] if line.strip() else [] for line in lines]
+
+
+def _columns(
+    path: Path, lines: list[str], numbers: Sequence[int], delimiter: str, width: int
+) -> tuple[list[Sequence[str]], Sequence[int]]:
+    """Return the columns of some lines and the row numbers kept; DataRefused for a row that is not `width` wide."""
+    text = delimiter.join(lines)
+    if '"' not in text and {line.count(delimiter) for line in lines} == {width - 1}:
+        # Without quotes one split and a stride per column do, four times as fast as a list per row.
+        cells = text.split(delimiter)
+        return [cells[column::width] for column in range(width)], numbers
+    rows, kept = [], []
+    for number, line in zip(numbers, lines, strict=True):
+        # Line by line, so that one stray quote cannot swallow the lines after it.
+        if not line.strip():
+            continue
+        row = _fields(line, delimiter)
+        if len(row) != width:
+            cut = "it may be cut off" if len(row) < width else "a text may hold the delimiter without quotes"
+            raise refusal(
+                path,
+                f"{len(row)} fields where the header has {width}; {cut}",
+                "download it again with ';' between the fields",
+                row=number,
+                value=line,
+            )
+        rows.append(row)
+        kept.append(number)
+    return list(zip(*rows, strict=True)), kept
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        # A quote that is never closed, or a field beyond the reader's bound: the plain split shows it as it is.
+        return line.split(delimiter)
+
+
+def _most_periods(lines: list[str], delimiter: str) -> int:
+    return max((sum(map(is_period, _fields(line, delimiter)[1:])) for line in lines), default=0)
+
+
+# Tables with periods as columns: statistikbanken.dk's Excel sheet and the wide CSV, as one row per cell.
+
+
+TIME = "TID"
+_NUMBER = re.compile(r"[-−]?[0-9][0-9.,  ]*")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where things stand: the row of periods, the first value column, the head rows and the data rows."""
+
+    periods: int
+    left: int
+    heads: tuple[int, ...]
+    first: int
+    last: int
+
+
+def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str | None) -> Table:
+    """Return the grid as a table: its stub and head columns unnamed unless a heading names them, periods as TID.
+
+    The publisher's layout: title and unit above, one row of periods (head variables in rows beside it, written
+    once per group), stub columns filled only on the first row of a group, footnotes below the last figure.
+    Raises DataRefused when there is no row of periods or no figure.
+    """
+    width = max(map(len, grid), default=0)
+    grid = [row + [""] * (width - len(row)) for row in grid]
+    layout = _layout(path, grid)
+    headings = grid[layout.periods][: layout.left]
+    heads = [_filled_right(grid[row], layout.left) for row in layout.heads]
+    rows: list[tuple[int, Sequence[str], str]] = []
+    stub = [""] * layout.left
+    for number in range(layout.first, layout.last + 1):
+        row = grid[number]
+        if not any(row):
+            continue
+        stub = _filled_down(stub, row[: layout.left])
+        for column in range(layout.left, width):
+            if not grid[layout.periods][column]:
+                if row[column]:
+                    raise refusal(
+                        path,
+                        "a figure stands under no period",
+                        "download the table again",
+                        row=number + 1,
+                        value=row[column],
+                    )
+                continue
+            cells = (*stub, *(head[column] for head in heads), grid[layout.periods][column])
+            rows.append((number + 1, cells, row[column]))
+    names = (*(name or None for name in headings), *(None for _ in heads), TIME)
+    statement = " ".join(cell for row in grid[: layout.periods] for cell in row if cell)
+    return Table(path, shape, names, in_memory(rows), statement, table_id)
+
+
+def _layout(path: Path, grid: list[list[str]]) -> _Layout:
+    candidates = [(sum(map(is_period, row[1:])), -number) for number, row in enumerate(grid)]
+    count, negative = max(candidates, default=(0, 0))
+    if not count:
+        raise refusal(path, "no row of periods above the figures", "download the table with time in the columns")
+    periods = -negative
+    left = next(i for i, cell in enumerate(grid[periods]) if i and is_period(cell))
+    strange = next((cell for cell in grid[periods][left:] if cell and not is_period(cell)), None)
+    if strange is not None:
+        raise refusal(
+            path, "not a period, in the row of periods", "keep only periods there", row=periods + 1, value=strange
+        )
+    figures = [n for n in range(periods + 1, len(grid)) if any(map(_is_figure, grid[n][left:]))]
+    if not figures:
+        raise refusal(path, "no figures below the periods", "download the table again", row=periods + 1)
+    above = [n for n in range(periods) if not any(grid[n][:left]) and any(grid[n][left:])]
+    below = [n for n in range(periods + 1, figures[0]) if any(grid[n][left:])]
+    return _Layout(periods, left, (*above, *below), figures[0], figures[-1])
+
+
+def _is_figure(cell: str) -> bool:
+    return bool(cell) and (cell in MARKS or _NUMBER.fullmatch(cell) is not None)
+
+
+def _filled_right(row: Sequence[str], left: int) -> list[str]:
+    filled, latest = list(row), ""
+    for column in range(left, len(row)):
+        latest = filled[column] = row[column] or latest
+    return filled
+
+
+def _filled_down(above: Sequence[str], stub: Sequence[str]) -> list[str]:
+    """Return the row's stub: blanks to the left of its first text are those of the row above."""
+    first = next((i for i, cell in enumerate(stub) if cell), len(stub))
+    return [*above[:first], *stub[first:]]
+
+
+# Numbers as StatBank prints them, in Danish (1.229,5) and English (1,229.5), made plain without guessing.
+
+
+Style = Literal["en", "da"]
+_MINUS = str.maketrans({"−": "-", "\u00a0": " ", "\u202f": " "})
+_PLAIN = re.compile(r"-?[0-9]+")
+_ENGLISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
+_DANISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:[. ][0-9]{3})+)(?:,([0-9]+))?")
+
+
+class Undecided(Exception):
+    """A value such as 1.229 reads as two numbers and nothing before it in the column decides which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class MixedStyles(Exception):
+    """One column holds both a number that is Danish only and one that is English only."""
+
+    def __init__(self, text: str, earlier: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.earlier = earlier
+
+
+def readings(text: str, decimals: int) -> dict[Style, str]:
+    """Return what `text` means in English and in Danish, as plain text with a point; empty when neither.
+
+    `decimals` is the number of decimals the table is published with. Three digits after a single separator
+    are a thousands group unless the table has three decimals or more; in a table without decimals a fraction
+    must be zeros.
+    """
+    found: dict[Style, str] = {}
+    for style, pattern in (("en", _ENGLISH), ("da", _DANISH)):
+        match = pattern.fullmatch(text)
+        if match is None:
+            continue
+        sign, whole, fraction = match[1], match[2], match[3] or ""
+        digits = re.sub(r"\D", "", whole)
+        could_be_group = len(fraction) == 3 and len(whole) <= 3 and not whole.startswith("0")
+        if could_be_group and decimals < 3:
+            continue
+        if decimals == 0 and fraction:
+            if fraction.strip("0"):
+                continue
+            fraction = ""
+        number = f"{sign}{digits}.{fraction}" if fraction else f"{sign}{digits}"
+        found["en" if style == "en" else "da"] = number
+    return found
+
+
+def plain_number(number: float | int | str) -> str:
+    """Return a machine's number as text that no reading takes for a thousands group (1.229 as 1.2290).
+
+    For cells that a spreadsheet or JSON holds as numbers. Beyond 18 digits the number is left as written.
+    """
+    if isinstance(number, str) and not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", number):
+        number = float(number)
+    if not isinstance(number, str) and not abs(number) < 1e18:
+        return str(number)
+    whole, _, fraction = format(Decimal(str(number)), "f").partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) == 3:
+        fraction += "0"
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+@dataclass
+class NumberReader(dict[str, str | None]):
+    """The values of one column, text to canonical text; None for what is no number.
+
+    Calling `reader[text]` reads a text once and remembers it. The column's style is taken from the first value
+    that only one style can read; a value of the other style raises MixedStyles, a value that both read
+    differently before the style is known raises Undecided.
+    """
+
+    decimals: int
+    style: Style | None = None
+    evidence: str = field(default="")
+
+    def __missing__(self, text: str) -> str | None:
+        """Read a text met for the first time."""
+        if len(self) > 1_000_000:
+            self.clear()
+        self[text] = number = self._read(text)
+        return number
+
+    def _read(self, text: str) -> str | None:
+        cleaned = text.translate(_MINUS).strip()
+        if cleaned in MARKS or _PLAIN.fullmatch(cleaned):
+            return cleaned
+        found = readings(cleaned, self.decimals)
+        if not found:
+            return None
+        if len(found) == 2:
+            if found["en"] == found["da"]:
+                return found["en"]
+            if self.style is None:
+                raise Undecided(text)
+            return found[self.style]
+        (style, number), *_ = found.items()
+        if self.style is None:
+            self.style, self.evidence = style, text
+        elif self.style != style:
+            raise MixedStyles(text, self.evidence)
+        return number
+
+
+# JSON-stat 1 and 2 as StatBank answers it, as one row per cell with codes.
+
+
+_MEASURE = "contentscode"
+_AGAIN = "ask for the table as CSV with codes"
+
+
+def load_json(path: Path, gz: bool, limits: Limits) -> dict[str, Any]:
+    """Return the dataset object of a JSON-stat file, numbers kept as text.
+
+    Raises DataRefused for other JSON, naming the error when it is one of StatBank's error answers.
+    """
+    try:
+        text = read_whole(path, gz, limits).decode("utf-8-sig")
+        content = json.loads(text, parse_float=plain_number, parse_int=str)
+    except UnicodeDecodeError:
+        raise refusal(path, "the JSON is not UTF-8", "download it again") from None
+    except (json.JSONDecodeError, RecursionError):
+        raise refusal(path, "the JSON is cut off or damaged", "download it again") from None
+    check_text(path, text)
+    if isinstance(content, dict) and "errorTypeCode" in content:
+        answer = f"{content['errorTypeCode']}: {content.get('message', '')}"
+        raise refusal(path, f"an error answer instead of data ({answer})", "correct the query and ask again")
+    dataset = content.get("dataset", content) if isinstance(content, dict) else None
+    if not isinstance(dataset, dict) or not {"dimension", "value"} <= dataset.keys():
+        raise refusal(path, "JSON, but no JSON-stat dataset", _AGAIN)
+    return dataset
+
+
+def read_jsonstat(path: Path, shape: FileShape, limits: Limits) -> Table:
+    """Return a JSON-stat dataset as a table named by dimension ids, cells as codes, null as `..`.
+
+    Row numbers are the position in the value list, from 1. Raises DataRefused when ids, sizes, categories and
+    values do not fit each other, or when the dataset holds several measures.
+    """
+    dataset = load_json(path, shape.gz, limits)
+    try:
+        dimensions = dataset["dimension"]
+        ids = [str(name) for name in dataset.get("id") or dimensions["id"]]
+        sizes = [int(size) for size in dataset.get("size") or dimensions["size"]]
+        axes = [_codes(dimensions[name]["category"]) for name in ids]
+        values = _values(dataset, prod(sizes), limits)
+        table_id = (dataset.get("extension") or {}).get("px", {}).get("tableid")
+        label = str(dataset.get("label", ""))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+        raise refusal(path, "the JSON-stat dataset is incomplete", _AGAIN) from None
+    if [len(axis) for axis in axes] != sizes or len(values) != prod(sizes):
+        raise refusal(path, f"{len(values)} values and sizes {sizes} do not fit the categories", "download it again")
+    measure = [name.casefold() == _MEASURE for name in ids]
+    several = any(is_measure and size != 1 for is_measure, size in zip(measure, sizes, strict=True))
+    if several:
+        raise refusal(path, "several measures in one dataset", "ask for one measure at a time")
+    names = tuple(name for name, is_measure in zip(ids, measure, strict=True) if not is_measure)
+    rows: list[tuple[int, Sequence[str], str]] = []
+    for number, (cells, value) in enumerate(zip(product(*axes), values, strict=True), start=1):
+        rows.append((number, [c for c, is_measure in zip(cells, measure, strict=True) if not is_measure], value))
+    return Table(path, shape, names, in_memory(rows), label, str(table_id) if table_id else None)
+
+
+def _codes(category: dict[str, Any]) -> list[str]:
+    index = category.get("index")
+    if isinstance(index, dict):
+        return [str(code) for code, _ in sorted(index.items(), key=lambda item: int(item[1]))]
+    return [str(code) for code in (index if index is not None else category["label"])]
+
+
+def _values(dataset: dict[str, Any], count: int, limits: Limits) -> list[str]:
+    """Return every cell as text: sparse objects filled with `..`, a cell's status mark where it has no value."""
+    if count < 0 or count * 10 > limits.in_memory_bytes:
+        raise ValueError("size")
+    given, status = dataset["value"], dataset.get("status") or {}
+    if isinstance(given, dict):
+        if any(not 0 <= int(place) < count for place in given):
+            raise IndexError("value")
+        given = [given.get(str(place)) for place in range(count)]
+
+    def mark(place: int) -> str:
+        found = status.get(str(place)) if isinstance(status, dict) else status[place]
+        return str(found) if found else ".."
+
+    return [mark(place) if value is None else str(value) for place, value in enumerate(given)]
+
+
+# The workbook statistikbanken.dk writes, as a grid of text; bombs and strangers are refused before they unfold.
+
+
+_TABLE_ID = re.compile(r"[A-ZÆØÅ]{2,}[0-9]+[A-Z0-9]*")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+
+
+def read_workbook(path: Path, gz: bool, limits: Limits) -> tuple[list[list[str]], str | None]:
+    """Return (grid of the only sheet, table id when the sheet is named like one).
+
+    Numbers become text with a point and no thousands marks; rows keep their place in the sheet. Raises DataRefused
+    for a damaged or oversized workbook, one that unfolds beyond the limits, and one with several filled sheets.
+    """
+    import python_calamine as calamine
+
+    content = read_whole(path, gz, limits)
+    _check_archive(path, content, limits)
+    try:
+        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        raise refusal(path, f"the workbook cannot be read ({one_line(str(error))})", "save it as .xlsx again") from None
+    filled = [(name, rows) for name, rows in sheets if any(any(cell != "" for cell in row) for row in rows)]
+    if len(filled) != 1:
+        raise refusal(
+            path,
+            f"{len(filled)} filled sheets where StatBank writes one",
+            "keep the sheet of one table per workbook",
+        )
+    name, rows = filled[0]
+    grid = [[_text(cell) for cell in row] for row in rows]
+    check_text(path, "\n".join(" ".join(row) for row in grid))
+    return grid, name if _TABLE_ID.fullmatch(name) else None
+
+
+def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
+    """Refuse what is no workbook or unfolds beyond the limits; sizes are declared, so contents are tested too."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if not any(member.filename == "xl/workbook.xml" for member in members):
+                raise refusal(path, "a zip file that is no .xlsx workbook", "unpack it, or download CSV")
+            unzipped = sum(member.file_size for member in members)
+            if unzipped > limits.unzipped_bytes or unzipped > limits.unzip_ratio * len(content):
+                raise refusal(
+                    path,
+                    f"the workbook unfolds from {len(content):,} to {unzipped:,} bytes",
+                    "download the table as CSV",
+                )
+            broken = archive.testzip()
+    except _DAMAGED as error:
+        raise refusal(path, f"the workbook is damaged ({one_line(str(error))})", "download it again") from None
+    if broken is not None:
+        raise refusal(path, f"the workbook is damaged in {broken}", "download it again")
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, int | float):
+        return plain_number(cell)
+    return str(cell).strip()
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
+    """Return the form of a file from its bytes: format, gzip, encoding, BOM, line ends, delimiter, header.
+
+    The file's name is not asked. Raises DataRefused, in one sentence, for an empty, cut-off or damaged file, a web
+    page, an error answer, another binary format, and a text that is no StatBank extract.
+    """
+    if not path.is_file():
+        raise refusal(path, "not a file that can be read", "give a downloaded extract")
+    try:
+        gz = is_gzip(path)
+        head = next(blocks(path, gz), b"")
+        if signature_of(path, head) == "zip":
+            return FileShape("xlsx", gz)
+        if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
+            load_json(path, gz, limits)
+            return FileShape("jsonstat", gz)
+        return csv_shape(path, gz)
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error.strerror})", "check the file's permissions") from None
+
+
+def open_table(path: Path, limits: Limits = DEFAULT_LIMITS) -> Table:
+    """Return a file of any accepted form as a table; DataRefused with the reason otherwise."""
+    shape = sniff(path, limits)
+    if shape.format == "jsonstat":
+        return read_jsonstat(path, shape, limits)
+    if shape.format == "xlsx":
+        grid, table_id = read_workbook(path, shape.gz, limits)
+        return read_grid(path, shape, grid, table_id)
+    if shape.layout == "wide":
+        return read_grid(path, shape, read_cells(path, shape, limits), None)
+    return read_long(path, shape, limits)

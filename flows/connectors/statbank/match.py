@@ -1,0 +1,370 @@
+"""Does this table fit that source: which column is which dimension, and does every cell have a code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import permutations
+from typing import TYPE_CHECKING, Literal
+
+from flows.connectors.statbank.forms import Table, is_period, refusal
+from transforms.areas import area_code
+from transforms.errors import DataRefused
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Catalogue, Dimension, Source
+
+
+# From what a cell says to the publisher's code: exact code, exact text in Danish or English, or both in one cell.
+
+
+How = Literal["code", "text", "both"]
+Language = Literal["da", "en"]
+
+_PERIODS = {
+    "year": re.compile(r"(?:19|20)\d\d(?:/(?:19|20)\d\d)?"),
+    "quarter": re.compile(r"((?:19|20)\d\d)[KQ]([1-4])"),
+    "month": re.compile(r"(?:19|20)\d\dM(?:0[1-9]|1[0-2])"),
+}
+_DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
+
+
+@dataclass(frozen=True)
+class Match:
+    """The code a cell stands for, how the cell says it, and the language when only one has that text."""
+
+    code: str
+    how: How
+    language: Language | None = None
+
+
+def key_of(text: str) -> str:
+    """Return `text` as it is compared: case, spacing and kinds of dash do not matter."""
+    return " ".join(text.translate(_DASHES).casefold().split())
+
+
+class Resolver:
+    """The codes of one dimension of one source, looked up by whatever a cell may say."""
+
+    def __init__(self, catalogue: Catalogue, source: Source, dimension: Dimension) -> None:
+        self.dimension = dimension
+        self.is_time = dimension.role == "time"
+        self._period = _PERIODS.get(source.frequency or "")
+        self._codes = [] if self.is_time else list(catalogue.codes(source, dimension))
+        self._by_code = {code.code: code for code in self._codes}
+        self._by_text: dict[str, dict[str, Language | None]] = {}
+        for code in self._codes:
+            both = key_of(code.text_da) == key_of(code.text_en)
+            self._add(code.text_da, code.code, None if both else "da")
+            self._add(code.text_en, code.code, None if both else "en")
+
+    def match(self, cell: str) -> Match | None:
+        """Return what the cell stands for; None for an unknown code or text and for a text two codes share."""
+        text = cell.strip()
+        if self.is_time:
+            return self._match_period(text)
+        if text in self._by_code:
+            return Match(text, "code")
+        return self._match_text(text) or self._match_both(text)
+
+    def matching_codes(self, cell: str) -> list[str]:
+        """Return all codes whose text the cell is: more than one when the publisher uses a text twice."""
+        return list(self._by_text.get(key_of(cell), {}))
+
+    def nearest(self, cell: str) -> list[str]:
+        """Return up to three known `code text` that look like the cell, for use in a message only."""
+        if self.is_time:
+            return []
+        shown = {key: code for code in self._codes for key in (key_of(code.text_en), key_of(code.text_da))}
+        shown |= {code.code.casefold(): code for code in self._codes}
+        keys = get_close_matches(key_of(cell), shown, n=6, cutoff=0.5)
+        return list(dict.fromkeys(f"{shown[key].code} {shown[key].text_da}" for key in keys))[:3]
+
+    def texts(self, code: str) -> list[str]:
+        """Return the Danish and English text of a code, empty for an unknown code."""
+        found = self._by_code.get(code)
+        return [found.text_da, found.text_en] if found else []
+
+    def _add(self, text: str, code: str, language: Language | None) -> None:
+        self._by_text.setdefault(key_of(text), {})[code] = language
+
+    def _match_text(self, text: str) -> Match | None:
+        found = self._by_text.get(key_of(text))
+        if found:
+            (code, language), *more = found.items()
+            return None if more else Match(code, "text", language)
+        if self.dimension.role == "area":
+            alias = area_code(text)
+            return Match(alias, "text") if alias in self._by_code else None
+        return None
+
+    def _match_both(self, text: str) -> Match | None:
+        """Read `101 København`, `København 101` and `H70 Masters programs`.
+
+        A code with a letter in it counts whatever text follows, since publishers put it in the text itself. A
+        bare number must stand beside its own text: `10 years and over` is not age 10.
+        """
+        first, _, after = text.partition(" ")
+        before, _, last = text.rpartition(" ")
+        for code, rest in ((first, after.strip()), (last, before.strip())):
+            if code not in self._by_code or not rest:
+                continue
+            if rest in self._by_code and rest != code and key_of(rest) not in self._by_text:
+                continue
+            own = self._by_text.get(key_of(rest), {})
+            same_area = self.dimension.role == "area" and area_code(rest) == code
+            if code in own or same_area:
+                return Match(code, "both", own.get(code))
+            if code == first and not code.isdigit() and re.search(r"[A-Za-zÆØÅæøå]", code) and not own:
+                return Match(code, "text")
+        return None
+
+    def _match_period(self, text: str) -> Match | None:
+        upper = text.upper()
+        if self._period is None or not is_period(upper) or not (found := self._period.fullmatch(upper)):
+            return None
+        if found.lastindex:
+            return Match(f"{found[1]}K{found[2]}", "code", "en" if "Q" in upper else "da")
+        return Match(upper, "code")
+
+
+def refusal_parts(resolver: Resolver, cell: str) -> tuple[str, str]:
+    """Return (rule, next step) for a cell the resolver does not know."""
+    name = resolver.dimension.id
+    if resolver.is_time:
+        return f"not a period of this table in {name}", "download the table's own periods"
+    shared = resolver.matching_codes(cell)
+    if len(shared) > 1:
+        return f"the text of {' and '.join(shared)} alike in {name}", "download the table with codes"
+    nearest = resolver.nearest(cell)
+    hint = f"nearest known: {', '.join(nearest)}" if nearest else "download the table with codes"
+    return f"neither a code nor a text of {name}", hint
+
+
+def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | None:
+    """Return the first Danish and the first English cell when one column holds both, else None."""
+    danish = next((cell for cell, match in matches if match.language == "da"), None)
+    english = next((cell for cell, match in matches if match.language == "en"), None)
+    return (danish, english) if danish is not None and english is not None else None
+
+
+MAX_DISTINCT = 200_000
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A table placed in a source: dimension id -> column number, and dimension id -> the code that fills it."""
+
+    source: Source
+    columns: Mapping[str, int]
+    filled: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a table does not fit a source; `score` tells how near it came, for choosing the reason to show."""
+
+    source: Source
+    score: tuple[int, int]
+    reason: DataRefused
+
+
+class Candidate:
+    """One table under trial; the distinct cells of its columns are read once, when first asked for."""
+
+    def __init__(self, table: Table, catalogue: Catalogue) -> None:
+        self.table = table
+        self.catalogue = catalogue
+
+    @cached_property
+    def cells(self) -> list[set[str]]:
+        """The distinct cells of every dimension column."""
+        found: list[set[str]] = [set() for _ in self.table.names]
+        for chunk in self.table.chunks():
+            for seen, column in zip(found, chunk.columns, strict=True):
+                seen.update(column)
+                if len(seen) > MAX_DISTINCT:
+                    rule = f"over {MAX_DISTINCT:,} different texts in one column, which no code list has"
+                    raise refusal(self.table.path, rule, "download the table again")
+        if not any(found):
+            raise refusal(self.table.path, "a header but no rows", "download the table again")
+        return found
+
+    def row_of(self, column: int, cell: str) -> int | None:
+        """Return the file row where a column first holds `cell`."""
+        for chunk in self.table.chunks():
+            if cell in chunk.columns[column]:
+                return chunk.rows[list(chunk.columns[column]).index(cell)]
+        return None
+
+    def place(self, source: Source) -> Fit | Misfit:
+        """Say which column is which dimension, by heading where there is one, else by what the cells resolve to."""
+        named: dict[str, int] = {}
+        unnamed: list[int] = []
+        in_grid = None in self.table.names or self.table.shape.layout == "wide"
+        for column, name in enumerate(self.table.names):
+            dimension = _dimension_named(source, name)
+            if dimension is not None and dimension.id not in named:
+                named[dimension.id] = column
+            elif name is None or in_grid:
+                unnamed.append(column)
+            else:
+                return self._strange_column(source, name)
+        if not unnamed:
+            return self._complete(source, named)
+        free = [dimension for dimension in source.dimensions if dimension.id not in named]
+        tried = [self._complete(source, named | placing) for placing in self._placings(source, unnamed, free)]
+        fits = [fit for fit in tried if isinstance(fit, Fit)]
+        if len(fits) == 1 or (tried and not fits):
+            return fits[0] if fits else tried[0]
+        score = len(named) + sum(bool(self._takers(source, column, free)) for column in unnamed)
+        return self._misfit(source, score, 0, self._unplaced(source, unnamed, free, bool(fits)))
+
+    def check_cells(self, fit: Fit) -> Misfit | list[tuple[Dimension, list[tuple[str, Match]]]]:
+        """Resolve every distinct cell; return what each stands for, or the first fault as a Misfit."""
+        resolved: list[tuple[Dimension, list[tuple[str, Match]]]] = []
+        for dimension in fit.source.dimensions:
+            if dimension.id not in fit.columns:
+                continue
+            column = fit.columns[dimension.id]
+            resolver = Resolver(self.catalogue, fit.source, dimension)
+            matches = []
+            for cell in sorted(self.cells[column]):
+                match = resolver.match(cell)
+                if match is None:
+                    rule, step = refusal_parts(resolver, cell)
+                    return self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step)
+                if dimension.role == "selector" and match.code != dimension.select[0]:
+                    rule = f"the source holds {dimension.id} {dimension.select[0]} only"
+                    step = f"download {fit.source.table} with that one"
+                    return self._bad_cell(fit, column, cell, rule, step)
+                matches.append((cell, match))
+            if mixed := same_language(matches):
+                rule = f"English beside Danish '{mixed[0]}' in {dimension.id}"
+                step = "download the table in one language"
+                return self._bad_cell(fit, column, mixed[1], rule, step)
+            resolved.append((dimension, matches))
+        return resolved
+
+    def _bad_cell(self, fit: Fit, column: int, cell: str, rule: str, step: str) -> Misfit:
+        row = self.row_of(column, cell)
+        reason = refusal(self.table.path, rule, step, row=row, value=cell)
+        # A table with exactly these columns is nearer than one with totals filled in, whichever cell is wrong.
+        return self._misfit(fit.source, len(self.table.names) + (not fit.filled), self._columns_known(fit), reason)
+
+    def _columns_known(self, fit: Fit) -> int:
+        """Return how many columns hold nothing but codes or texts of their dimension, one more than none."""
+        resolvers = {
+            column: Resolver(self.catalogue, fit.source, fit.source.dimension(name))
+            for name, column in fit.columns.items()
+        }
+        return 1 + sum(all(r.match(cell) for cell in self.cells[column]) for column, r in resolvers.items())
+
+    def _misfit(self, source: Source, placed: int, resolved: int, reason: DataRefused) -> Misfit:
+        return Misfit(source, (placed, resolved), reason)
+
+    def _complete(self, source: Source, columns: Mapping[str, int]) -> Fit | Misfit:
+        """Fill the dimensions that have no column with their total, or say why one cannot be filled."""
+        filled: dict[str, str] = {}
+        for dimension in source.dimensions:
+            if dimension.id in columns:
+                continue
+            code = self._stands_for(source, dimension)
+            if code is None:
+                why = "is missing and nothing in the file says which one it holds"
+                if dimension.role != "selector":
+                    why = "is missing and no total can stand for it"
+                text = f"column {dimension.id} of {source.table} {why}"
+                reason = refusal(
+                    self.table.path, text, f"download the table with {dimension.id}", row=self._header_row()
+                )
+                return self._misfit(source, len(columns), 0, reason)
+            filled[dimension.id] = code
+        return Fit(source, columns, filled)
+
+    def _stands_for(self, source: Source, dimension: Dimension) -> str | None:
+        if dimension.role in ("area", "time") or not dimension.elimination:
+            return None
+        if dimension.role == "category":
+            return dimension.total
+        pinned = dimension.select[0]
+        said = key_of(self.table.statement)
+        texts = Resolver(self.catalogue, source, dimension).texts(pinned)
+        return pinned if any(key_of(text) in said for text in texts if text) else None
+
+    def _placings(self, source: Source, columns: Sequence[int], free: Sequence[Dimension]) -> Iterator[dict[str, int]]:
+        """Yield the ways to give each unnamed column its own dimension; ways with the same result count once."""
+        takers = {column: self._takers(source, column, free) for column in columns}
+        seen = set()
+        if not all(takers.values()):
+            return
+        for chosen in permutations(free, len(columns)):
+            if not all(d.id in takers[c] for c, d in zip(columns, chosen, strict=True)):
+                continue
+            left_out = {d.id: d.total for d in free if d not in chosen}
+            # A column that only ever says «total» and a dimension filled with its total come to the same.
+            result = frozenset((d.id, takers[c][d.id] or c) for c, d in zip(columns, chosen, strict=True)) | frozenset(
+                left_out.items()
+            )
+            if result not in seen:
+                seen.add(result)
+                yield {d.id: c for c, d in zip(columns, chosen, strict=True)}
+
+    def _takers(self, source: Source, column: int, free: Sequence[Dimension]) -> dict[str, str | None]:
+        """Return the dimensions that know every cell of a column, with the code when it holds only one."""
+        takers: dict[str, str | None] = {}
+        for dimension in free:
+            resolver = Resolver(self.catalogue, source, dimension)
+            codes = {match.code if (match := resolver.match(cell)) else None for cell in self.cells[column]}
+            if None not in codes:
+                takers[dimension.id] = codes.pop() if len(codes) == 1 else None
+        return takers
+
+    def _header_row(self) -> int | None:
+        return 1 if self.table.shape.format == "csv" and self.table.shape.layout == "long" else None
+
+    def _strange_column(self, source: Source, name: str) -> Misfit:
+        """Say which heading is none of the source's, and which of its missing dimensions it may be."""
+        known = {found.id for heading in self.table.names if (found := _dimension_named(source, heading))}
+        missing = [dimension for dimension in source.dimensions if dimension.id not in known]
+        labels = {key_of(label): d.id for d in missing for label in (d.id, d.text_da, d.text_en)}
+        close = get_close_matches(key_of(name), labels, n=1, cutoff=0.6)
+        rule = f"no dimension of {source.table} ({', '.join(d.id for d in source.dimensions)})"
+        if len(known) > 1:
+            rule += ", the nearest known table"
+            step = f"rename it to {labels[close[0]]}" if close else "download the table without it"
+        else:
+            rule, step = "no known table has this column beside the others", "add the table with kommunekort new-source"
+        reason = refusal(self.table.path, rule, step, row=self._header_row(), value=name)
+        return self._misfit(source, len(known), int(bool(close)), reason)
+
+    def _unplaced(
+        self, source: Source, columns: Sequence[int], free: Sequence[Dimension], several: bool
+    ) -> DataRefused:
+        if several:
+            rule = f"several columns could each be the same dimension of {source.table}"
+            return refusal(self.table.path, rule, "download it as CSV with column names")
+        strange = next((c for c in columns if not self._takers(source, c, free)), columns[0])
+        cell = self._first_unknown(source, strange, free)
+        rule = f"not found in the code lists of {source.table}, the nearest known table"
+        return refusal(self.table.path, rule, "download a known table", row=self.row_of(strange, cell), value=cell)
+
+    def _first_unknown(self, source: Source, column: int, free: Sequence[Dimension]) -> str:
+        """Return a cell unknown to the dimension that knows most of the column."""
+        cells = sorted(self.cells[column])
+        resolvers = [Resolver(self.catalogue, source, dimension) for dimension in free]
+        unknown = [[cell for cell in cells if resolver.match(cell) is None] for resolver in resolvers]
+        fewest = sorted(unknown, key=len)
+        return fewest[0][0] if fewest and fewest[0] else cells[0]
+
+
+def _dimension_named(source: Source, name: str | None) -> Dimension | None:
+    """Return the dimension whose id or label, in either language, is `name`."""
+    if name is None:
+        return None
+    key = key_of(name)
+    ids = next((d for d in source.dimensions if key_of(d.id) == key), None)
+    return ids or next((d for d in source.dimensions if key in (key_of(d.text_da), key_of(d.text_en))), None)

@@ -1,0 +1,383 @@
+"""StatBank's own words: the tables and the description of one table, typed, and its errors in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from flows.connectors.http import AnsweredError, Patience, read_body
+from transforms.catalogue import LEFT_OUT
+from transforms.errors import DataRefused
+from transforms.periods import COPENHAGEN
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Dimension, Source
+
+
+Language = Literal["da", "en"]
+Label = Annotated[str, Field(min_length=1)]
+
+
+class _Answer(BaseModel):
+    """Unknown keys are let through: the publisher may add some. The keys named below must be there."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Value(_Answer):
+    """One code of a variable, with its text in the language asked for."""
+
+    id: Label
+    text: str
+
+
+class Variable(_Answer):
+    """One variable of a table. `elimination`: it may be left out of a non-streaming answer."""
+
+    id: Label
+    text: str
+    elimination: bool
+    time: bool
+    map: str | None = None
+    values: tuple[Value, ...] = Field(min_length=1)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Return the codes in the publisher's order."""
+        return tuple(value.id for value in self.values)
+
+
+class TableInfo(_Answer):
+    """The description of one table. `updated` is Danish local time without a zone, as published."""
+
+    id: Label
+    text: str
+    description: str = ""
+    unit: str
+    suppressed_data_value: str = Field("0", alias="suppressedDataValue")
+    updated: datetime
+    active: bool = True
+    variables: tuple[Variable, ...] = Field(min_length=1)
+
+    def variable(self, code: str) -> Variable | None:
+        """Return the variable of this id, whatever its case (the data headers write `Tid` as `TID`)."""
+        return next((v for v in self.variables if v.id.upper() == code.upper()), None)
+
+    @property
+    def published_at(self) -> str:
+        """Return `updated` as UTC in ISO 8601."""
+        return self.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class TableSummary(_Answer):
+    """One line of the list of tables; `variables` are labels in the language asked for."""
+
+    id: Label
+    text: str
+    unit: str
+    updated: datetime
+    first_period: str = Field(alias="firstPeriod")
+    latest_period: str = Field(alias="latestPeriod")
+    active: bool
+    variables: tuple[str, ...]
+
+
+_TABLES = TypeAdapter(tuple[TableSummary, ...])
+
+
+def tables(client: httpx.Client, lang: Language = "da", *, include_inactive: bool = False) -> tuple[TableSummary, ...]:
+    """Return every table of StatBank (2,234 active in September 2025), closed ones too when asked."""
+    body = {"lang": lang, "format": "JSON", "includeInactive": include_inactive}
+    return parse_tables(read_body(client, "POST", "tables", json=body))
+
+
+def tableinfo(client: httpx.Client, table: str, lang: Language = "en") -> TableInfo:
+    """Return the description of `table`; DataRefused with StatBank's own words when there is none."""
+    return parse_tableinfo(tableinfo_bytes(client, table, lang))
+
+
+def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patience: Patience | None = None) -> bytes:
+    """Return the description of `table` as received, to be kept beside the data."""
+    # In a POST body the name is `table`; `id` is not understood (seen in a log of live calls, October 2025).
+    body = {"table": table, "lang": lang, "format": "JSON"}
+    try:
+        return read_body(client, "POST", "tableinfo", json=body, patience=patience)
+    except AnsweredError as error:
+        raise DataRefused(f"StatBank {table}: {own_words(error)}; check the table id") from None
+
+
+def parse_tables(raw: bytes) -> tuple[TableSummary, ...]:
+    """Return the list of tables from an answer's bytes; DataRefused when it is not one."""
+    try:
+        return _TABLES.validate_json(_text(raw))
+    except ValidationError as error:
+        raise DataRefused(f"StatBank tables: {_first(error)}; the API may have changed") from None
+
+
+def parse_tableinfo(raw: bytes) -> TableInfo:
+    """Return the description of a table from an answer's bytes; DataRefused when it is not one."""
+    try:
+        info = TableInfo.model_validate_json(_text(raw))
+    except ValidationError as error:
+        raise DataRefused(f"StatBank tableinfo: {_first(error)}; the API may have changed") from None
+    times = [variable.id for variable in info.variables if variable.time]
+    if len(times) != 1:
+        raise DataRefused(f"StatBank {info.id}: {len(times)} time variables, expected one; not understood")
+    return info
+
+
+def error_code(error: AnsweredError) -> str | None:
+    """Return StatBank's errorTypeCode (`EXTRACT-NOTFOUND`, `REQUEST-LIMIT`, …), None when the body has none."""
+    code = _error_body(error).get("errorTypeCode")
+    return code if isinstance(code, str) else None
+
+
+def own_words(error: AnsweredError) -> str:
+    """Return `message (errorTypeCode)` as StatBank wrote it, or what came instead."""
+    message = _error_body(error).get("message")
+    if not isinstance(message, str):
+        return f"answered {error.status}: {' '.join(error.body.split())[:200] or 'an empty body'}"
+    return f"{' '.join(message.split()).rstrip('.')} ({error_code(error) or error.status})"
+
+
+def _error_body(error: AnsweredError) -> dict[str, object]:
+    try:
+        body = json.loads(error.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataRefused(f"StatBank: byte {error.start} of the answer is not UTF-8; try later") from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the answer"
+    return f"{place}: {first['msg']}"
+
+
+# StatBank's language of values: ids, wildcards and time expressions, worked out on a list of codes.
+
+
+_LATEST = re.compile(r"\(\s*(\d+)\s*\)")
+_LAST_N = re.compile(r"\(\s*-n\s*\+\s*(\d+)\s*\)", re.IGNORECASE)
+_RANGE = re.compile(r"(?:>=(?P<low>[^<>=]+))?(?:<=(?P<high>[^<>=]+))?")
+
+
+def matching(codes: Sequence[str], expression: str, *, time: bool) -> list[str]:
+    """Return the codes that one expression selects, in the order of `codes`; empty when there are none.
+
+    Ids, `*`, wildcards (`1*`, `*K1`, `202*K1`); for the time variable also `(1)` the latest, `(2)` the one
+    before, `(-n+5)` the last five, `>=2015K1`, `<=2024K2`, `>=2023K1<=2024K2`. `codes` of time ascend.
+    """
+    wanted = expression.strip()
+    if wanted in codes:
+        return [wanted]
+    if time and (found := _by_time(codes, wanted)) is not None:
+        return found
+    if "*" not in wanted:
+        return [code for code in codes if code.casefold() == wanted.casefold()]
+    pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("*")), re.IGNORECASE)
+    return [code for code in codes if pattern.fullmatch(code)]
+
+
+def _by_time(codes: Sequence[str], wanted: str) -> list[str] | None:
+    """Return what a time expression selects, None when `wanted` is no time expression."""
+    if latest := _LATEST.fullmatch(wanted):
+        place = int(latest[1])
+        return [codes[-place]] if 1 <= place <= len(codes) else []
+    if last := _LAST_N.fullmatch(wanted):
+        count = int(last[1])
+        return list(codes[-count:]) if count else []
+    bounds = _RANGE.fullmatch(wanted)
+    if bounds is None or not wanted:
+        return None
+    low, high = bounds["low"], bounds["high"]
+    # Periods of one table have one form (2015, 2015K1, 2015M01), so their order is that of the text.
+    return [code for code in codes if (not low or code >= low) and (not high or code <= high)]
+
+
+# From a source file and the table's own description to one exact query: the rectangle is known beforehand.
+
+
+LANGUAGE = "en"  # English answers write decimals with a point; the codes are the same in both languages
+PRESENTATION = "Code"
+CELL_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The codes asked for of one variable, in the publisher's order; `whole` when they are all of them."""
+
+    code: str
+    values: tuple[str, ...]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Query:
+    """One rectangle of one table: every combination of the selected codes.
+
+    `left_out` variables are not asked for: the publisher sums over them, and the answer has no column for them.
+    """
+
+    table: str
+    variables: tuple[Selected, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def file_format(self) -> Literal["BULK", "CSV"]:
+        """Return BULK, which has no cell limit, or CSV where a variable is left out (BULK wants them all)."""
+        return "CSV" if self.left_out else "BULK"
+
+    @property
+    def cells(self) -> int:
+        """Return how many cells the rectangle has; an answer has at most so many rows."""
+        return math.prod(len(variable.values) for variable in self.variables)
+
+    @property
+    def over_limit(self) -> bool:
+        """Tell whether StatBank would refuse the query; it counts every column of every row as a cell.
+
+        Two logged refusals show it: 85,210,650 = 105·3·127·5·71 rows × 6 columns, 4,800,600 = 105·3·127·5·4 × 6.
+        """
+        return self.file_format != "BULK" and self.cells * (len(self.variables) + 1) > CELL_LIMIT
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the columns an answer must have, in order: ids in upper case, INDHOLD last."""
+        return (*(variable.code.upper() for variable in self.variables), "INDHOLD")
+
+    def halves(self) -> tuple[Query, Query] | None:
+        """Return the query cut in two by period; None when it has one period only."""
+        periods = self.variables[-1]
+        middle = len(periods.values) // 2
+        if not middle:
+            return None
+        first, second = (
+            replace(self, variables=(*self.variables[:-1], replace(periods, values=part, whole=False)))
+            for part in (periods.values[:middle], periods.values[middle:])
+        )
+        return first, second
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON of the request. No timeOrder: streaming formats refuse it."""
+        return {
+            "table": self.table,
+            "format": self.file_format,
+            "lang": LANGUAGE,
+            "valuePresentation": PRESENTATION,
+            "delimiter": "Semicolon",
+            "variables": [{"code": v.code, "values": ["*"] if v.whole else list(v.values)} for v in self.variables],
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest keeps: `rectangle` has every code written out, so that zero cells stay known."""
+        rectangle = {variable.code.upper(): list(variable.values) for variable in self.variables}
+        return {
+            "table": self.table,
+            "format": self.file_format,
+            "lang": LANGUAGE,
+            "valuePresentation": PRESENTATION,
+            "rectangle": rectangle,
+            "left_out": list(self.left_out),
+        }
+
+
+def plan_query(source: Source, tableinfo: TableInfo) -> Query:
+    """Return the query of `source` with its select expressions worked out against `tableinfo`.
+
+    Raises DataRefused, naming the source file, when the table's variables are not those of the file, a select
+    expression finds no code, a selector finds more than one, or the cells BULK leaves out are not the zero ones.
+    """
+    place = f"flows/sources/{source.id}.yml"
+    by_code = {dimension.id.upper(): dimension for dimension in source.dimensions}
+    _check_variables(place, list(by_code), tableinfo)
+    chosen = []
+    left_out = []
+    for dimension in source.dimensions:
+        variable = tableinfo.variable(dimension.id)
+        assert variable is not None, "checked above"
+        if not dimension.is_left_out:
+            chosen.append(_select(place, dimension, variable, tableinfo))
+        elif variable.elimination:
+            left_out.append(variable.id)
+        else:
+            raise DataRefused(
+                f"{place}: dimension {dimension.id}: {tableinfo.id} does not let it be left out; select its codes"
+            )
+    query = Query(tableinfo.id, tuple(chosen), tuple(left_out))
+    if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
+        raise DataRefused(
+            f"{place}: BULK answers of {tableinfo.id} leave out the cells that are "
+            f"{tableinfo.suppressed_data_value!r}, not those that are 0, so what an absent cell means is not known "
+            f"here; select `{LEFT_OUT}` in a dimension that may be left out, so that CSV is asked for"
+        )
+    return query
+
+
+def _is_zero(mark: str) -> bool:
+    try:
+        return float(mark.replace(",", ".")) == 0
+    except ValueError:
+        return False
+
+
+def near(wanted: str, variable: Variable, count: int = 3) -> str:
+    """Return the codes of `variable` most like `wanted`, by code or by text, as `code text, …` for a message."""
+    texts = {value.text.casefold(): value for value in variable.values}
+    codes = {value.id.casefold(): value for value in variable.values}
+    asked = wanted.casefold()
+    hits = [codes[c] for c in difflib.get_close_matches(asked, codes, count, 0.5)]
+    hits += [texts[t] for t in difflib.get_close_matches(asked, texts, count, 0.5)]
+    shown = list(dict.fromkeys(hits))[:count] or list(variable.values[:count])
+    return ", ".join(f"{value.id} {value.text}" for value in shown)
+
+
+def _check_variables(place: str, ours: list[str], tableinfo: TableInfo) -> None:
+    theirs = [variable.id.upper() for variable in tableinfo.variables]
+    gone = [code for code in ours if code not in theirs]
+    new = [code for code in theirs if code not in ours]
+    if gone or new:
+        told = [*(f"{code} is not in the table" for code in gone), *(f"{code} is missing here" for code in new)]
+        raise DataRefused(
+            f"{place}: dimensions: {'; '.join(told)}; {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has "
+            f"{_listed(variable.id for variable in tableinfo.variables)}; correct the source file"
+        )
+
+
+def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo) -> Selected:
+    found = {str(asked): matching(variable.codes, str(asked), time=variable.time) for asked in dimension.select}
+    gone = [asked for asked, codes in found.items() if not codes]
+    if gone:
+        there = f"finds no code in {tableinfo.id} of {tableinfo.updated:%Y-%m-%d}"
+        told = [f"select {asked!r} {there}; near it: {near(asked, variable)}" for asked in gone]
+        raise DataRefused(f"{place}: dimension {dimension.id}: {'; '.join(told)}; correct the select")
+    wanted = {code for codes in found.values() for code in codes}
+    if dimension.role == "selector" and len(wanted) != 1:
+        raise DataRefused(
+            f"{place}: dimension {dimension.id}: a selector must select exactly one code, not {len(wanted)} "
+            f"({_listed(sorted(wanted))}); adding its codes up would be wrong; correct the select"
+        )
+    values = tuple(code for code in variable.codes if code in wanted)
+    return Selected(variable.id, values, len(values) == len(variable.codes))
+
+
+def _listed(names: Iterable[str], most: int = 12) -> str:
+    all_names = list(names)
+    more = f" and {len(all_names) - most} more" if len(all_names) > most else ""
+    return ", ".join(all_names[:most]) + more

@@ -1,0 +1,370 @@
+"""A new source from a table's own description: source file, code lists, staging table and a test extract."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.connectors.statbank.query import TableInfo, Value, Variable
+from transforms.areas import areas
+from transforms.catalogue import Catalogue, Code, load_catalogue
+from transforms.errors import UsageError
+
+# What a table's own description tells about its dimensions: role, column, code list, and what it does not tell.
+
+
+SELECTOR_IDS = frozenset(
+    {"ENHED", "PRISENHED", "BEREGNING", "TAL", "SAESONFAK", "SÆSON", "DRANST", "ART", "BNOGLE", "MÅLEENHED"}
+)
+SELECTOR_TEXTS = re.compile(r"\b(unit|measure|seasonal|frequency|price|dranst)\b", re.IGNORECASE)
+TOTAL_IDS = ("TOT", "IALT", "TOT1", "MOK", "000", "00", "0")
+TOTAL_TEXT = re.compile(r"\btotal\b", re.IGNORECASE)
+PERIOD_KINDS = {r"\d{4}": "year", r"\d{4}K[1-4]": "quarter", r"\d{4}M\d\d": "month"}
+LETTERS = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
+
+
+@dataclass
+class Draft:
+    """The dimensions of a new source, the code lists and columns it needs, and what a person must settle."""
+
+    dimensions: list[dict[str, Any]] = field(default_factory=list)
+    codelists: dict[str, list[Code]] = field(default_factory=dict)
+    columns: dict[str, tuple[str, str]] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
+
+
+def draft_dimensions(danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str]) -> Draft:
+    """Return every dimension of the table as the source file writes it, the time last.
+
+    `described` are the columns of the dictionary. Raises UsageError for periods that are no years, quarters or months.
+    """
+    draft = Draft()
+    danish_by_id = {variable.id: variable for variable in danish.variables}
+    for variable in sorted(english.variables, key=lambda v: v.time):
+        partner = danish_by_id.get(variable.id)
+        if partner is None or partner.codes != variable.codes:
+            raise UsageError(f"{english.id}: the two languages describe {variable.id} differently; fetch both again")
+        _add_dimension(draft, english.id, partner, variable, catalogue, described)
+    return draft
+
+
+def period_kind(info: TableInfo) -> str:
+    """Return year, quarter or month; UsageError for every other kind of period."""
+    codes = next(variable.codes for variable in info.variables if variable.time)
+    for pattern, kind in PERIOD_KINDS.items():
+        if all(re.fullmatch(pattern, code) for code in codes):
+            return kind
+    raise UsageError(f"{info.id}: periods such as {codes[-1]} are not supported; only years, quarters and months are")
+
+
+def _add_dimension(
+    draft: Draft, table: str, danish: Variable, english: Variable, catalogue: Catalogue, described: set[str]
+) -> None:
+    entry: dict[str, Any] = {"id": english.id, "text_da": danish.text, "text_en": english.text}
+    taken = {dimension["column"] for dimension in draft.dimensions}
+    if english.time:
+        entry |= {"column": "period", "role": "time", "select": ["*"]}
+    elif _is_area(english):
+        entry |= {"column": _column(english, "area_code", taken), "role": "area"} | _area_codes(draft, english)
+        entry["select"] = ["*"]
+    else:
+        entry |= _coded(draft, table, danish, english, catalogue, taken)
+    by_default = entry["role"] in ("category", "selector")
+    if english.elimination != by_default:
+        entry["elimination"] = english.elimination
+    if entry["column"] not in described:
+        draft.columns[entry["column"]] = (danish.text, english.text)
+    draft.dimensions.append(entry)
+
+
+def _is_area(variable: Variable) -> bool:
+    """Tell whether most codes are Danish areas of today, København among them; three-digit codes alone prove little."""
+    known = sum(code in areas() for code in variable.codes)
+    return {"101", "147"} <= set(variable.codes) and known > 0.9 * len(variable.codes)
+
+
+def _area_codes(draft: Draft, variable: Variable) -> dict[str, Any]:
+    """Return `levels` and `extra_codes`; codes that are no known area become a question."""
+    found = [areas()[code] for code in variable.codes if code in areas()]
+    levels = list(dict.fromkeys(area.level for area in found if area.level not in ("abroad", "unknown")))
+    extra = [area.code for area in found if area.level in ("abroad", "unknown")]
+    if strange := [code for code in variable.codes if code not in areas()]:
+        draft.questions.append(
+            f"{variable.id}: {', '.join(strange[:5])} are not in transforms/reference/areas.csv; rows with them go to "
+            "quarantine until they are added or deselected"
+        )
+    return {"levels": levels} | ({"extra_codes": extra} if extra else {})
+
+
+def _coded(
+    draft: Draft, table: str, danish: Variable, english: Variable, catalogue: Catalogue, taken: set[str]
+) -> dict[str, Any]:
+    """Return a category or a selector: its column, code list, total and a first selection."""
+    total = _total(english)
+    selector = english.id.upper() in SELECTOR_IDS or bool(SELECTOR_TEXTS.search(english.text))
+    codes = [_code(da, en, total) for da, en in zip(danish.values, english.values, strict=True)]
+    entry: dict[str, Any] = {
+        "column": _column(english, _usual_column(english, catalogue), taken),
+        "role": "selector" if selector else "category",
+        "codelist": _codelist(draft, table, english, codes, catalogue),
+    }
+    if total is not None:
+        entry["total"] = total
+    if selector:
+        pinned = total or english.codes[0]
+        others = ", ".join(f"{value.id} {value.text}" for value in english.values if value.id != pinned)
+        draft.questions.append(f"{english.id}: pinned to {pinned} by guess; choose between it and {others}"[:400])
+        return entry | {"select": [pinned]}
+    if total is None:
+        draft.questions.append(f"{english.id}: no total found; every code is selected")
+    return entry | {"select": ["*" if total is None else total]}
+
+
+def _code(danish: Value, english: Value, total: str | None) -> Code:
+    is_total = danish.id == total
+    return Code(danish.id, danish.text, english.text, "total" if is_total else "leaf", ("*",) if is_total else ())
+
+
+def _total(variable: Variable) -> str | None:
+    """Return the code of the total: a usual id, or a first text that says so; never of a single code."""
+    if len(variable.values) < 2:
+        return None
+    usual = [value for value in variable.values if value.id in TOTAL_IDS and TOTAL_TEXT.search(value.text)]
+    first = variable.values[0]
+    if usual:
+        return usual[0].id
+    return first.id if TOTAL_TEXT.search(first.text) else None
+
+
+def _codelist(draft: Draft, table: str, variable: Variable, codes: list[Code], catalogue: Catalogue) -> str:
+    """Return the name of an existing list with the same codes and texts, else of a new one."""
+    wanted = [(code.code, code.text_da, code.text_en) for code in codes]
+    for name, known in catalogue.codelists.items():
+        if [(code.code, code.text_da, code.text_en) for code in known] == wanted:
+            return name
+    name = f"{slug(variable.text)}_{table.lower()}"
+    while name in draft.codelists or name in catalogue.codelists:
+        name += "_2"
+    draft.codelists[name] = codes
+    if len(codes) > 20:
+        draft.questions.append(f"{variable.id}: mark the subtotals in code list {name}; all but the total are leaves")
+    return name
+
+
+def _usual_column(variable: Variable, catalogue: Catalogue) -> str:
+    """Return the column other sources use for this dimension, or one made from its English label."""
+    used: Counter[str] = Counter()
+    for source in catalogue.sources.values():
+        used.update(d.column for d in source.dimensions if d.id == variable.id and d.text_en == variable.text)
+    return used.most_common(1)[0][0] if used else f"{slug(variable.text)}_code"
+
+
+def _column(variable: Variable, wanted: str, taken: set[str]) -> str:
+    """Return `wanted`, or a name from the variable's own id when another dimension has it."""
+    return f"{slug(variable.id)}_{wanted}" if wanted in taken else wanted
+
+
+def slug(text: str) -> str:
+    """Return lower-case ASCII words joined by underscores, never empty."""
+    plain = unicodedata.normalize("NFKD", text.lower().translate(LETTERS)).encode("ascii", "ignore").decode()
+    return "_".join(re.findall(r"[a-z][a-z0-9]*|[0-9]+", plain)[:4]) or "dimension"
+
+
+def first_codes(dimension: dict[str, Any], variable: Variable, most: int = 2) -> Sequence[str]:
+    """Return a few codes that the dimension selects, for the fixture."""
+    select = dimension["select"]
+    return variable.codes[-most:] if variable.time else variable.codes[:most] if select == ["*"] else select
+
+
+UNITS = {"Number": "count", "Per cent": "pct", "DKK": "dkk", "DKK 1,000": "dkk_thousand"}
+MAX_AGE_DAYS = {"year": 550, "quarter": 200, "month": 120}
+MONTHS = {"year": 12, "quarter": 3, "month": 1}
+FIXTURE_ROWS = 6
+
+
+@dataclass(frozen=True)
+class NewSource:
+    """The files written or added to, and what a person must settle before the source is used."""
+
+    paths: list[Path]
+    questions: list[str]
+
+
+def check_checkout(root: Path) -> None:
+    """Raise UsageError when `root` lacks what a source is written into, as a folder elsewhere does."""
+    for part in ("flows/sources", "transforms/dictionary.yml", "transforms/reference/codelists.csv"):
+        if not (root / part).exists():
+            raise UsageError(f"{root}: no checkout of kommunekort, {part} is not there; name the checkout with --root")
+
+
+def new_source(danish: TableInfo, english: TableInfo, root: Path) -> NewSource:
+    """Write a source for the table both descriptions are of, under the repository `root`; it loads and stages as it is.
+
+    Written: flows/sources, transforms/staging, tests/fixtures (invented figures); added to: the code lists and the
+    dictionary. Raises UsageError, leaving every file as it was, when `root` is no checkout, the table is known, a file
+    exists, or the description cannot become a source.
+    """
+    check_checkout(root)
+    name = f"statbank_{english.id.lower()}"
+    sources = root / "flows" / "sources"
+    codelists = root / "transforms" / "reference" / "codelists.csv"
+    dictionary = root / "transforms" / "dictionary.yml"
+    catalogue = load_catalogue(sources, codelists=codelists, dictionary=dictionary)
+    described = yaml.safe_load(dictionary.read_text(encoding="utf-8"))["columns"]
+    created = {
+        "source": sources / f"{name}.yml",
+        "staging": root / "transforms" / "staging" / f"{name}.sql",
+        "fixture": root / "tests" / "fixtures" / f"{english.id.lower()}.csv",
+    }
+    if existing := [path for path in created.values() if path.exists()]:
+        raise UsageError(f"{existing[0].relative_to(root)} exists and is not overwritten; edit it, or remove it first")
+    draft = draft_dimensions(danish, english, catalogue, set(described))
+    texts = {
+        created["source"]: _source_text(name, danish, english, draft),
+        created["staging"]: _staging_text(name, danish, english, draft),
+        created["fixture"]: _fixture_text(english, draft),
+    }
+    if draft.codelists:
+        texts[codelists] = _ended(codelists) + _codelist_rows(draft.codelists)
+    if draft.columns:
+        texts[dictionary] = _ended(dictionary) + _dictionary_rows(english.id, draft.columns)
+    _write_all(texts, lambda: load_catalogue(sources, codelists=codelists, dictionary=dictionary))
+    return NewSource(list(texts), draft.questions)
+
+
+def _write_all(texts: Mapping[Path, str], check: Any) -> None:
+    """Write every file, then `check`; when that fails, put everything back."""
+    before = {path: path.read_bytes() if path.exists() else None for path in texts}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        check()
+    except BaseException:
+        for path, content in before.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(content)
+        raise
+
+
+def _source_text(name: str, danish: TableInfo, english: TableInfo, draft: Draft) -> str:
+    kind = period_kind(english)
+    unit = UNITS.get(english.unit, "count")
+    if english.unit not in UNITS:
+        draft.questions.append(f"unit: the publisher says {english.unit!r}; count is a guess")
+    cells = 1
+    for dimension, variable in _pairs(english, draft):
+        cells *= len(variable.codes) if dimension["select"] == ["*"] else len(dimension["select"])
+    head = {
+        "id": name,
+        "connector": "statbank",
+        "table": english.id,
+        "title_da": danish.text,
+        "title_en": english.text,
+        "producer": "Danmarks Statistik",
+        "licence": "CC BY 4.0",
+        "url": f"https://www.statistikbanken.dk/{english.id}",
+        "owner": "data-team",
+        "frequency": kind,
+        "publication_lag_days": _lag(english, kind),
+        "max_age_days": MAX_AGE_DAYS[kind],
+        "required": False,
+        "unit": unit,
+        "decimals": 1 if unit == "pct" else 0,
+    }
+    notes = [f"# To settle: {question}\n" for question in draft.questions]
+    dimensions = [f"  - {_flow(dimension)}\n" for dimension in draft.dimensions]
+    # A tenth of the cells: BULK leaves zeros out, and a bound is moved once a year of deliveries is known.
+    expectations = {"min_rows": max(1, cells // 10), "quarantine_max_share": 0.01}
+    return "".join(
+        [
+            *notes,
+            yaml.safe_dump(head, allow_unicode=True, sort_keys=False, width=1000),
+            "dimensions:\n",
+            *dimensions,
+            yaml.safe_dump({"expectations": expectations}, sort_keys=False),
+        ]
+    )
+
+
+def _lag(info: TableInfo, kind: str) -> int:
+    """Return the days from the first day of the newest period to its publication."""
+    newest = next(variable.codes[-1] for variable in info.variables if variable.time)
+    part = int(newest[5:]) if kind != "year" else 1
+    first_day = date(int(newest[:4]), (part - 1) * MONTHS[kind] + 1, 1)
+    return max(0, (info.updated.date() - first_day).days)
+
+
+def _staging_text(name: str, danish: TableInfo, english: TableInfo, draft: Draft) -> str:
+    columns = [(f'"{d["id"].upper()}"', str(d["column"])) for d in draft.dimensions]
+    columns += [('stat_value("INDHOLD")', "value"), ('stat_status("INDHOLD")', "value_status")]
+    width = max(len(left) for left, _ in columns)
+    listed = "".join(f"    {left:<{width}} AS {right},\n" for left, right in columns)
+    grain = ", ".join(str(dimension["column"]) for dimension in draft.dimensions)
+    return (
+        f"-- label_da: {danish.text} ({english.id})\n"
+        f"-- label_en: {english.text} ({english.id})\n"
+        f"-- description: {english.text}, one row per cell as published.\n"
+        f"-- grain: {grain}\n"
+        f"SELECT\n{listed}    _snapshot_id\nFROM raw.{name}\n"
+    )
+
+
+def _fixture_text(english: TableInfo, draft: Draft) -> str:
+    """Return a canonical extract of a few cells with the figures 1, 2, 3, …, which nobody published."""
+    pairs = _pairs(english, draft)
+    header = ";".join([*(str(dimension["id"]).upper() for dimension, _ in pairs), "INDHOLD"])
+    cells = list(product(*(first_codes(dimension, variable) for dimension, variable in pairs)))[:FIXTURE_ROWS]
+    return header + "\n" + "".join(f"{';'.join(codes)};{number}\n" for number, codes in enumerate(cells, start=1))
+
+
+def _pairs(english: TableInfo, draft: Draft) -> list[tuple[dict[str, Any], Any]]:
+    return [(dimension, english.variable(dimension["id"])) for dimension in draft.dimensions]
+
+
+def _codelist_rows(lists: Mapping[str, list[Code]]) -> str:
+    rows = io.StringIO()
+    writer = csv.writer(rows, delimiter=";", lineterminator="\n")
+    for name, codes in lists.items():
+        for code in codes:
+            writer.writerow([name, code.code, code.text_da, code.text_en, code.kind, " ".join(code.leaves)])
+    return rows.getvalue()
+
+
+def _dictionary_rows(table: str, columns: Mapping[str, tuple[str, str]]) -> str:
+    rows = [f"  # --- {table} ---\n"]
+    for name, (danish, english) in columns.items():
+        entry = {
+            "type": "VARCHAR",
+            "label_da": danish[:1].upper() + danish[1:],
+            "label_en": english[:1].upper() + english[1:],
+            "description": f"The publisher's code for {english} in {table}.",
+            "nullable": False,
+        }
+        rows.append(f"  {name}: {_flow(entry)}\n")
+    return "".join(rows)
+
+
+def _flow(entry: Mapping[str, Any]) -> str:
+    """Return a mapping as one line of YAML; codes stay quoted, so they keep their zeros."""
+    line = yaml.safe_dump(dict(entry), allow_unicode=True, default_flow_style=True, sort_keys=False, width=10_000)
+    return line.strip()
+
+
+def _ended(path: Path) -> str:
+    """Return a file's text, ended by a line end so that rows can be added."""
+    text = path.read_text(encoding="utf-8")
+    return text if text.endswith("\n") else f"{text}\n"

@@ -1,0 +1,1 @@
+"""Municipalities' own files: from the hand-in to receipts and the restricted store."""

@@ -1,0 +1,612 @@
+"""The restricted database: person rows by pseudonym in an encrypted file, and the ledger of deliveries.
+
+A delivery is one table of one municipality for one period. It replaces the delivery it corrects (see
+`restricted_superseded`). The ledger keeps every delivery ever received, without its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, keyed_ids
+from flows.settings import Settings
+from flows.store.snapshots import sync_folder
+from transforms.errors import DataRefused, UsageError
+from transforms.models.persons import PersonData
+from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    import pyarrow as pa
+
+
+FILE = "restricted.duckdb"
+LEDGER_COMMENT = "Alle modtagne leverancer / Every delivery received. One row per delivery; none is ever deleted."
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One line of the ledger. `content_id` is a keyed hash of the bytes; counts are rows, persons are distinct.
+
+    `is_from_folder`: its content has lain in the drop folder; None: entered before that was recorded.
+    """
+
+    delivery_id: str
+    kind: str
+    municipality_code: str | None
+    period: str | None
+    received_at: str
+    content_id: str
+    contract_version: int
+    key_id: str
+    verdict: str
+    rows_in: int
+    rows_accepted: int
+    rows_rejected: int
+    persons: int | None
+    is_synthetic: bool
+    superseded_by: str | None = None
+    is_from_folder: bool | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the ledger: lines received at or before `by` and entered no later than `upto`; None: no bound.
+
+    `by` is a question about time. `upto` is what a build really met: receipts may be dated back, and deliveries of a
+    night's own drop folder are received after its run has started.
+    """
+
+    by: datetime | None = None
+    upto: str | None = None
+
+    @property
+    def bounds(self) -> list[str | None]:
+        """Return both bounds as the ledger writes them, for the parameters of a query."""
+        return [ledger_time(self.by) if self.by else None, self.upto]
+
+
+def ledger_time(moment: datetime) -> str:
+    """Return a moment as `received_at` writes it; such texts sort by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+EVERYTHING = Known()
+
+_LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accepted": "BIGINT",
+                 "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN",
+                 "is_from_folder": "BOOLEAN"}  # fmt: skip
+
+
+@contextmanager
+def open_restricted(
+    folder: Path, key: str, *, read_only: bool = False, memory_limit: str = "1GB"
+) -> Iterator[Warehouse]:
+    """Open the encrypted database in `folder` (mode 0700, file 0600), making both when absent.
+
+    It begins on one thread: the many small statements of a usual delivery take a quarter less time so.
+
+    Raises UsageError when another process has it open or the key is not the one it was written with.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    path = folder / FILE
+    with Warehouse.open(
+        path,
+        read_only=read_only,
+        encryption_key=key,
+        memory_limit=memory_limit,
+        threads=1,
+        temp_directory=folder / "spill",
+    ) as warehouse:
+        # What does not fit in memory is spilled to disk; that must be unreadable too.
+        warehouse.execute("SET temp_file_encryption = true; SET preserve_insertion_order = false")
+        path.chmod(0o600)
+        if not read_only:
+            _create_ledger(warehouse)
+        yield warehouse
+
+
+def use_all_threads(warehouse: Warehouse) -> None:
+    """Let a large delivery be judged and stored on two threads."""
+    warehouse.execute("SET threads = 2")
+
+
+def _create_ledger(warehouse: Warehouse) -> None:
+    if exists(warehouse, "delivery"):
+        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
+        return
+    columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
+    warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
+    warehouse.execute(f"CREATE TABLE restricted.delivery ({columns})")
+    warehouse.execute(f"COMMENT ON TABLE restricted.delivery IS {quote_literal(LEDGER_COMMENT)}")
+
+
+def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], comments: Mapping[str, str]) -> None:
+    """Create `restricted.<table>` with `columns` (name -> SQL type), or add those a newer contract has."""
+    name = quote_table(f"restricted.{table}")
+    stored = {"delivery_id": "VARCHAR", "municipality_code": "VARCHAR", "_row_number": "BIGINT", **columns}
+    present = (
+        {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")} if exists(warehouse, table) else set()
+    )
+    if not present:
+        listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in stored.items())
+        warehouse.execute(f"CREATE TABLE {name} ({listed})")
+    for column in [column for column in stored if column not in present]:
+        quoted = quote_identifier(column)
+        if present:
+            warehouse.execute(f"ALTER TABLE {name} ADD COLUMN {quoted} {stored[column]}")
+        if column in comments:
+            warehouse.execute(f"COMMENT ON COLUMN {name}.{quoted} IS {quote_literal(comments[column])}")
+
+
+def exists(warehouse: Warehouse, table: str) -> bool:
+    """Tell whether there is a table `restricted.<table>`."""
+    sql = (
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'restricted' AND table_name = ?"
+    )
+    return bool(warehouse.scalar(sql, [table]))
+
+
+def next_delivery_id(warehouse: Warehouse) -> str:
+    """Return the id of the next delivery: L000001, L000002, …"""
+    return f"L{int(warehouse.scalar('SELECT count(*) FROM restricted.delivery')) + 1:06d}"
+
+
+def current_delivery(
+    warehouse: Warehouse, kind: str, municipality: str, period: str | None, *, synthetic: bool
+) -> Delivery | None:
+    """Return the accepted delivery in force for municipality, kind and period, or None.
+
+    Invented and real deliveries never meet: the sample must not put a municipality's own delivery out of force.
+    """
+    sql = (
+        "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code = ? AND period = ? "
+        "AND is_synthetic = ? AND verdict <> 'afvist' AND superseded_by IS NULL"
+    )
+    rows = warehouse.rows(sql, [kind, municipality, period, synthetic])
+    return Delivery(*rows[0]) if rows else None
+
+
+def same_content(
+    warehouse: Warehouse,
+    kind: str,
+    municipality: str | None,
+    content_id: str,
+    *,
+    synthetic: bool,
+    from_folder: bool = False,
+) -> Delivery | None:
+    """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another.
+
+    With `from_folder` also one superseded since that came from there: a file and its correction lie side by side
+    night after night, and would else supersede each other for ever.
+    """
+    sql = (
+        "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code IS NOT DISTINCT FROM ? "
+        "AND content_id = ? AND is_synthetic = ? AND (superseded_by IS NULL OR (? AND coalesce(is_from_folder, true))) "
+        "ORDER BY delivery_id DESC LIMIT 1"
+    )
+    rows = warehouse.rows(sql, [kind, municipality, content_id, synthetic, from_folder])
+    return Delivery(*rows[0]) if rows else None
+
+
+def mark_from_folder(warehouse: Warehouse, delivery: Delivery) -> None:
+    """Note in the ledger that the content of a delivery has lain in the drop folder."""
+    sql = "UPDATE restricted.delivery SET is_from_folder = true WHERE delivery_id = ?"
+    warehouse.execute(sql, [delivery.delivery_id])
+
+
+def enter(warehouse: Warehouse, delivery: Delivery) -> None:
+    """Write a delivery into the ledger."""
+    marks = ", ".join("?" for _ in fields(Delivery))
+    warehouse.execute(f"INSERT INTO restricted.delivery VALUES ({marks})", astuple(delivery))
+
+
+def last_delivery(warehouse: Warehouse, known: Known = EVERYTHING) -> str:
+    """Return the id of the newest line of the ledger within `known.upto`; empty, which sorts first, without any."""
+    sql = "SELECT max(delivery_id) FROM restricted.delivery WHERE delivery_id <= coalesce(?, delivery_id)"
+    return str(warehouse.scalar(sql, [known.upto]) or "")
+
+
+def find_delivery(warehouse: Warehouse, delivery_id: str) -> Delivery:
+    """Return one line of the ledger."""
+    return Delivery(*warehouse.rows("SELECT * FROM restricted.delivery WHERE delivery_id = ?", [delivery_id])[0])
+
+
+def person_tables(warehouse: Warehouse) -> list[str]:
+    """Return the tables that hold pseudonyms."""
+    sql = (
+        "SELECT table_name FROM information_schema.columns WHERE table_catalog = current_database() "
+        "AND table_schema = 'restricted' AND column_name = 'person_id' ORDER BY 1"
+    )
+    return [str(name) for (name,) in warehouse.rows(sql)]
+
+
+def person_ids(warehouse: Warehouse, table: str) -> list[str]:
+    """Return the distinct pseudonyms of a table."""
+    sql = f"SELECT DISTINCT person_id FROM {quote_table(f'restricted.{table}')} WHERE person_id IS NOT NULL"
+    return [str(name) for (name,) in warehouse.rows(sql)]
+
+
+def replace_person_ids(warehouse: Warehouse, table: str, mapping: Mapping[str, str]) -> None:
+    """Replace every pseudonym of a table by the one it is mapped to."""
+    import pyarrow as pa
+
+    warehouse.register(
+        "_mapping",
+        pa.table({"old": pa.array(list(mapping), pa.string()), "new": pa.array(list(mapping.values()), pa.string())}),
+    )
+    try:
+        name = quote_table(f"restricted.{table}")
+        warehouse.execute(f"UPDATE {name} SET person_id = m.new FROM _mapping m WHERE person_id = m.old")
+    finally:
+        warehouse.unregister("_mapping")
+
+
+def copy_database(warehouse: Warehouse, source: Path, key: str) -> None:
+    """Copy everything of another encrypted restricted database into this empty one."""
+    warehouse.execute("DROP SCHEMA restricted CASCADE")
+    warehouse.execute(f"ATTACH {quote_literal(str(source))} AS copied (ENCRYPTION_KEY {quote_literal(key)}, READ_ONLY)")
+    warehouse.execute("COPY FROM DATABASE copied TO restricted_file")
+    warehouse.execute("DETACH copied")
+
+
+# The rows of one delivery while they are judged: a temporary table, whose rows move on together or not at all.
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A rule over stored columns: `breaks` is true where it is broken; `received_on` may be used in it."""
+
+    id: str
+    field: str
+    breaks: str
+    rejects: bool
+
+
+def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
+    """Make the empty temporary table a delivery's rows wait in until they are judged."""
+    listed = ", ".join(
+        f"{quote_identifier(column)} {kind}" for column, kind in {"_row_number": "BIGINT", **columns}.items()
+    )
+    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE incoming ({listed})")
+
+
+def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Table) -> None:
+    """Add typed rows. `age_at_permit_years` is whole years from `birth_date`, which itself is not kept."""
+    present = set(rows.column_names)
+    chosen = []
+    for column, kind in columns.items():
+        if column == "age_at_permit_years":
+            expression = "date_sub('year', birth_date, permit_date)"
+        else:
+            expression = quote_identifier(column) if column in present else "NULL"
+        chosen.append(f"CAST({expression} AS {kind}) AS {quote_identifier(column)}")
+    warehouse.register("_block", rows)
+    try:
+        warehouse.execute(
+            f"INSERT INTO temp.incoming BY NAME SELECT row_number AS _row_number, {', '.join(chosen)} FROM _block"
+        )
+    finally:
+        warehouse.unregister("_block")
+
+
+def duplicate_rows(warehouse: Warehouse, key: Sequence[str]) -> list[int]:
+    """Return the row numbers that repeat the key of an earlier row of the delivery."""
+    columns = ", ".join(quote_identifier(column) for column in key)
+    # Grouping by a hash first keeps the usual case, no duplicates, cheap for millions of rows.
+    suspects = f"SELECT hash({columns}) AS h FROM temp.incoming GROUP BY h HAVING count(*) > 1"
+    sql = (
+        f"SELECT _row_number FROM temp.incoming WHERE hash({columns}) IN ({suspects}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {columns} ORDER BY _row_number) > 1 ORDER BY 1"
+    )
+    return [int(row) for (row,) in warehouse.rows(sql)]
+
+
+def broken_rules(
+    warehouse: Warehouse, rules: Sequence[RowRule], received_on: date, limit: int
+) -> list[tuple[RowRule, int, list[int]]]:
+    """Return (rule, rows breaking it, the first `limit` row numbers) for every rule broken, in one pass to count."""
+    if not rules:
+        return []
+    source = _with_day(received_on)
+    counts = ", ".join(f"count(*) FILTER (WHERE {rule.breaks})" for rule in rules)
+    found = warehouse.rows(f"SELECT {counts} FROM {source}")[0]
+    broken = []
+    for rule, count in zip(rules, found, strict=True):
+        if count:
+            sql = f"SELECT _row_number FROM {source} WHERE {rule.breaks} ORDER BY 1 LIMIT {limit:d}"
+            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql)]))
+    return broken
+
+
+def remove_incoming(warehouse: Warehouse, rules: Sequence[RowRule], rows: Sequence[int], received_on: date) -> int:
+    """Delete the rows that break a rejecting rule or are listed; return how many went."""
+    import pyarrow as pa
+
+    predicates = " OR ".join(f"({rule.breaks})" for rule in rules if rule.rejects) or "false"
+    before = count_incoming(warehouse)
+    warehouse.register("_listed", pa.table({"row": pa.array(rows, pa.int64())}))
+    try:
+        warehouse.execute(
+            f"DELETE FROM temp.incoming WHERE _row_number IN (SELECT _row_number FROM {_with_day(received_on)} "
+            f"WHERE {predicates}) OR _row_number IN (SELECT row FROM _listed)"
+        )
+    finally:
+        warehouse.unregister("_listed")
+    return before - count_incoming(warehouse)
+
+
+def _with_day(received_on: date) -> str:
+    return f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM temp.incoming)"
+
+
+def count_incoming(warehouse: Warehouse) -> int:
+    """Return the rows waiting."""
+    return int(warehouse.scalar("SELECT count(*) FROM temp.incoming"))
+
+
+def newest_date(warehouse: Warehouse, column: str, received_on: date) -> date | None:
+    """Return the newest date of a column of the rows waiting that is not after their receipt."""
+    quoted = quote_identifier(column)
+    found = warehouse.scalar(f"SELECT max({quoted}) FROM temp.incoming WHERE {quoted} <= ?", [received_on])
+    return found if isinstance(found, date) else None
+
+
+def count_persons(warehouse: Warehouse) -> int:
+    """Return the distinct persons among the rows waiting."""
+    return int(warehouse.scalar("SELECT count(DISTINCT person_id) FROM temp.incoming"))
+
+
+def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None:
+    """Move the rows waiting into `restricted.<table>` under their delivery."""
+    warehouse.execute(
+        f"INSERT INTO {quote_table(f'restricted.{table}')} BY NAME SELECT {quote_literal(delivery.delivery_id)} "
+        f"AS delivery_id, {quote_literal(delivery.municipality_code or '')} AS municipality_code, * FROM temp.incoming"
+    )
+
+
+# Superseded deliveries, and what was in force before them: their rows are kept for that, and deleted in time.
+#
+# The rows of a delivery that is corrected move to `restricted.superseded_<table>`, where a build as of a day, or of a
+# frozen baseline, finds them again.
+
+
+def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery) -> None:
+    """Move the rows of the delivery that `by` corrects among the superseded ones, and mark it in the ledger."""
+    name, kept = quote_table(f"restricted.{table}"), quote_table(f"restricted.{_superseded(table)}")
+    prepare_table(warehouse, _superseded(table), dict(warehouse.columns(f"SELECT * FROM {name}")), {})
+    replaced_id = [replaced.delivery_id]
+    warehouse.execute(f"INSERT INTO {kept} BY NAME SELECT * FROM {name} WHERE delivery_id = ?", replaced_id)
+    warehouse.execute(f"DELETE FROM {name} WHERE delivery_id = ?", replaced_id)
+    warehouse.execute(
+        "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
+        [by.delivery_id, replaced.delivery_id],
+    )
+
+
+def _superseded(table: str) -> str:
+    return f"superseded_{table}"
+
+
+def deliveries_in_force(warehouse: Warehouse, known: Known = EVERYTHING, *, synthetic: bool) -> list[Delivery]:
+    """Return the accepted deliveries, real or invented, that nothing known had superseded, by id."""
+    sql = (
+        "SELECT d.* FROM restricted.delivery d LEFT JOIN restricted.delivery later "
+        f"ON later.delivery_id = d.superseded_by AND {_known('later')} "
+        f"WHERE {_known('d')} AND d.verdict <> 'afvist' AND d.is_synthetic = ? AND later.delivery_id IS NULL "
+        "ORDER BY d.delivery_id"
+    )
+    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])]
+
+
+def _known(alias: str) -> str:
+    """Return the predicate "this line of the ledger is known"; its parameters are `Known.bounds`."""
+    return " AND ".join(
+        f"{alias}.{column} <= coalesce(?, {alias}.{column})" for column in ("received_at", "delivery_id")
+    )
+
+
+def newest_periods(deliveries: Iterable[Delivery], kind: str) -> list[Delivery]:
+    """Return of each municipality the delivery of a kind that counts: that of its newest period, by municipality."""
+    of_kind = (delivery for delivery in deliveries if delivery.kind == kind)
+    ordered = sorted(of_kind, key=lambda each: (each.municipality_code or "", each.period or "", each.delivery_id))
+    return list({delivery.municipality_code: delivery for delivery in ordered}.values())
+
+
+def rows_of(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> pa.Table:
+    """Return the stored rows of `deliveries`, superseded since or not, with their `period`; one row per stored row.
+
+    Person rows: for aggregation under `transforms.disclosure` only, never for export.
+    """
+    names = [table]
+    if any(delivery.superseded_by for delivery in deliveries) and exists(warehouse, _superseded(table)):
+        names.append(_superseded(table))
+    source = " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
+    return warehouse.arrow(
+        f"SELECT d.period, d.is_synthetic, t.* FROM ({source}) t JOIN ("
+        "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
+        "ORDER BY t.municipality_code, t._row_number",
+        [[delivery.delivery_id for delivery in deliveries]],
+    )
+
+
+def delete_superseded(warehouse: Warehouse, before: datetime, needed: Collection[str]) -> list[str]:
+    """Delete the rows of deliveries superseded before a moment, save those of `needed`; return whose rows went, by id.
+
+    Their lines stay in the ledger.
+    """
+    due = (
+        "SELECT d.delivery_id FROM restricted.delivery d JOIN restricted.delivery later "
+        "ON later.delivery_id = d.superseded_by WHERE later.received_at < ? AND d.delivery_id NOT IN (SELECT unnest(?))"
+    )
+    gone: set[str] = set()
+    for table in _kept_tables(warehouse):
+        sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id IN ({due}) RETURNING delivery_id"
+        gone |= {str(name) for (name,) in warehouse.rows(sql, [ledger_time(before), sorted(needed)])}
+    return sorted(gone)
+
+
+def _kept_tables(warehouse: Warehouse) -> list[str]:
+    sql = (
+        "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'restricted' AND starts_with(table_name, ?) ORDER BY 1"
+    )
+    return [str(name) for (name,) in warehouse.rows(sql, [_superseded("")])]
+
+
+# Person rows for a build: read from the restricted database when there is one and its key is at hand.
+#
+# `known` says which deliveries count: all of them, those received by a moment, or those a frozen build had met.
+
+
+log = logging.getLogger(__name__)
+TABLES = (("case", "cases"), ("measure", "measures"), ("employment", "employment"), ("organisation", "organisation"))
+
+
+@dataclass(frozen=True)
+class LedgerState:
+    """The deliveries in force as one short text (None without any), and the last line of the ledger that was met."""
+
+    state: str | None = None
+    last_delivery: str = ""
+
+
+def read_ledger(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> LedgerState:
+    """Return the state of the ledger; `state` changes with every accepted delivery of the wanted kind."""
+    if not (settings.restricted / FILE).is_file():
+        return LedgerState()
+    with open_deliveries(settings, read_only=True) as warehouse:
+        deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
+        return LedgerState(_state(deliveries), last_delivery(warehouse, known))
+
+
+def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> str | None:
+    """Return the deliveries in force as one short text that changes with every accepted delivery; None without any."""
+    return read_ledger(settings, synthetic=synthetic, known=known).state
+
+
+def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
+    """Return the person rows in force, or None when a kind was not delivered. Invented and real rows are never mixed.
+
+    Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts whose rows are
+    gone.
+    """
+    if not (settings.restricted / FILE).is_file():
+        return None
+    with open_deliveries(settings, read_only=True) as warehouse:
+        deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
+        state = _state(deliveries)
+        if state is None:
+            return None
+        frames: dict[str, pd.DataFrame] = {}
+        for table, kind in TABLES:
+            counting = newest_periods(deliveries, kind)
+            if not counting:
+                log.info("no %s were delivered; person-level results wait for them", kind)
+                return None
+            frames[kind] = rows_of(warehouse, table, counting).to_pandas()
+            refuse_lost(warehouse, counting, frames[kind])
+    if frames["cases"].empty:
+        return None
+    until = min(end_of_period(str(period)) for period in frames["cases"]["period"].dropna().unique())
+    return PersonData(frames["cases"], frames["measures"], frames["employment"], frames["organisation"], until, state)
+
+
+def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataFrame) -> None:
+    """Raise DataRefused naming the first superseded delivery whose rows are not all among `rows`.
+
+    They are kept for `keep_superseded_days`; earlier versions of the program deleted them when a correction came.
+    """
+    stored = rows.groupby("delivery_id").size()
+    for delivery in deliveries:
+        held = int(stored.get(delivery.delivery_id, 0))
+        if delivery.superseded_by is not None and held < delivery.rows_accepted:
+            later = find_delivery(warehouse, delivery.superseded_by)
+            raise DataRefused(
+                f"{FILE}: delivery {delivery.delivery_id} ({delivery.kind} of {delivery.municipality_code} for "
+                f"{delivery.period}) has {held} of {delivery.rows_accepted} rows left, since {later.delivery_id} "
+                f"replaced it and rows replaced long ago are no longer kept; build as of {later.received_at[:10]} or "
+                "later, or restore data/restricted from a backup of before"
+            )
+
+
+def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextManager[Warehouse]:
+    """Open the restricted database; UsageError without a usable key."""
+    from flows.deliveries.keys import load_keys
+
+    keys = load_keys(settings.key_file, settings.root)
+    return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
+
+
+def _state(deliveries: list[Delivery]) -> str | None:
+    rows = [(delivery.delivery_id, delivery.content_id) for delivery in deliveries]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None
+
+
+def end_of_period(period: str) -> date:
+    """Return the last day of `2025`, `2025K4` or `2025M11`."""
+    import calendar
+
+    year = int(period[:4])
+    month = 12 if len(period) == 4 else int(period[5:]) * (3 if period[4] == "K" else 1)
+    return date(year, month, calendar.monthrange(year, month)[1])
+
+
+# Change of key: stored pseudonyms carried over and the restricted database encrypted anew, without a CPR number.
+
+
+NEW = "rotating"
+
+
+def rotate(key_file: Path, data_dir: Path) -> str:
+    """Change to a new key and return its id. Run again after an interruption, it finishes what was begun.
+
+    Every pseudonym changes in the same way for everybody, so persons still meet their earlier rows and a
+    municipality's next delivery meets both. Raises UsageError when the key file or the database is not in order.
+    """
+    before, after = begin_rotation(key_file, data_dir)
+    folder = data_dir / "restricted"
+    if (folder / FILE).exists() and not _opens(folder, after):
+        _rewrite(folder, before, after)
+    finish_rotation(key_file, data_dir)
+    return after.key_id
+
+
+def _opens(folder: Path, keys: Keys) -> bool:
+    try:
+        with open_restricted(folder, keys.database_key, read_only=True):
+            return True
+    except UsageError:
+        return False
+
+
+def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
+    """Build the database under the new key beside the old one, then put it in its place in one step."""
+    built = folder / NEW
+    for left_over in (built / FILE, built / f"{FILE}.wal"):
+        left_over.unlink(missing_ok=True)
+    with open_restricted(folder, before.database_key) as old:
+        old.checkpoint()
+    with open_restricted(built, after.database_key) as warehouse:
+        copy_database(warehouse, folder / FILE, before.database_key)
+        step = KeyedHash(after.last_step())
+        for table in person_tables(warehouse):
+            ids = person_ids(warehouse, table)
+            replace_person_ids(warehouse, table, dict(zip(ids, keyed_ids(step, ids), strict=True)))
+        warehouse.checkpoint()
+    (built / FILE).replace(folder / FILE)
+    sync_folder(folder)
+    shutil.rmtree(built)

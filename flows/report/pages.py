@@ -1,0 +1,654 @@
+"""One municipality's profile: what the template shows, worked out from the tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from markupsafe import Markup
+
+from flows.report import drawings
+from flows.report.data import Cell, ReportData, Row, plain
+from flows.report.drawings import breaks
+from flows.report.words import ASSESSMENTS, DIMENSIONS, SIZE_BANDS, Words, clean, outcome, words
+from transforms.models.wording import STATUSES, period_text, unit_of
+from transforms.warehouse import Warehouse
+
+# Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
+
+
+RECEIPT_KEYS = ("kind", "municipality", "period", "verdict", "received_at", "rows_in", "rows_accepted", "rows_rejected")
+COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
+MOST_CHANGES = 200
+
+
+def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]:
+    """Return one row per source with its snapshot's facts, its age on the day of the run, and its state.
+
+    A source the municipalities deliver has no snapshot in the release; its facts are those of its receipts.
+    """
+    started = data.run.get("started_at")
+    out = []
+    for key, source in sorted(data.sources.items()):
+        facts = data.snapshots.get(key) or _delivered(key, receipts_of or []) or _kept_here(data, source)
+        received = facts.get("retrieved_at")
+        age = None
+        if isinstance(started, datetime) and isinstance(received, datetime):
+            age = max((started.date() - received.date()).days, 0)
+        limit = source.get("max_age_days")
+        state = "missing" if not facts else "old" if age is not None and limit and age > limit else "ok"
+        known = {name: value for name, value in facts.items() if value is not None}
+        out.append({**source, "retrieved_at": None, **known, "age_days": age, "state": state})
+    return sorted(out, key=lambda row: (row["state"] == "missing", row["source_id"]))
+
+
+def _kept_here(data: ReportData, source: Row) -> Row:
+    """Return the facts of a table the project keeps itself: the figures it gave to this build, if any."""
+    own = [key for key, indicator in data.indicators.items() if indicator["source_id"] == source["source_id"]]
+    cells = [cell for key in own for series in data.values.get(key, {}).values() for cell in series.values()]
+    known = sum(cell.value is not None for cell in cells)
+    if source["connector"] != "reference" or not known:
+        return {}
+    return {"rows_in_count": known, "rows_loaded_count": known, "rows_rejected_count": 0}
+
+
+def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
+    """Return the facts of a source as its receipts tell them; nothing when none of its deliveries was taken."""
+    kind = source_id.removeprefix("delivery_")
+    taken = [row for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist" and row["received_at"]]
+    if not source_id.startswith("delivery_") or not taken:
+        return {}
+    return {
+        "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
+        "rows_in_count": sum(int(row["rows_in"] or 0) for row in taken),
+        "rows_loaded_count": sum(int(row["rows_accepted"] or 0) for row in taken),
+        "rows_rejected_count": sum(int(row["rows_rejected"] or 0) for row in taken),
+    }
+
+
+def rules(data: ReportData) -> list[Row]:
+    """Return the rules, broken ones first, critical before warning."""
+    rows = data.tables.get("meta.validation", [])
+    return sorted(
+        rows, key=lambda row: (bool(row["success"]), row["severity"] != "critical", row["table_name"], row["rule_id"])
+    )
+
+
+def tally(rows: list[Row]) -> list[Row]:
+    """Return per severity how many rules were tried, how many hold, and how many rows they looked at."""
+    out = []
+    for severity in ("critical", "warning"):
+        part = [row for row in rows if row["severity"] == severity]
+        out.append({"severity": severity, "rules": len(part), "held": sum(bool(row["success"]) for row in part),
+                    "scanned": sum(int(row.get("rows_scanned") or 0) for row in part)})  # fmt: skip
+    return out
+
+
+def receipts(folder: Path | None) -> list[Row] | None:
+    """Return the deliveries newest first, without file names or rows; None when there is no folder of receipts."""
+    if folder is None or not folder.is_dir():
+        return None
+    rows = []
+    for path in folder.glob("*.json"):
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = {}
+        if "verdict" in content:
+            rows.append({key: content.get(key) for key in RECEIPT_KEYS})
+    return sorted(rows, key=lambda row: str(row["received_at"]), reverse=True)
+
+
+def deliveries(receipts_of: list[Row] | None) -> list[Row]:
+    """Return how many deliveries and rows there are per kind and verdict."""
+    summed: dict[tuple[str, str], Row] = {}
+    for receipt in receipts_of or []:
+        key = str(receipt["kind"] or "other"), str(receipt["verdict"])
+        row = summed.setdefault(key, {"kind": key[0], "verdict": key[1], "deliveries": 0, **dict.fromkeys(COUNTS, 0)})
+        row["deliveries"] += 1
+        for name in COUNTS:
+            row[name] += int(receipt[name] or 0)
+    return [row for _, row in sorted(summed.items())]
+
+
+def withheld(data: ReportData) -> list[Row]:
+    """Return per indicator how many municipalities have a withheld or missing figure in the newest period."""
+    out = []
+    for key, indicator in data.indicators.items():
+        periods = data.periods.get(key)
+        series = data.values.get(key, {})
+        statuses = [cells[periods[-1]].status for cells in series.values() if periods and periods[-1] in cells]
+        counted = {status: statuses.count(status) for status in ("suppressed", "missing", "not_applicable")}
+        if not periods:
+            counted["missing"] = len(data.municipalities)
+        if any(counted.values()):
+            out.append({"indicator": indicator, "period": periods[-1] if periods else None, **counted})
+    return out
+
+
+def revisions(database: Path, previous: Path | None) -> tuple[list[Row], int] | None:
+    """Return figures that changed since an earlier build (the largest relative changes first), and how many did.
+
+    None when there is no earlier build to look at.
+    """
+    if previous is None or not previous.exists() or previous.resolve() == database.resolve():
+        return None
+    with Warehouse.open() as warehouse:
+        warehouse.attach(database, "now_")
+        warehouse.attach(previous, "then_")
+        changed = """
+            FROM now_.mart.indicator_value a JOIN then_.mart.indicator_value b
+            USING (municipality_code, indicator_id, period)
+            WHERE a.value IS DISTINCT FROM b.value OR a.value_status <> b.value_status
+        """
+        total = int(warehouse.scalar(f"SELECT count(*) {changed}"))
+        rows = warehouse.rows(
+            f"""SELECT municipality_code, indicator_id, period, b.value, b.value_status, a.value, a.value_status
+            {changed}
+            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, 1, 2, 3 LIMIT {MOST_CHANGES}"""
+        )
+    names = ("municipality_code", "indicator_id", "period", "before", "status_before", "after", "status_after")
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows], total
+
+
+def newest_day(data: ReportData) -> date | None:
+    """Return the newest day any shown figure refers to."""
+    days = [
+        cell.day
+        for series in data.values.values()
+        for cells in series.values()
+        for cell in cells.values()
+        if cell.day and cell.is_newest
+    ]
+    return max(days, default=None)
+
+
+# Frozen baselines and the comparisons made with them, as `freeze` and `compare` wrote them.
+
+
+UNFOLDED = ("difference_in_differences", "groups")
+LONG = 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a comparison; a long one is folded away."""
+
+    name: str
+    rows: list[Row]
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether the table is better folded away."""
+        return len(self.rows) > LONG
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison of a later mapping with a baseline: outcome, periods, tables, and the caution to read with it."""
+
+    outcome_id: str
+    baseline_period: str
+    later_period: str
+    later_run_id: str
+    is_synthetic: bool
+    tables: list[Table]
+    caution: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A frozen baseline with the newest comparison of each outcome."""
+
+    name: str
+    run_id: str
+    frozen_at: datetime | None
+    comparisons: list[Comparison] = field(default_factory=list)
+
+
+def baselines(folder: Path | None, comparisons: Path | None) -> list[Baseline]:
+    """Return the frozen baselines by name; empty when none is frozen."""
+    if folder is None or not folder.is_dir():
+        return []
+    made: dict[str, dict[str, Comparison]] = {}
+    for path in sorted(comparisons.glob("*.json")) if comparisons and comparisons.is_dir() else []:
+        content = _json(path)
+        if content and content.get("baseline"):
+            found = made.setdefault(str(content["baseline"]), {})
+            told = read_comparison(content)
+            if told.outcome_id not in found or found[told.outcome_id].later_run_id <= told.later_run_id:
+                found[told.outcome_id] = told
+    out = []
+    for path in sorted(folder.glob("*/manifest.json")):
+        manifest = _json(path)
+        if manifest and not path.parent.name.startswith("."):
+            frozen = manifest.get("frozen_at")
+            day = datetime.fromisoformat(str(frozen)) if frozen else None
+            name = path.parent.name
+            out.append(Baseline(name, str(manifest.get("run_id", "")), day, list(made.get(name, {}).values())))
+    return out
+
+
+def read_comparison(content: Row) -> Comparison:
+    """Return what a comparison's file says; its tables in reading order, cautions taken out of the rows."""
+    caution: tuple[str, str] | None = None
+    tables = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            told = next((row for row in value if row.get("caution_da")), None)
+            if told is not None and caution is None:
+                caution = str(told["caution_da"]), str(told.get("caution_en") or told["caution_da"])
+            tables.append(Table(key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in value]))
+    tables.sort(
+        key=lambda table: (table.name not in UNFOLDED, UNFOLDED.index(table.name) if table.name in UNFOLDED else 0)
+    )
+    return Comparison(
+        str(content.get("outcome_id", "")),
+        str(content.get("baseline_period", "")),
+        str(content.get("later_period", "")),
+        str(content.get("later_run_id", "")),
+        bool(content.get("is_synthetic")),
+        tables,
+        caution,
+    )
+
+
+def _json(path: Path) -> Row | None:
+    """Return a JSON object, or None for a file that holds none (a report never fails on a stray file)."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+# What a municipality answered on its organisation, for its profile.
+
+
+ABOUT = ("reference_date", "respondent_role_code", "respondent_count", "value_source_code", "confidence_code")
+ATTACHED = ("_value_source", "_source", "_respondent_role", "_role", "_confidence", "_status")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer on organisation: what is told of it, and the lowest and highest where several answered apart."""
+
+    column: str
+    value: Any
+    told: list[Any]
+    spread: tuple[Any, Any] | None
+
+
+def organisation(data: ReportData, code: str) -> tuple[Row, list[Answer]] | None:
+    """Return who answered on organisation and when, and the newest answers; None without the table.
+
+    A mean with its lowest and highest (several who rate the same) is one answer.
+    """
+    rows = data.of("mart.organisation", code)
+    if rows is None:
+        return None
+    if not rows:
+        return {}, []
+    newest = max(rows, key=lambda row: str(row.get("reference_date") or ""))
+    about = {key: newest[key] for key in ABOUT if newest.get(key) is not None}
+    out = []
+    for column, value in newest.items():
+        base = column.removesuffix("_mean")
+        if column in (*ABOUT, "municipality_code") or column.startswith("_"):
+            continue
+        if (
+            any(_base(column, end) in newest for end in ATTACHED)
+            or _base(column, "_lowest")
+            or _base(column, "_highest")
+        ):
+            continue
+        told = [newest[column + end] for end in ATTACHED if newest.get(column + end) is not None]
+        spread = newest.get(f"{base}_lowest"), newest.get(f"{base}_highest")
+        apart = column.endswith("_mean") and None not in spread and spread[0] != spread[1]
+        out.append(Answer(column, value, told, spread if apart else None))
+    return about, out
+
+
+def _base(column: str, ending: str) -> str | None:
+    return column.removesuffix(ending) if column.endswith(ending) else None
+
+
+TREND = {
+    "danish": ("employment_rate_danish_pct", False),
+    "total": ("employment_rate_non_western_pct", False),
+    "women": ("employment_rate_non_western_women_pct", False),
+    "nation": ("employment_rate_non_western_pct", True),
+}
+FIRST_INDICATORS = (
+    "employment_rate_non_western_pct",
+    "employment_gap_non_western_pp",
+    "refugees_and_family_count",
+    "unemployment_pct",
+)
+NO_DIFFERENCE = ("persons", "jobs", "dwellings", "dkk_thousand")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One indicator of a municipality beside the country and the peers."""
+
+    indicator: Row
+    cell: Cell | None
+    nation: Cell | None
+    difference: float | None
+    peers: float | None
+    peers_known: int
+    years: list[float | None]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One row of mart.expected with the words for its outcome."""
+
+    row: Row
+    label: Words
+    unit: str
+
+
+def line(data: ReportData, code: str, indicator_id: str, peer_codes: list[str]) -> Line:
+    """Return an indicator's newest figure of a municipality, the country's of the same period and the peers' median."""
+    indicator = data.indicators[indicator_id]
+    cell = data.cell(code, indicator_id)
+    periods = data.periods.get(indicator_id, [])
+    nation = data.national.get(indicator_id, {}).get(periods[-1]) if periods else None
+    difference = None
+    if (
+        cell
+        and nation
+        and cell.value is not None
+        and nation.value is not None
+        and indicator["unit"] not in NO_DIFFERENCE
+    ):
+        difference = cell.value - nation.value
+    others = [
+        other.value for peer in peer_codes if (other := data.cell(peer, indicator_id)) and other.value is not None
+    ]
+    own = data.values.get(indicator_id, {}).get(code, {})
+    years = [own[period].value if period in own else None for period in periods]
+    return Line(indicator, cell, nation, difference, median(others) if others else None, len(others), years)
+
+
+def peers(data: ReportData, code: str) -> list[Row]:
+    """Return a municipality's peers, nearest first; empty when there are none or the table is not there."""
+    return sorted(data.of("mart.peer", code) or [], key=lambda row: row["peer_rank"])
+
+
+def groups(data: ReportData, code: str, *, headlines: bool) -> list[tuple[Words, list[Line]]]:
+    """Return the indicators by part of the mapping, the headlines or all of them."""
+    near = [str(row["peer_code"]) for row in peers(data, code)]
+    out = []
+    for dimension, label in DIMENSIONS.items():
+        rows = [
+            line(data, code, key, near)
+            for key, indicator in sorted(data.indicators.items(), key=_reading_order)
+            if indicator["dimension"] == dimension and (indicator["is_headline"] or not headlines)
+        ]
+        if rows:
+            out.append((label, rows))
+    return out
+
+
+def _reading_order(item: tuple[str, Row]) -> tuple[bool, str]:
+    """Sort the first figures first, then by label."""
+    return item[0] not in FIRST_INDICATORS, str(item[1]["label_da"])
+
+
+def estimates(data: ReportData, code: str) -> list[Estimate]:
+    """Return the newest estimate per outcome of what a municipality could expect."""
+    newest: dict[str, Row] = {}
+    for row in sorted(data.of("mart.expected", code) or [], key=lambda r: str(r["period"])):
+        newest[str(row["outcome_id"])] = row
+    return [Estimate(row, *outcome(outcome_id, data.indicators)) for outcome_id, row in sorted(newest.items())]
+
+
+def trend_rows(data: ReportData, code: str) -> list[dict[str, Any]]:
+    """Return the employment rates over the years as the chart and the table beside it show them."""
+    rows = []
+    for series, (indicator_id, national) in TREND.items():
+        own = data.values.get(indicator_id, {}).get(code, {})
+        cells = data.national.get(indicator_id, {}) if national else own
+        for period in data.periods.get(indicator_id, []):
+            cell = cells.get(period)
+            if cell is not None and cell.day is not None:
+                rows.append({"year": cell.day.year, "value": cell.value, "series": series, "cell": cell})
+    return rows
+
+
+def trend(data: ReportData, code: str) -> tuple[Markup, list[tuple[int, dict[str, Cell]]]] | None:
+    """Return the chart of employment rates and the same figures by year; None without at least two years."""
+    rows = trend_rows(data, code)
+    by_year: dict[int, dict[str, Cell]] = {}
+    for row in rows:
+        by_year.setdefault(row["year"], {})[row["series"]] = row["cell"]
+    if len([row for row in rows if row["series"] == "total" and row["value"] is not None]) < 2:
+        return None
+    drawn = [{key: row[key] for key in ("year", "value", "series")} for row in rows]
+    return drawings.svg("trend", drawn, "trend-caption"), sorted(by_year.items())
+
+
+def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str, str]) -> Markup | None:
+    """Return the municipality's difference beside its peers', each with its interval; None when it has none itself."""
+    rows: dict[str, Row] = {}
+    for other in [code, *(str(row["peer_code"]) for row in peers(data, code))]:
+        found = [e.row for e in estimates(data, other) if e.row["outcome_id"] == outcome_id]
+        if found and all(found[0].get(key) is not None for key in ("difference", "difference_low", "difference_high")):
+            rows[other] = found[0]
+    if code not in rows:
+        return None
+    drawn = [
+        {
+            "name": names.get(other, other), "own": other == code, "difference": float(row["difference"]),
+            "low": float(row["difference_low"]), "high": float(row["difference_high"]),
+        }
+        for other, row in rows.items()
+    ]  # fmt: skip
+    return drawings.svg("interval", drawn, "expected-caption")
+
+
+def context(
+    data: ReportData, municipality: Row, columns: dict[str, Words], units: dict[str, str | None]
+) -> dict[str, Any]:
+    """Return everything the profile template shows of one municipality."""
+    code = str(municipality["municipality_code"])
+    names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}
+    near = peers(data, code)
+    found = estimates(data, code)
+    first = found[0] if found else None
+    industries = data.of("mart.industry_match", code)
+    findings = data.of("mart.finding", code)
+    near_codes = [str(row["peer_code"]) for row in near]
+    return {
+        "m": municipality,
+        "code_": code,
+        "names": names,
+        "mapping": data.mapping.get(code, {}),
+        "first": [line(data, code, key, near_codes) for key in FIRST_INDICATORS if key in data.indicators],
+        "headlines": groups(data, code, headlines=True),
+        "everything": groups(data, code, headlines=False),
+        "peers": near if "mart.peer" in data.tables else None,
+        "labels": data.indicators,
+        "estimates": found if "mart.expected" in data.tables else None,
+        "drawn": interval_chart(data, code, str(first.row["outcome_id"]), names) if first else None,
+        "trend": trend(data, code),
+        "findings": findings,
+        "organisation": organisation(data, code),
+        "industries": None
+        if industries is None
+        else sorted(
+            (row for row in industries if row.get("match_score") is not None),
+            key=lambda row: row.get("match_rank") or 99,
+        ),
+        "methods": None
+        if (rows := data.of("mart.method_candidate", code)) is None
+        else sorted(rows, key=lambda r: r["candidate_rank"]),
+        "eligibility": data.of("mart.eligibility", code),
+        "sources": used_sources(data),
+        "columns": columns,
+        "units": units,
+        "joint": joint_with(data, municipality),
+    }
+
+
+def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[str]]]:
+    """Return the tables the indicators rest on, by producer, licence and the day they were received."""
+    used = {str(row.get("source_id")) for row in data.indicators.values()}
+    out: dict[tuple[str, str, Any], list[str]] = {}
+    for key, source in data.sources.items():
+        received = data.snapshots.get(key, {}).get("retrieved_at")
+        if key in used and received is not None:
+            told = (str(source.get("producer") or ""), str(source.get("licence") or ""), received.date())
+            out.setdefault(told, []).append(str(source.get("publisher_table") or key))
+    return list(out.items())
+
+
+def joint_with(data: ReportData, municipality: Row) -> list[str]:
+    """Return the names of the municipalities that share an application with this one."""
+    unit = municipality.get("project_unit")
+    others = (m for m in data.municipalities if unit and m.get("project_unit") == unit)
+    return [str(m["municipality_name"]) for m in others if m["municipality_code"] != municipality["municipality_code"]]
+
+
+# Data the pages load as scripts, since a page opened from disk may not fetch: definitions and values.
+
+
+STATUS_LETTERS = {"suppressed": "s", "missing": "m", "not_applicable": "x"}
+MARKED = ("provisional", "estimated")
+
+
+def script(name: str, value: Any) -> str:
+    """Return a script that sets `window.<name>`; safe whatever text the data hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return f"window.{name}={safe};\n"
+
+
+def definitions(data: ReportData) -> dict[str, Any]:
+    """Return what the page tells of each indicator when its name is pointed at."""
+    out = {}
+    for indicator_id, row in data.indicators.items():
+        source = data.sources.get(str(row.get("source_id")), {})
+        periods = data.periods.get(indicator_id)
+        out[indicator_id] = {
+            "label": [clean(row["label_da"]), clean(row["label_en"])],
+            "text": [clean(row["definition_da"]), clean(row["definition_en"])],
+            "ages": ages(row),
+            "job": list(words(row.get("job_definition"))),
+            "type": list(words(row.get("period_type"))),
+            "period": list(period_text(periods[-1])) if periods else None,
+            "source": [
+                clean(source.get("title_da") or row.get("source_id")),
+                clean(source.get("title_en") or row.get("source_id")),
+            ],
+            "table": clean(source.get("publisher_table") or ""),
+            "producer": clean(row.get("producer") or ""),
+            "licence": clean(row.get("licence") or ""),
+        }
+    return out
+
+
+def ages(indicator: dict[str, Any]) -> str | None:
+    """Return the ages counted, `16-64` or `60+`, or None when ages do not apply."""
+    low, high = indicator.get("age_from"), indicator.get("age_to")
+    if low is None:
+        return None
+    return f"{low}-{high}" if high is not None else f"{low}+"
+
+
+def encoded(cell: Cell | None, decimals: int) -> float | str:
+    """Return a figure rounded one step finer than shown, or the letter of why there is none (m, s, x)."""
+    if cell is None or cell.value is None:
+        return STATUS_LETTERS.get(cell.status if cell else "missing", "m")
+    value = round(cell.value, decimals + 1)
+    return int(value) if value == int(value) else value
+
+
+def values(data: ReportData) -> dict[str, Any]:
+    """Return every shown figure: per indicator the periods, and per period one array in the municipalities' order."""
+    codes = [str(row["municipality_code"]) for row in data.municipalities]
+    return {
+        "municipalities": [_municipality(row) for row in data.municipalities],
+        "dimensions": {key: list(pair) for key, pair in DIMENSIONS.items()},
+        "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()},
+        "indicators": {key: _indicator(data, key, codes) for key in ordered(data)},
+        "outcomes": _outcomes(data, codes),
+    }
+
+
+def ordered(data: ReportData) -> list[str]:
+    """Return the indicators that have any figure, in the order of the mapping, headlines first in each part."""
+    place = list(DIMENSIONS)
+    known = [key for key in data.indicators if data.periods.get(key)]
+    return sorted(
+        known, key=lambda key: (place.index(data.indicators[key]["dimension"]), not data.indicators[key]["is_headline"])
+    )
+
+
+def _municipality(row: dict[str, Any]) -> list[Any]:
+    band = list(SIZE_BANDS.get(str(row.get("size_band")), ("", "")))
+    return [row["municipality_code"], clean(row["municipality_name"]), clean(row["municipality_name_en"]),
+            clean(row.get("region_name") or ""), band, bool(row.get("is_participant"))]  # fmt: skip
+
+
+def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[str, Any]:
+    row, periods = data.indicators[indicator_id], data.periods[indicator_id]
+    unit = unit_of(row["unit"])
+    series = data.values.get(indicator_id, {})
+    cells = {period: [series.get(code, {}).get(period) for code in codes] for period in periods}
+    found = [cell.value for cell in cells[periods[-1]] if cell and cell.value is not None]
+    marked = {
+        f"{period}/{code}": cell.status
+        for period, column in cells.items()
+        for code, cell in zip(codes, column, strict=True)
+        if cell and cell.status in MARKED
+    }
+    days = {period: next((c.day.isoformat() for c in column if c and c.day), None) for period, column in cells.items()}
+    counted = any(cell and cell.n is not None for column in cells.values() for cell in column)
+    national = data.national.get(indicator_id, {})
+    return {
+        "dimension": row["dimension"],
+        "headline": bool(row["is_headline"]),
+        "decimals": unit.decimals,
+        "unit": list(unit.level),
+        "gap": list(unit.difference),
+        "breaks": breaks(found, unit.decimals),
+        "periods": periods,
+        "names": [list(period_text(period)) for period in periods],
+        "days": [days[period] for period in periods],
+        "v": [[encoded(cell, unit.decimals) for cell in cells[period]] for period in periods],
+        "n": [[None if c is None or c.n is None else round(c.n) for c in cells[period]] for period in periods]
+        if counted
+        else None,
+        "nation": [encoded(national.get(period), unit.decimals) for period in periods],
+        "marked": marked,
+    }
+
+
+def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
+    """Return per outcome of mart.expected (newest period) the assessment of each municipality, with n and interval."""
+    out: dict[str, Any] = {}
+    for row in sorted(data.tables.get("mart.expected", []), key=lambda r: str(r["period"])):
+        outcome_id, code = str(row["outcome_id"]), str(row["municipality_code"])
+        if code not in codes:
+            continue
+        label, unit = outcome(outcome_id, data.indicators)
+        told = out.get(outcome_id)
+        if told is None or told["period"] != row["period"]:
+            told = out[outcome_id] = {
+                "label": list(label), "gap": list(unit_of(unit).difference), "decimals": 1, "period": row["period"],
+                "name": list(period_text(str(row["period"]))), "groups": {k: list(v) for k, v in ASSESSMENTS.items()},
+                "v": [None] * len(codes), "why": {},
+            }  # fmt: skip
+        numbers = [row.get(key) for key in ("difference", "difference_low", "difference_high")]
+        shown = [None if number is None else round(float(number), 2) for number in numbers]
+        letter = STATUS_LETTERS.get(str(row.get("value_status")))
+        told["v"][codes.index(code)] = [row.get("assessment") or letter, *shown, row.get("n_count")]
+    return out

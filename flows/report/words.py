@@ -1,0 +1,313 @@
+"""Words for the codes the mapping uses, in Danish and English, where no table of the database carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache, lru_cache
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from flows.report.data import Cell
+from transforms.models.wording import STATUSES, date_text, number, period_text, signed, unit_of
+
+Words = tuple[str, str]
+
+DIMENSIONS: dict[str, Words] = {
+    "starting_point": ("Afsæt", "Starting point"),
+    "organisation": ("Organisering", "Organisation"),
+    "framework_conditions": ("Rammevilkår", "Framework conditions"),
+    "industry": ("Brancher", "Industries"),
+}
+SIZE_BANDS: dict[str, Words] = {
+    "very_small": ("under 25.000 indbyggere", "under 25,000 residents"),
+    "small": ("25.000-40.000 indbyggere", "25,000-40,000 residents"),
+    "middle": ("40.000-60.000 indbyggere", "40,000-60,000 residents"),
+    "large": ("60.000-200.000 indbyggere", "60,000-200,000 residents"),
+    "very_large": ("over 200.000 indbyggere", "over 200,000 residents"),
+}
+ASSESSMENTS: dict[str, Words] = {
+    "better": ("bedre end forventet", "better than expected"),
+    "as_expected": ("som forventet", "as expected"),
+    "worse": ("ringere end forventet", "worse than expected"),
+    "too_small": ("for få til at vurdere", "too few to judge"),
+}
+OUTCOMES: dict[str, tuple[Words, str]] = {
+    "first_job_weeks": (
+        ("Uger til første job af mindst 13 uger", "Weeks to a first job of at least 13 weeks"),
+        "weeks",
+    ),
+    "non_western_employment_pct": (
+        ("Beskæftigelsesfrekvens, ikke-vestlige indvandrere", "Employment rate, non-western immigrants"),
+        "pct",
+    ),
+}
+STRENGTHS: dict[str, Words] = {
+    "strong": ("stærk", "strong"),
+    "medium": ("middel", "medium"),
+    "weak": ("svag", "weak"),
+}
+GROUPS: dict[str, Words] = {
+    "participant": ("deltagere", "participants"),
+    "sister_pool": ("søsterpuljen", "the sister pool"),
+    "other": ("øvrige kommuner", "other municipalities"),
+    "unknown": ("ukendt", "unknown"),
+}
+GRADES: dict[str, Words] = {
+    "effect_study": ("effektstudie", "effect study"),
+    "register_correlation": ("registersammenhæng", "register correlation"),
+    "practice_experience": ("praksiserfaring", "practice experience"),
+}
+CODES: dict[str, Words] = {
+    **SIZE_BANDS,
+    **ASSESSMENTS,
+    **STRENGTHS,
+    **GRADES,
+    "true": ("ja", "yes"),
+    "false": ("nej", "no"),
+    "none": ("ingen", "none"),
+    "other": ("andet", "other"),
+    "all": ("alle", "all"),
+    "participant": ("deltager", "participant"),
+    "sister_pool": ("søsterpulje", "sister pool"),
+    "unknown": ("ukendt", "unknown"),
+    "during": ("under forløbet", "during the measure"),
+    "after": ("efter forløbet", "after the measure"),
+    "observed": ("observeret", "observed"),
+    "estimated": ("skøn", "estimate"),
+    "missing": ("mangler", "missing"),
+    "peers": ("sammenligningskommuner", "peers"),
+    "nation": ("hele landet", "the country"),
+    "expected": ("forventet", "expected"),
+    "critical": ("kritisk", "critical"),
+    "warning": ("advarsel", "warning"),
+    "godkendt": ("godkendt", "accepted"),
+    "afvist": ("afvist", "refused"),
+    "godkendt med bemærkninger": ("godkendt med bemærkninger", "accepted with remarks"),
+    "stop": ("stopper udgivelsen", "stops the publication"),
+    "quarantine": ("rækken sættes til side", "the row is set aside"),
+    "report": ("meldes", "is reported"),
+    "value": ("værdien selv", "the value itself"),
+    "ratio": ("forhold", "ratio"),
+    "difference": ("forskel mellem to frekvenser", "difference of two rates"),
+    "growth_5y": ("vækst over fem år", "growth over five years"),
+    "year": ("år", "year"),
+    "quarter": ("kvartal", "quarter"),
+    "month": ("måned", "month"),
+    "any": ("alle", "any"),
+    "first_of_month": ("den 1. i måneden", "first day of the month"),
+    "first_of_quarter": ("den 1. i kvartalet", "first day of the quarter"),
+    "first_january": ("1. januar", "1 January"),
+    "end_november": ("ultimo november", "end of November"),
+    "quarter_average": ("kvartalsgennemsnit", "quarterly average"),
+    "year_average": ("årsgennemsnit", "yearly average"),
+    "cohort": ("årgang", "cohort"),
+    "ras": ("registerbaseret arbejdsstyrkestatistik (RAS)", "register-based labour force (RAS)"),
+    "municipalities": ("alle kommuner", "all municipalities"),
+    "groups": ("grupper", "groups"),
+    "matched": ("deltagere mod sammenligningskommuner", "participants against peers"),
+    "matched_beyond_regression": (
+        "det samme, renset for regression mod middelværdien",
+        "the same, regression to the mean taken out",
+    ),
+    "difference_in_differences": ("forskel i forskelle", "difference in differences"),
+    "group": ("gruppe", "group"),
+    "comparison": ("sammenligning", "comparison"),
+    "baseline_value": ("nulpunkt", "baseline"),
+    "later_value": ("senere", "later"),
+    "change": ("ændring", "change"),
+    "expected_change": ("ventet af regression", "expected by regression"),
+    "change_beyond_regression": ("ændring ud over regression", "change beyond regression"),
+    "peer_change": ("sammenligningskommuners ændring", "change of the peers"),
+    "peers_used_count": ("antal brugt", "number used"),
+    "difference_beyond_regression": ("forskel ud over regression", "difference beyond regression"),
+    "difference_low": ("nedre grænse", "lower limit"),
+    "difference_high": ("øvre grænse", "upper limit"),
+    "participants_count": ("deltagere", "participants"),
+    "others_count": ("øvrige", "others"),
+    "sister_pool_count": ("i søsterpuljen", "in the sister pool"),
+    "municipality_code": ("kommune", "municipality"),
+    "municipality_count": ("kommuner", "municipalities"),
+    "mean_change": ("gennemsnitlig ændring", "mean change"),
+    "mean_expected_change": ("heraf ventet af regression", "of it expected by regression"),
+    "value_status": ("status", "status"),
+    "population_log": ("indbyggertal (logaritme)", "population (logarithm)"),
+    "is_colocated": ("samlet på ét sted", "on one site"),
+    "has_danish_parallel": ("dansk ved siden af praktik", "Danish alongside placement"),
+    "job_consultants_per_100": ("virksomhedskonsulenter pr. 100 nyankomne", "job consultants per 100 newcomers"),
+    "delivery_cases": ("sager", "cases"),
+    "cases": ("sager", "cases"),
+    "measures": ("indsatser", "measures"),
+    "employment": ("ansættelser", "employment"),
+    "organisation": ("organisering", "organisation"),
+    "higher_is_better": ("højere er bedre", "higher is better"),
+    "lower_is_better": ("lavere er bedre", "lower is better"),
+    "neutral": ("hverken bedre eller ringere", "neither better nor worse"),
+}
+
+
+@cache
+def form_words() -> dict[str, dict[str, Words]]:
+    """Return what the codes of the municipalities' forms are called: column -> code -> words, as the forms say it."""
+    from flows.deliveries.contract import load_contracts
+
+    return {
+        field.name: {value.code: (value.text_da, value.text_en) for value in field.values}
+        for contract in load_contracts().values()
+        for field in contract.fields
+        if field.values
+    }
+
+
+def answer(column: str, value: Any) -> Words:
+    """Return what an answer on a form is called, as the form says it; several codes are told one after the other."""
+    known = form_words().get(column) or form_words().get(column.removesuffix("s"), {})
+    told = [known.get(part) or words(part) for part in str(value).split()] if known else [words(value)]
+    return ", ".join(da for da, _ in told), ", ".join(en for _, en in told)
+
+
+def words(code: Any) -> Words:
+    """Return what a code is called; a code nobody named is shown as it is, underscores as spaces."""
+    if isinstance(code, bool):
+        code = "true" if code else "false"
+    text = str(code)
+    return CODES.get(text, (text.replace("_", " "), text.replace("_", " ")))
+
+
+def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tuple[Words, str]:
+    """Return the label and unit of an outcome of mart.expected."""
+    known = indicators.get(outcome_id)
+    if known:
+        return (str(known["label_da"]), str(known["label_en"])), str(known["unit"])
+    if outcome_id in OUTCOMES:
+        return OUTCOMES[outcome_id]
+    unit = next((unit for unit in ("pct", "weeks", "days", "dkk") if unit in outcome_id.split("_")), "count")
+    return words(outcome_id), unit
+
+
+# Small pieces of HTML the templates share: both languages side by side, numbers that change with the language.
+
+
+# Marks that turn or hide the text around them; shown as a visible sign instead of being obeyed.
+HIDDEN_MARKS = dict.fromkeys(
+    [*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0x061C, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
+     *range(0x2060, 0x206A), 0xFEFF], "\N{REPLACEMENT CHARACTER}",
+)  # fmt: skip
+
+
+def clean(text: Any) -> str:
+    """Return text with direction marks, zero-width and control characters made visible."""
+    return str(text).translate(HIDDEN_MARKS)
+
+
+@lru_cache(maxsize=100_000, typed=True)  # typed: a text is never taken for markup that reads the same
+def t(danish: Any, english: Any) -> Markup:
+    """Return a text in both languages, of which the page shows one; one element when they are the same."""
+    da, en = (text if isinstance(text, Markup) else escape(clean(text)) for text in (danish, english))
+    if da == en:
+        return Markup(da)
+    return Markup('<span class="da" lang="da">{}</span><span class="en" lang="en">{}</span>').format(da, en)
+
+
+def w(pair: Words) -> Markup:
+    """Return a pair of words in both languages."""
+    return t(*pair)
+
+
+def code(value: Any) -> Markup:
+    """Return what a code is called, in both languages."""
+    return t(*words(value))
+
+
+def n(value: float, decimals: int = 0) -> Markup:
+    """Return a number in Danish form that the page rewrites when the language changes."""
+    shown = number(float(value), decimals, "da")
+    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}">{escape(shown)}</data>')
+
+
+def delta(value: float, decimals: int = 0) -> Markup:
+    """Return a difference with its sign."""
+    shown = signed(float(value), decimals, "da")
+    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}" data-s="1">{escape(shown)}</data>')
+
+
+def _bare(value: float) -> str:
+    return f"{float(value):.6f}".rstrip("0").rstrip(".")
+
+
+def day(value: date | datetime | None) -> Markup:
+    """Return a date that the page rewrites when the language changes."""
+    if value is None:
+        return Markup("–")
+    plain = value.date() if isinstance(value, datetime) else value
+    return Markup('<time datetime="{}">{}</time>').format(plain.isoformat(), date_text(plain, "da"))
+
+
+def period(text: str) -> Markup:
+    """Return a publisher's period in words."""
+    return t(*period_text(text))
+
+
+def level_unit(unit: str | None) -> Markup:
+    """Return the word that stands after a level."""
+    return t(*unit_of(unit).level)
+
+
+def difference_unit(unit: str | None) -> Markup:
+    """Return the word that stands after a difference: percentage points, never per cent, between shares."""
+    return t(*unit_of(unit).difference)
+
+
+@lru_cache(maxsize=100)
+def status(name: str) -> Markup:
+    """Return why there is no figure, as a word: never a nought, never an empty cell."""
+    return Markup('<span class="status status-{}">{}</span>').format(name, t(*STATUSES.get(name, words(name))))
+
+
+def shown(cell: Cell | None, unit: str | None) -> Markup:
+    """Return a cell's figure, or its status; provisional and estimated figures say so."""
+    if cell is None or cell.value is None:
+        return status("missing" if cell is None or cell.status in ("observed", "zero") else cell.status)
+    figure = n(cell.value, unit_of(unit).decimals)
+    return figure + Markup(" ") + status(cell.status) if cell.status in ("provisional", "estimated") else figure
+
+
+def definition(indicator: Mapping[str, Any], root: str) -> Markup:
+    """Return an indicator's label as a link to its definition; the page shows the definition beside it on focus."""
+    return _definition(indicator["indicator_id"], indicator["label_da"], indicator["label_en"], root)
+
+
+@lru_cache(maxsize=10_000)
+def _definition(indicator_id: str, label_da: str, label_en: str, root: str) -> Markup:
+    return Markup('<a class="def" href="{}metode.html#{}" data-i="{}">{}</a>').format(
+        root, indicator_id, indicator_id, t(label_da, label_en)
+    )
+
+
+def spark(values: list[float | None], width: int = 84, height: int = 22) -> Markup:
+    """Return a small line of the years, for the eye only (the figures are in the table of all indicators)."""
+    known = [v for v in values if v is not None]
+    if len(known) < 3:
+        return Markup("")
+    low, spread = min(known), (max(known) - min(known)) or 1.0
+    step = (width - 6) / (len(values) - 1)
+    points, pen = [], "M"
+    for place, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        points.append(f"{pen}{3 + place * step:.1f},{height - 3 - (value - low) / spread * (height - 6):.1f}")
+        pen = "L"
+    end = points[-1][1:].split(",")
+    return Markup(
+        '<svg class="spark" width="{0}" height="{1}" viewBox="0 0 {0} {1}" aria-hidden="true" focusable="false">'
+        '<path d="{2}"/><circle cx="{3}" cy="{4}" r="2.2"/></svg>'
+    ).format(width, height, "".join(points), *end)
+
+
+HELPERS = {
+    "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "period": period, "level_unit": level_unit,
+    "difference_unit": difference_unit, "status": status, "shown": shown, "definition": definition, "spark": spark,
+    "unit_of": unit_of, "clean": clean,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""One night, in order: fetch, build, check, publish, and what is kept on record of it."""

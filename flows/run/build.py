@@ -1,0 +1,528 @@
+"""From snapshots to a validated candidate database, in a new file beside the published one."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expectations.check import check_staging, check_tables
+from expectations.drift import check_drift
+from expectations.rules import Outcome, blocking, verdict_sentence
+from flows.connectors.jobindsats import tidy
+from flows.connectors.statbank.files import Reject, normalise
+from flows.deliveries.store import load_person_data, read_ledger
+from flows.run.ages import check_ages
+from flows.run.record import RunInfo, RunResult
+from flows.run.steps import Progress
+from flows.settings import Settings
+from flows.store import builds
+from flows.store.builds import from_option, is_synthetic
+from flows.store.snapshots import Snapshot, SnapshotStore
+from transforms import tables as transforms_tables
+from transforms.catalogue import Catalogue, Source
+from transforms.dictionary import Dictionary, load_dictionary
+from transforms.errors import DataRefused, UsageError
+from transforms.load import StagingCount, StagingInput, count_rows, create_empty_view, load_staging
+from transforms.models.steps import python_models
+from transforms.periods import shown
+from transforms.tables import (
+    SqlFile,
+    code_version,
+    dictionary_frame,
+    lineage_frame,
+    load_reference,
+    read_all,
+    sources_by_table,
+)
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_literal
+
+if TYPE_CHECKING:
+    from _csv import Writer
+
+    import pandas as pd
+
+
+HEAVY = ("great_expectations", "statsmodels.api", "sklearn.linear_model", "flows.sample.standin")
+
+
+def import_ahead() -> None:
+    """Begin the heavy imports in the background; whoever needs one meanwhile waits for it as for any import."""
+    threading.Thread(target=_import_all, daemon=True, name="imports").start()
+
+
+def _import_all() -> None:
+    for name in HEAVY:
+        import_module(name)
+
+
+# What a snapshot brings to a build: its files made canonical, and how far its zero cells are known.
+
+
+def staging_input(
+    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
+) -> StagingInput:
+    """Return the source's canonical files: the snapshot's own where they are canonical, else made in `work`.
+
+    Rows whose texts have no code are put in `quarantine.row` and counted. Raises DataRefused when the snapshot's
+    bytes have changed or a file cannot be read.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        verifying = beside.submit(snapshot.verify)
+        try:
+            return _canonical_input(source, snapshot, catalogue, work, warehouse)
+        finally:
+            verifying.result()  # changed bytes are the better reason when the files cannot be read either
+
+
+def _canonical_input(
+    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
+) -> StagingInput:
+    paths: list[Path] = []
+    rows = rejected = 0
+    complete = True
+    for number, path in enumerate(snapshot.data_paths()):
+        target = work / "canonical" / source.id / f"{number}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = normalise(path, source, catalogue, target)
+        quarantine(warehouse, source, snapshot, path, made.rejects)
+        rows += made.rows_out
+        rejected += len(made.rejects)
+        complete = complete and made.complete
+        paths.append(path if made.canonical else target)
+    rectangle = rectangle_of(source, snapshot)
+    return StagingInput(
+        source=source,
+        snapshot_id=snapshot.id,
+        paths=paths,
+        rectangle=rectangle,
+        fill_seen=complete and rectangle is None,
+        rejected_before=rejected,
+        rows=rows,
+    )
+
+
+def rectangle_of(source: Source, snapshot: Snapshot) -> dict[str, list[str]] | None:
+    """Return dimension id -> the codes a BULK extract was asked for, or None when zero cells are not left out."""
+    if any(file.format != "bulk" for file in snapshot.manifest.data_files):
+        return None
+    rectangle: dict[str, list[str]] | None = snapshot.manifest.query.get("rectangle")
+    return rectangle
+
+
+def quarantine(warehouse: Warehouse, source: Source, snapshot: Snapshot, path: Path, rejects: list[Reject]) -> None:
+    """Keep the rejected rows of one file with the rule each broke."""
+    for reject in rejects:
+        warehouse.execute(
+            "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [source.id, snapshot.id, path.name, reject.row, reject.rule, f"{reject.field}={reject.value}"],
+        )
+
+
+# From Jobindsats snapshots to `staging.jobindsats`: every answer made tidy, in one long table.
+
+
+COLUMNS = ("source_id", "area_code", "period", "category_text", "measure_name", "value", "status", "_snapshot_id")
+
+
+def load_jobindsats(
+    warehouse: Warehouse,
+    file: SqlFile,
+    dictionary: Dictionary,
+    catalogue: Catalogue,
+    snapshots: Mapping[str, Snapshot],
+    work: Path,
+) -> dict[str, StagingCount]:
+    """Fill `staging.jobindsats` from the newest answers; return source id -> rows. DataRefused when rows are lost.
+
+    Cells that a municipality lacks while others have them are added with status missing.
+    """
+    target = work / "jobindsats.csv"
+    counts: dict[str, StagingCount] = {}
+    with target.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";", lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for source in (s for s in catalogue.sources.values() if s.connector == "jobindsats"):
+            if (snapshot := snapshots.get(source.id)) is not None:
+                counts[source.id] = _append(writer, source, snapshot, work)
+    columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in COLUMNS)
+    try:
+        warehouse.execute(
+            f"CREATE OR REPLACE VIEW raw.jobindsats AS SELECT * FROM read_csv({quote_literal(str(target))}, delim=';', "
+            f"header=true, auto_detect=false, quote='\"', escape='\"', nullstr='', columns={{{columns}}})"
+        )
+        transforms_tables.create_table(warehouse, file, dictionary)
+        warehouse.execute(f"INSERT INTO {file.table} BY NAME SELECT *, false AS _is_filled FROM ({file.select})")
+    except DatabaseError as error:
+        raise explain_database_error(error, "loading staging.jobindsats") from None
+    loaded = int(warehouse.scalar(f"SELECT count(*) FROM {file.table}"))
+    if loaded != count_rows(target):
+        raise DataRefused(f"jobindsats: {count_rows(target)} cells in the answers, but {loaded} loaded; fetch again")
+    return counts
+
+
+def _append(writer: Writer, source: Source, snapshot: Snapshot, work: Path) -> StagingCount:
+    """Add one source's tidy rows; dimensions beside area and period become one category text."""
+    snapshot.verify()
+    (path,) = snapshot.data_paths()
+    made = tidy(path, source, work / f"{source.id}.csv")
+    with (work / f"{source.id}.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.reader(stream, delimiter=";"):
+            if row[0] == "area_code":
+                continue
+            area, period, *categories, measure, value, status = row
+            writer.writerow((source.id, area, period, " · ".join(categories), measure, value, status, snapshot.id))
+    told = made.rows_out - made.missing
+    return StagingCount(rows_in=told, rows_loaded=told, rows_rejected=0, rows_filled=made.missing)
+
+
+# Facts of a run as frames: what `transforms/meta/*.sql` reads from the `run` schema.
+
+
+def run_frames(
+    catalogue: Catalogue, snapshots: Mapping[str, Snapshot], run: RunInfo, candidate: Candidate
+) -> dict[str, pd.DataFrame]:
+    """Return `run.source`, `run.snapshot`, `run.run` and `run.release`, one row per source, snapshot and run."""
+    import pandas as pd
+
+    sources = [_source_row(catalogue, source_id, snapshots.get(source_id)) for source_id in sorted(catalogue.sources)]
+    counted = [_snapshot_row(snapshot, candidate) for _, snapshot in sorted(snapshots.items())]
+    release = candidate.release
+    return {
+        "run.source": pd.DataFrame(sources).astype({"snapshot_id": "string"}),
+        "run.snapshot": pd.DataFrame(counted),
+        "run.run": pd.DataFrame(
+            [
+                {
+                    "run_id": run.run_id,
+                    "started_at": run.started_at.replace(tzinfo=None),
+                    "origin": run.origin,
+                    "as_of": run.as_of.replace(tzinfo=None) if run.as_of else pd.NaT,
+                    "code_version": release["code_version"],
+                    "is_synthetic": release["is_synthetic"],
+                }
+            ]
+        ),
+        "run.release": pd.DataFrame(
+            [
+                {
+                    "run_id": run.run_id,
+                    "fingerprint": release["fingerprint"],
+                    "code_version": release["code_version"],
+                    "suppression_threshold": release["suppression_threshold"],
+                    "is_synthetic": release["is_synthetic"],
+                    "data_mark": "SYNTETISKE DATA / SYNTHETIC DATA" if release["is_synthetic"] else None,
+                }
+            ]
+        ).astype({"data_mark": "string"}),
+    }
+
+
+def _source_row(catalogue: Catalogue, source_id: str, snapshot: Snapshot | None) -> dict[str, Any]:
+    source = catalogue.sources[source_id]
+    return {
+        "source_id": source.id,
+        "connector": source.connector,
+        "publisher_table": source.table,
+        "title_da": source.title_da,
+        "title_en": source.title_en,
+        "producer": source.producer,
+        "licence": source.licence,
+        "url": source.url,
+        "owner": source.owner,
+        "frequency": source.frequency,
+        "max_age_days": source.max_age_days,
+        "is_required": source.required,
+        "snapshot_id": snapshot.id if snapshot else None,
+    }
+
+
+def _snapshot_row(snapshot: Snapshot, candidate: Candidate) -> dict[str, Any]:
+    manifest = snapshot.manifest
+    count = candidate.counts.get(manifest.source_id)
+    return {
+        "snapshot_id": snapshot.id,
+        "source_id": manifest.source_id,
+        "retrieved_at": manifest.retrieved_at,
+        "published_at": manifest.published_at or "",
+        "origin": manifest.origin,
+        "is_synthetic": manifest.synthetic,
+        "file_count": len(manifest.data_files),
+        "byte_count": sum(file.bytes for file in manifest.data_files),
+        "sha256": manifest.digest,
+        "rows_in": count.rows_in if count else 0,
+        "rows_loaded": count.rows_loaded if count else 0,
+        "rows_rejected": count.rows_rejected if count else 0,
+        "rows_filled": count.rows_filled if count else 0,
+    }
+
+
+@dataclass
+class Candidate:
+    """A finished build that waits for its verdict."""
+
+    path: Path
+    release: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, StagingCount] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def stops(self) -> list[Outcome]:
+        """Return the outcomes that forbid publication."""
+        return blocking(self.outcomes)
+
+
+def counts_table(candidate: Candidate) -> list[dict[str, Any]]:
+    """Return one plain row per source: what was read, loaded, rejected and filled."""
+    return [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]
+
+
+def describe(result: RunResult, candidate: Candidate) -> None:
+    """Copy what a candidate holds into the result."""
+    result.counts = counts_table(candidate)
+    result.tables = dict(candidate.tables)
+    result.rules = [
+        {
+            "table_name": outcome.table_name,
+            "rule_id": outcome.rule_id,
+            "severity": outcome.severity,
+            "success": outcome.success,
+            "n_violations": outcome.n_violations,
+            "description": outcome.description,
+        }
+        for outcome in candidate.outcomes
+    ]
+    result.release = dict(candidate.release)
+
+
+def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, as_of: datetime | None) -> str:
+    """Return one sentence for a build that found no snapshot: too early an `--as-of`, another kind, or none at all."""
+    store = SnapshotStore(settings.snapshots)
+    found = [snapshot.manifest for source_id in source_ids for snapshot in store.of(source_id)]
+    asked = "invented" if is_synthetic(origin) else "real"
+    received = [manifest.retrieved_at for manifest in found if manifest.synthetic == (asked == "invented")]
+    if received and as_of is not None:
+        oldest = shown(datetime.fromisoformat(min(received)), as_of)
+        return (
+            f"nothing was received by {shown(as_of, as_of)}, so there is no snapshot to build from; "
+            f"the oldest is of {oldest}, give that or later to --as-of"
+        )
+    fetch = f"run `kommunekort fetch {from_option(origin)}` first"
+    if found:
+        other = "real" if asked == "invented" else "invented"
+        return (
+            f"there is no {asked} snapshot to build from ({from_option(origin)}): all snapshots here are {other}; "
+            f"give the --from they came with, or {fetch}"
+        )
+    return f"there is no snapshot to build from; {fetch}"
+
+
+LAST = ("meta.data_dictionary", "meta.validation")
+"""Tables that tell of the others and are built when those stand."""
+
+
+def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunInfo) -> dict[str, Any]:
+    """Return what a build is made of: snapshots, code, settings; `fingerprint` is equal when all of it is."""
+    synthetic = any(snapshot.manifest.synthetic for snapshot in snapshots.values())
+    ledger = read_ledger(settings, synthetic=synthetic, known=run.known)
+    made_of = {
+        "code_version": code_version(),
+        "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
+        "suppression_threshold": settings.suppression_threshold,
+        "deliveries": ledger.state,
+        "as_of": run.as_of.isoformat() if run.as_of else None,
+    }
+    fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return {
+        **made_of,
+        "fingerprint": fingerprint,
+        "run_id": run.run_id,
+        "origin": run.origin,
+        "is_synthetic": synthetic,
+        "last_delivery": ledger.last_delivery,
+    }
+
+
+def known_by(snapshots: Mapping[str, Snapshot]) -> date:
+    """Return the day the newest snapshot was received: what is judged "by now" is judged by it, so builds repeat."""
+    return max(datetime.fromisoformat(snapshot.manifest.retrieved_at) for snapshot in snapshots.values()).date()
+
+
+def nothing_to_wait_for() -> None:
+    """Return at once: no delivery is being received."""
+
+
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    snapshots: Mapping[str, Snapshot],
+    run: RunInfo,
+    on_step: Progress = lambda text: None,
+    deliveries_in: Callable[[], None] = nothing_to_wait_for,
+) -> Candidate:
+    """Build every table in a new file and run every check; nothing published is touched.
+
+    The registers are loaded while deliveries may still be received; `deliveries_in` is called before these are read.
+    Raises DataRefused when the data cannot even be built, UsageError when the machine fails.
+    """
+    if not snapshots:
+        raise UsageError(why_no_snapshot(settings, catalogue.sources, run.origin, run.as_of))
+    work = settings.root / ".work"
+    candidate = Candidate(work / "candidate.duckdb")
+    try:
+        prepare_work(settings)
+        with Warehouse.open(
+            candidate.path,
+            threads=settings.threads,
+            memory_limit=settings.memory_limit,
+            temp_directory=work / "spill",
+        ) as warehouse:
+            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all(deliveries_in)
+    except DatabaseError as error:
+        raise explain_database_error(error, f"building {candidate.path.name}") from None
+    except OSError as error:
+        raise UsageError(f"{work}: writing failed ({error.strerror}); free space or check the rights") from None
+    return candidate
+
+
+def prepare_work(settings: Settings) -> Path:
+    """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
+    work = settings.root / ".work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    return work
+
+
+@dataclass
+class _Builder:
+    """The steps of one build, sharing the warehouse."""
+
+    settings: Settings
+    catalogue: Catalogue
+    snapshots: Mapping[str, Snapshot]
+    run: RunInfo
+    warehouse: Warehouse
+    candidate: Candidate
+    work: Path
+    on_step: Progress
+    models: dict[str, transforms_tables.Model] = field(default_factory=dict)
+
+    def run_all(self, deliveries_in: Callable[[], None]) -> None:
+        self.dictionary = load_dictionary()
+        self.files = read_all()
+        judged_at = self.run.as_of or self.run.started_at
+        self.candidate.outcomes += check_ages(self.catalogue.sources, self.snapshots, judged_at)
+        transforms_tables.prepare(self.warehouse)
+        load_reference(self.warehouse)
+        self.load_sources()
+        self.load_jobindsats()
+        deliveries_in()
+        self.candidate.release = release_of(self.settings, self.snapshots, self.run)
+        if self.candidate.stops:
+            return
+        synthetic = bool(self.candidate.release["is_synthetic"])
+        persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
+        self.models = python_models(known_by(self.snapshots), persons)
+        plan = transforms_tables.plan(self.warehouse, self.files, self.models)
+        self.load_run_facts(plan)
+        done = ("staging.", "quarantine.")
+        self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
+        self.on_step("check the mapping")
+        self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
+        previous = builds.current(self.settings)
+        if previous is not None:
+            self.candidate.outcomes += check_drift(self.warehouse, previous.path)
+        self.describe_tables(plan)
+
+    def load_sources(self) -> None:
+        """Load every source that has a snapshot; the others stand empty and are named as missing."""
+        self.build_tables(["quarantine.row"])
+        for source in (s for s in self.catalogue.sources.values() if s.connector == "statbank"):
+            file = self.files[f"staging.{source.id}"]
+            snapshot = self.snapshots.get(source.id)
+            if snapshot is None:
+                create_empty_view(self.warehouse, source)
+                self.warehouse.execute(f"DROP TABLE IF EXISTS {file.table}")
+                transforms_tables.create_table(self.warehouse, file, self.dictionary)
+                continue
+            self.on_step(f"load {source.id}")
+            given = staging_input(source, snapshot, self.catalogue, self.work, self.warehouse)
+            count = load_staging(self.warehouse, file, given, self.dictionary)
+            self.candidate.counts[source.id] = count
+            self.candidate.outcomes += check_staging(
+                self.warehouse, source, file, self.dictionary, self.catalogue, count
+            )
+
+    def load_jobindsats(self) -> None:
+        """Load the Jobindsats answers into their one long staging table; it stands empty without any."""
+        self.on_step("load jobindsats")
+        self.candidate.counts |= load_jobindsats(
+            self.warehouse, self.files["staging.jobindsats"], self.dictionary, self.catalogue, self.snapshots, self.work
+        )
+
+    def build_tables(self, tables: list[str]) -> None:
+        counts = transforms_tables.build(
+            self.warehouse,
+            self.files,
+            self.models,
+            self.dictionary,
+            tables,
+            on_table=lambda table, rows: self.on_step(f"built {table}: {rows} rows"),
+        )
+        self.candidate.tables |= counts
+
+    def load_run_facts(self, plan: transforms_tables.Plan) -> None:
+        frames = run_frames(self.catalogue, self.snapshots, self.run, self.candidate)
+        for name, frame in {**frames, "run.lineage": lineage_frame(plan)}.items():
+            self.warehouse.load(name, frame)
+
+    def describe_tables(self, plan: transforms_tables.Plan) -> None:
+        """Build the data dictionary, which needs every other table to stand."""
+        described = {name: file for name, file in self.files.items() if name not in LAST}
+        frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
+        self.warehouse.load("run.data_dictionary", frame)
+        self.build_tables(["meta.data_dictionary"])
+
+
+def finish(candidate: Candidate, run: RunInfo, on_step: Progress = lambda text: None) -> None:
+    """Record every rule and its result with Great Expectations in the candidate, and close it for publication.
+
+    Raises DataRefused with one sentence per broken critical rule (the first three).
+    """
+    from expectations.gx import record_with_gx
+
+    on_step("record the validation")
+    try:
+        frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
+        with Warehouse.open(candidate.path) as warehouse:
+            warehouse.load("run.validation", frame)
+            transforms_tables.build(warehouse, read_all(), {}, load_dictionary(), ["meta.validation"])
+            for schema in ("raw", "run", "model"):
+                warehouse.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            warehouse.checkpoint()
+    except DatabaseError as error:
+        raise explain_database_error(error, f"recording the validation in {candidate.path.name}") from None
+    stops = candidate.stops
+    if stops:
+        told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])
+        more = f" (and {len(stops) - 3} more)" if len(stops) > 3 else ""
+        raise DataRefused(f"not published: {told}{more}")
+
+
+def keep_refused(settings: Settings, candidate: Candidate) -> Path:
+    """Keep the last refused candidate for inspection, and return where."""
+    target = settings.root / "refused.duckdb"
+    if candidate.path.is_file():
+        candidate.path.replace(target)
+    return target

@@ -1,0 +1,468 @@
+"""What a run did, kept in the ledger and told by the alarm however it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import smtplib
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from flows.deliveries.store import Known
+from flows.settings import Settings
+from flows.store import builds
+from flows.store.builds import from_option, published_release
+from flows.store.snapshots import replace_synced
+from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
+
+# The alarm: files in the data folder and a call to a webhook or a mailbox, until a good run takes it back.
+#
+# Delivery is tried once and never hides the fault it tells of. Addresses and passwords are never written or logged.
+
+
+GOOD = ("published", "nothing_new")
+"""The endings of a run after which what is published is what it should be."""
+BAD = ("refused", "failed", "crashed")
+TIMEOUT_SECONDS = 5.0
+logger = logging.getLogger(__name__)
+
+
+def follow(settings: Settings, run_id: str, status: str, message: str) -> None:
+    """Raise the alarm after a bad ending, take it back after a good one; other endings leave it as it is."""
+    if status in GOOD:
+        clear(settings)
+    elif status in BAD:
+        sound(settings, run_id, status, message)
+
+
+def standing(settings: Settings) -> dict[str, Any] | None:
+    """Return the alarm that stands (run_id, status, message, since, at), or None."""
+    try:
+        found = json.loads((settings.root / "ALARM.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {"run_id": "", "status": "failed", "message": "ALARM.json cannot be read", "since": "", "at": ""}
+    return dict(found)
+
+
+def sound(settings: Settings, run_id: str, status: str, message: str) -> dict[str, Any]:
+    """Write `ALARM.json` and `ALARM.txt` and tell whoever is set to be told; return what was written.
+
+    `since` is the first bad run of the row: it stays until a good run ends the alarm.
+    """
+    before = standing(settings) or {}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    alarm: dict[str, Any] = {
+        "run_id": run_id,
+        "status": status,
+        "message": without_secrets(settings, " ".join(message.split())),
+        "since": before.get("since") or now,
+        "at": now,
+        "data": str(settings.root),
+    }
+    alarm["delivered"] = deliver(settings, alarm)
+    try:
+        replace_synced(settings.root / "ALARM.txt", sentence(alarm) + "\n")
+        replace_synced(settings.root / "ALARM.json", json.dumps(alarm, ensure_ascii=False, indent=1) + "\n")
+    except OSError as error:
+        logger.warning("the alarm cannot be written in %s (%s)", settings.root, error.strerror)
+    return alarm
+
+
+def clear(settings: Settings) -> None:
+    """Take the alarm back."""
+    for name in ("ALARM.json", "ALARM.txt"):
+        (settings.root / name).unlink(missing_ok=True)
+
+
+def sentence(alarm: dict[str, Any]) -> str:
+    """Return the alarm in one line."""
+    return (
+        f"kommunekort: run {alarm['run_id']} {alarm['status']} (alarm since {alarm['since']}): {alarm['message']}; "
+        "what was published before stands"
+    )
+
+
+def without_secrets(settings: Settings, text: str) -> str:
+    """Return the text with every configured secret starred, should an error message have quoted one."""
+    kept = (settings.webhook_url, settings.smtp_url, settings.jobindsats_token)
+    secrets = [secret.get_secret_value() for secret in kept if secret is not None]
+    secrets += [part for part in (_password(secret) for secret in secrets) if part]
+    for secret in secrets:
+        if len(secret) > 3:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
+
+
+def deliver(settings: Settings, alarm: dict[str, Any]) -> dict[str, str]:
+    """Send the alarm to the webhook and by e-mail where set; return channel -> `ok` or why not, free of addresses."""
+    channels: dict[str, Callable[[], None]] = {}
+    if settings.webhook_url is not None:
+        channels["webhook"] = lambda: _call_webhook(settings, alarm)
+    if settings.smtp_url is not None and settings.mail_to:
+        channels["mail"] = lambda: _send_mail(settings, alarm)
+    return {name: _tried(name, send) for name, send in channels.items()}
+
+
+def _tried(name: str, send: Callable[[], None]) -> str:
+    """Return `ok`, or the kind of fault only: its text may quote the address."""
+    try:
+        send()
+    except Exception as error:
+        told = str(error) if isinstance(error, _NotAccepted) else type(error).__name__
+        logger.warning("the alarm was not delivered by %s (%s)", name, told)
+        return told
+    return "ok"
+
+
+class _NotAccepted(Exception):
+    """The receiver answered, but not with success."""
+
+
+def _call_webhook(settings: Settings, alarm: dict[str, Any]) -> None:
+    """POST the alarm as JSON, with `text` as the chat services read it. Redirects are not followed."""
+    import httpx
+
+    assert settings.webhook_url is not None
+    body = {**alarm, "text": sentence(alarm)}
+    with httpx.stream("POST", settings.webhook_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS) as response:
+        if not response.is_success:
+            raise _NotAccepted(f"answered {response.status_code}")
+
+
+def _send_mail(settings: Settings, alarm: dict[str, Any]) -> None:
+    """Send one plain message; `smtps://` from the first byte encrypted, `smtp://` as soon as the server offers it."""
+    assert settings.smtp_url is not None
+    url = urlsplit(settings.smtp_url.get_secret_value())
+    letter = EmailMessage()
+    letter["Subject"] = f"kommunekort: run {alarm['run_id']} {alarm['status']}"
+    letter["From"], letter["To"] = settings.mail_from, settings.mail_to
+    letter.set_content(f"{sentence(alarm)}\n\nkommunekort status --data {alarm['data']}\n")
+    tls = ssl.create_default_context()
+    host, port = url.hostname or "localhost", url.port or 0
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=tls)
+        if url.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
+    ) as server:
+        server.ehlo()
+        if url.scheme != "smtps" and server.has_extn("starttls"):
+            server.starttls(context=tls)
+        if url.username:
+            server.login(unquote(url.username), unquote(url.password or ""))
+        server.send_message(letter)
+
+
+# The run ledger `data/runs/<run id>.json`: one record per run, written when it starts and again when it ends.
+#
+# A run that was killed leaves a record that still says `running`. It is found by its process: number, start and boot.
+
+
+LOOK_BACK = 50
+"""Records searched for unfinished runs: fifty nights."""
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from every other one: host, boot, number and start (clock ticks since boot)."""
+    return {"host": platform.node(), "boot_id": _boot_id(), "pid": os.getpid(), "start": _start_of(os.getpid())}
+
+
+def is_gone(process: dict[str, Any]) -> bool:
+    """Tell whether a process has surely ended; False when it runs, or ran on another host and cannot be known."""
+    if process.get("host") != platform.node():
+        return False
+    if process.get("boot_id") != _boot_id():
+        return True
+    start = _start_of(int(process["pid"]))
+    return start is None or start != process.get("start")
+
+
+@cache
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started, or None when there is none (a zombie counts as ended)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return None if fields[0] == "Z" else int(fields[19])
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _alive_without_proc(pid)
+
+
+def _alive_without_proc(pid: int) -> int | None:
+    """Return 0 for a live process where the system has no /proc (macOS), else None."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0
+    return 0
+
+
+def records(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield the records of the ledger, newest first; a file that is no record is passed over."""
+    for path in sorted(settings.runs.glob("*.json"), reverse=True):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, dict) and "run_id" in record:
+            yield record
+
+
+def of_flow_run(settings: Settings, flow_run_id: str) -> dict[str, Any] | None:
+    """Return the record of a Prefect flow run, or None when it never came to one."""
+    recent = (record for record, _ in zip(records(settings), range(LOOK_BACK), strict=False))
+    return next((record for record in recent if record.get("flow_run_id") == flow_run_id), None)
+
+
+def last_good(settings: Settings) -> dict[str, Any] | None:
+    """Return the record of the newest run that ended well, or None."""
+    return next((record for record in records(settings) if record.get("status") in GOOD), None)
+
+
+def unfinished(settings: Settings) -> list[dict[str, Any]]:
+    """Return the recent records that say `running`, newest first."""
+    recent = (record for record, _ in zip(records(settings), range(LOOK_BACK), strict=False))
+    return [record for record in recent if record.get("status") == "running"]
+
+
+def close(settings: Settings, record: dict[str, Any], status: str, message: str) -> None:
+    """Write the ending of a run that could not write it itself, and follow it with the alarm."""
+    ended = {**record, "status": status, "message": message, "ended_at": datetime.now(UTC).isoformat()}
+    replace_synced(settings.runs / f"{record['run_id']}.json", json.dumps(ended, ensure_ascii=False, indent=1))
+    follow(settings, str(record["run_id"]), status, message)
+
+
+def reconcile(settings: Settings, *, alone: bool) -> list[str]:
+    """Mark runs whose process has ended as crashed; return their run ids, oldest first.
+
+    `alone` is the word of whoever holds the writer lock: no other run can be at work, whatever its record says.
+    """
+    lost = [record for record in unfinished(settings) if alone or is_gone(record.get("process") or {})]
+    for record in reversed(lost):
+        close(settings, record, "crashed", "the process ended without a word (killed, or the machine went down)")
+    return [str(record["run_id"]) for record in reversed(lost)]
+
+
+# A run as it was asked for, and the candidate it builds.
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One run: its id (sorts in the order of the runs), when it started, and what it was asked.
+
+    `last_delivery` is given to a rebuild: the last line of the ledger of deliveries it may know.
+    """
+
+    run_id: str
+    started_at: datetime
+    origin: str
+    as_of: datetime | None = None
+    last_delivery: str | None = None
+
+    @property
+    def known(self) -> Known:
+        """Return which deliveries the run knows."""
+        return Known(self.as_of, self.last_delivery)
+
+    @classmethod
+    def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:
+        """Return a new run, named by the moment it starts; after every known run even when the clock has gone back."""
+        now = datetime.now(UTC)
+        known = max(
+            [*(path.stem for path in settings.runs.glob("*Z.json")), *(b.run_id for b in builds.builds(settings))],
+            default="",
+        )
+        named = _run_id(now)
+        if named <= known:
+            named = _run_id(datetime.strptime(known, "%Y%m%dT%H%M%S%fZ") + timedelta(milliseconds=1))
+        return cls(named, now, origin, as_of)
+
+
+def _run_id(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}Z"
+
+
+# What a fetch brought, source by source, in plain words.
+
+
+@dataclass
+class FetchReport:
+    """What became of every source and of every file that is none: plain words for the summary."""
+
+    new: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    kept_old: dict[str, str] = field(default_factory=dict)
+    refused_files: dict[str, str] = field(default_factory=dict)
+    unasked: list[str] = field(default_factory=list)
+    """Sources that never came and were not asked, for want of a token: no fault of this run."""
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Return source -> reason for those that were asked and did not answer as they should."""
+        return {source: reason for source, reason in self.kept_old.items() if source not in self.unasked}
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether every source asked failed: then the fault is on the way, not at a source."""
+        return bool(self.kept_old) and not self.new and not self.unchanged
+
+    @property
+    def silence(self) -> str:
+        """Tell in words how many of the sources asked did not answer, and the first reason."""
+        failed = self.failed or self.kept_old
+        source, reason = next(iter(failed.items()))
+        asked = len(failed) + len(self.new) + len(self.unchanged)
+        none = f"none of {asked} sources answered"
+        told = none if self.silent else f"{len(failed)} of {asked} sources did not answer"
+        return f"{told} (first {source}: {reason.rstrip('.')})"
+
+
+STATUSES = {NothingNew.exit_code: "nothing_new", DataRefused.exit_code: "refused"}
+"""Exit code of an error -> what a run is called that it ended; every other one is `failed`."""
+
+
+@dataclass
+class RunResult:
+    """What a run did, for the summary, the ledger and the artifacts."""
+
+    run: RunInfo
+    status: str = "running"
+    message: str = ""
+    fetched: FetchReport = field(default_factory=FetchReport)
+    receipts: dict[str, int] = field(default_factory=dict)
+    counts: list[dict[str, Any]] = field(default_factory=list)
+    tables: dict[str, int] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    release: dict[str, Any] = field(default_factory=dict)
+    database: str | None = None
+    ages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    flow_run_id: str | None = None
+    process: dict[str, Any] = field(default_factory=this_process)
+
+    @property
+    def ending(self) -> str:
+        """Return the status as ledger and alarm know it: `unconfirmed` when nothing new was seen, but not all of it.
+
+        Such a run neither takes an alarm back nor tells that what is published is still what it should be.
+        """
+        return "unconfirmed" if self.status == "nothing_new" and self.fetched.failed else self.status
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON-able values."""
+        run = {
+            "run_id": self.run.run_id,
+            "started_at": self.run.started_at.isoformat(),
+            "origin": self.run.origin,
+            "as_of": self.run.as_of.isoformat() if self.run.as_of else None,
+        }
+        told = {key: value for key, value in asdict(self).items() if key != "run"}
+        ended = None if self.status == "running" else datetime.now(UTC).isoformat()
+        return {**run, **told, "status": self.ending, "ended_at": ended}
+
+
+def record(settings: Settings, result: RunResult) -> Path:
+    """Write the run into the ledger `data/runs/<run id>.json`; return the file, or raise UsageError."""
+    path = settings.runs / f"{result.run.run_id}.json"
+    try:
+        replace_synced(path, json.dumps(result.as_dict(), ensure_ascii=False, indent=1, default=str))
+    except OSError as error:
+        raise UsageError(
+            f"{settings.runs}: the ledger cannot be written ({error.strerror}); free space or check the rights"
+        ) from None
+    return path
+
+
+@contextmanager
+def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> Iterator[RunResult]:
+    """Keep ledger and alarm in step with a run, however it ends; runs that were killed earlier are closed first.
+
+    The caller holds the writer lock. What is raised inside goes on; when sources did not answer, told as what it is.
+    """
+    reconcile(settings, alone=True)
+    record(settings, result)
+    try:
+        yield result
+        weigh_silence(result)
+    except KommunekortError as error:
+        result.status, result.message = STATUSES.get(error.exit_code, "failed"), str(error)
+        weigh_silence(result)
+        if result.message == str(error):
+            raise
+        raise (UsageError if result.status == "failed" else type(error))(result.message) from None
+    except Exception as fault:
+        result.status, result.message = "failed", fault_sentence(fault)
+        raise
+    except BaseException:
+        result.status, result.message = "cancelled", "interrupted before its end"
+        raise
+    finally:
+        try:
+            record(settings, result)
+        except UsageError as error:
+            result.status, result.message = "failed", str(error)
+        if alarm:
+            follow(settings, result.run.run_id, result.ending, result.message)
+
+
+def weigh_silence(result: RunResult) -> None:
+    """Let what did not answer count in how a run ended: nothing new where nobody was heard is a failure.
+
+    Else a network that is down for weeks would look like weeks without news.
+    """
+    fetched = result.fetched
+    if fetched.silent and result.status == "nothing_new":
+        result.status = "failed"
+        result.message = f"{fetched.silence}; see the network and run again"
+    elif fetched.silent and result.status in ("failed", "refused"):
+        result.message = f"{fetched.silence}; {result.message}"
+    elif result.ending == "unconfirmed":
+        result.message = f"{result.message}; {fetched.silence}, so there may be news unseen"
+
+
+def fault_sentence(fault: BaseException) -> str:
+    """Return one line for what nobody foresaw."""
+    return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
+
+
+def origin_in_use(settings: Settings) -> str | None:
+    """Return where the published data came from; else where the newest good run, or the newest, took its from."""
+    release = published_release(settings) or {}
+    record = last_good(settings) or next(records(settings), {})
+    found = release.get("origin") or record.get("origin")
+    return None if found is None else str(found)
+
+
+def command(settings: Settings, name: str, *flags: str) -> str:
+    """Return a command as it is typed for the data this folder holds: without `--from` the sample would come."""
+    origin = origin_in_use(settings)
+    chosen = [from_option(origin)] if origin not in (None, "sample") else []
+    return " ".join(["kommunekort", name, *map(str, chosen), *flags])

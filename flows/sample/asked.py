@@ -1,0 +1,471 @@
+"""What the stand-in knows about its tables: StatBank's metadata answers, built from the catalogue."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from flows.connectors.statbank.query import matching
+from transforms.catalogue import LEFT_OUT
+from transforms.periods import COPENHAGEN
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from transforms.catalogue import Catalogue, Dimension, Source
+
+
+Language = Literal["da", "en"]
+
+SYNTHETIC: Mapping[Language, str] = {"da": "SYNTETISKE DATA / SYNTHETIC", "en": "SYNTHETIC DATA"}
+UNITS: Mapping[str, Mapping[Language, str]] = {
+    "persons": {"da": "Antal", "en": "Number"},
+    "jobs": {"da": "Antal", "en": "Number"},
+    "dwellings": {"da": "Antal", "en": "Number"},
+    "count": {"da": "Antal", "en": "Number"},
+    "pct": {"da": "Pct.", "en": "Per cent"},
+    "dkk": {"da": "Kr.", "en": "DKK"},
+    "dkk_thousand": {"da": "1.000 kr.", "en": "DKK 1,000"},
+}
+SUPPRESSED = "0"  # the cells BULK leaves out: those equal to tableinfo's suppressedDataValue
+
+
+class Cubes(Protocol):
+    """What the stand-in asks of the sample world."""
+
+    @property
+    def vintage(self) -> date:
+        """Return the day as of which the world is known: its today."""
+        ...
+
+    def answer(self, table: str, selection: Mapping[str, list[str]]) -> pa.Table:
+        """Return one row per cell: a column of codes per dimension, and `value` as printed with a point."""
+        ...
+
+    def periods(self, table: str) -> list[str]:
+        """Return the period codes of a table, ascending; none for a table the world does not have (yet)."""
+        ...
+
+    def updated(self, table: str) -> datetime:
+        """Return when the table was last published."""
+        ...
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code of a variable with its text in both languages."""
+
+    id: str
+    text: Mapping[Language, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """One variable as the API shows it. `total`: the code an eliminated variable stands at, None to sum."""
+
+    id: str
+    text: Mapping[Language, str]
+    role: str
+    elimination: bool
+    total: str | None
+    codes: tuple[Code, ...]
+
+    @property
+    def time(self) -> bool:
+        """Tell whether this is the time variable."""
+        return self.role == "time"
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Return the codes alone, in the publisher's order."""
+        return tuple(code.id for code in self.codes)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as the API shows it; `updated` is Danish local time without a zone."""
+
+    id: str
+    title: Mapping[Language, str]
+    unit: Mapping[Language, str]
+    decimals: int
+    updated: datetime
+    url: str
+    variables: tuple[Variable, ...]
+
+    def variable(self, code: str) -> Variable | None:
+        """Return a variable by id, whatever its case."""
+        return next((v for v in self.variables if v.id.casefold() == code.casefold()), None)
+
+    def description(self, lang: Language, variables: tuple[Variable, ...] | None = None) -> str:
+        """Return «title by region, sex and time», as StatBank describes a table or an extract of it."""
+        names = [v.text[lang] for v in variables or self.variables]
+        by, last = ("efter", " og ") if lang == "da" else ("by", " and ")
+        return f"{self.title[lang]} {by} {', '.join(names[:-1])}{last if names[:-1] else ''}{names[-1]}"
+
+
+class Tables:
+    """All tables of the stand-in, each described when it is first asked for."""
+
+    def __init__(self, catalogue: Catalogue, cubes: Callable[[], Cubes]):
+        self._catalogue = catalogue
+        self._cubes = cubes
+        self._described: dict[str, Table] = {}
+
+    def find(self, table: str) -> Table | None:
+        """Return a table by id, whatever its case; None when it has no periods, since a table has figures."""
+        source = self._catalogue.by_table(table)
+        if source is None or source.table is None or not self._cubes().periods(source.table):
+            return None
+        if source.table not in self._described:
+            self._described[source.table] = self._describe(source)
+        return self._described[source.table]
+
+    def all(self) -> list[Table]:
+        """Return every table, by id."""
+        ids = sorted(s.table for s in self._catalogue.sources.values() if s.table)
+        return [table for table in map(self.find, ids) if table is not None]
+
+    @property
+    def now(self) -> datetime:
+        """Return the end of the day the sample world is known at, in Danish local time."""
+        return datetime.combine(self._cubes().vintage, time.max)
+
+    def _describe(self, source: Source) -> Table:
+        assert source.table is not None, "the catalogue checks it"
+        assert source.unit is not None, "the catalogue checks it"
+        updated = self._cubes().updated(source.table)
+        local = updated.astimezone(COPENHAGEN).replace(tzinfo=None) if updated.tzinfo else updated
+        return Table(
+            id=source.table.upper(),
+            title={
+                "da": f"{source.title_da} ({SYNTHETIC['da']})",
+                "en": f"{source.title_en} ({SYNTHETIC['en']})",
+            },
+            unit=UNITS[source.unit],
+            decimals=source.decimals,
+            updated=local,
+            url=source.url,
+            variables=tuple(self._variable(source, dimension) for dimension in source.dimensions),
+        )
+
+    def _variable(self, source: Source, dimension: Dimension) -> Variable:
+        if dimension.role == "time":
+            assert source.table is not None, "checked by the catalogue"
+            codes = [Code(p, {"da": p, "en": p.replace("K", "Q")}) for p in self._cubes().periods(source.table)]
+        else:
+            known = self._catalogue.codes(source, dimension)
+            # Our own code for a variable left out of the request is none of the publisher's.
+            codes = [Code(c.code, {"da": c.text_da, "en": c.text_en}) for c in known if c.code != LEFT_OUT]
+        total = dimension.total
+        if total is None and dimension.role == "area" and "country" in dimension.levels:
+            total = "000"
+        return Variable(
+            id="Tid" if dimension.role == "time" else dimension.id,
+            text={"da": dimension.text_da, "en": dimension.text_en},
+            role=dimension.role,
+            # Two measures cannot be added, so a selector without a total code cannot be left out.
+            elimination=dimension.elimination and not (dimension.role == "selector" and total is None),
+            total=total,
+            codes=tuple(codes),
+        )
+
+
+def summary(table: Table, lang: Language) -> dict[str, Any]:
+    """Return one entry of `/tables`."""
+    periods = [code.text[lang] for code in table.variables[-1].codes]
+    return {
+        "id": table.id,
+        "text": table.title[lang],
+        "unit": table.unit[lang],
+        "updated": _stamp(table.updated),
+        "firstPeriod": periods[0],
+        "latestPeriod": periods[-1],
+        "active": True,
+        "variables": [variable.text[lang] for variable in table.variables],
+    }
+
+
+def description(table: Table, lang: Language) -> dict[str, Any]:
+    """Return the answer of `/tableinfo`."""
+    return {
+        "id": table.id,
+        "text": table.title[lang],
+        "description": table.description(lang),
+        "unit": table.unit[lang],
+        "suppressedDataValue": SUPPRESSED,
+        "updated": _stamp(table.updated),
+        "active": True,
+        "contacts": [{"name": SYNTHETIC[lang], "phone": "", "mail": ""}],
+        "documentation": {"id": table.id.lower(), "url": table.url},
+        "footnote": {"text": f"{SYNTHETIC[lang]}.", "mandatory": True},
+        "variables": [_variable_entry(variable, lang) for variable in table.variables],
+    }
+
+
+def updated_utc(table: Table) -> str:
+    """Return `updated` as JSON-stat has it: UTC with a Z."""
+    return table.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _variable_entry(variable: Variable, lang: Language) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": variable.id,
+        "text": variable.text[lang],
+        "elimination": variable.elimination,
+        "time": variable.time,
+    }
+    if variable.role == "area":
+        entry["map"] = "denmark_municipality_07"
+    return entry | {"values": [{"id": code.id, "text": code.text[lang]} for code in variable.codes]}
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+# What a request says, taken from its address and body; what cannot be understood is refused as StatBank does it.
+
+
+_OF_LISTS = ("subjects", "recursive", "includetables", "pastdays", "includeinactive")
+_OMISSIONS = ("omitemptysubjects", "omitsubjectswithouttables", "omitinactivesubjects")
+_OF_DATA = ("valuepresentation", "delimiter", "timeorder", "allowvariablesinhead", "allowcodeoverrideincolumnnames")
+OPTIONS = frozenset({"table", "format", "lang", "variables", *_OF_LISTS, *_OMISSIONS, *_OF_DATA})
+
+
+class ApiError(Exception):
+    """An answer of 400 or 404: StatBank's errorTypeCode and its message in both languages."""
+
+    def __init__(self, code: str, danish: str, english: str, status: int = 400):
+        super().__init__(danish)
+        self.code = code
+        self.status = status
+        self.text: Mapping[Language, str] = {"da": danish, "en": english}
+
+
+def read_options(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of a GET (query string) or POST (JSON body), names in lower case; ApiError for no JSON.
+
+    In a GET every name that is no option is a variable, with its values separated by commas.
+    """
+    options: dict[str, Any] = {}
+    variables = []
+    for name, value in query.items():
+        if name.casefold() == "subjects":
+            options["subjects"] = [subject for subject in value.split(",") if subject]
+        elif name.casefold() in OPTIONS:
+            options[name.casefold()] = value
+        elif name.casefold() == "id":  # understood in an address, not in a body
+            options["table"] = value
+        else:
+            variables.append({"code": name, "values": value.split(",")})
+    if variables:
+        options["variables"] = variables
+    if body.strip():
+        try:
+            posted = json.loads(body)
+        except (ValueError, RecursionError):
+            posted = None
+        if not isinstance(posted, dict):
+            raise not_understood()
+        options.update({str(name).casefold(): value for name, value in posted.items()})
+    return options
+
+
+def not_understood() -> ApiError:
+    """Return the refusal of a body that is no JSON object, which was seen in a log.
+
+    Given as well for a body whose parts have another shape than the API's (`"variables": 7`). That is inferred, no
+    such call was seen: a server that reads the body into typed objects ends with none, as for text that is no JSON.
+    """
+    both = "Medsend gyldigt JSON-objekt når der postes. / Supply valid JSON-object when posting."
+    return ApiError("REQUEST-EMPTY", both, both)
+
+
+def language(options: Mapping[str, Any]) -> Language:
+    """Return the language asked for; Danish is the default."""
+    return "en" if str(options.get("lang", "da")).casefold() == "en" else "da"
+
+
+def flag(options: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a switch is on; any text but `true` is off (`"yes"` was seen to be)."""
+    return str(options.get(name)).casefold() == "true"
+
+
+def texts(value: Any) -> list[str]:
+    """Return a list of ids or codes as texts; one alone counts as a list of one, nothing as none."""
+    if value is None or value == "":
+        return []
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(entry, str | int | float) for entry in listed):
+        raise not_understood()
+    return [str(entry) for entry in listed]
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a number of days, None when none is given."""
+    if value is None:
+        return None
+    try:
+        return int(str(value))
+    except ValueError:
+        raise not_understood() from None
+
+
+def asked_values(options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return variable -> value expressions, in the order asked; head variables come after stub ones."""
+    entries = options.get("variables")
+    if entries is None:
+        return {}
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise not_understood()
+    entries = sorted(entries, key=lambda entry: str(entry.get("placement", "stub")).casefold() == "head")
+    return {_name(entry): texts(entry.get("values")) for entry in entries}
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    name = entry.get("code", "")
+    if not isinstance(name, str | int):
+        raise not_understood()
+    return str(name).casefold()
+
+
+# From a request to one exact extract, or to the error body StatBank would give: same code, same words.
+
+
+CELL_LIMIT = 1_000_000
+STREAMING = frozenset({"BULK"})
+FORMATS = frozenset({"CSV", "BULK", "JSONSTAT", "XLSX"})
+PRESENTATIONS = {name.casefold(): name for name in ("Default", "Code", "Value", "CodeAndValue", "ValueAndCode")}
+
+Presentation = Literal["Default", "Code", "Value", "CodeAndValue", "ValueAndCode"]
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What is to be answered. `eliminated` variables get no column; `values` hold the codes of the others."""
+
+    table: Table
+    file_format: str
+    lang: Language
+    presentation: Presentation
+    variables: tuple[Variable, ...]
+    values: tuple[tuple[str, ...], ...]
+    eliminated: tuple[Variable, ...]
+
+    @property
+    def streaming(self) -> bool:
+        """Tell whether the format streams: no cell limit, zero cells left out, the server's own order."""
+        return self.file_format in STREAMING
+
+
+def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:
+    """Return the table asked for; ApiError when none is named or there is no such table."""
+    wanted = options.get("table")
+    if not isinstance(wanted, str) or not wanted:
+        raise ApiError("REQUEST-MISSING", "Der er ikke angivet nogen tabel-id.", "No table id has been specified.")
+    table = tables.find(wanted)
+    if table is None:
+        raise ApiError("EXTRACT-NOTFOUND", f"Tabel findes ikke: {wanted}", f"Table does not exist: {wanted}")
+    return table
+
+
+def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
+    """Return the extract asked for; ApiError in the order in which StatBank was seen to check things."""
+    asked = asked_values(options)
+    file_format = str(options.get("format", "")).upper()
+    if file_format not in FORMATS:
+        raise ApiError(
+            "REQUEST-MISSING", "Format ikke angivet, eller ikke gyldigt.", "Format not specified, or not valid."
+        )
+    table = find_table(tables, options)
+    streaming = file_format in STREAMING
+    order = str(options.get("timeorder") or "")
+    if streaming and order:
+        raise ApiError(
+            "EXTRACT-STREAMINGTIMESORT",
+            "Der kan ikke vælges sortering af tid for streamede formater.",
+            "Sorting of time cannot be chosen for streaming formats.",
+        )
+    if streaming:
+        for variable in table.variables:
+            if not asked.get(variable.id.casefold()):
+                raise _values_needed(variable)
+    chosen = _chosen(table, asked)
+    _check_limit(chosen, streaming)
+    if order.casefold() == "descending":
+        chosen = {v: tuple(reversed(codes)) if v.time else codes for v, codes in chosen.items()}
+    return Extract(
+        table=table,
+        file_format=file_format,
+        lang=language(options),
+        presentation=cast(Presentation, PRESENTATIONS.get(str(options.get("valuepresentation")).casefold(), "Default")),
+        variables=tuple(chosen),
+        values=tuple(chosen.values()),
+        eliminated=tuple(v for v in table.variables if v not in chosen),
+    )
+
+
+def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tuple[str, ...]]:
+    """Return variable -> codes: those asked for in their order, then the latest period when none is."""
+    chosen: dict[Variable, tuple[str, ...]] = {}
+    for code, expressions in asked.items():
+        variable = table.variable(code)
+        if variable is None:
+            name = code.upper()
+            raise ApiError("EXTRACT-NOTFOUND", f"Kan ikke finde variablen: {name}", f"Cannot find variable: {name}")
+        if not expressions:
+            raise _values_needed(variable)
+        wanted: set[str] = set()
+        for expression in expressions:
+            found = _found(variable, expression)
+            if not found:
+                named = f"{expression} ({variable.id})"
+                raise ApiError("EXTRACT-NOTFOUND", f"Kan ikke finde værdien: {named}", f"Cannot find value: {named}")
+            wanted.update(found)
+        chosen[variable] = tuple(c for c in variable.ids if c in wanted)
+    for variable in table.variables:
+        if variable not in chosen and variable.time:
+            chosen[variable] = variable.ids[-1:]
+        elif variable not in chosen and not variable.elimination:
+            raise _values_needed(variable)
+    return chosen
+
+
+def _found(variable: Variable, expression: str) -> list[str]:
+    """Return the codes an expression selects; none for a place with more digits than Python reads as a number."""
+    try:
+        return matching(variable.ids, expression, time=variable.time)
+    except ValueError:
+        return []
+
+
+def _check_limit(chosen: Mapping[Variable, tuple[str, ...]], streaming: bool) -> None:
+    """Refuse more than a million cells. StatBank counts every column of every row as a cell.
+
+    Two logged refusals for FOLK1A show it: 85,210,650 = 105·3·127·5·71 rows × 6 columns, and
+    4,800,600 = 105·3·127·5·4 × 6.
+    """
+    cells = math.prod(len(codes) for codes in chosen.values()) * (len(chosen) + 1)
+    if not streaming and cells > CELL_LIMIT:
+        da, en = f"{cells:,}".replace(",", "."), f"{cells:,}"
+        raise ApiError(
+            "REQUEST-LIMIT",
+            f"Forespørgslen på op mod {da} celler er over begrænsningen på 1.000.000 celler for denne filtype. "
+            "Anvend BULK eller andet streaming format i stedet.",
+            f"The request for up to {en} cells exceeds the limit of 1,000,000 cells for this file type. "
+            "Use BULK or another streaming format instead.",
+        )
+
+
+def _values_needed(variable: Variable) -> ApiError:
+    return ApiError(
+        "EXTRACT-NOTALLOWED",
+        f"Der skal vælges værdier for variabel: {variable.id}",
+        f"Values must be selected for variable: {variable.id}",
+    )

@@ -1,0 +1,604 @@
+"""Tables of who lives where: FOLK1A, FOLK1AM, FOLK1E, INDOPH1, HFUDD11, VAN1AAR."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from flows.sample import cubes
+from flows.sample.cubes import Ask, contract, last_day, with_extra
+from flows.sample.people import BASES, ORIGINS
+from flows.sample.places import TEN_GROUP, Floats, Ints, at, stream
+from flows.sample.world import (
+    AGES,
+    ANCESTRIES,
+    COUNTRY_ANCESTRY,
+    EMPLOYED,
+    NON_WESTERN,
+    OUTSIDE,
+    UNEMPLOYED,
+    Population,
+    day_of,
+    decimal_year,
+    split,
+)
+from transforms.errors import UsageError
+
+_CELL_LIMIT = 40_000_000
+# Invented shares of first residence permits among immigrants who are not in the target group.
+_PERMITS_WESTERN = {"501": 38, "601": 12, "901": 20, "999": 22, "15": 5, "801": 3}
+_PERMITS_NON_WESTERN = {
+    "13": 20, "14": 10, "15": 22, "16": 10, "502": 9, "602": 6, "701": 2, "801": 18, "501": 2, "901": 1
+}  # fmt: skip
+_UKRAINE_FROM = 2023
+_TARGET_PERMIT = {"asylum": "13", "family_of_refugee": "14", "other_family": "16"}
+# Invented shares of highest completed education (H10 … H90) per ancestry, ages 30-64.
+_EDUCATION = {
+    "H10": (20, 14, 33, 22, 30),
+    "H20": (8, 9, 12, 18, 20),
+    "H30": (37, 22, 14, 28, 22),
+    "H35": (0.2, 0.2, 0.3, 0.2, 0.3),
+    "H40": (5, 5, 4, 6, 5),
+    "H50": (17, 10, 7, 12, 9),
+    "H60": (3, 6, 4, 5, 5),
+    "H70": (9, 20, 7, 8, 7),
+    "H80": (0.8, 3, 0.6, 0.5, 0.3),
+    "H90": (1, 11, 18, 1.3, 1.4),
+}
+_EDUCATION_CITY = {"H10": -0.5, "H20": 0.3, "H30": -0.5, "H50": 0.2, "H60": 0.9, "H70": 1.1, "H80": 1.2}
+# Citizenship codes of the target group's origins, and invented weights of other citizens who move in.
+_CITIZENSHIP = {
+    "SYR": "5486", "ERI": "5216", "AFG": "5404", "IRN": "5438", "IRQ": "5436", "SOM": "5289", "MMR": "5414",
+    "COD": "5278",
+}  # fmt: skip
+_MOVING_IN = {
+    "5100": 180, "5154": 60, "5158": 70, "5180": 60, "5611": 25, "5110": 30, "5120": 25, "5150": 30, "5170": 25,
+    "5390": 30, "5432": 40, "5128": 20, "5704": 25, "5103": 4, "5258": 2, "5214": 2, "5486": 3,
+}  # fmt: skip
+
+
+def day_of_period(period: str) -> int:
+    """Return the first day of a year, quarter (2016K1) or month (2016M01)."""
+    year, part = int(period[:4]), int(period[5:] or 1)
+    return day_of(year, 1 + 3 * (part - 1) if "K" in period else part, 1)
+
+
+def folk1a(ask: Ask, period: str) -> Floats:
+    """Population by area, sex, age and marital status."""
+    counts = ask.world.population.everybody(day_of_period(period)).sum(axis=3)
+    areas, sexes, ages = ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER")
+    states = ask.own("CIVILSTAND")
+    if (states == 1).all():
+        return np.repeat(contract(counts, [areas, sexes, ages])[..., None], len(states), axis=-1)
+    return contract(_marital(ask, counts), [areas, sexes, ages, states])
+
+
+def folk1am(ask: Ask, period: str) -> Floats:
+    """Population by area, sex and age."""
+    counts = ask.world.population.everybody(day_of_period(period)).sum(axis=3)
+    return contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER")])
+
+
+def folk1e(ask: Ask, period: str) -> Floats:
+    """Population by area, sex, age and ancestry."""
+    counts = ask.world.population.everybody(day_of_period(period))
+    return contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.ancestry("HERKOMST")])
+
+
+def _marital(ask: Ask, counts: Ints) -> Ints:
+    """Return counts split by marital status: never married, married, widowed, divorced (by age and sex)."""
+    a = AGES.astype(float)
+    never = np.where(a < 18, 1.0, 0.07 + 0.93 / (1 + np.exp((a - 32) / 6)))
+    rest = 1 - never
+    out = []
+    for sex_lean in (0.0, 8.0):
+        widowed = 0.85 / (1 + np.exp(-(a - 86 + sex_lean) / 6))
+        divorced = np.minimum(0.20, 0.20 * np.clip((a - 30) / 20, 0, 1)) * (1 - widowed)
+        out.append(np.stack([never, rest * (1 - widowed - divorced), rest * widowed, rest * divorced], axis=1))
+    offset = stream(ask.world.seed, "marital status").random(counts.shape)
+    return split(counts, np.broadcast_to(np.stack(out), (*counts.shape, 4)), offset)
+
+
+def indoph1(ask: Ask, period: str) -> Floats:
+    """Immigrants by first residence permit and area, 1 January."""
+    world, day = ask.world, day_of_period(period)
+    population: Population = world.population
+    background = population.background(day).sum(axis=(1, 2))
+    codes = ask.leaves("OPHGR1")
+    non_western = dict(_PERMITS_NON_WESTERN)
+    if int(period) >= _UKRAINE_FROM:
+        non_western["52"] = 12
+    offset = stream(world.seed, "first permit").random((2, len(world.places.codes)))
+    counts = split(background[:, 1], _weights(codes, _PERMITS_WESTERN), offset[0])
+    counts += split(background[:, NON_WESTERN], _weights(codes, non_western), offset[1])
+    traits = world.traits
+    present = traits.present_at(day)
+    permit = np.array([codes.index(_TARGET_PERMIT[basis]) for basis in BASES])[traits.basis[present]]
+    np.add.at(counts, (traits.place_at(day)[present], permit), 1)
+    return contract(counts.T, [ask.own("OPHGR1"), ask.area("OMRÅDE")])
+
+
+def _weights(codes: list[str], weights: dict[str, int]) -> Floats:
+    return np.array([float(weights.get(code, 0)) for code in codes])
+
+
+def hfudd11(ask: Ask, period: str) -> Floats:
+    """Persons aged 15-69 by area, ancestry, highest completed education, age and sex, 1 October."""
+    world = ask.world
+    people = world.population.everybody(day_of(int(period), 10, 1))[:, :, 15:70]
+    groups = np.add.reduceat(people, np.arange(0, 55, 5), axis=2)
+    codes = ask.leaves("HFUDD")
+    base = np.log(np.array([_EDUCATION[code] for code in codes])).T
+    age = np.arange(17, 70, 5)
+    young = np.array([{"H10": 4.2, "H20": 2.0, "H90": 0.5}.get(code, -1.0) for code in codes])
+    old = np.array([{"H10": 0.6, "H60": -0.8, "H70": -0.4}.get(code, 0.0) for code in codes])
+    lean = base[None] + (np.exp(-np.maximum(age - 16, 0) / 4.5)[:, None] * young)[:, None]
+    lean = lean + (np.clip((age - 45) / 20, 0, 1)[:, None] * old)[:, None]
+    city = np.array([_EDUCATION_CITY.get(code, 0.0) for code in codes])
+    shares = np.exp(lean[None] + world.framework.education_lean[:, None, None, None] * city)
+    shares = np.broadcast_to(shares[:, None], (*groups.shape, len(codes)))
+    offset = stream(world.seed, "education").random(groups.shape)
+    cells = np.transpose(split(groups, shares, offset), (0, 3, 4, 2, 1))
+    matrices = [ask.area("BOPOMR"), ask.ancestry("HERKOMST"), ask.own("HFUDD"), ask.own("ALDER"), ask.sex("KØN")]
+    return contract(cells, matrices)
+
+
+def van1aar(ask: Ask, period: str) -> Floats:
+    """Persons who moved to Denmark in a year by area, sex, age, country of last residence and citizenship."""
+    rows = _moved_in(ask, int(period))
+    weights = [
+        ask.area("OMRÅDE"),
+        ask.sex("KØN"),
+        ask.age("ALDER"),
+        ask.own("INDVLAND"),
+        ask.own("STATSB"),
+    ]
+    cells, kept = np.ones(len(rows[0]), dtype=bool), []
+    for axis, matrix in enumerate(weights):
+        used = np.flatnonzero(matrix.any(axis=0))
+        if len(matrix) == 1:
+            used = used[:1]  # one sum over the whole dimension: its leaves need no axis of their own
+        place = np.full(matrix.shape[1], -1)
+        place[np.flatnonzero(matrix.any(axis=0))] = 0 if len(matrix) == 1 else np.arange(len(used))
+        kept.append((place[rows[axis]], len(used), matrix[:, used]))
+        cells &= place[rows[axis]] >= 0
+    shape = tuple(size for _, size, _ in kept)
+    if np.prod([float(size) for size in shape]) > _CELL_LIMIT:
+        raise UsageError("VAN1AAR: too many cells for the sample world; ask for fewer codes or leave a variable out")
+    flat = np.ravel_multi_index([place[cells] for place, _, _ in kept], shape)
+    counts = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
+    return contract(counts, [matrix for _, _, matrix in kept])
+
+
+def _moved_in(ask: Ask, year: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return one row per person who moved in: place, sex, age, last residence, citizenship (positions)."""
+    world, codes = ask.world, ask.leaves("STATSB")
+    rng = stream(world.seed, f"moved in {year}")
+    traits = world.traits
+    arrived = (traits.takeover_day >= day_of(year, 1, 1)) & (traits.takeover_day < day_of(year + 1, 1, 1))
+    origin = np.array([codes.index(_CITIZENSHIP[name]) for name in ORIGINS])[traits.origin[arrived]]
+    age = traits.age_at(day_of(year, 12, 31))[arrived]
+    extra = np.clip(at(world.framework.population, year + 0.5) * 0.010, 0, None)
+    place = np.repeat(np.arange(len(extra)), rng.poisson(extra))
+    weight = np.array([float(_MOVING_IN.get(code, 1 + zlib.crc32(code.encode()) % 3)) for code in codes])
+    citizen = rng.choice(len(codes), len(place), p=weight / weight.sum())
+    citizens = np.concatenate([origin, citizen])
+    elsewhere = rng.choice(len(codes), len(citizens), p=weight / weight.sum())
+    from_home = rng.random(len(citizens)) < 0.88
+    residence = np.where(from_home, citizens, elsewhere)
+    at_home = codes.index("5100")
+    residence = np.where(residence == at_home, codes.index("5110"), residence)
+    return (
+        np.concatenate([traits.place[arrived], place]),
+        np.concatenate([traits.is_woman[arrived].astype(np.int64), rng.integers(0, 2, len(place))]),
+        np.clip(np.concatenate([age, rng.gamma(6, 4.6, len(place)).astype(np.int64)]), 0, AGES[-1]),
+        residence,
+        citizens,
+    )
+
+
+assert len(ANCESTRIES) == len(_EDUCATION["H10"])
+
+# Tables of work: RAS200, RAS201, RAS302, RAS308, PEND100, PEND101, ERHV2.
+
+
+# Wide age groups that the publisher added later: before their first year the cells hold no figure.
+_LATER_AGES = {"16-65": 2020, "1666": 2022}
+# Two of the publisher's groups end inside one of its own leaves, so their ages are spelled out here.
+_WIDE_AGES = {"16-65": (16, 65), "1666": (16, 66)}
+_ORIGIN_GROUP = {"30": (0,), "32": (1,), "34": (2,), "36": (3,), "38": (4,)}
+_DESCENDANTS_PER_IMMIGRANT = {1: 3, 2: 4}
+
+
+def rate(part: Floats, whole: Floats, factor: int = 100, decimals: int = 1) -> Floats:
+    """Return factor × part / whole rounded half up to the decimals; NaN where the whole is 0."""
+    step = 10**decimals
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, np.floor(factor * step * part / whole + 0.5 + 1e-9) / step, np.nan)
+
+
+def ras201(ask: Ask, period: str) -> Floats:
+    """Persons by area, labour market status, ancestry, age and sex, end of November."""
+    counts, _ = ask.world.population.status(int(period))
+    matrices = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.ancestry("HERKOMST"), ask.own("SOCIO")]
+    return np.transpose(contract(counts, matrices), (0, 4, 3, 2, 1))
+
+
+def ras200(ask: Ask, period: str) -> Floats:
+    """Employment and activity rates in pct. by area, ancestry, age and sex, from the counts of RAS201."""
+    counts, _ = ask.world.population.status(int(period))
+    ages = ask.age("ALDER").copy()
+    for row, code in enumerate(ask.selection["ALDER"]):
+        if code in _WIDE_AGES:
+            low, high = _WIDE_AGES[code]
+            ages[row] = 0
+            ages[row, low : high + 1] = 1
+    cells = contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ages, ask.ancestry("HERKOMST"), None])
+    cells = np.transpose(cells, (0, 3, 2, 1, 4))
+    whole = cells.sum(axis=-1)
+    part = {"BFK": cells[..., EMPLOYED], "EFK": whole - cells[..., OUTSIDE]}
+    out = np.stack([rate(part[code], whole) for code in ask.selection["BEREGNING"]], axis=-1)
+    for column, code in enumerate(ask.selection["ALDER"]):
+        if int(period) < _LATER_AGES.get(code, 0):
+            out[:, :, column] = np.nan
+    return out
+
+
+def ras302(ask: Ask, period: str) -> Floats:
+    """Employed residents by area, industry, socio-economic group, age and sex, end of November."""
+    cells = ask.world.labour.detailed(int(period))
+    matrices = [
+        ask.area("OMRÅDE"),
+        ask.industry("BRANCHE07"),
+        ask.own("SOCIO"),
+        ask.age_group("ALDER"),
+        ask.sex("KØN"),
+    ]
+    return contract(cells, matrices)
+
+
+def ras308(ask: Ask, period: str) -> Floats:
+    """Employed by country of origin, industry, socio-economic group, age and sex, whole country.
+
+    A country is a share of its group's immigrants and, smaller, of its descendants.
+    """
+    year, labour = int(period), ask.world.labour
+    cells = labour.origins(year)
+    matrices = [None, ask.industry("BRANCHE07"), ask.own("SOCIO"), ask.age_group("ALDER"), ask.sex("KØN")]
+    leaves = contract(cells, matrices)
+    out = []
+    for code in ask.codes("OPRINDLAND"):
+        if code.code in COUNTRY_ANCESTRY:
+            group, share = labour.country_share(code.code, year)
+            young = share / _DESCENDANTS_PER_IMMIGRANT[group]
+            out.append(np.floor(leaves[group] * share + leaves[group + 2] * young + 0.5))
+        else:
+            known = ask.known("OPRINDLAND")
+            weights = cubes.matrix([code], known, cubes.lookup(_ORIGIN_GROUP), len(ANCESTRIES))
+            out.append(contract(leaves, [weights, *[None] * 4])[0])
+    return np.stack(out)
+
+
+def pend100(ask: Ask, period: str) -> Floats:
+    """Employed by area of residence, area of workplace (950 abroad) and sex, end of November."""
+    flows = ask.world.labour.sums(int(period)).matrix
+    return contract(flows, [ask.area("BOPKOM"), ask.area("ARBEJDSSTED"), ask.sex("KØN")])
+
+
+def pend101(ask: Ask, period: str) -> Floats:
+    """Employed by area, industry, direction of commuting and sex: night, in, out and day population."""
+    sums = ask.world.labour.sums(int(period))
+    night, day = sums.residents, sums.workers
+    by_direction = {"NAT": night, "IND": day - sums.at_home, "UD": night - sums.at_home, "DAG": day}
+    cells = np.stack([by_direction[code] for code in ask.leaves("PENDLING")], axis=2)
+    return contract(cells, [ask.area("OMRÅDE"), ask.industry("BRANCHE07"), ask.own("PENDLING"), ask.sex("KØN")])
+
+
+def erhv2(ask: Ask, period: str) -> Floats:
+    """Workplaces and jobs by area of workplace and industry (ten groups), end of November."""
+    world = ask.world
+    sums = world.labour.sums(int(period))
+    mains = sums.workers.sum(axis=2)
+    groups = [str(number) for number in range(1, 12)]
+    ten = np.array([[group == wanted for group in TEN_GROUP] for wanted in groups], dtype=float)
+    mains = mains @ ten.T.astype(np.int64)
+    abroad = sums.matrix[:, -1].sum()
+    mains = np.vstack([mains, np.floor(abroad * ten.sum(axis=1) / ten.sum()).astype(np.int64)])
+    offset = stream(world.seed, "jobs").random((2, *mains.shape))
+    jobs = mains + np.floor(0.07 * mains + offset[0]).astype(np.int64) * (mains > 0)
+    workplaces = np.where(jobs > 0, np.maximum(1, np.floor(jobs / 9.5 + offset[1])), 0)
+    cells = np.stack([{"ARBSTED": workplaces, "ANSATTE": jobs}[code] for code in ask.leaves("TAL")], axis=2)
+    if not ask.dimension("OMRÅDE").extra_codes:
+        cells = cells[:-1]
+    return contract(cells, [ask.area("OMRÅDE"), ask.own("BRANCHEDB0710", groups), ask.own("TAL")])
+
+
+# Tables of unemployment and public support: AULKP01, AUK01, KY038.
+
+
+_BENEFIT_AGES = (16, 25, 30, 35, 40, 45, 50, 55, 60)
+_OLDEST = 66
+# More are without work in the first quarter, fewer in the third.
+_SEASON = {"1": 1.08, "2": 0.97, "3": 0.95, "4": 1.0}
+# Full-time recipients per 1,000 inhabitants aged 16-66 in an average place, and their ages (centre, width).
+_BENEFITS: dict[str, tuple[float, float, float]] = {
+    "SU": (70, 22, 3),
+    "DP": (22, 42, 14),
+    "KT": (5, 36, 11),
+    "FD": (1, 30, 8),
+    "TOTVO": (8, 33, 10),
+    "FL": (19, 52, 9),
+    "TOTAN": (13, 32, 5),
+    "FP": (55, 55, 10),
+    "EL": (12, 64, 2),
+    "FY": (1, 62, 3),
+    "TP": (2, 64, 2),
+    "KH": (20, 33, 11),
+    "RE": (1, 38, 9),
+    "LY": (4, 50, 9),
+    "SY": (17, 46, 11),
+    "RES": (3, 42, 10),
+    "JA": (4, 48, 9),
+}
+_FOLLOWS_UNEMPLOYMENT = ("DP", "KT", "TOTVO")
+_NOT_HARDSHIP = ("SU", "TOTAN", "FD", "EL", "TP")
+_UNKNOWN_AREA_SHARE = 0.0004
+# KY038: full-year recipients per 1,000 inhabitants aged 18-66: Danish, western, non-western, unknown origin.
+_CASH: dict[str, tuple[float, float, float]] = {
+    "10050": (16, 12, 75),
+    "10025": (9, 4, 22),
+    "10060": (0.5, 0.3, 1.5),
+    "10070": (0.6, 0.1, 1.0),
+    "10040": (1.2, 0.3, 1.6),
+    "10032": (0.3, 0.1, 0.4),
+    "10035": (0.4, 0.2, 0.6),
+    "10030": (0.5, 0.2, 0.5),
+}
+_ONLY_YEARS = {"10032": (2015, 2100), "10035": (2014, 2018), "10030": (2008, 2014)}
+_INTRODUCTION_BENEFIT = "10020"
+_ORIGIN_ANCESTRY = (("1", "10"), ("2", "20"), ("2", "30"), ("9", "20"), ("9", "30"), ("000", "40"))
+_INTRODUCTION_YEARS = 7
+
+
+def _benefit_ages(counts: Ints, axis: int) -> Ints:
+    """Return counts with the axis of single ages summed to the nine age groups of the benefit tables."""
+    kept = np.take(counts, np.arange(_OLDEST + 1), axis=axis)
+    return np.asarray(np.add.reduceat(kept, np.array(_BENEFIT_AGES), axis=axis))
+
+
+def aulkp01(ask: Ask, period: str) -> Floats:
+    """Full-time unemployed in pct. of the labour force by area, age and sex, one quarter."""
+    status, _ = ask.world.population.status(int(period[:4]))
+    counts = _benefit_ages(status.sum(axis=3), axis=2)
+    offset = stream(ask.world.seed, "unemployed").random(counts.shape[:-1])
+    unemployed = np.floor(counts[..., UNEMPLOYED] * _SEASON[period[-1]] + offset)
+    force = counts[..., UNEMPLOYED] + counts[..., EMPLOYED]
+    matrices = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.own("ALDER")]
+    shown = rate(contract(np.minimum(unemployed, force), matrices), contract(force, matrices))
+    return np.swapaxes(shown, 1, 2)
+
+
+def _on_benefit(ask: Ask, day: int, years: float) -> Ints:
+    """Return who of the target group, `years` at most after take-over, has no job: places × sexes × ages."""
+    world, t = ask.world, ask.world.traits
+    idle = t.present_at(day) & (t.takeover_day > day - years * 365.25) & (t.age_at(day) < _OLDEST)
+    idle[world.careers.job_person[world.population.jobs_on(day)]] = False
+    return world.population.count(day, idle)
+
+
+def auk01(ask: Ask, period: str) -> Floats:
+    """Persons on public support, full-time recipients, by area, benefit, sex and age, one quarter."""
+    world, last = ask.world, last_day(period)
+    day = day_of(last.year, last.month, last.day)
+    people = world.population.everybody(day).sum(axis=3)
+    codes = ask.leaves("YDELSESTYPE")
+    ages = np.arange(people.shape[2])
+    conditions = world.framework
+    hardship = np.exp(-0.9 * (conditions.employment_shift - conditions.employment_shift.mean(axis=0)))
+    local = at(hardship, decimal_year(day))
+    jobless = at(conditions.unemployment_pct, decimal_year(day)) / 4.2 * _SEASON[period[-1]]
+    offset = stream(world.seed, "benefits").random((len(codes), *people.shape[:2], len(_BENEFIT_AGES)))
+    cells = []
+    for number, code in enumerate(codes):
+        level, centre, width = _BENEFITS[code]
+        shape = np.exp(-((ages - centre) ** 2) / (2 * width**2)) * ((ages >= _BENEFIT_AGES[0]) & (ages <= _OLDEST))
+        share = level / 1000 * shape / shape[_BENEFIT_AGES[0] : _OLDEST + 1].mean()
+        weight = jobless if code in _FOLLOWS_UNEMPLOYMENT else np.ones_like(local)
+        weight = weight * (1.0 if code in _NOT_HARDSHIP else local)
+        expected = np.minimum(share * weight[:, None], 0.9)[:, None, :] * people
+        grouped = np.add.reduceat(expected[:, :, : _OLDEST + 1], np.array(_BENEFIT_AGES), axis=2)
+        cells.append(np.floor(grouped + offset[number]).astype(np.int64))
+    cells[codes.index("KH")] += _benefit_ages(_on_benefit(ask, day, 40.0), axis=2)
+    counts = np.stack(cells, axis=1)
+    if ask.dimension("OMRÅDE").extra_codes:
+        counts = with_extra(counts, np.floor(_UNKNOWN_AREA_SHARE * counts.sum(axis=0)).astype(np.int64))
+    return contract(counts, [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.sex("KØN"), ask.own("ALDER")])
+
+
+def ky038(ask: Ask, period: str) -> Floats:
+    """Full-year recipients of cash and introduction benefits by area, benefit, national origin and ancestry."""
+    world, year = ask.world, int(period)
+    day = day_of(year, 7, 1)
+    people = world.population.everybody(day)[:, :, 18 : _OLDEST + 1].sum(axis=(1, 2))
+    rest = world.population.background(day)[:, :, 18 : _OLDEST + 1, NON_WESTERN].sum(axis=(1, 2))
+    base = np.stack([people[:, 0], people[:, 1], people[:, 3], rest, people[:, 4], people.sum(axis=1) // 300], axis=1)
+    level = np.array([0, 1, 1, 2, 2, 2])
+    codes, origins, ancestries = ask.leaves("YDELSESTYPE"), ask.leaves("HERKOMST1"), ask.leaves("HERKOMST")
+    jobless = at(world.framework.unemployment_pct, year + 0.5)[:, None] / 4.2
+    offset = stream(world.seed, "cash benefits").random((len(codes), *base.shape))
+    out = np.zeros((len(base), len(codes), len(origins), len(ancestries)), dtype=np.int64)
+    for number, code in enumerate(codes):
+        first, last = _ONLY_YEARS.get(code, (2000, 2100))
+        if code not in _CASH or not first <= year <= last:
+            continue
+        counts = np.floor(np.array(_CASH[code])[level] / 1000 * base * np.sqrt(jobless) + offset[number])
+        for column, (origin, ancestry) in enumerate(_ORIGIN_ANCESTRY):
+            out[:, number, origins.index(origin), ancestries.index(ancestry)] = counts[:, column]
+    newcomers = _on_benefit(ask, day, _INTRODUCTION_YEARS).sum(axis=(1, 2))
+    at_cell = (codes.index(_INTRODUCTION_BENEFIT), origins.index("9"), ancestries.index("20"))
+    out[:, at_cell[0], at_cell[1], at_cell[2]] += split(newcomers, np.array([0.92, 0.08]))[:, 0]
+    if ask.dimension("OMRÅDE").extra_codes:
+        out = with_extra(out, np.floor(_UNKNOWN_AREA_SHARE * out.sum(axis=0)).astype(np.int64))
+    matrices = [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.own("HERKOMST1"), ask.own("HERKOMST")]
+    return contract(out, matrices)
+
+
+# Tables of means: income (INDKP101), dwellings (BOL101), municipal accounts (REGK31).
+
+
+# Share of persons with a type of income, and its size relative to disposable income (invented).
+_INCOME: dict[str, tuple[float, float]] = {
+    "100": (0.995, 1.0),
+    "105": (0.99, 1.42),
+    "110": (0.66, 1.0),
+    "115": (0.64, 0.94),
+    "120": (0.06, 0.06),
+    "270": (0.02, 0.005),
+    "275": (0.995, 1.12),
+    "280": (0.45, 0.03),
+    "285": (0.2, 0.005),
+    "290": (0.97, 1.33),
+}
+_WOMEN_INCOME = 0.86
+_FEW_PERSONS = 100
+"""An average over fewer persons than this is not shown."""
+
+_OCCUPANCY = {"1000": 0.90, "2000": 0.06, "5000": 0.04}
+_TENURE = {"EJ": 0.50, "LEJ": 0.46, "IB": 0.02, "UOPL": 0.02}
+_OWNER = {
+    "EJ": {"10": 0.93, "20": 0.0, "30": 0.01, "41": 0.05, "SK": 0.0, "UOP2": 0.01},
+    "LEJ": {"10": 0.26, "20": 0.46, "30": 0.17, "41": 0.03, "SK": 0.04, "UOP2": 0.04},
+}
+_USE = {"125": 0.44, "130": 0.15, "140": 0.37, "150": 0.015, "160": 0.005, "565": 0.01, "570": 0.01}
+_CITY_TENURE = {"EJ": -0.9, "LEJ": 0.6}
+_CITY_USE = {"125": -2.2, "140": 2.0}
+
+_PROGRAMME_YEARS = 3.0
+_BENEFIT_PER_YEAR_THOUSAND = 92.0
+_REFUND = {"1": 1.0, "2": -0.35}
+_OTHER_ACCOUNTS_THOUSAND = {"55771": 0.75, "55772": 0.05, "55773": 1.5, "55778": 1.2, "56890": 0.9}
+"""Net thousand kroner per inhabitant of the other functions, invented."""
+_REVENUE_SHARE = 0.06
+
+
+def indkp101(ask: Ask, period: str) -> Floats:
+    """Income by area, unit (persons, DKK 1,000, averages in DKK), sex and type of income, one year."""
+    world, year = ask.world, int(period)
+    people = world.population.everybody(day_of(year, 12, 31))[:, :, 15:].sum(axis=(2, 3))
+    level = at(world.framework.income_dkk, year + 0.5)
+    by_sex = np.array([1.0, _WOMEN_INCOME]) / (1 + _WOMEN_INCOME) * 2
+    kinds = [_INCOME[code] for code in ask.leaves("INDKOMSTTYPE")]
+    sizes = np.array([size for _, size in kinds])
+    amount = np.floor(people[..., None] * level[:, None, None] * by_sex[:, None] * sizes / 1000 + 0.5)
+    having = np.floor(people[..., None] * np.array([share for share, _ in kinds]) + 0.5)
+    areas, sexes, types = ask.area("OMRÅDE"), ask.sex("KOEN"), ask.own("INDKOMSTTYPE")
+    everyone = contract(people, [areas, sexes])[..., None] * np.ones(len(types))
+    amounts, persons = contract(amount, [areas, sexes, types]), contract(having, [areas, sexes, types])
+    figures = {
+        "101": persons,
+        "110": amounts,
+        "116": _average(amounts, everyone),
+        "121": _average(amounts, persons),
+    }
+    return np.stack([figures[code] for code in ask.selection["ENHED"]], axis=1)
+
+
+def _average(thousands: Floats, persons: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(persons >= _FEW_PERSONS, np.floor(1000 * thousands / persons + 0.5), np.nan)
+
+
+def bol101(ask: Ask, period: str) -> Floats:
+    """Dwellings by area, resident, use, tenure, owner and year of construction, 1 January."""
+    world, year = ask.world, int(period)
+    people = at(world.framework.population, float(year))
+    total = np.floor(people * at(world.framework.dwellings_per_person, float(year)) + 0.5).astype(np.int64)
+    town = world.places.urbanity
+    counts = split(total, _shares(ask, "BEBO", _OCCUPANCY))
+    lean = town - 0.35
+    tenures, owners = ask.leaves("UDLFORH"), ask.leaves("EJER")
+    mix = np.array([[_TENURE[t] * _OWNER.get(t, _OWNER["LEJ"])[o] for o in owners] for t in tenures])
+    to_city = np.array([_CITY_TENURE.get(tenure, 0.0) for tenure in tenures])
+    mix = mix * np.exp(to_city[:, None] * lean[:, None, None])
+    counts = _divide(ask, counts, mix.reshape(len(town), -1), "tenure")
+    counts = counts.reshape(*counts.shape[:-1], len(tenures), len(owners))
+    uses, built = ask.own("ANVENDELSE"), ask.own("OPFØRELSESÅR")
+    to_city = np.array([_CITY_USE.get(code, 0.0) for code in ask.leaves("ANVENDELSE")])
+    houses = _shares(ask, "ANVENDELSE", _USE) * np.exp(to_city * lean[:, None])
+    # Totals need no split: it keeps the counts, so a summed dimension stays one axis of size one.
+    counts, uses = (counts[..., None], uses[:, :1]) if _is_total(uses) else (_divide(ask, counts, houses, "use"), uses)
+    if _is_total(built):
+        counts, built = counts[..., None], built[:, :1]
+    else:
+        counts = _divide(ask, counts, _construction(ask, year, len(town)), "built")
+    matrices = [ask.area("OMRÅDE"), ask.own("BEBO"), ask.own("UDLFORH"), ask.own("EJER"), uses, built]
+    return np.transpose(contract(counts, matrices), (0, 1, 4, 2, 3, 5))
+
+
+def _is_total(matrix: Floats) -> bool:
+    return len(matrix) == 1 and bool(matrix.all())
+
+
+def _shares(ask: Ask, dimension: str, shares: dict[str, float]) -> Floats:
+    return np.array([shares[code] for code in ask.leaves(dimension)])
+
+
+def _divide(ask: Ask, counts: Ints, shares: Floats, name: str) -> Ints:
+    """Return counts split by place-specific shares (places × categories) over a new last axis."""
+    shape = (*counts.shape, shares.shape[-1])
+    local = shares.reshape(len(shares), *[1] * (counts.ndim - 1), -1)
+    return split(counts, np.broadcast_to(local, shape), stream(ask.world.seed, name).random(counts.shape))
+
+
+def _construction(ask: Ask, year: int, places: int) -> Floats:
+    """Return shares of construction periods, places × periods; nothing is built after the reference day."""
+    weights = []
+    for code in ask.leaves("OPFØRELSESÅR"):
+        first = 2100 if code == "UOPL" else 0 if code.startswith("-") else int(code[:4])
+        weights.append(0.01 if code == "UOPL" else 0.0 if first >= year else 0.008 if first >= 2005 else 0.08)
+    return np.tile(np.array(weights), (places, 1))
+
+
+def regk31(ask: Ask, period: str) -> Floats:
+    """Municipal accounts by area, function, dranst, kind and price unit: DKK 1,000 or DKK per inhabitant."""
+    world, year = ask.world, int(period)
+    people = world.population.everybody(day_of(year, 1, 1)).sum(axis=(1, 2, 3)).astype(float)
+    functions = ask.leaves("FUNKTION")
+    net = np.stack([_net_thousand(ask, code, year, people) for code in functions], axis=1)
+    amounts = np.zeros((*net.shape, len(ask.leaves("DRANST")), len(ask.leaves("ART"))))
+    for d, dranst in enumerate(ask.leaves("DRANST")):
+        for a, kind in enumerate(ask.leaves("ART")):
+            amounts[:, :, d, a] = np.floor(net * _REFUND.get(dranst, 0.0) * _kind_share(kind) + 0.5)
+    areas = ask.area("OMRÅDE")
+    cells = contract(amounts, [areas, ask.own("FUNKTION"), ask.own("DRANST"), ask.own("ART")])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_head = np.floor(1000 * cells / contract(people, [areas])[:, None, None, None] + 0.5)
+    figures = {"LOBM": cells, "INDL": per_head}
+    return np.stack([figures[code] for code in ask.selection["PRISENHED"]], axis=-1)
+
+
+def _kind_share(kind: str) -> float:
+    """Return the share of the net total booked on a kind: gross less revenue is the total."""
+    known = {"TOT": 1.0, "UE": 1 + _REVENUE_SHARE, "I": -_REVENUE_SHARE, "S1": 0.3}
+    return known.get(kind, 0.01)
+
+
+def _net_thousand(ask: Ask, function: str, year: int, people: Floats) -> Floats:
+    """Return net running costs of a function in DKK 1,000 per place."""
+    world, traits = ask.world, ask.world.traits
+    day = day_of(year, 7, 1)
+    recent = traits.present_at(day) & (traits.takeover_day > day - _PROGRAMME_YEARS * 365.25)
+    in_programme = world.population.count(day, recent).sum(axis=(1, 2))
+    noise = np.exp(stream(world.seed, f"accounts {function} {year}").normal(0, 0.06, len(people)))
+    if function == "54660":
+        return np.asarray(in_programme * at(world.framework.spending_dkk, year + 0.5) / 1000 * noise)
+    if function == "54661":
+        idle = recent.copy()
+        idle[world.careers.job_person[world.population.jobs_on(day)]] = False
+        unpaid = world.population.count(day, idle).sum(axis=(1, 2))
+        return np.asarray(unpaid * _BENEFIT_PER_YEAR_THOUSAND * noise)
+    if function == "54665":
+        return np.asarray(in_programme * 1.5 * noise)
+    level = _OTHER_ACCOUNTS_THOUSAND.get(function, 0.01 * (1 + zlib.crc32(function.encode()) % 5))
+    return np.asarray(people * level * noise)

@@ -1,0 +1,204 @@
+"""Frozen baselines: immutable, hashed and self-describing; later mappings are set against them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.settings import Settings
+from flows.store import builds
+from flows.store.snapshots import SnapshotStore, replace_synced, sha256_of, sync_folder, write_synced
+from transforms.errors import DataRefused, UsageError
+from transforms.warehouse import Warehouse, quote_literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+MANIFEST = "manifest.json"
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One frozen baseline: its folder and what its manifest says."""
+
+    name: str
+    folder: Path
+    manifest: dict[str, Any]
+
+    def table(self, warehouse: Warehouse, name: str) -> pd.DataFrame:
+        """Return a frozen mart table as a frame."""
+        return warehouse.frame(
+            f"SELECT * FROM read_parquet({quote_literal(str(self.folder / f'mart.{name}.parquet'))})"
+        )
+
+
+def baselines(settings: Settings) -> list[Baseline]:
+    """Return the frozen baselines, by name."""
+    if not settings.baselines.is_dir():
+        return []
+    found = sorted(path.parent for path in settings.baselines.glob(f"*/{MANIFEST}"))
+    return [read_baseline(settings, folder.name) for folder in found if not folder.name.startswith(".")]
+
+
+def read_baseline(settings: Settings, name: str) -> Baseline:
+    """Return one baseline; UsageError listing the known names when there is none."""
+    folder = settings.baselines / name
+    if not NAME.match(name) or not (folder / MANIFEST).is_file():
+        known = ", ".join(sorted(p.parent.name for p in settings.baselines.glob(f"*/{MANIFEST}"))) or "none"
+        raise UsageError(f"no baseline {name}; frozen: {known}")
+    return Baseline(name, folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+
+
+def freeze(settings: Settings, name: str) -> Baseline:
+    """Freeze what is published now under `name`: every mart table, the dictionary and what it was made of.
+
+    Raises UsageError when the name is taken or unusable, or nothing is published. A baseline is never overwritten.
+    """
+    if not NAME.match(name):
+        raise UsageError(f"{name}: a baseline's name is small letters, digits, - and _ (at most 64)")
+    folder = settings.baselines / name
+    if folder.exists():
+        raise UsageError(f"the baseline {name} is frozen already; a baseline is never overwritten, choose another name")
+    now = builds.current(settings)
+    if now is None:
+        raise UsageError("nothing is published yet; run `kommunekort run` first")
+    partial = settings.baselines / f".{name}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    hashes = builds.export_parquet(now.path, partial / "tables")
+    for path in (partial / "tables").iterdir():
+        path.rename(partial / path.name)
+    (partial / "tables").rmdir()
+    _export_dictionary(now.path, partial / "meta.data_dictionary.parquet")
+    hashes["meta.data_dictionary.parquet"] = sha256_of(partial / "meta.data_dictionary.parquet")
+    release = json.loads(now.release.read_text(encoding="utf-8"))
+    store = SnapshotStore(settings.snapshots)
+    manifest = {
+        "name": name,
+        "frozen_at": datetime.now(UTC).isoformat(),
+        "run_id": now.run_id,
+        "release": {key: value for key, value in release.items() if key != "exports"},
+        "snapshot_digests": {
+            source: store.read(snapshot_id).manifest.digest for source, snapshot_id in release["snapshots"].items()
+        },
+        "files": hashes,
+    }
+    write_synced(partial / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+    for path in partial.iterdir():
+        path.chmod(0o444)
+    partial.rename(folder)
+    sync_folder(settings.baselines)
+    return read_baseline(settings, name)
+
+
+def _export_dictionary(database: Path, target: Path) -> None:
+    with Warehouse.open(database, read_only=True) as warehouse:
+        warehouse.execute(
+            f"COPY (SELECT * FROM meta.data_dictionary ORDER BY table_name, column_name) "
+            f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def verify(settings: Settings, name: str) -> Baseline:
+    """Return the baseline when every file has its frozen bytes; DataRefused naming the first that has not."""
+    baseline = read_baseline(settings, name)
+    for file, digest in baseline.manifest["files"].items():
+        path = baseline.folder / file
+        if not path.is_file() or sha256_of(path) != digest:
+            raise DataRefused(f"{path}: not the bytes that were frozen; restore the baseline from backup")
+    return baseline
+
+
+def kept_runs(settings: Settings) -> set[str]:
+    """Return the run ids that frozen baselines were made by."""
+    return {str(baseline.manifest["run_id"]) for baseline in baselines(settings)}
+
+
+def kept_snapshots(settings: Settings) -> set[str]:
+    """Return the snapshot ids that frozen baselines rest on."""
+    return {str(s) for baseline in baselines(settings) for s in baseline.manifest["release"]["snapshots"].values()}
+
+
+def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_non_western_pct") -> dict[str, Any]:
+    """Set what is published now against a baseline for one outcome of `mart.expected`; return and store the result.
+
+    Holds per municipality the change and what regression to the mean alone would give, per group the means, and the
+    difference-in-differences of participants against their matched peers. Raises DataRefused when the outcome is not
+    defined alike at both times or too few municipalities are known; UsageError without a publication.
+    """
+    from transforms.models.followup import changes, difference_in_differences, group_means, matched_difference
+
+    baseline = verify(settings, name)
+    now = builds.current(settings)
+    if now is None:
+        raise UsageError("nothing is published to compare with; run `kommunekort run` first")
+    with Warehouse.open(now.path, read_only=True) as warehouse:
+        before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
+        after, after_period = _outcome(warehouse.frame("SELECT * FROM mart.expected"), outcome_id, now.run_id)
+        definitions = (
+            _definition(baseline.table(warehouse, "indicator"), outcome_id),
+            _definition(warehouse.frame("SELECT * FROM mart.indicator"), outcome_id),
+        )
+        groups = warehouse.frame(
+            "SELECT municipality_code, CASE WHEN is_participant THEN 'participant' ELSE 'other' END AS \"group\" "
+            "FROM mart.municipality ORDER BY 1"
+        )
+        peers = baseline.table(warehouse, "peer").rename(columns={"peer_rank": "rank"})
+    changed = changes(before, after, definitions, groups)
+    result = {
+        "baseline": name,
+        "baseline_run_id": baseline.manifest["run_id"],
+        "later_run_id": now.run_id,
+        "is_synthetic": bool(baseline.manifest["release"]["is_synthetic"]),
+        "outcome_id": outcome_id,
+        "baseline_period": before_period,
+        "later_period": after_period,
+        "municipalities": _records(changed),
+        "groups": _records(group_means(changed)),
+        "matched": _records(matched_difference(changed, peers)),
+        "difference_in_differences": _records(difference_in_differences(changed, peers)),
+    }
+    target = settings.root / "comparisons" / f"{name}-{now.run_id}-{outcome_id}.json"
+    replace_synced(target, json.dumps(result, ensure_ascii=False, indent=1))
+    return {**result, "file": str(target)}
+
+
+def _outcome(expected: pd.DataFrame, outcome_id: str, where: str) -> tuple[pd.DataFrame, str]:
+    """Return value and standard error per municipality of the newest period of an outcome, and the period."""
+    import numpy as np
+
+    rows = expected[expected["outcome_id"] == outcome_id]
+    if rows.empty:
+        raise DataRefused(f"{where} holds no {outcome_id}; choose an outcome that mart.expected holds at both times")
+    period = str(rows["period"].max())
+    newest = rows[rows["period"] == period]
+    value = newest["observed"].astype("float64")
+    share = value / 100
+    error = 100 * np.sqrt(share * (1 - share) / newest["n_count"].astype("float64"))
+    frame = newest[["municipality_code"]].assign(value=value, standard_error=error)
+    return frame.reset_index(drop=True), period
+
+
+def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, object]:
+    found = indicators[indicators["indicator_id"] == outcome_id].astype("object")
+    if found.empty:
+        return {"indicator_id": outcome_id}
+    row = found.where(found.notna(), None).iloc[0]
+    return {str(key): value for key, value in row.items()}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame as plain records; an unknown number is null, never NaN."""
+    plain = frame.astype("object").where(frame.notna(), None)
+    return [
+        {str(key): (round(value, 4) if isinstance(value, float) else value) for key, value in row.items()}
+        for row in plain.to_dict("records")
+    ]

@@ -1,0 +1,434 @@
+"""Person rows in memory, for the models alone: what leaves this module is counts and shares under disclosure control.
+
+The rows come from the restricted database and are never written to a published file, a snapshot or a log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from transforms.disclosure import DEFAULT_K, round_to, safe_rate
+from transforms.errors import DataRefused
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+COHORT_YEARS = 8
+"""Permits of so many years back are followed: enough persons per municipality, recent enough to speak of today."""
+NEWCOMER_YEARS = 3
+"""Newcomers are persons whose permit is at most so old: the length of the programme's follow-up (KORA 2017)."""
+TRAITS = [
+    "sex_code",
+    "age_group",
+    "education_code",
+    "basis_group",
+    "origin_group",
+    "danish_track_code",
+    "has_partner",
+    "has_children",
+    "cohort",
+]
+"""What a person brings along (KORA 2017's list as far as deliveries hold it); nothing the municipality decides."""
+JUDGED_TRAITS = ["match_category_code"]
+"""What the municipality has judged: it steers who is offered what, so methods are compared given it."""
+FAMILY = ("family_refugee", "family_other")
+TOP_ORIGINS = 8
+
+
+@dataclass(frozen=True)
+class PersonData:
+    """The deliveries in force: cases, measures, employment, organisation, and the day they tell until."""
+
+    cases: pd.DataFrame = field(repr=False)
+    measures: pd.DataFrame = field(repr=False)
+    employment: pd.DataFrame = field(repr=False)
+    organisation: pd.DataFrame = field(repr=False)
+    until: date
+    state: str
+
+    @property
+    def period(self) -> str:
+        """Return the years of permit the durations speak of, e.g. `2018-2025`."""
+        return f"{self.until.year - COHORT_YEARS + 1}-{self.until.year}"
+
+
+def one_case_per_person(data: PersonData) -> pd.DataFrame:
+    """Return one case per person: the first permit, at the municipality that took over first. Traits as groups."""
+    import numpy as np
+    import pandas as pd
+
+    cases = data.cases.sort_values(["person_id", "permit_date", "takeover_date", "municipality_code"])
+    cases = cases.drop_duplicates("person_id").copy()
+    ages = cases["age_at_permit_years"].astype("float64")
+    labels = ["18-24", "25-29", "30-39", "40-49", "50-64"]
+    cases["age_group"] = pd.cut(ages, [17, 24, 29, 39, 49, 64], labels=labels).astype("str")
+    cases["education_code"] = cases["education_code"].fillna("unknown")
+    cases["basis_group"] = np.where(cases["residence_basis_code"].isin(FAMILY), "family", "refugee")
+    cases["danish_track_code"] = cases["danish_track_code"].fillna("none")
+    cases["match_category_code"] = cases["match_category_code"].fillna("not_assessed")
+    cases["has_partner"] = cases["has_partner"].map({True: "yes", False: "no"}).fillna("unknown")
+    children = cases["children_count"].astype("float64")
+    cases["has_children"] = np.select([children > 0, children == 0], ["yes", "no"], "unknown")
+    common = cases["origin_country_code"].value_counts().sort_index().nlargest(TOP_ORIGINS).index
+    cases["origin_group"] = cases["origin_country_code"].where(cases["origin_country_code"].isin(common), "other")
+    years = pd.to_datetime(cases["permit_date"]).dt.year
+    cases["cohort"] = ((years - data.until.year) // 2).astype("str")
+    adults = ages.between(18, 64)
+    return pd.DataFrame(cases[adults].reset_index(drop=True))
+
+
+def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame:
+    """Return time to the first ordinary job of 13 weeks per person of the cohorts, with traits and labour market.
+
+    `conditions`: municipality_code and one numeric column per condition of the commuting area.
+    """
+    import pandas as pd
+
+    cases = one_case_per_person(data)
+    start = pd.Timestamp(year=data.until.year - COHORT_YEARS + 1, month=1, day=1)
+    recent = cases[pd.to_datetime(cases["permit_date"]) >= start]
+    columns = ["person_id", "municipality_code", "permit_date", "end_date", *TRAITS, *JUDGED_TRAITS]
+    ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
+    spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
+    followed = person_periods(recent[columns], spells, data.until)
+    return followed.merge(conditions, on="municipality_code", how="left")
+
+
+def newcomer_shares(data: PersonData, k: int = DEFAULT_K) -> pd.DataFrame:
+    """Return shares among newcomers per municipality, under disclosure control.
+
+    Columns: municipality_code, indicator_id, period, reference_date, value, denominator, value_status. The number of
+    newcomers is rounded to the nearest five, so that two releases do not tell who came in between.
+    """
+    import pandas as pd
+
+    cases = one_case_per_person(data)
+    oldest = pd.Timestamp(data.until) - pd.DateOffset(years=NEWCOMER_YEARS)
+    new = cases[pd.to_datetime(cases["permit_date"]) > oldest]
+    taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
+    used = {kind: set(rows["person_id"]) for kind, rows in taken.groupby("measure_kind_code")}
+    flags = {
+        "women_newcomers_pct": new["sex_code"] == "K",
+        "basic_education_newcomers_pct": new["education_code"].isin(["none", "primary"]),
+        "family_newcomers_pct": new["basis_group"] == "family",
+        "activity_ready_newcomers_pct": new["match_category_code"] == "activity_ready",
+        **{indicator: new["person_id"].isin(used.get(kind, set())) for indicator, kind in USE_INDICATORS.items()},
+    }
+    rows: list[dict[str, Any]] = []
+    for code, group in new.groupby("municipality_code"):
+        n = len(group)
+        small = n < k
+        rows.append(_row(code, "newcomers_count", None if small else float(round_to(n)), None, data, small))
+        for indicator, flag in flags.items():
+            share, status = safe_rate(int(flag.loc[group.index].sum()), n, k=k)
+            rows.append(_row(code, indicator, share, None if small else round_to(n), data, status == "suppressed"))
+    return pd.DataFrame(rows, columns=SHARE_COLUMNS)
+
+
+USE_INDICATORS = {
+    "use_placement_private_pct": "placement_private",
+    "use_placement_public_pct": "placement_public",
+    "use_subsidy_private_pct": "subsidy_private",
+    "use_subsidy_public_pct": "subsidy_public",
+    "use_igu_pct": "igu",
+    "use_mentor_pct": "mentor",
+}
+SHARE_COLUMNS = [
+    "municipality_code",
+    "indicator_id",
+    "period",
+    "reference_date",
+    "value",
+    "denominator",
+    "value_status",
+]
+
+
+def _row(
+    code: object, indicator: str, value: float | None, n: float | None, data: PersonData, hidden: bool
+) -> dict[str, Any]:
+    status = "suppressed" if hidden else "zero" if value == 0 else "observed"
+    numbers = {"value": None if hidden else value, "denominator": n}
+    period = f"{data.until.year}"
+    return {
+        "municipality_code": code,
+        "indicator_id": indicator,
+        "period": period,
+        "reference_date": data.until.isoformat(),
+        **numbers,
+        "value_status": status,
+    }
+
+
+PLACEMENTS = ("placement_private", "placement_public", "subsidy_private", "subsidy_public", "igu", "industry_package")
+FOLLOWED_WITHIN_DAYS = 182
+
+
+def placements(data: PersonData, crosswalk: pd.DataFrame) -> pd.DataFrame:
+    """Return placements with an industry: municipality_code, industry_code (37 groups), followed_by_job (bool).
+
+    Followed by a job: an ordinary job of the same person that starts within half a year after the placement's end.
+    """
+    import pandas as pd
+
+    from transforms.models.industries import to_level
+
+    wanted = data.measures["measure_kind_code"].isin(PLACEMENTS)
+    rows = data.measures[wanted & data.measures["industry_code"].notna() & data.measures["end_date"].notna()].copy()
+    if rows.empty:
+        return pd.DataFrame({"municipality_code": [], "industry_code": [], "followed_by_job": []})
+    rows["industry_code"] = to_level(rows["industry_code"], "db07_6", "db07_37_code", crosswalk)
+    rows["placement"] = range(len(rows))
+    jobs = data.employment.loc[~data.employment["is_subsidised"].astype("bool"), ["person_id", "start_date"]]
+    both = rows[["placement", "person_id", "end_date"]].merge(jobs, on="person_id")
+    waited = (pd.to_datetime(both["start_date"]) - pd.to_datetime(both["end_date"])).dt.days
+    followed = set(both.loc[waited.between(0, FOLLOWED_WITHIN_DAYS), "placement"])
+    rows["followed_by_job"] = rows["placement"].isin(followed)
+    return pd.DataFrame(rows[["municipality_code", "industry_code", "followed_by_job"]])
+
+
+ROLE_ORDER = {"joint": 0, "leader": 1}
+RATINGS = ["leadership", "targeting", "firm", "danish", "family_health", "data_use"]
+
+
+def organisation_rows(data: PersonData) -> pd.DataFrame:
+    """Return one row per municipality and reference date: facts of the first respondent, ratings with their spread.
+
+    Facts come from the joint answer or the leader's where there are several; judgements are the mean of all, with
+    the lowest and highest, since the spread is part of what they say.
+    """
+    import pandas as pd
+
+    rows = data.organisation.copy()
+    rows["_order"] = rows["respondent_role_code"].map(ROLE_ORDER).fillna(9)
+    rows = rows.sort_values(["municipality_code", "reference_date", "_order", "_row_number"])
+    keys = ["municipality_code", "reference_date"]
+    facts = rows.groupby(keys, as_index=False).first()
+    counts = rows.groupby(keys, as_index=False).size().rename(columns={"size": "respondent_count"})
+    out = facts.merge(counts, on=keys)
+    for theme in RATINGS:
+        column = f"rating_{theme}"
+        spread = rows.groupby(keys)[column].agg(["mean", "min", "max"]).astype("float64").reset_index()
+        spread.columns = pd.Index([*keys, f"{column}_mean", f"{column}_lowest", f"{column}_highest"])
+        out = out.drop(columns=column).merge(spread, on=keys)
+    return pd.DataFrame(out)
+
+
+# From permits and employment spells to one time-to-job record per person, and Kaplan-Meier figures of them.
+
+
+JOB_WEEKS = 13
+FOLLOW_UP_WEEKS = 156
+INTERVAL_WEEKS = 13
+
+
+def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_weeks: int = JOB_WEEKS) -> pd.DataFrame:
+    """Return per person the start of the first job of at least `job_weeks` weeks after the permit.
+
+    Spells that overlap or follow one another without a free day are one job (the length of employment counts,
+    not the employer); days before the permit do not count, nor does a job with wage subsidy where that is told. Input:
+    cases (person_id, permit_date), employment (person_id, start_date, end_date; empty end = still running at
+    `until`; optional is_subsidised). Output: person_id, job_start_date.
+    """
+    import pandas as pd
+
+    if "is_subsidised" in employment:
+        employment = employment[~employment["is_subsidised"].fillna(False).astype(bool)]
+    people = pd.Index(cases["person_id"])
+    who = people.get_indexer(employment["person_id"])
+    frame = pd.DataFrame({"who": who})
+    last_day = pd.Timestamp(until)
+    frame["start"] = _days(employment["start_date"]).to_numpy()
+    frame["end"] = _days(employment["end_date"].fillna(last_day)).clip(upper=_day(last_day)).to_numpy()
+    frame = frame[(frame["who"] >= 0) & (frame["end"] >= frame["start"])]
+    frame = frame.sort_values(["who", "start"], kind="stable", ignore_index=True)
+    reach = frame.groupby("who")["end"].cummax()
+    follows = (frame["who"].shift() == frame["who"]) & (frame["start"] <= reach.shift() + 1)
+    frame["job"] = (~follows).cumsum()
+    jobs = frame.groupby("job", as_index=False).agg(who=("who", "first"), start=("start", "min"), end=("end", "max"))
+    permit = _days(cases["permit_date"]).to_numpy()
+    jobs["start"] = np.maximum(jobs["start"].to_numpy(), permit[jobs["who"].to_numpy()])
+    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * job_weeks]
+    first = jobs.groupby("who")["start"].min()
+    return pd.DataFrame({
+        "person_id": people[first.index.to_numpy()],
+        "job_start_date": pd.to_datetime(first.to_numpy(), unit="D", origin="unix"),
+    })  # fmt: skip
+
+
+def _days(dates: pd.Series[pd.Timestamp]) -> pd.Series[int]:
+    import pandas as pd
+
+    return (pd.to_datetime(dates) - pd.Timestamp("1970-01-01")).dt.days
+
+
+def _day(moment: pd.Timestamp) -> int:
+    import pandas as pd
+
+    return (moment - pd.Timestamp("1970-01-01")).days
+
+
+def person_periods(
+    cases: pd.DataFrame, employment: pd.DataFrame, until: date, *,
+    job_weeks: int = JOB_WEEKS, follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row per case: weeks from permit to first job of >= 13 weeks, censored at three years.
+
+    The outcome of KORA 2017. A job that starts less than 13 weeks before the end of the data, or before the person
+    left, cannot be seen to last, so the person counts as followed only until 13 weeks before that day; counting
+    such starts as "no job yet" would bias every late cohort.
+
+    Input `cases`: person_id (unique), municipality_code, permit_date, end_date (left, died or got another status;
+    may be empty), and any covariates, which are passed through. `employment`: see `first_jobs`.
+    Output: the cases plus weeks (to job or censoring), has_job, interval_count (whole intervals at risk, the one
+    with the job included; 0 = not followed for one interval) and job_interval (has_job within those intervals).
+    Raises DataRefused on a repeated person.
+    """
+    import pandas as pd
+
+    repeated = cases["person_id"].duplicated()
+    if repeated.any():
+        row = int(np.flatnonzero(repeated.to_numpy())[0]) + 1
+        raise DataRefused(
+            f"cases: row {row}: the same person occurs twice; rule: one row per person; keep the first permit"
+        )
+    permit = _days(cases["permit_date"]).to_numpy(np.float64)
+    last = pd.Timestamp(until)
+    end = _days(cases["end_date"].fillna(last)).clip(upper=_day(last)).to_numpy(np.float64)
+    jobs = first_jobs(cases, employment, until, job_weeks).set_index("person_id")["job_start_date"]
+    job = (_days(cases["person_id"].map(jobs)).to_numpy(np.float64) - permit) / 7
+    followed = np.clip((end + 1 - permit) / 7 - job_weeks, 0, follow_up_weeks)
+    whole = np.floor(followed / interval_weeks + 1e-9)
+    # The horizon itself is included: a job starting on the last followed day can be seen to last.
+    has_job = np.isfinite(job) & (job <= followed) & (job < follow_up_weeks)
+    in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
+    job_interval = has_job & (in_interval < whole)
+    return cases.assign(
+        weeks=np.where(has_job, job, followed),
+        has_job=has_job,
+        interval_count=np.where(job_interval, in_interval + 1, whole).astype(np.int64),
+        job_interval=job_interval,
+    )
+
+
+def kaplan_meier(persons: pd.DataFrame, min_n: int = 80) -> pd.DataFrame:
+    """Return Kaplan-Meier figures per municipality from `person_periods`.
+
+    Output: municipality_code, n_count, job_count, median_weeks (empty when half have not got a job within the
+    follow-up), job_52_weeks_pct, job_104_weeks_pct, job_156_weeks_pct, value_status: `observed`, or `suppressed`
+    with no figure under `min_n` persons (under five not even their number). A share is empty beyond the last week
+    anyone is followed. Estimator: statsmodels SurvfuncRight (Kaplan and Meier 1958).
+    """
+    import pandas as pd
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    rows: list[dict[str, object]] = []
+    followed = persons[(persons["weeks"] > 0) | persons["has_job"]]
+    for code, part in followed.groupby("municipality_code"):
+        row: dict[str, object] = {"municipality_code": code, "n_count": len(part)}
+        if len(part) >= min_n:
+            weeks = part["weeks"].to_numpy(np.float64)
+            curve = SurvfuncRight(weeks, part["has_job"].to_numpy(np.int64))
+            median = float(curve.quantile(0.5)) if (curve.surv_prob <= 0.5).any() else np.nan
+            row |= {"job_count": int(part["has_job"].sum()), "median_weeks": median, "value_status": "observed"}
+            for week in (52, 104, 156):
+                at = np.searchsorted(curve.surv_times, week, side="right")
+                left = float(curve.surv_prob[at - 1]) if at else 1.0
+                row[f"job_{week}_weeks_pct"] = 100 * (1 - left) if weeks.max() >= week - 1e-9 else np.nan
+        else:
+            row["value_status"] = "suppressed"
+        rows.append(row)
+    shares = [f"job_{week}_weeks_pct" for week in (52, 104, 156)]
+    columns = ["municipality_code", "n_count", "job_count", "median_weeks", *shares, "value_status"]
+    out = pd.DataFrame(rows, columns=columns)
+    out["n_count"] = out["n_count"].where(out["n_count"] >= 5)
+    return out.astype({"n_count": "Int64", "job_count": "Int64", **dict.fromkeys(["median_weeks", *shares], "Float64")})
+
+
+# Time at risk cut where measures begin and end: a person is exposed from the start of a measure on, never before.
+
+
+STEP_WEEKS = 4
+Variant = Literal["started", "phases", "lagged", "without_first_weeks"]
+LAG_WEEKS = 13
+
+
+def measure_weeks(cases: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    """Return measures on the clock of the person: person_id, method_code, start_week, end_week since the permit.
+
+    Input `cases`: person_id, permit_date. Input `measures`: person_id, method_code, start_date, end_date (empty =
+    still running). Measures of persons who are not among the cases are left out.
+    """
+    import pandas as pd
+
+    frame = measures.merge(cases[["person_id", "permit_date"]], on="person_id", how="inner")
+    permit = pd.to_datetime(frame["permit_date"])
+    for name in ("start", "end"):
+        frame[f"{name}_week"] = (pd.to_datetime(frame[f"{name}_date"]) - permit).dt.days / 7
+    return frame[["person_id", "method_code", "start_week", "end_week"]]
+
+
+def exposure_spans(
+    persons: pd.DataFrame,
+    measures: pd.DataFrame,
+    methods: list[str],
+    covariates: list[str],
+    variant: Variant = "started",
+) -> pd.DataFrame:
+    """Return the spans of `cells.build_cells`: every person's time until job or censoring, cut at measure starts.
+
+    A step of four weeks counts as exposed when the measure had begun by its first day. Attributing the time before
+    the start to the measure would give it weeks in which nobody could have found a job and still have been in it
+    (immortal time; Suissa 2008, Am. J. Epidemiol. 167:492). Only the first start of each method counts.
+
+    Input `persons`: person_id, municipality_code, weeks, has_job, `covariates`; `measures`: `measure_weeks` output.
+    Output: municipality_code, covariates, first, stop, has_event, mask. Bit k of mask: method k has begun (`started`);
+    it began at least LAG_WEEKS ago (`lagged`); `without_first_weeks` drops the first step after any start;
+    `phases` uses bit k while the method runs and bit k + len(methods) afterwards.
+    """
+    import pandas as pd
+
+    weeks, job = persons["weeks"].to_numpy(np.float64), persons["has_job"].to_numpy(bool)
+    stop = np.floor(weeks / STEP_WEEKS + 1e-9).astype(np.int64) + job
+    who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
+    frame = pd.DataFrame({"who": who, "k": measures["method_code"].map({m: k for k, m in enumerate(methods)})})
+    frame["start"], frame["end"] = measures["start_week"].to_numpy(), measures["end_week"].to_numpy()
+    frame = frame[(frame["who"] >= 0) & frame["k"].notna() & frame["start"].notna()]
+    frame = frame.sort_values(["who", "k", "start"], kind="stable").drop_duplicates(["who", "k"])
+    k = frame["k"].to_numpy(np.int64)
+    begun = _step(frame["start"].to_numpy(np.float64) + (LAG_WEEKS if variant == "lagged" else 0))
+    person = frame["who"].to_numpy(np.int64)
+    base = np.arange(len(persons))
+    zero = np.zeros(len(persons), dtype=np.int64)
+    cuts = [(base, zero, zero, zero), (person, begun, 1 << k, np.zeros_like(k))]
+    if variant == "phases":
+        ended = np.maximum(_step(frame["end"].fillna(np.inf).to_numpy(np.float64)), begun)
+        cuts.append((person, ended, (1 << (k + len(methods))) - (1 << k), np.zeros_like(k)))
+    if variant == "without_first_weeks":
+        cuts[1] = (person, begun, 1 << k, np.ones_like(k))
+        cuts.append((person, begun + 1, np.zeros_like(k), -np.ones_like(k)))
+    joined = [np.concatenate(column) for column in zip(*cuts, strict=True)]
+    table = pd.DataFrame(dict(zip(("who", "first", "mask", "fresh"), joined, strict=True)))
+    table = table[table["first"] < stop[table["who"].to_numpy()]]
+    table = table.groupby(["who", "first"], sort=True)[["mask", "fresh"]].sum().reset_index()
+    table[["mask", "fresh"]] = table.groupby("who")[["mask", "fresh"]].cumsum()
+    owner = table["who"].to_numpy(np.int64)
+    last = np.append(owner[1:] != owner[:-1], True)
+    following = np.append(table["first"].to_numpy(np.int64)[1:], 0)
+    table["stop"] = np.where(last, stop[owner], following)
+    table["has_event"] = last & job[owner]
+    columns = ["municipality_code", *covariates]
+    people = persons[columns].iloc[owner].reset_index(drop=True)
+    spans: pd.DataFrame = pd.concat([people, table], axis=1)
+    return spans[spans["fresh"] == 0].drop(columns="fresh")
+
+
+def _step(week: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the first whole step that begins at or after a week; far beyond any follow-up when never."""
+    capped = np.clip(np.nan_to_num(week, nan=1e6, posinf=1e6), 0, 1e6)
+    return np.ceil(capped / STEP_WEEKS - 1e-9).astype(np.int64)

@@ -1,0 +1,753 @@
+"""The tables computed in Python: `model.<name>`, what each reads, and the function that makes it.
+
+Each step takes frames out of the warehouse (`frames.py`), hands them to the pure models of `transforms/models`, and
+returns the frame that `transforms/mart/<table>.sql` casts. A step whose sources are missing returns an empty frame
+of the right columns, so that a mapping can still be built, and says so by having no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from transforms.tables import Model
+from transforms.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from transforms.models.persons import PersonData
+
+
+# Frames the models read: plain queries from core and mart tables to pandas, one function per frame.
+
+
+def empty(columns: list[str]) -> pd.DataFrame:
+    """Return a frame without rows, every column text, for a step whose sources are missing."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+
+
+def labour_market(warehouse: Warehouse, indicators: list[str]) -> pd.DataFrame:
+    """Return the newest conditions of the commuting area: municipality_code and a numeric column per indicator.
+
+    Empty when one of them is not known at all.
+    """
+    import pandas as pd
+
+    long = warehouse.frame(
+        """
+        SELECT area_code AS municipality_code, indicator_id, arg_max(value, reference_date)::DOUBLE AS value
+        FROM core.commuting_area_value WHERE value IS NOT NULL AND list_contains(?, indicator_id)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [indicators],
+    )
+    if set(long["indicator_id"]) != set(indicators):
+        return empty(["municipality_code", *indicators])
+    return pd.DataFrame(long.pivot(index="municipality_code", columns="indicator_id", values="value").reset_index())
+
+
+def placements(warehouse: Warehouse) -> pd.DataFrame:
+    """Return placements per municipality and industry, and how many were followed by a job."""
+    return warehouse.frame("SELECT * FROM model.placement ORDER BY 1, 2")
+
+
+def municipalities(warehouse: Warehouse) -> list[str]:
+    """Return the codes of the 98 municipalities, ascending."""
+    return [str(code) for (code,) in warehouse.rows("SELECT municipality_code FROM mart.municipality ORDER BY 1")]
+
+
+def commuting_flows(warehouse: Warehouse) -> pd.DataFrame:
+    """Return employed persons per year: home_code, work_code, year, employed_count (both sexes)."""
+    return warehouse.frame(
+        """
+        SELECT area_code AS home_code, workplace_area_code AS work_code, left(period, 4)::INTEGER AS year,
+               sum(value)::DOUBLE AS employed_count
+        FROM staging.statbank_pend100
+        WHERE value IS NOT NULL
+        GROUP BY ALL ORDER BY ALL
+        """
+    )
+
+
+def ratio_parts(warehouse: Warehouse) -> pd.DataFrame:
+    """Return numerators and denominators of the indicators that are also told for commuting areas."""
+    return warehouse.frame(
+        """
+        SELECT value_row.area_code AS municipality_code, indicator.indicator_id, value_row.period,
+               any_value(value_row.reference_date) AS reference_date,
+               any_value(value_row.numerator)::DOUBLE * any_value(base.scale) AS numerator,
+               any_value(value_row.denominator)::DOUBLE AS denominator
+        FROM core.indicator_area_value value_row
+        JOIN mart.indicator indicator
+            ON indicator.operation = 'commuting_area' AND indicator.numerator_measure = value_row.indicator_id
+        JOIN mart.indicator base ON base.indicator_id = indicator.numerator_measure
+        JOIN core.area area ON area.area_code = value_row.area_code AND area.area_level = 'municipality'
+        GROUP BY ALL ORDER BY ALL
+        """
+    )
+
+
+def labour_cells(warehouse: Warehouse, ancestry_code: str) -> pd.DataFrame:
+    """Return employed and persons per municipality, year, age group and sex for one ancestry (RAS201).
+
+    Columns: municipality_code, period, age_code, sex_code, k (employed), n (persons); unknown stays empty.
+    """
+    return warehouse.frame(
+        """
+        SELECT area.area_code AS municipality_code, period, age_code, sex_code,
+               max(value) FILTER (WHERE labour_status_code = '00')::DOUBLE AS k,
+               CASE WHEN count(value) = 3 THEN sum(value) END::DOUBLE AS n
+        FROM staging.statbank_ras201 cell
+        JOIN core.area area ON area.area_code = cell.area_code AND area.area_level = 'municipality'
+        WHERE ancestry_code = ? AND age_code NOT IN ('-15', '65-66', '67-')
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [ancestry_code],
+    )
+
+
+def conditions(warehouse: Warehouse, period: str | None = None) -> pd.DataFrame:
+    """Return the framework conditions with a weight: municipality_code, indicator_id, value (DOUBLE, may be empty).
+
+    For a period (a year) the newest value at or before its end; without one the newest value there is. The size of
+    the population enters as its natural logarithm, `population_log`.
+    """
+    return warehouse.frame(
+        """
+        WITH known AS (
+            SELECT municipality_code, indicator_id, value, reference_date
+            FROM mart.indicator_value
+            WHERE value IS NOT NULL AND reference_date <= make_date(coalesce(?, '9999')::INTEGER, 12, 31)
+            UNION ALL
+            SELECT municipality_code, 'population_log', ln(value), reference_date
+            FROM mart.indicator_value
+            WHERE indicator_id IN ('population_january_count', 'population_count') AND value > 0
+                AND reference_date <= make_date(coalesce(?, '9999')::INTEGER, 12, 31)
+        ),
+        newest AS (
+            SELECT municipality_code, indicator_id, arg_max(value, reference_date)::DOUBLE AS value
+            FROM known GROUP BY ALL
+        )
+        SELECT municipality.municipality_code, weight.indicator_id, newest.value
+        FROM mart.municipality municipality
+        CROSS JOIN reference.peer_weights weight
+        LEFT JOIN newest USING (municipality_code, indicator_id)
+        ORDER BY ALL
+        """,
+        [period, period],
+    )
+
+
+def reference_table(warehouse: Warehouse, name: str, numbers: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return a reference table as text columns, those in `numbers` as numbers."""
+    frame = warehouse.frame(f"SELECT * FROM reference.{name} ORDER BY ALL")
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def industry_jobs(warehouse: Warehouse) -> pd.DataFrame:
+    """Return employed persons by municipality of residence and industry (RAS302, 37 groups), per year.
+
+    StatBank has no jobs by workplace in 37 groups per municipality in the tables used; within a commuting area, which
+    most residents work in, the employed residents stand for its jobs.
+    """
+    return warehouse.frame(
+        """
+        SELECT cell.area_code AS municipality_code, industry_code, left(period, 4)::INTEGER AS year,
+               CASE WHEN count(value) = 8 THEN sum(value) END::DOUBLE AS jobs_count
+        FROM staging.statbank_ras302 cell
+        JOIN core.area area ON area.area_code = cell.area_code AND area.area_level = 'municipality'
+        GROUP BY ALL ORDER BY ALL
+        """
+    )
+
+
+def national_industries(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the employed of the country by industry in the newest year of RAS308: all, and non-western immigrants."""
+    return warehouse.frame(
+        """
+        WITH newest AS (SELECT max(period) AS period FROM staging.statbank_ras308)
+        SELECT industry_code,
+               sum(value) FILTER (WHERE origin_country_code = 'TOT')::DOUBLE AS employed_count,
+               sum(value) FILTER (WHERE origin_country_code = '34')::DOUBLE AS non_western_count
+        FROM staging.statbank_ras308 JOIN newest USING (period)
+        WHERE origin_country_code IN ('TOT', '34')
+        GROUP BY ALL ORDER BY ALL
+        """
+    )
+
+
+def industries(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the names of the 37 industry groups: industry_code, text_da, text_en."""
+    return warehouse.frame(
+        """
+        SELECT code AS industry_code, text_da, text_en FROM reference.codelists WHERE codelist = 'db07_37' ORDER BY ALL
+        """
+    )
+
+
+def non_western_employment_share(warehouse: Warehouse) -> pd.DataFrame:
+    """Return non-western immigrants' share of the employed residents of each municipality, newest year, in pct."""
+    return warehouse.frame(
+        """
+        WITH shares AS (
+            SELECT top.area_code AS municipality_code, top.period, top.reference_date,
+                   (100 * top.value / nullif(bottom.value, 0))::DOUBLE AS non_western_employment_pct
+            FROM core.measure top
+            JOIN core.measure bottom USING (area_code, reference_date)
+            JOIN core.area area ON area.area_code = top.area_code AND area.area_level = 'municipality'
+            WHERE top.measure_id = 'ras_imm_non_western_employed' AND bottom.measure_id = 'residents_employed'
+        )
+        SELECT municipality_code, period, reference_date, non_western_employment_pct
+        FROM shares
+        WHERE non_western_employment_pct IS NOT NULL
+        QUALIFY reference_date = max(reference_date) OVER ()
+        ORDER BY ALL
+        """
+    )
+
+
+def facts(warehouse: Warehouse) -> pd.DataFrame:
+    """Return what is known of each municipality and indicator, beside its peers, the nation and what is expected.
+
+    One row per municipality and indicator: value, text_value, peer_value (mean of the peers that have a value),
+    nation_value, expected_value, assessment, n_count, unit. Outcomes with an expectation are indicators as well.
+    """
+    return warehouse.frame(
+        """
+        WITH newest AS (
+            SELECT value_row.municipality_code, value_row.indicator_id, value_row.value::DOUBLE AS value,
+                   value_row.denominator::DOUBLE AS n_count, indicator.unit
+            FROM mart.indicator_value value_row JOIN mart.indicator indicator USING (indicator_id)
+            WHERE value_row.is_newest AND value_row.value IS NOT NULL
+        ),
+        among_peers AS (
+            SELECT peer.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value
+            FROM mart.peer peer JOIN newest ON newest.municipality_code = peer.peer_code
+            GROUP BY ALL
+        ),
+        nation AS (
+            SELECT indicator_id, value::DOUBLE AS nation_value FROM mart.indicator_national WHERE is_newest
+        ),
+        judged AS (
+            SELECT municipality_code, outcome_id AS indicator_id, expected::DOUBLE AS expected_value, assessment,
+                   n_count::DOUBLE AS n_expected, observed::DOUBLE AS observed
+            FROM mart.expected
+            QUALIFY period = max(period) OVER (PARTITION BY outcome_id)
+        ),
+        answered AS (
+            SELECT * FROM mart.organisation
+            QUALIFY reference_date = max(reference_date) OVER (PARTITION BY municipality_code)
+        ),
+        worded AS (
+            UNPIVOT (
+                SELECT municipality_code, org_model_code, physical_colocation_code, family_coordinator_code,
+                       danish_parallel_with_placement_code, industry_packages_code
+                FROM answered
+            ) ON COLUMNS(* EXCLUDE municipality_code) INTO NAME indicator_id VALUE text_value
+        )
+        SELECT
+            coalesce(newest.municipality_code, judged.municipality_code) AS municipality_code,
+            coalesce(newest.indicator_id, judged.indicator_id) AS indicator_id,
+            coalesce(newest.value, judged.observed) AS value,
+            NULL::VARCHAR AS text_value,
+            among_peers.peer_value, nation.nation_value, judged.expected_value, judged.assessment,
+            coalesce(judged.n_expected, newest.n_count) AS n_count,
+            coalesce(newest.unit, 'weeks') AS unit
+        FROM newest
+        FULL JOIN judged USING (municipality_code, indicator_id)
+        LEFT JOIN among_peers USING (municipality_code, indicator_id)
+        LEFT JOIN nation USING (indicator_id)
+        UNION ALL
+        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count' FROM worded
+        ORDER BY 1, 2
+        """
+    )
+
+
+# The steps that need person rows: durations, newcomers, placements, organisation, methods.
+
+
+DURATION = "first_job_weeks"
+LABOUR_MARKET = ["area_net_unemployed_pct", "area_jobs_share_manufacturing_pct"]
+AREA = frozenset({"core.commuting_area_value", "mart.municipality"})
+# The deliveries never enter the warehouse; they are named here so that lineage tells what rests on them.
+CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
+    frozenset({f"raw.delivery_{kind}"}) for kind in ("cases", "measures", "employment", "organisation")
+)
+
+
+def person_models(data: PersonData | None) -> dict[str, Model]:
+    """Return the person-level model tables. `data` stays in memory; only guarded results reach the warehouse."""
+    return {
+        "model.newcomer_share": Model(CASES, lambda warehouse: newcomer_step(data)),
+        "model.duration": Model(AREA | CASES | MEASURES | EMPLOYMENT, _with(data, duration_step)),
+        "model.method_effect": Model(
+            AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION, _with(data, method_effect_step)
+        ),
+        "model.placement": Model(MEASURES | EMPLOYMENT | {"reference.industry_crosswalk"}, _with(data, placement_step)),
+        "model.organisation": Model(ORGANISATION, lambda warehouse: organisation_step(data)),
+    }
+
+
+def _with(
+    data: PersonData | None, step: Callable[[Warehouse, PersonData | None], pd.DataFrame]
+) -> Callable[[Warehouse], pd.DataFrame]:
+    return lambda warehouse: step(warehouse, data)
+
+
+def newcomer_step(data: PersonData | None) -> pd.DataFrame:
+    """Return the newcomers of each municipality as guarded counts and shares."""
+    from transforms.models.persons import SHARE_COLUMNS, newcomer_shares
+
+    return newcomer_shares(data) if data is not None else empty(SHARE_COLUMNS)
+
+
+def duration_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
+    """Return expected against observed weeks to a first lasting job per municipality."""
+    from transforms.models.durations import municipal_durations
+    from transforms.models.expected import COLUMNS
+    from transforms.models.persons import TRAITS, followed_persons
+
+    market = labour_market(warehouse, LABOUR_MARKET)
+    if data is None or market.empty:
+        return empty(COLUMNS)
+    persons = followed_persons(data, market)
+    return municipal_durations(
+        persons,
+        [*TRAITS, *LABOUR_MARKET],
+        outcome_id=DURATION,
+        period=data.period,
+        municipalities=municipalities(warehouse),
+    )
+
+
+def method_effect_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
+    """Return how each measure goes together with getting a job, in each organisation and labour market."""
+    from transforms.models.methods import method_effects
+    from transforms.models.persons import JUDGED_TRAITS, TRAITS, followed_persons, measure_weeks
+
+    market = labour_market(warehouse, LABOUR_MARKET)
+    if data is None or market.empty:
+        return empty(METHOD_EFFECT_COLUMNS)
+    persons = followed_persons(data, market)
+    taken = data.measures.rename(columns={"measure_kind_code": "method_code"})
+    taken = taken[taken["method_code"] != "other"]
+    columns = ["person_id", "method_code", "start_date", "end_date"]
+    weeks = measure_weeks(persons[["person_id", "permit_date"]], taken[columns])
+    return method_effects(
+        persons,
+        weeks,
+        [*TRAITS, *JUDGED_TRAITS, *LABOUR_MARKET],
+        outcome_id=DURATION,
+        contexts=contexts(data, market),
+    )
+
+
+METHOD_EFFECT_COLUMNS = [
+    "method_code",
+    "context_code",
+    "outcome_id",
+    "hazard_ratio",
+    "hazard_ratio_low",
+    "hazard_ratio_high",
+    "interaction_ratio",
+    "interaction_low",
+    "interaction_high",
+    "n_persons",
+    "n_exposed",
+    "n_municipalities",
+    "heterogeneity",
+    "hazard_ratio_lagged",
+    "hazard_ratio_without_first_weeks",
+    "e_value",
+    "value_status",
+    "what_it_is_not_da",
+    "what_it_is_not_en",
+]
+
+
+def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
+    """Return the contexts in which methods are compared: organisation from the questionnaire, manufacturing jobs."""
+    from transforms.models.persons import organisation_rows
+
+    newest = organisation_rows(data).sort_values("reference_date").drop_duplicates("municipality_code", keep="last")
+    persons = data.cases.groupby("municipality_code")["person_id"].nunique()
+    per_hundred = 100 * newest["job_consultants_fte"].astype("float64") / newest["municipality_code"].map(persons)
+    told = newest[["municipality_code"]].assign(
+        is_colocated=newest["physical_colocation_code"] == "same_site",
+        job_consultants_per_100=per_hundred,
+        has_danish_parallel=newest["danish_parallel_with_placement_code"].isin(["always", "mostly"]),
+    )
+    jobs = market[["municipality_code", "area_jobs_share_manufacturing_pct"]]
+    return told.merge(jobs, on="municipality_code").dropna()
+
+
+def placement_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
+    """Return placements per municipality and industry, and how many were followed by a job; stays in the build."""
+    from transforms.models.persons import placements
+
+    columns = ["municipality_code", "industry_code", "placements_count", "followed_by_job_count"]
+    if data is None:
+        return empty(columns)
+    rows = placements(data, reference_table(warehouse, "industry_crosswalk"))
+    grouped = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].agg(["size", "sum"])
+    return grouped.reset_index().set_axis(columns, axis=1)
+
+
+def organisation_step(data: PersonData | None) -> pd.DataFrame:
+    """Return the organisation questionnaire, one row per municipality and reference date."""
+    from transforms.models.persons import organisation_rows
+
+    return organisation_rows(data) if data is not None else empty(ORGANISATION_COLUMNS)
+
+
+ORGANISATION_FACTS = [
+    "org_model_code",
+    "physical_colocation_code",
+    "family_coordinator_code",
+    "contract_responsible_code",
+    "contract_within_1_month_pct",
+    "start_firm_directed_days_median",
+    "started_within_14d_pct",
+    "started_within_30d_pct",
+    "caseload_per_caseworker_count",
+    "job_consultants_fte",
+    "has_dedicated_job_consultants",
+    "danish_provider_code",
+    "danish_parallel_with_placement_code",
+    "has_workplace_danish",
+    "health_assessment_code",
+    "health_assessment_days",
+    "has_day1_job_ready_rule",
+    "intake_screening_code",
+    "political_committee_code",
+    "has_political_goal",
+    "cooperation_municipality_codes",
+    "programme_expenditure_dkk",
+    "industry_track_codes",
+    "industry_packages_code",
+    "firm_partnerships_count",
+]
+RATING_COLUMNS = [
+    f"rating_{theme}_{part}"
+    for theme in ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
+    for part in ("mean", "lowest", "highest")
+]
+ORGANISATION_COLUMNS = [
+    "municipality_code",
+    "reference_date",
+    "respondent_role_code",
+    "respondent_count",
+    "value_source_code",
+    "confidence_code",
+    *ORGANISATION_FACTS,
+    *RATING_COLUMNS,
+]
+
+# The step that matches industries to municipalities, and the frames only it reads.
+
+
+INDUSTRY_TABLES = frozenset(
+    {
+        "model.commuting_area",
+        "model.placement",
+        "staging.statbank_ras302",
+        "staging.statbank_ras308",
+        "core.area",
+        "core.openings",
+        "core.industry_shortage",
+        "reference.codelists",
+    }
+)
+"""What `industry_step` reads."""
+
+
+def industry_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return how each industry fits each municipality: jobs and openings in reach, growth, absorption and shortage."""
+    from transforms.models.industries import (
+        jobs_in_reach,
+        match_industries,
+        national_absorption,
+        openings_in_reach,
+        placement_to_job,
+        present_use,
+    )
+
+    jobs = industry_jobs(warehouse)
+    employed = national_industries(warehouse)
+    areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
+    if jobs.empty or employed.empty:
+        return empty(INDUSTRY_COLUMNS)
+    reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
+    taken = placements(warehouse)
+    posted, entered = openings(warehouse), shortage(warehouse)
+    by_industry = taken.groupby("industry_code", as_index=False)[["placements_count", "followed_by_job_count"]].sum()
+    return match_industries(
+        reach,
+        national_absorption(employed),
+        industries(warehouse),
+        openings=None if posted.empty else openings_in_reach(posted, areas),
+        shortage=None if entered.empty else entered,
+        to_job=None if taken.empty else placement_to_job(by_industry),
+        use=None if taken.empty else present_use(taken),
+    )
+
+
+INDUSTRY_COLUMNS = [
+    "municipality_code",
+    "industry_code",
+    "jobs_in_reach_count",
+    "jobs_growth_pct",
+    "absorption_pct",
+    "openings_count",
+    "openings_status",
+    "shortage_class",
+    "shortage_class_status",
+    "placement_to_job_pct",
+    "placement_to_job_status",
+    "present_use_pct",
+    "present_use_status",
+    "score",
+    "score_rank",
+    "score_factors",
+    "is_estimated",
+    "value_status",
+    "reason_da",
+    "reason_en",
+]
+
+
+def openings(warehouse: Warehouse) -> pd.DataFrame:
+    """Return openings posted over twelve months per municipality and industry (37 groups), each with its status."""
+    return warehouse.frame(
+        """
+        SELECT municipality_code, industry_code, openings_posted_count::DOUBLE AS openings_posted_count, value_status
+        FROM core.openings ORDER BY ALL
+        """
+    )
+
+
+def shortage(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the shortage class in force per municipality and industry, where one has been entered."""
+    return warehouse.frame(
+        "SELECT municipality_code, industry_code, shortage_class FROM core.industry_shortage ORDER BY ALL"
+    )
+
+
+OUTCOME = "employment_rate_non_western_pct"
+NON_WESTERN = "25"
+PERIODS = 3
+"""Years for which expectations are computed: the newest ones RAS201 holds."""
+
+
+def python_models(as_of: date, persons: PersonData | None = None) -> dict[str, Model]:
+    """Return model table -> how it is computed.
+
+    `as_of` is the day deadlines are judged on; `persons` the deliveries in force, None when there are none.
+    """
+    indicator_tables = frozenset({"mart.indicator_value", "mart.indicator", "mart.municipality"})
+    return person_models(persons) | {
+        "model.commuting_area": Model(
+            frozenset({"staging.statbank_pend100", "mart.municipality"}), commuting_area_step
+        ),
+        "model.area_condition": Model(
+            frozenset({"model.commuting_area", "core.indicator_area_value", "mart.indicator", "core.area"}),
+            area_condition_step,
+        ),
+        "model.expected": Model(
+            indicator_tables | {"staging.statbank_ras201", "core.area", "reference.peer_weights"}, expected_step
+        ),
+        "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
+        "model.industry_match": Model(INDUSTRY_TABLES, industry_step),
+        "model.absorption": Model(
+            frozenset(
+                {
+                    "model.commuting_area",
+                    "staging.statbank_ras302",
+                    "staging.statbank_ras308",
+                    "core.area",
+                    "core.measure",
+                    "reference.industry_crosswalk",
+                }
+            ),
+            absorption_step,
+        ),
+        "model.finding": Model(FACT_TABLES | {"reference.finding_rules"}, finding_step),
+        "model.method_candidate": Model(FACT_TABLES | {"reference.methods", "reference.method_rules"}, method_step),
+        "model.eligibility": Model(
+            frozenset({"mart.municipality", "reference.programmes", "reference.programme_participants"}),
+            lambda warehouse: eligibility_step(warehouse, as_of),
+        ),
+    }
+
+
+FACT_TABLES = frozenset(
+    {
+        "mart.indicator_value",
+        "mart.indicator",
+        "mart.indicator_national",
+        "mart.municipality",
+        "mart.expected",
+        "mart.organisation",
+        "mart.peer",
+    }
+)
+
+
+def commuting_area_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the commuting area of every municipality; without PEND100 each is an area of its own, status missing."""
+    import pandas as pd
+
+    from transforms.models.commuting import commuting_areas
+
+    codes = municipalities(warehouse)
+    flows = commuting_flows(warehouse)
+    if flows.empty:
+        alone = pd.DataFrame({"municipality_code": codes, "commuting_area_code": codes})
+        return alone.assign(
+            commuting_area_size=1,
+            self_containment_share=float("nan"),
+            employed_count=float("nan"),
+            is_cut_off=False,
+            value_status="missing",
+        )
+    return commuting_areas(flows, codes, int(flows["year"].max()))
+
+
+def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return each ratio indicator over the whole commuting area, per municipality and period."""
+    from transforms.models.commuting import area_conditions
+
+    parts = ratio_parts(warehouse)
+    areas = warehouse.frame("SELECT * FROM model.commuting_area WHERE value_status <> 'missing' ORDER BY 1")
+    if parts.empty or areas.empty:
+        return empty(AREA_VALUE_COLUMNS)
+    dates = parts.groupby(["indicator_id", "period"], as_index=False)["reference_date"].first()
+    told = area_conditions(parts.drop(columns="reference_date"), areas)
+    return told.merge(dates, on=["indicator_id", "period"])
+
+
+def expected_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return expected against observed employment of non-western immigrants for the newest years of RAS201."""
+    import pandas as pd
+
+    from transforms.models.expected import COLUMNS, indirect_standardisation, municipal_expectations
+
+    cells = labour_cells(warehouse, NON_WESTERN)
+    if cells.empty:
+        return empty(COLUMNS)
+    parts = []
+    for period in sorted(cells["period"].unique())[-PERIODS:]:
+        now = cells[cells["period"] == period].drop(columns="period")
+        counts = indirect_standardisation(now, ["age_code", "sex_code"])
+        parts.append(
+            municipal_expectations(counts, wide_conditions(warehouse, period), outcome_id=OUTCOME, period=period)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def wide_conditions(warehouse: Warehouse, period: str) -> pd.DataFrame:
+    """Return one column per framework condition that is known everywhere; the model leaves out no municipality.
+
+    The employment rate of persons of Danish origin is left out: it shares its November with the outcome.
+    """
+    import pandas as pd
+
+    long = conditions(warehouse, period)
+    wide = long.pivot(index="municipality_code", columns="indicator_id", values="value").astype("float64")
+    known = wide.dropna(axis="columns", how="any").drop(columns="employment_rate_danish_pct", errors="ignore")
+    return pd.DataFrame(known.reset_index())
+
+
+def peer_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the seven nearest municipalities of each on the newest framework conditions."""
+    from transforms.models.peers import find_peers
+
+    long = conditions(warehouse)
+    if long["value"].isna().all():
+        return empty(PEER_COLUMNS)
+    weights = reference_table(warehouse, "peer_weights", ("weight",))
+    groups = warehouse.frame(
+        "SELECT municipality_code, municipality_group_code AS municipality_group FROM mart.municipality ORDER BY 1"
+    )
+    return find_peers(long, weights, groups).peers
+
+
+PEER_COLUMNS = [
+    "municipality_code",
+    "peer_code",
+    "rank",
+    "distance",
+    "condition_1",
+    "condition_1_gap",
+    "condition_2",
+    "condition_2_gap",
+    "condition_3",
+    "condition_3_gap",
+    "compared_weight_share",
+    "same_group",
+]
+
+
+def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the absorption to be expected from the industries in reach, and the gap to what is observed.
+
+    One row per municipality and indicator: municipality_code, indicator_id, period, reference_date, value,
+    value_status.
+    """
+    from transforms.models.industries import expected_absorption, jobs_in_reach
+
+    jobs = industry_jobs(warehouse)
+    employed = national_industries(warehouse)
+    observed = non_western_employment_share(warehouse)
+    if jobs.empty or employed.empty or observed.empty:
+        return empty(AREA_VALUE_COLUMNS)
+    areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
+    reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
+    crosswalk = reference_table(warehouse, "industry_crosswalk")
+    share = observed[["municipality_code", "non_western_employment_pct"]]
+    told = expected_absorption(reach, employed, share, crosswalk)
+    names = {"expected_absorption_pct": "expected_absorption_pct", "absorption_gap_pct_points": "absorption_gap_pp"}
+    long = told.rename(columns=names).melt(
+        ["municipality_code", "value_status"], list(names.values()), "indicator_id", "value"
+    )
+    return long.assign(period=observed["period"].iloc[0], reference_date=observed["reference_date"].iloc[0])
+
+
+AREA_VALUE_COLUMNS = ["municipality_code", "indicator_id", "period", "reference_date", "value", "value_status"]
+
+
+def finding_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return challenges and potentials: the rules of `finding_rules.csv` that the figures meet."""
+    from transforms.models.findings import find
+
+    rules = reference_table(warehouse, "finding_rules", ("medium_from", "strong_from"))
+    names = warehouse.frame(
+        "SELECT municipality_code, municipality_name AS name_da, municipality_name_en AS name_en "
+        "FROM mart.municipality ORDER BY 1"
+    )
+    return find(facts(warehouse), rules, names)
+
+
+def method_step(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the methods each municipality's figures point to, by the rules of `method_rules.csv`."""
+    from transforms.models.methods import method_candidates
+
+    return method_candidates(
+        facts(warehouse),
+        reference_table(warehouse, "methods"),
+        reference_table(warehouse, "method_rules"),
+    )
+
+
+def eligibility_step(warehouse: Warehouse, as_of: date) -> pd.DataFrame:
+    """Return who takes part in and who may apply to each programme."""
+    from transforms.models.eligibility import eligibility
+
+    programmes = reference_table(warehouse, "programmes")
+    participants = reference_table(warehouse, "programme_participants")
+    return eligibility(municipalities(warehouse), programmes, participants, as_of)

@@ -1,0 +1,1 @@
+"""Estimators and intervals, as pure functions of arrays."""

@@ -1,0 +1,385 @@
+"""Build tables from SQL files: in the order of their dependencies, created from the dictionary."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transforms.catalogue import check_shortage
+from transforms.dictionary import Dictionary
+from transforms.errors import DataRefused, UsageError
+from transforms.warehouse import (
+    DatabaseError,
+    Warehouse,
+    explain_database_error,
+    quote_identifier,
+    quote_literal,
+    quote_table,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# SQL files: one SELECT per file, whose path is the table's name and whose header describes it.
+
+
+ROOT = Path(__file__).parent
+BUILT_SCHEMAS = ("quarantine", "staging", "core", "mart", "meta")
+_HEADER = re.compile(r"^--\s*([a-z_]+):\s*(.+?)\s*$")
+_CONTINUED = re.compile(r"^--\s{2,}(\S.*?)\s*$")
+_KEYS = {"label_da", "label_en", "description", "grain"}
+
+
+@dataclass(frozen=True)
+class SqlFile:
+    """One table: its name, what its header says, and its SELECT."""
+
+    table: str
+    label_da: str
+    label_en: str
+    description: str
+    grain: tuple[str, ...]
+    select: str
+
+    def comment(self) -> str:
+        """Return the comment stored in the database."""
+        return f"{self.label_da} / {self.label_en}. {self.description} Grain: {', '.join(self.grain)}."
+
+
+def read_sql_file(path: Path) -> SqlFile:
+    """Read one file; UsageError when a header key is missing or unknown."""
+    table = f"{path.parent.name}.{path.stem}"
+    header: dict[str, str] = {}
+    last = ""
+    body: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = _HEADER.match(line) if not body else None
+        continued = _CONTINUED.match(line) if not body and last else None
+        if match and match.group(1) in _KEYS:
+            last = match.group(1)
+            header[last] = match.group(2)
+        elif continued:
+            header[last] += " " + continued.group(1)
+        else:
+            body.append(line)
+    missing = sorted(_KEYS - header.keys())
+    if missing:
+        raise UsageError(f"transforms/{path.parent.name}/{path.name}: the header lacks `-- {missing[0]}: …`")
+    select = "\n".join(body).strip().rstrip(";")
+    grain = tuple(part.strip() for part in header["grain"].split(","))
+    return SqlFile(table, header["label_da"], header["label_en"], header["description"], grain, select)
+
+
+def read_all(root: Path = ROOT) -> dict[str, SqlFile]:
+    """Return table name -> file for every schema folder under `root`."""
+    files = (path for schema in BUILT_SCHEMAS for path in sorted((root / schema).glob("*.sql")))
+    return {file.table: file for file in map(read_sql_file, files)}
+
+
+def tables_read(warehouse: Warehouse, sql: str) -> set[str]:
+    """Return the `schema.table` names a SELECT reads, from DuckDB's own parser, without binding it.
+
+    Raises UsageError with the parser's message when the SQL does not parse.
+    """
+    tree = json.loads(warehouse.scalar("SELECT json_serialize_sql(?)", [sql]))
+    if tree.get("error"):
+        raise UsageError(f"{tree.get('error_message', 'cannot parse')}")
+    found: set[str] = set()
+    _collect(tree, found)
+    return found
+
+
+def _collect(node: Any, found: set[str]) -> None:
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE" and node.get("schema_name"):
+            found.add(f"{node['schema_name']}.{node['table_name']}")
+        for value in node.values():
+            _collect(value, found)
+    elif isinstance(node, list):
+        for value in node:
+            _collect(value, found)
+
+
+SCHEMAS = ("reference", "raw", "run", "model", "staging", "core", "mart", "meta", "quarantine")
+
+STATUSES = ("observed", "zero", "suppressed", "missing", "not_applicable", "provisional", "estimated")
+_STATUS = f"ENUM ({', '.join(map(quote_literal, STATUSES))})"
+
+# What the marks of Statistics Denmark mean: `..` withheld, `-` nil, `.` cannot occur, `...` not available.
+MACROS = """
+CREATE OR REPLACE MACRO stat_value(v) AS
+    CASE WHEN v = '-' THEN 0 ELSE TRY_CAST(v AS DECIMAL(18, 4)) END;
+-- The column's own type, so that no row's status is looked up as a text.
+CREATE OR REPLACE MACRO stat_status(v) AS
+    CASE TRY_CAST(v AS DECIMAL(18, 4)) <> 0
+        WHEN true THEN <observed>
+        WHEN false THEN <zero>
+        ELSE CASE WHEN v = '-' THEN <zero>
+                  WHEN v = '..' THEN <suppressed>
+                  WHEN v = '.' THEN <not_applicable>
+                  WHEN v IS NULL OR v IN ('', '...') THEN <missing>
+             END
+    END;
+-- The first day of a period: 2016, 2016K3 (quarter), 2016M07 (month).
+CREATE OR REPLACE MACRO period_date(p) AS
+    make_date(
+        left(p, 4)::INTEGER,
+        CASE substr(p, 5, 1) WHEN 'K' THEN 3 * substr(p, 6)::INTEGER - 2 WHEN 'M' THEN substr(p, 6)::INTEGER ELSE 1 END,
+        1
+    );
+CREATE OR REPLACE MACRO end_of_november(p) AS make_date(left(p, 4)::INTEGER, 11, 30);
+-- A sum is known only when all its parts are: a withheld or absent part is never taken for 0.
+CREATE OR REPLACE MACRO status_of_sum(v, s, parts) AS
+    CASE WHEN bool_or(s = 'suppressed') THEN 'suppressed'
+         WHEN count(*) < parts OR bool_or(v IS NULL) THEN 'missing'
+         WHEN sum(v) = 0 THEN 'zero'
+         WHEN bool_or(s = 'estimated') THEN 'estimated'
+         WHEN bool_or(s = 'provisional') THEN 'provisional'
+         ELSE 'observed'
+    END;
+CREATE OR REPLACE MACRO sum_complete(v, s, parts) AS
+    CASE WHEN count(*) < parts OR bool_or(v IS NULL) THEN NULL ELSE sum(v) END;
+"""
+
+ModelStep = Callable[[Warehouse], "pd.DataFrame"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A table computed in Python: the tables it reads, and the function from the warehouse to its frame."""
+
+    reads: frozenset[str]
+    compute: ModelStep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables in the order they can be built, and what each reads."""
+
+    order: tuple[str, ...]
+    reads: Mapping[str, frozenset[str]]
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Create the schemas and macros every build needs."""
+    for schema in SCHEMAS:
+        warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    warehouse.execute(re.sub("<([a-z_]+)>", rf"'\1'::{_STATUS}", MACROS))
+
+
+def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model]) -> Plan:
+    """Order tables and models by what they read.
+
+    Raises UsageError for SQL that does not parse, a table read that nobody builds, or a circle.
+    """
+    reads: dict[str, frozenset[str]] = {name: model.reads for name, model in models.items()}
+    for table, file in files.items():
+        try:
+            reads[table] = frozenset(tables_read(warehouse, file.select) - {table})
+        except UsageError as error:
+            raise UsageError(f"transforms/{table.replace('.', '/')}.sql: {error}") from None
+    given = ("reference.", "raw.", "run.")
+    for table, wanted in reads.items():
+        unknown = sorted(name for name in wanted if name not in reads and not name.startswith(given))
+        if unknown:
+            raise UsageError(f"transforms/{table.replace('.', '/')}.sql reads {unknown[0]}, which nothing builds")
+    try:
+        sorter = TopologicalSorter({name: sorted(wanted & reads.keys()) for name, wanted in sorted(reads.items())})
+        return Plan(tuple(sorter.static_order()), reads)
+    except CycleError as error:
+        raise UsageError(f"the tables depend on each other in a circle: {' -> '.join(error.args[1])}") from None
+
+
+def create_table(warehouse: Warehouse, file: SqlFile, dictionary: Dictionary) -> None:
+    """Create the empty table of a file: types, keys and checks from the dictionary, comments included.
+
+    Staging tables get no key or checks in DDL (an index over ten million rows costs more than the load);
+    the validation enforces the same facts there and moves the rows that break them to quarantine.
+    """
+    enforced = not file.table.startswith("staging.")
+    names = [name for name, _ in warehouse.columns(file.select)]
+    if not enforced:
+        names.append("_is_filled")
+    missing = [name for name in file.grain if name not in names]
+    if missing:
+        raise UsageError(f"transforms/{file.table.replace('.', '/')}.sql: the grain names {missing[0]}, no column")
+    columns = {name: dictionary.column(name, file.table) for name in names}
+    parts = [
+        column.definition(
+            name, key=enforced and name in file.grain, checked=enforced, listed=not enforced and name == "value_status"
+        )
+        for name, column in columns.items()
+    ]
+    if enforced:
+        parts.append(f"PRIMARY KEY ({', '.join(quote_identifier(name) for name in file.grain)})")
+    table = quote_table(file.table)
+    warehouse.execute(f"DROP TABLE IF EXISTS {table}")
+    warehouse.execute(f"CREATE TABLE {table} ({', '.join(parts)})")
+    warehouse.execute(f"COMMENT ON TABLE {table} IS {quote_literal(file.comment())}")
+    for name, column in columns.items():
+        target = f"{table}.{quote_identifier(name)}"
+        warehouse.execute(f"COMMENT ON COLUMN {target} IS {quote_literal(column.comment())}")
+
+
+def build_table(warehouse: Warehouse, file: SqlFile, dictionary: Dictionary) -> int:
+    """Create and fill one table; return its number of rows. DataRefused when the data break its contract."""
+    try:
+        create_table(warehouse, file, dictionary)
+        order = ", ".join(quote_identifier(name) for name in file.grain)
+        warehouse.execute(f"INSERT INTO {quote_table(file.table)} BY NAME FROM ({file.select}) ORDER BY {order}")
+    except DatabaseError as error:
+        raise explain_database_error(error, f"building {file.table}") from None
+    return int(warehouse.scalar(f"SELECT count(*) FROM {quote_table(file.table)}"))
+
+
+def build_model(warehouse: Warehouse, name: str, model: Model) -> int:
+    """Compute one Python model into its `model.` table; return its number of rows."""
+    frame = model.compute(warehouse)
+    if frame.columns.duplicated().any():
+        raise DataRefused(f"{name}: the model gives a column twice")
+    warehouse.load(name, frame)
+    return len(frame)
+
+
+def build(
+    warehouse: Warehouse,
+    files: Mapping[str, SqlFile],
+    models: Mapping[str, Model],
+    dictionary: Dictionary,
+    tables: Iterable[str],
+    on_table: Callable[[str, int], None] = lambda table, rows: None,
+) -> dict[str, int]:
+    """Build `tables` (already in order) and return table -> rows."""
+    counts: dict[str, int] = {}
+    for table in tables:
+        if table in models:
+            counts[table] = build_model(warehouse, table, models[table])
+        else:
+            counts[table] = build_table(warehouse, files[table], dictionary)
+        on_table(table, counts[table])
+    return counts
+
+
+# Rows for `meta`: what every column means, and which table is made from which.
+
+
+def lineage_frame(plan: Plan) -> pd.DataFrame:
+    """Return one row per table and table it reads: table_name, reads_table."""
+    import pandas as pd
+
+    pairs = [(table, read) for table in plan.order for read in sorted(plan.reads[table])]
+    return pd.DataFrame(sorted(pairs), columns=["table_name", "reads_table"])
+
+
+def dictionary_frame(
+    warehouse: Warehouse, files: Mapping[str, SqlFile], dictionary: Dictionary, sources: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return one row per table and column of the database, with labels, type, unit, meaning and sources.
+
+    `sources` gives table -> the ids of the sources it rests on, by lineage.
+    """
+    import pandas as pd
+
+    rows = []
+    for table, file in sorted(files.items()):
+        names = warehouse.rows(
+            "SELECT column_name, data_type, column_index FROM duckdb_columns() "
+            "WHERE schema_name || '.' || table_name = ? ORDER BY column_index",
+            [table],
+        )
+        for name, data_type, index in names:
+            column = dictionary.column(name, table)
+            rows.append(
+                {
+                    "table_name": table,
+                    "column_name": name,
+                    "column_position": index,
+                    "data_type": data_type,
+                    "unit": column.unit,
+                    "label_da": column.label_da,
+                    "label_en": column.label_en,
+                    "description": column.description.strip(),
+                    "allowed_values": ", ".join(column.allowed or ()) or None,
+                    "is_key": name in file.grain,
+                    "table_label_da": file.label_da,
+                    "table_label_en": file.label_en,
+                    "rests_on_sources": sources.get(table) or None,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def sources_by_table(plan: Plan) -> dict[str, str]:
+    """Return table -> the sources its rows come from, comma separated, followed through the lineage."""
+    resolved: dict[str, frozenset[str]] = {}
+    for table in plan.order:
+        found: set[str] = set()
+        for read in plan.reads[table]:
+            if read.startswith("raw."):
+                found.add(read.removeprefix("raw."))
+            found |= resolved.get(read, frozenset())
+        resolved[table] = frozenset(found)
+    return {table: ", ".join(sorted(found)) for table, found in resolved.items()}
+
+
+# The project's own small facts, one CSV each, as tables `reference.<stem>` with every value as text.
+
+
+FOLDER = Path(__file__).parent / "reference"
+
+
+def load_reference(warehouse: Warehouse, folder: Path = FOLDER) -> list[str]:
+    """Load every CSV of the folder (`;`, UTF-8, header, `"` quotes); return the table names.
+
+    Raises UsageError naming the file whose rows do not fit its header, and an entry of the shortage classes that cannot
+    be used.
+    """
+    check_shortage(folder)
+    return [_load(warehouse, path) for path in sorted(folder.glob("*.csv"))]
+
+
+def _load(warehouse: Warehouse, path: Path) -> str:
+    with path.open(encoding="utf-8", newline="") as stream:
+        header = next(csv.reader(stream, delimiter=";"))
+    columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in header)
+    table = f"reference.{quote_identifier(path.stem)}"
+    try:
+        warehouse.execute(
+            f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM read_csv({quote_literal(str(path))}, delim=';', "
+            f"header=true, auto_detect=false, quote='\"', escape='\"', nullstr='', columns={{{columns}}})"
+        )
+    except DatabaseError as error:
+        told = explain_database_error(error, f"reading transforms/reference/{path.name}")
+        raise UsageError(str(told)) from None
+    comment = f"Faste fakta / Reference facts. Project file transforms/reference/{path.name}."
+    warehouse.execute(f"COMMENT ON TABLE {table} IS {quote_literal(comment)}")
+    return f"reference.{path.stem}"
+
+
+# What a result was made from: one hash over the code and facts that decide it.
+
+
+PACKAGES = ("transforms", "expectations", "flows")
+SUFFIXES = {".py", ".sql", ".yml", ".csv"}
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the first 16 hexadecimals of one SHA-256 over every code, SQL and reference file of the project."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in SUFFIXES and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(root)).encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
