@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #
 # The stock SQL datasource of GX 1.24 leaves the connection before it fetches, and with duckdb-engine the result dies
 # with the connection: every metric fails (great_expectations issues 10738 and 11579). `_connection` and
-# `get_connection` are internals of GX, so it is pinned to a minor version and tests/unit/test_expectations_gx.py holds
+# `get_connection` are internals of GX, so it is pinned to a minor version and tests/unit/expectations/test_gx.py holds
 # one test per expectation used. Importing this module takes five seconds: import it where it is used.
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tests.models.simulator import MUNICIPALITIES, TRAITS, aggregates, exposures, people
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, aggregates, exposures, people
 from transforms.models.durations import municipal_durations
 from transforms.models.expected import municipal_expectations
 from transforms.models.methods import method_effects

@@ -12,7 +12,7 @@ from flows.connectors.statbank.client import FetchResult, fetch_all
 from flows.sample.standin import Fault, Faulty, Script, closed_for_maintenance, create_app, running_app, running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.faults.tally import Tally
-from tests.unit.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
+from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
 
 QUICK = Patience(attempts=3, total=20.0, wait_initial=0.01, wait_max=0.05, retry_after_max=0.2)
 BOUND = 30.0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.deliveries.files import Bounds
-from tests.unit.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
+from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 
 
 @pytest.fixture

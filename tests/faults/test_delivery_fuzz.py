@@ -14,7 +14,7 @@ from flows.deliveries.intake import Intake, Request, receive
 from flows.deliveries.keys import keygen, load_keys
 from flows.deliveries.receipts import as_html, as_json
 from flows.deliveries.store import open_restricted
-from tests.unit.delivery_files import CASES, MOMENT, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
+from tests.unit.deliveries.delivery_files import CASES, MOMENT, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 
 EVERYDAY, LONG = 300, 5_000
 SECRET = re.compile(r"0101[6-9]\d[\W_]{0,2}1\d{3}")

@@ -16,7 +16,7 @@ from flows.settings import Settings
 from flows.store import baselines
 from flows.store.builds import writer_lock
 from tests.fixtures.world import Published, run_from
-from tests.unit.delivery_files import CASES, case_rows, cpr, csv_bytes
+from tests.unit.deliveries.delivery_files import CASES, case_rows, cpr, csv_bytes
 from transforms.errors import DataRefused, NothingNew
 
 MEASURES = ("CPR", "Indsats", "Start", "Slut", "Timer/uge", "Branche")

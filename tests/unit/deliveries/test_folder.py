@@ -1,0 +1,165 @@
+"""The drop folder night after night: what was received from it before stays received, also when it was corrected."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.deliveries.intake import deliver
+from flows.deliveries.keys import load_keys
+from flows.deliveries.store import open_restricted
+from flows.run.fetch import receive, waiting_files
+from flows.settings import Settings
+from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
+from transforms.errors import UsageError
+
+FIRST, CORRECTED = (csv_bytes(CASES, case_rows(count)) for count in (20, 22))
+IN_FORCE = 'SELECT count(*) FROM restricted."case"'
+LEDGER = "SELECT count(*) FROM restricted.delivery"
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
+
+
+def drop(door: Door, name: str, content: bytes, minute: int = 0) -> None:
+    """Put a file into the drop folder, last written in `minute` of an hour long ago."""
+    folder = door.folder / "drop"
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    moment = datetime(2016, 4, 1, 12, minute, tzinfo=UTC).timestamp()
+    os.utime(path, (moment, moment))
+
+
+def settings_of(door: Door) -> Settings:
+    return Settings(data=door.data, key_file=door.key, drop_folder=door.folder / "drop")
+
+
+def night(door: Door) -> list[tuple[str, bool]]:
+    """Receive the folder and return (delivery id, whether it was unchanged) of each receipt."""
+    receipts = deliver(waiting_files(door.folder / "drop"), None, door.data, door.key, from_folder=True)
+    return [(receipt.delivery_id, receipt.is_unchanged) for receipt in receipts]
+
+
+def test_the_folder_is_received_once(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    drop(door, "læsmig.pdf", b"%PDF")
+    drop(door, "~$Rebild sager 2016K1.xlsx", b"x")
+    assert night(door) == [("L000001", False)]
+    page = door.data / "receipts" / "L000001.html"
+    told = page.read_bytes()
+    assert night(door) == [("L000001", True)]
+    assert page.read_bytes() == told  # the first receipt says more than "unchanged"
+    assert receive(settings_of(door), "live", lambda _: None) == {"godkendt": 1}
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(door: Door) -> None:
+    with pytest.raises(UsageError, match=r"no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come"):
+        receive(settings_of(door), "live", lambda _: None)
+
+
+def test_a_file_beside_its_correction_is_nothing_new_the_next_night(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    assert night(door) == [("L000001", False)]
+    drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
+    assert night(door) == [("L000001", True), ("L000002", False)]
+    for _ in range(2):
+        assert night(door) == [("L000001", True), ("L000002", True)]
+    assert (door.rows(IN_FORCE), door.rows(LEDGER)) == ([(22,)], [(2,)])
+    assert door.rows("SELECT count(*) FROM restricted.superseded_case") == [(20,)]
+
+
+@pytest.mark.parametrize(("early", "late"), [("z", "a"), ("a", "z")])
+def test_of_two_files_the_one_written_last_wins_whatever_its_name(door: Door, early: str, late: str) -> None:
+    drop(door, f"{late} Rebild sager 2016K1.csv", CORRECTED, minute=2)
+    drop(door, f"{early} Rebild sager 2016K1.csv", FIRST, minute=1)
+    night(door)
+    assert door.rows(IN_FORCE) == [(22,)]
+
+
+def test_of_two_files_written_at_once_the_last_by_name_wins(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED)
+    drop(door, "Rebild sager 2016K1 (1).csv", FIRST)
+    night(door)
+    assert door.rows(IN_FORCE) == [(22,)]
+
+
+def test_the_order_is_the_moment_of_writing_then_the_name(door: Door) -> None:
+    names = [f"{letter}.csv" for letter in "hbxakzcqmd"]
+    for number, name in enumerate(names):
+        drop(door, name, FIRST, minute=number // 5)
+    expected = sorted(names[:5]) + sorted(names[5:])
+    assert [path.name for path in waiting_files(door.folder / "drop")] == expected
+
+
+def test_a_renamed_file_is_the_same_content(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
+    night(door)
+    (door.folder / "drop" / "Rebild sager 2016K1.csv").rename(door.folder / "drop" / "gammel Rebild sager 2016K1.csv")
+    assert night(door) == [("L000001", True), ("L000002", True)]
+
+
+def test_the_earlier_content_delivered_back_by_hand_stays(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
+    night(door)
+    back = door.one("sager_2016K1.csv", FIRST)
+    assert not back.is_unchanged
+    assert night(door) == [(back.delivery_id, True), ("L000002", True)]
+    assert door.rows(IN_FORCE) == [(20,)]
+
+
+def test_a_correction_by_hand_stays_though_the_folder_still_holds_the_first(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    night(door)
+    door.one("sager_2016K1.csv", CORRECTED)
+    assert night(door) == [("L000001", True)]
+    assert door.rows(IN_FORCE) == [(22,)]
+
+
+def test_content_delivered_by_hand_and_seen_in_the_folder_since_has_come_from_the_folder(door: Door) -> None:
+    door.one("sager_2016K1.csv", FIRST)
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    assert night(door) == [("L000001", True)]
+    door.one("sager_2016K1.csv", CORRECTED)
+    assert night(door) == [("L000001", True)]
+    assert door.rows(IN_FORCE) == [(22,)]
+
+
+def test_content_that_comes_from_the_folder_for_the_first_time_is_received(door: Door) -> None:
+    door.one("sager_2016K1.csv", FIRST)
+    door.one("sager_2016K1.csv", CORRECTED)
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    assert night(door) == [("L000003", False)]
+    assert door.rows(IN_FORCE) == [(20,)]
+
+
+def test_the_same_content_of_another_municipality_or_period_is_received(door: Door) -> None:
+    for name in ("Rebild sager 2016K1.csv", "Skive sager 2016K1.csv", "Rebild sager 2016K2.csv"):
+        drop(door, name, FIRST)
+    assert [unchanged for _, unchanged in night(door)] == [False, False, False]
+    assert [unchanged for _, unchanged in night(door)] == [True, True, True]
+
+
+def test_a_refused_file_is_entered_once_beside_what_is_in_force(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    drop(door, "Rebild sager fejl 2016K1.csv", csv_bytes(("CPR", "Opholdsgrundlag"), [[cpr(1), "Kvote"]]), minute=1)
+    drop(door, "Rebild 2016K1.txt", b"ingen tabel", minute=2)
+    for unchanged in (False, True, True):
+        assert night(door) == [("L000001", unchanged), ("L000002", unchanged), ("L000003", unchanged)]
+
+
+def test_a_ledger_without_the_way_a_delivery_came_by_gets_it_and_the_folder_changes_nothing(door: Door) -> None:
+    door.one("sager_2016K1.csv", FIRST)
+    door.one("sager_2016K1.csv", CORRECTED)
+    with open_restricted(door.data / "restricted", load_keys(door.key).database_key) as warehouse:
+        warehouse.execute("ALTER TABLE restricted.delivery DROP COLUMN is_from_folder")
+    drop(door, "Rebild sager 2016K1.csv", FIRST)
+    drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
+    assert night(door) == [("L000001", True), ("L000002", True)]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, people, true_weeks
+from transforms.models.durations import municipal_durations, restricted_mean
+from transforms.statistics.hazard import Cells, build_cells, fit_hazard
+
+
+def run(persons: pd.DataFrame, **options: object) -> pd.DataFrame:
+    out = municipal_durations(persons, TRAITS, outcome_id="weeks", period="2016", **options)  # type: ignore[arg-type]
+    return out.set_index("municipality_code")
+
+
+def score(seed: int, sd: float = 0.2) -> tuple[float, float]:
+    """Return rank correlation with the planted truth and coverage of the intervals, for n >= 80."""
+    persons = people(seed, sd=sd)
+    out, truth = run(persons), true_weeks(persons)
+    out = out[(out["n_count"] >= 80).fillna(False)]
+    truth = truth[out.index]
+    low, high, shrunk = (
+        out[c].to_numpy(np.float64) for c in ("difference_low", "difference_high", "shrunk_difference")
+    )
+    return float(spearmanr(shrunk, truth)[0]), float(np.mean((low <= truth) & (truth <= high)))
+
+
+def cells_of(persons: pd.DataFrame) -> Cells:
+    spans = persons.assign(first=0, stop=persons["interval_count"], has_event=persons["job_interval"])
+    return build_cells(spans, TRAITS, 12)
+
+
+def test_restricted_mean_by_hand() -> None:
+    assert restricted_mean(np.array([0.5, 0.5]), 10) == pytest.approx(10 * (1 + 0.5) / 2 + 10 * (0.5 + 0.25) / 2)
+    assert restricted_mean(np.zeros(12)) == 156
+
+
+def test_cells_count_everyone_once() -> None:
+    persons = people(1, persons=3000)
+    cells = cells_of(persons)
+    assert cells.persons.sum() == 3000
+    assert cells.events.sum() == persons["job_interval"].sum()
+    assert cells.at_risk.sum() == persons["interval_count"].sum()
+
+
+def test_hazard_agrees_with_statsmodels_glm() -> None:
+    import statsmodels.api as sm
+
+    persons = people(2, persons=4000, sd=0)
+    cells = cells_of(persons)
+    fit = fit_hazard(cells, random_effect=False)
+    design = np.column_stack([np.eye(12)[cells.period], cells.design[cells.cell]])
+    counts = np.column_stack([cells.events, cells.at_risk - cells.events])
+    family = sm.families.Binomial(link=sm.families.links.CLogLog())
+    theirs = sm.GLM(counts, design, family=family).fit()
+    np.testing.assert_allclose(np.append(fit.baseline, fit.beta), theirs.params, atol=1e-5)
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)), theirs.bse, rtol=1e-3)
+
+
+def test_planted_durations_are_recovered_and_covered() -> None:
+    ranks, coverage = np.array([score(seed) for seed in range(3)]).mean(axis=0)
+    assert ranks >= 0.85
+    assert 0.91 <= coverage <= 0.99
+
+
+@pytest.mark.long
+def test_duration_coverage_and_rank_over_fifty_seeds() -> None:
+    ranks, coverage = np.array([score(seed) for seed in range(50)]).mean(axis=0)
+    assert ranks >= 0.85
+    assert 0.92 <= coverage <= 0.98
+
+
+@pytest.mark.long
+def test_duration_world_without_effects_calls_at_most_five_percent() -> None:
+    called = [run(people(seed, sd=0))["assessment"].isin(["better", "worse"]).mean() for seed in range(50)]
+    assert np.mean(called) <= 0.05
+    assert np.mean(np.array(called) > 0) <= 0.16
+
+
+def test_shorter_is_better() -> None:
+    persons = people(5, sd=0.3)
+    out, truth = run(persons), true_weeks(persons)
+    assert truth[out.index[out["assessment"] == "better"]].mean() < -3
+    assert truth[out.index[out["assessment"] == "worse"]].mean() > 3
+    assert out["rank_low"].idxmin() in out.nsmallest(10, "shrunk_difference").index
+
+
+def test_expectation_holds_no_municipality_effect() -> None:
+    persons = people(6, sd=0)
+    fast = persons["municipality_code"] == MUNICIPALITIES[3]
+    moved = persons.copy()
+    jobs = moved.index[fast & ~moved["job_interval"]]
+    moved.loc[jobs, ["job_interval", "has_job"]] = True
+    before, after = run(persons), run(moved)
+    assert after.loc[MUNICIPALITIES[3], "assessment"] == "better"
+    change = after.loc[MUNICIPALITIES[3], "expected"] - before.loc[MUNICIPALITIES[3], "expected"]
+    assert abs(change) < 0.2 * abs(after.loc[MUNICIPALITIES[3], "difference"])
+
+
+def test_bad_input_gets_a_status_and_no_number() -> None:
+    persons = people(7, persons=20_000)
+    code = persons["municipality_code"]
+    three = persons[code == MUNICIPALITIES[0]].head(3)
+    persons = pd.concat([three, persons[code != MUNICIPALITIES[0]]], ignore_index=True)
+    code = persons["municipality_code"]
+    censored, one_sex, cut_off, early = (code == MUNICIPALITIES[i] for i in (1, 2, 3, 4))
+    persons.loc[censored, ["job_interval", "has_job"]] = False
+    persons.loc[censored, "interval_count"] = 12
+    persons.loc[one_sex, "sex"] = "M"
+    persons.loc[cut_off, "market_1"] = np.nan
+    persons.loc[early, ["job_interval", "has_job"]] = False
+    persons.loc[early, "interval_count"] = 2
+    persons["constant"] = 5.0
+    persons.loc[::50, "education"] = None
+    out = municipal_durations(
+        persons, [*TRAITS, "constant"], outcome_id="w", period="2016", municipalities=[*MUNICIPALITIES, "999"]
+    ).set_index("municipality_code")
+    status = out["value_status"]
+    assert status[MUNICIPALITIES[:5]].tolist() == ["suppressed", "estimated", "estimated", "missing", "missing"]
+    assert status["999"] == "missing"
+    assert out.loc[MUNICIPALITIES[1], "observed"] == 156
+    assert out.loc[MUNICIPALITIES[1], "difference_high"] > out.loc[MUNICIPALITIES[1], "difference_low"]
+    unknown = out[status != "estimated"]
+    assert unknown[["observed", "expected", "difference", "rank_low"]].isna().all(axis=None)
+    numbers = out.loc[status == "estimated", ["observed", "expected", "difference_low", "difference_high"]]
+    assert np.isfinite(numbers.to_numpy(np.float64)).all()
+    small = (out["n_count"] < 80).fillna(False) & (status == "estimated")
+    assert small.any()
+    assert (out.loc[small, "assessment"] == "too_small").all()
+
+
+def test_nobody_in_work_gives_statuses() -> None:
+    persons = people(8, persons=2000).assign(job_interval=False, has_job=False)
+    out = run(persons)
+    assert (out["value_status"] != "estimated").all()
+    assert out["observed"].isna().all()

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.unit.models.test_rules import reference
+from transforms.errors import DataRefused
+from transforms.models.industries import (
+    classification_of,
+    expected_absorption,
+    jobs_in_reach,
+    match_industries,
+    national_absorption,
+    openings_in_reach,
+    placement_to_job,
+    present_use,
+    sum_to_level,
+    to_level,
+)
+
+CROSSWALK = reference("industry_crosswalk")
+LISTS = reference("codelists")
+AREAS = pd.DataFrame({"municipality_code": ["101", "147", "151"], "commuting_area_code": ["101", "101", "151"]})
+NAMES = pd.DataFrame({"industry_code": ["2", "4", "11"], "text_da": ["Industri", "Handel", "Uoplyst"],
+                      "text_en": ["Manufacturing", "Trade", "Unknown"]})  # fmt: skip
+
+
+def jobs() -> pd.DataFrame:
+    rows = [
+        (code, industry, year, count * (1.1 if year == 2016 else 1.0))
+        for code, counts in {"101": (100.0, 900.0, 50.0), "147": (300.0, 100.0, 50.0), "151": (10.0, 10.0, 0.0)}.items()
+        for industry, count in zip(("2", "4", "11"), counts, strict=True)
+        for year in (2013, 2016)
+    ]
+    return pd.DataFrame(rows, columns=["municipality_code", "industry_code", "year", "jobs_count"])
+
+
+def absorption() -> pd.DataFrame:
+    return national_absorption(
+        pd.DataFrame(
+            {"industry_code": ["2", "4", "11"], "employed_count": [1000, 1000, 10], "non_western_count": [200, 100, 3]}
+        )
+    )
+
+
+def test_crosswalk_covers_the_publishers_lists() -> None:
+    for level, codelist in (("db07_37_code", "db07_37"), ("db07_10_code", "db07_10")):
+        published = LISTS.loc[(LISTS["codelist"] == codelist) & (LISTS["kind"] == "leaf"), "code"]
+        assert set(CROSSWALK[level]) == set(published)
+    assert CROSSWALK["db07_19_code"].nunique() == 20
+    assert CROSSWALK["division_code"].is_unique
+    for finer, coarser in (("db07_37_code", "db07_19_code"), ("db07_19_code", "db07_10_code")):
+        assert (CROSSWALK.groupby(finer)[coarser].nunique() == 1).all()
+
+
+def test_mapping_by_the_first_two_digits_and_only_upwards() -> None:
+    six = pd.Series(["011100", "11100", "561010", "811000"])
+    assert to_level(six, "db07_6", "db07_37_code", CROSSWALK).tolist() == ["A", "A", "I", "N"]
+    assert to_level(pd.Series(["01000", "56000"]), "db07_127", "db07_10_code", CROSSWALK).tolist() == ["1", "4"]
+    assert to_level(pd.Series(["CA", "X"]), "db07_37_code", "db07_19_code", CROSSWALK).tolist() == ["C", "X"]
+    with pytest.raises(DataRefused, match="cannot be split"):
+        to_level(pd.Series(["C"]), "db07_19_code", "db07_37_code", CROSSWALK)
+    with pytest.raises(DataRefused, match="'04' is not a code"):
+        to_level(pd.Series(["040000"]), "db07_6", "db07_37_code", CROSSWALK)
+
+
+@pytest.mark.parametrize("codes", [["C", "CA"], ["A", "1"], ["TOT", "1"], ["A", "C", "QA"]])
+def test_mixed_groupings_are_refused(codes: list[str]) -> None:
+    with pytest.raises(DataRefused, match="one grouping per column"):
+        classification_of(pd.Series(codes), CROSSWALK)
+
+
+def test_sums_keep_an_unknown_part_unknown() -> None:
+    frame = pd.DataFrame({"industry_code": ["CA", "CB", "F"], "jobs": [1.0, None, 5.0]})
+    out = sum_to_level(frame, ["jobs"], [], "db07_19_code", CROSSWALK).set_index("industry_code")["jobs"]
+    assert pd.isna(out["C"])
+    assert out["F"] == 5
+
+
+def test_jobs_in_reach_and_growth_by_hand() -> None:
+    out = jobs_in_reach(jobs(), AREAS, 2016).set_index(["municipality_code", "industry_code"])
+    assert out.loc[("147", "2"), "jobs_in_reach_count"] == pytest.approx(440)
+    assert out.loc[("147", "2"), "jobs_growth_pct"] == pytest.approx(10)
+    missing = jobs_in_reach(jobs().query("year == 2016"), AREAS, 2016)
+    assert missing["jobs_growth_pct"].isna().all()
+    cut = jobs_in_reach(jobs().query("municipality_code != '147'"), AREAS, 2016).set_index("municipality_code")
+    assert cut.loc["101", "jobs_in_reach_count"].isna().all()
+    assert cut.loc["151", "jobs_in_reach_count"].notna().all()
+
+
+def test_match_scores_by_hand_and_says_what_is_missing() -> None:
+    reach = jobs_in_reach(jobs(), AREAS, 2016)
+    out = match_industries(reach, absorption(), NAMES).set_index(["municipality_code", "industry_code"])
+    # 440 manufacturing jobs x 20 pct. = 88; 1,100 trade jobs x 10 pct. = 110.
+    assert out.loc[("101", "2"), "score"] == pytest.approx(80)
+    assert out.loc[("101", "4"), ["score", "score_rank"]].tolist() == [100, 1]
+    assert out.loc[("101", "11"), "value_status"] == "missing"
+    assert pd.isna(out.loc[("101", "11"), "score"])
+    assert (out["openings_status"] == "missing").all()
+    assert out["is_estimated"].all()
+    assert out.loc[("101", "4"), "reason_da"] == (
+        "Handel: 1.100 job inden for rækkevidde; udvikling 10,0 pct.; 10,0 pct. af de beskæftigede i landet er "
+        "ikke-vestlige indvandrere; ledige stillinger kendes ikke."
+    )
+
+
+def test_match_uses_openings_placements_and_present_use_when_known() -> None:
+    reach = jobs_in_reach(jobs(), AREAS, 2016).query("industry_code != '11'")
+    to_job = placement_to_job(
+        pd.DataFrame({"industry_code": ["2", "4"], "placements_count": [100, 100], "followed_by_job_count": [40, 10]})
+    )
+    use = present_use(
+        pd.DataFrame({"municipality_code": "101", "industry_code": ["2", "4"], "placements_count": [30, 10]})
+    )
+    keys = [(m, b) for m in AREAS["municipality_code"] for b in ("2", "4")]
+    openings = pd.DataFrame(keys, columns=["municipality_code", "industry_code"]).assign(openings_count=[5.0, 10] * 3)
+    out = match_industries(reach, absorption(), NAMES, openings=openings, to_job=to_job, use=use)
+    table = out.set_index(["municipality_code", "industry_code"])
+    # 5 x 20 x 40 x (1 - 0.75) = 1,000 against 10 x 10 x 10 x (1 - 0.25) = 750.
+    assert table.loc[("101", "4"), "score"] == pytest.approx(75)
+    assert (
+        table.loc[("101", "2"), "score_factors"] == "openings_count absorption_pct placement_to_job_pct present_use_pct"
+    )
+    assert table.loc[("147", "2"), "score_factors"] == "openings_count absorption_pct placement_to_job_pct"
+    assert table.loc[("147", "2"), "present_use_status"] == "missing"
+
+
+def planted() -> pd.DataFrame:
+    """Openings posted: 40 and 5 in trade, a withheld part in manufacturing, none and an absent part elsewhere."""
+    rows = [
+        ("101", "4", 40.0, "observed"), ("147", "4", 5.0, "observed"), ("101", "2", 60.0, "observed"),
+        ("147", "2", None, "suppressed"), ("101", "11", 3.0, "observed"), ("151", "2", 8.0, "observed"),
+        ("151", "4", 0.0, "zero"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["municipality_code", "industry_code", "openings_posted_count", "value_status"])
+
+
+def test_openings_in_reach_are_the_sum_of_the_commuting_area_or_not_told() -> None:
+    out = openings_in_reach(planted(), AREAS).set_index(["municipality_code", "industry_code"])
+    assert out.loc[("101", "4")].tolist() == out.loc[("147", "4")].tolist() == [45.0, "observed"]
+    assert out.loc[("147", "2"), "openings_status"] == "suppressed"
+    assert out.loc[("101", "11"), "openings_status"] == "missing"
+    assert out.loc[[("147", "2"), ("101", "11")], "openings_count"].isna().all()
+    assert out.loc[("151", "4")].tolist() == [0.0, "zero"]
+
+
+def test_match_tells_openings_and_shortage_with_their_status() -> None:
+    reach = jobs_in_reach(jobs(), AREAS, 2016).query("industry_code != '11'")
+    shortage = pd.DataFrame(
+        {"municipality_code": ["151"], "industry_code": ["2"], "shortage_class": ["Mangel på arbejdskraft"]}
+    )
+    posted = openings_in_reach(planted(), AREAS)
+    out = match_industries(reach, absorption(), NAMES, openings=posted, shortage=shortage)
+    table = out.set_index(["municipality_code", "industry_code"])
+    # 8 openings x 20 pct. against none; a withheld part leaves the whole municipality to its jobs.
+    assert table.loc[("151", "2"), ["score", "score_factors"]].tolist() == [100.0, "openings_count absorption_pct"]
+    assert table.loc[("151", "4"), "score"] == 0
+    assert set(table.loc["147", "score_factors"]) == {"jobs_in_reach_count absorption_pct"}
+    assert table["openings_status"].to_dict() == {
+        ("101", "2"): "suppressed", ("101", "4"): "observed", ("147", "2"): "suppressed", ("147", "4"): "observed",
+        ("151", "2"): "observed", ("151", "4"): "zero",
+    }  # fmt: skip
+    assert table.loc[("151", "2"), "shortage_class_status"] == "observed"
+    assert (table["shortage_class_status"] == "missing").sum() == 5
+    told = [table.loc[key, "reason_da"] for key in (("151", "2"), ("151", "4"), ("101", "2"))]
+    for text, part in zip(told, (
+        "8 nye stillinger slået op inden for rækkevidde de seneste tolv måneder; "
+        "Arbejdsmarkedsbalancen: Mangel på arbejdskraft.",
+        "ingen nye stillinger slået op inden for rækkevidde de seneste tolv måneder.",
+        "antallet af nye stillinger kan ikke opgøres, fordi kilden udelader små tal.",
+    ), strict=True):  # fmt: skip
+        assert text.endswith(part)
+    assert "8 new openings posted within reach in the latest twelve months" in table.loc[("151", "2"), "reason_en"]
+
+
+def test_small_denominators_give_no_rate() -> None:
+    assert absorption()["absorption_pct"].isna().tolist() == [False, False, True]
+    few = placement_to_job(
+        pd.DataFrame({"industry_code": ["2"], "placements_count": [19], "followed_by_job_count": [9]})
+    )
+    assert few["placement_to_job_pct"].isna().all()
+    use = present_use(pd.DataFrame({"municipality_code": "101", "industry_code": ["2"], "placements_count": [3]}))
+    assert use["present_use_pct"].isna().all()
+
+
+def test_expected_absorption_by_hand_from_a_finer_grouping() -> None:
+    reach = jobs_in_reach(jobs(), AREAS, 2016)
+    ras308 = pd.DataFrame(
+        {"industry_code": ["CA", "CB", "G"], "employed_count": [600, 400, 1000], "non_western_count": [180, 20, 100]}
+    )
+    observed = pd.DataFrame({"municipality_code": ["101", "147"], "non_western_employment_pct": [10.0, 15.0]})
+    out = expected_absorption(reach, ras308, observed, CROSSWALK).set_index("municipality_code")
+    assert out.loc["101", "expected_absorption_pct"] == pytest.approx((440 * 20 + 1100 * 10) / 1540)
+    assert out.loc["101", "absorption_gap_pct_points"] == pytest.approx(10 - (440 * 20 + 1100 * 10) / 1540)
+    assert out.loc["151", "value_status"] == "missing"
+    assert out["is_estimated"].all()
+    short = expected_absorption(reach, ras308.iloc[:2], observed, CROSSWALK)
+    assert short["expected_absorption_pct"].isna().all()

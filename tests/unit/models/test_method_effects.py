@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.unit.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
+from transforms.models.methods import method_effects, standardise_contexts
+from transforms.models.persons import exposure_spans, measure_weeks
+from transforms.statistics.hazard import build_cells, fit_hazard
+from transforms.statistics.intervals import e_value, pool
+
+TRAITS = ["sex", "age", "ready"]
+
+
+def run(seed: int, persons: int = 20_000) -> pd.DataFrame:
+    frame, measures = exposures(seed, persons)
+    contexts = frame.attrs["contexts"]
+    out = method_effects(frame, measures, TRAITS, outcome_id="weeks", contexts=contexts)
+    return out.set_index(["method_code", "context_code"])
+
+
+def naive_log_ratio(persons: pd.DataFrame, measures: pd.DataFrame, method: str) -> float:
+    """Return what comparing those who ever took part with the rest gives: weeks before the start count as exposed."""
+    ever = persons["person_id"].isin(measures.loc[measures["method_code"] == method, "person_id"])
+    spans = persons.assign(
+        first=0, stop=np.ceil(persons["weeks"] / 4).astype(int), has_event=persons["has_job"], ever=ever
+    )
+    cells = build_cells(spans, [*TRAITS, "ever"], 13, intervals_per_period=3)
+    fit = fit_hazard(cells)
+    j = next(i for i, name in enumerate(cells.names) if name.startswith("ever="))
+    sign = 1 if cells.names[j] == "ever=True" else -1
+    return sign * float(fit.beta[j])
+
+
+def test_planted_effects_have_the_right_sign_and_are_covered() -> None:
+    hits = []
+    for seed in (1, 2, 3):
+        out = run(seed)
+        for method, planted in METHOD_EFFECTS.items():
+            row = out.loc[(method, "all")]
+            hits.append(row["hazard_ratio_low"] <= np.exp(planted) <= row["hazard_ratio_high"])
+        context = out.loc[("private", "is_colocated")]
+        hits.append(context["interaction_low"] <= np.exp(INTERACTION) <= context["interaction_high"])
+        assert context["interaction_low"] > 1
+        assert out.loc[("private", "factory_share"), "interaction_low"] < 1
+        assert min(out.loc[(m, "all"), "hazard_ratio_low"] for m in ("private", "danish")) > 1
+    assert sum(hits) >= 10  # of 12; each interval misses one in twenty
+    assert (out["what_it_is_not_da"].str.len() > 50).all()
+
+
+def test_naive_comparison_is_biased_by_immortal_time_and_ours_is_not() -> None:
+    frame, measures = exposures(1, 20_000)
+    for method, planted in METHOD_EFFECTS.items():
+        assert naive_log_ratio(frame, measures, method) < planted - 0.25
+    ours = run(1)["hazard_ratio"]
+    for method, planted in METHOD_EFFECTS.items():
+        assert np.log(ours[(method, "all")]) == pytest.approx(planted, abs=0.1)
+
+
+def test_useless_method_given_to_the_ready_looks_good_only_without_their_traits() -> None:
+    frame, measures = exposures(2, 20_000)
+    blind = method_effects(frame, measures, ["sex"], outcome_id="w").set_index(["method_code", "context_code"])
+    assert blind.loc[("public", "all"), "hazard_ratio_low"] > 1.1
+    seeing = method_effects(frame, measures, TRAITS, outcome_id="w").set_index(["method_code", "context_code"])
+    assert (
+        seeing.loc[("public", "all"), "hazard_ratio_low"]
+        < 1
+        < seeing.loc[("public", "all"), "hazard_ratio_high"] + 0.05
+    )
+
+
+@pytest.mark.long
+def test_coverage_of_methods_and_interaction_over_fifty_seeds() -> None:
+    hits, contexts = [], []
+    for seed in range(50):
+        out = run(seed, 15_000)
+        for method, planted in METHOD_EFFECTS.items():
+            row = out.loc[(method, "all")]
+            hits.append(row["hazard_ratio_low"] <= np.exp(planted) <= row["hazard_ratio_high"])
+        row = out.loc[("private", "is_colocated")]
+        contexts.append(row["interaction_low"] <= np.exp(INTERACTION) <= row["interaction_high"])
+        contexts.append(out.loc[("danish", "factory_share"), "interaction_low"] <= 1)
+    assert 0.92 <= np.mean(hits) <= 0.99
+    assert 0.92 <= np.mean(contexts) <= 1
+
+
+def test_spans_by_hand() -> None:
+    persons = pd.DataFrame(
+        {"person_id": [1, 2], "municipality_code": "101", "weeks": [21.0, 12.0], "has_job": [True, False], "sex": "M"}
+    )
+    measures = pd.DataFrame(
+        {
+            "person_id": [1, 1, 2],
+            "method_code": ["a", "a", "b"],
+            "start_week": [5.0, 1.0, 12.0],
+            "end_week": [6.0, 9.0, 20.0],
+        }
+    )
+
+    def spans(variant: str) -> list[tuple[int, ...]]:
+        out = exposure_spans(persons, measures, ["a", "b"], ["sex"], variant)  # type: ignore[arg-type]
+        return list(zip(*(out[c].astype(int) for c in ("who", "first", "stop", "has_event", "mask")), strict=True))
+
+    # The first start (week 1) counts from the next whole step; the job in week 21 is in step 5.
+    assert spans("started") == [(0, 0, 1, 0, 0), (0, 1, 6, 1, 1), (1, 0, 3, 0, 0)]
+    assert spans("phases") == [(0, 0, 1, 0, 0), (0, 1, 3, 0, 1), (0, 3, 6, 1, 4), (1, 0, 3, 0, 0)]
+    assert spans("lagged") == [(0, 0, 4, 0, 0), (0, 4, 6, 1, 1), (1, 0, 3, 0, 0)]
+    assert spans("without_first_weeks") == [(0, 0, 1, 0, 0), (0, 2, 6, 1, 1), (1, 0, 3, 0, 0)]
+
+
+def test_measures_on_the_persons_clock() -> None:
+    cases = pd.DataFrame({"person_id": [1], "permit_date": pd.to_datetime(["2015-01-01"])})
+    measures = pd.DataFrame({"person_id": [1, 9], "method_code": "a", "start_date": "2015-01-15", "end_date": None})
+    out = measure_weeks(cases, measures)
+    assert out["start_week"].tolist() == [2]
+    assert out["end_week"].isna().all()
+
+
+def test_pool_by_hand_and_against_statsmodels() -> None:
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    rng = np.random.default_rng(1)
+    variance = rng.uniform(0.01, 0.1, 40)
+    estimate = rng.normal(0.3, np.sqrt(variance + 0.04))
+    found = pool(estimate, variance, np.zeros((40, 0)))
+    theirs = combine_effects(estimate, variance, method_re="chi2")
+    assert found.tau**2 == pytest.approx(theirs.tau2)
+    assert found.coefficients[0] == pytest.approx(theirs.mean_effect_re)
+    assert np.sqrt(found.covariance[0, 0]) >= theirs.sd_eff_w_re * 0.999
+
+
+def test_e_value_of_nothing_is_one() -> None:
+    assert e_value(1.0) == pytest.approx(1)
+    assert e_value(2.0) == pytest.approx(e_value(0.5))
+    rr = (1 - 0.5 ** np.sqrt(2)) / (1 - 0.5 ** np.sqrt(0.5))
+    assert e_value(2.0) == pytest.approx(rr + np.sqrt(rr * (rr - 1)))
+
+
+def test_rare_methods_and_constant_contexts_get_a_status() -> None:
+    frame, measures = exposures(3, 6_000)
+    few = pd.DataFrame({"person_id": [1, 2, 3], "method_code": "rare", "start_week": 0.0, "end_week": 4.0})
+    contexts = frame.attrs["contexts"].assign(constant=1.0)
+    contexts.loc[0, "is_colocated"] = np.nan
+    out = method_effects(frame, pd.concat([measures, few]), TRAITS, outcome_id="w", contexts=contexts)
+    assert "constant" not in set(out["context_code"])
+    rare = out[out["method_code"] == "rare"]
+    assert (rare["value_status"] == "missing").all()
+    assert rare[["hazard_ratio", "hazard_ratio_low", "e_value", "n_exposed"]].isna().all(axis=None)
+    known = out[out["value_status"] == "estimated"]
+    assert known[["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high"]].notna().all(axis=None)
+    assert (known.loc[known["context_code"] == "is_colocated", "n_municipalities"] <= 97).all()
+
+
+def test_contexts_keep_yes_and_no_and_standardise_numbers() -> None:
+    out = standardise_contexts(
+        pd.DataFrame({"municipality_code": ["1", "2"], "yes": [True, False], "number": [10.0, 30]})
+    )
+    assert out["yes"].tolist() == [1, 0]
+    assert out["number"].tolist() == [-1, 1]

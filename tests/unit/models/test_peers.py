@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.unit.models.simulator import MUNICIPALITIES
+from transforms.errors import DataRefused
+from transforms.models.peers import find_peers
+
+
+def long(table: dict[str, dict[str, float]]) -> pd.DataFrame:
+    frame = pd.DataFrame(table).rename_axis("municipality_code").reset_index()
+    return frame.melt("municipality_code", var_name="indicator_id", value_name="value")
+
+
+def weigh(**weights: float) -> pd.DataFrame:
+    return pd.DataFrame({"indicator_id": list(weights), "weight": list(weights.values())})
+
+
+def world(seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return long({c: dict(zip(MUNICIPALITIES, rng.normal(size=98), strict=True)) for c in "abcde"})
+
+
+def test_distance_and_named_conditions_by_hand() -> None:
+    given = long({"a": {"1": 0, "2": 3, "3": 9}, "b": {"1": 5.0, "2": 5, "3": 8}})
+    out = find_peers(given, weigh(a=2, b=1), count=2).peers.set_index(["municipality_code", "peer_code"])
+    sd_a, sd_b = np.std([0, 3, 9]), np.std([5, 5, 8])
+    by_hand = np.sqrt((2 * (9 / sd_a) ** 2 + (3 / sd_b) ** 2) / 3)
+    assert out.loc[("1", "3"), "distance"] == pytest.approx(by_hand)
+    assert out.loc[("1", "2"), "rank"] == 1
+    assert out.loc[("1", "3"), "condition_1"] == "a"
+    assert out.loc[("1", "3"), "condition_1_gap"] == pytest.approx(9 / sd_a)
+    assert out.loc[("1", "3"), "condition_2_gap"] == pytest.approx(3 / sd_b)
+    assert pd.isna(out.loc[("1", "3"), "condition_3"])
+
+
+def test_seven_each_never_oneself_and_not_symmetric() -> None:
+    result = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1))
+    peers = result.peers
+    assert (peers.groupby("municipality_code").size() == 7).all()
+    assert (peers["municipality_code"] != peers["peer_code"]).all()
+    pairs = set(zip(peers["municipality_code"], peers["peer_code"], strict=True))
+    assert any((b, a) not in pairs for a, b in pairs)
+    assert (
+        peers.sort_values(["municipality_code", "rank"]).groupby("municipality_code")["distance"].diff().dropna() >= 0
+    ).all()
+
+
+def test_agrees_with_scikit_learn() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    given, weights = world(2), weigh(a=3, b=1, c=1, d=0.5, e=2)
+    wide = given.pivot(index="municipality_code", columns="indicator_id", values="value")
+    scaled = wide / wide.std(ddof=0) * np.sqrt(weights["weight"].to_numpy() / weights["weight"].sum())
+    distance, index = NearestNeighbors(n_neighbors=8).fit(scaled).kneighbors(scaled)
+    out = find_peers(given, weights).peers
+    first = out[out["municipality_code"] == wide.index[10]].sort_values("rank")
+    assert first["peer_code"].tolist() == wide.index[index[10][1:]].tolist()
+    np.testing.assert_allclose(first["distance"].to_numpy(np.float64), distance[10][1:])
+
+
+def test_missing_constant_and_zero_weight_conditions_have_a_status() -> None:
+    given = world()
+    given.loc[(given["indicator_id"] == "a") & (given["municipality_code"] == MUNICIPALITIES[0]), "value"] = np.nan
+    given.loc[given["municipality_code"] == MUNICIPALITIES[1], "value"] = np.nan
+    constant = long({"flat": dict.fromkeys(MUNICIPALITIES, 4.0)})
+    result = find_peers(pd.concat([given, constant]), weigh(a=1, b=1, c=1, d=1, e=1, flat=1, absent=1))
+    status = result.municipalities.set_index("municipality_code")
+    assert status.loc[MUNICIPALITIES[0], ["value_status", "missing_conditions", "peer_count"]].tolist() == [
+        "estimated",
+        "a",
+        7,
+    ]
+    assert status.loc[MUNICIPALITIES[1], ["value_status", "peer_count"]].tolist() == ["missing", 0]
+    assert MUNICIPALITIES[1] not in set(result.peers["peer_code"])
+    assert result.peers["distance"].notna().all()
+    used = result.indicators.set_index("indicator_id")["value_status"]
+    assert used[["a", "flat", "absent"]].tolist() == ["used", "constant", "missing"]
+    own = result.peers[result.peers["municipality_code"] == MUNICIPALITIES[0]]
+    assert own["compared_weight_share"].tolist() == pytest.approx([0.8] * 7)
+
+
+def test_overlap_with_official_groups() -> None:
+    groups = pd.DataFrame({"municipality_code": MUNICIPALITIES[:-1], "municipality_group": (["910", "920"] * 49)[:97]})
+    result = find_peers(world(), weigh(a=1, b=1, c=1), groups)
+    last = result.peers["peer_code"] == MUNICIPALITIES[-1]
+    assert result.peers.loc[last, "same_group"].isna().all()
+    row = result.peers[~last & (result.peers["municipality_code"] == MUNICIPALITIES[0])].iloc[0]
+    assert row["same_group"] == (MUNICIPALITIES.index(row["peer_code"]) % 2 == 0)
+    assert result.municipalities["same_group_share"].dropna().between(0, 1).all()
+
+
+def test_nothing_that_varies_is_refused() -> None:
+    with pytest.raises(DataRefused, match="no condition varies"):
+        find_peers(long({"flat": {"1": 1.0, "2": 1.0}}), weigh(flat=1))

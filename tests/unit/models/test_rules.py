@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from transforms.errors import UsageError
+from transforms.models.findings import apply_rules, find
+from transforms.models.methods import GRADES, method_candidates
+from transforms.models.wording import UNITS, gap, level, number
+
+REFERENCE = Path(__file__).resolve().parents[3] / "transforms" / "reference"
+NAMES = pd.DataFrame(
+    {"municipality_code": ["840", "336"], "name_da": ["Rebild", "Stevns"], "name_en": ["Rebild", "Stevns"]}
+)
+
+
+def reference(stem: str) -> pd.DataFrame:
+    """Return a reference file as the warehouse gives it: every value text, empty ones missing."""
+    return pd.read_csv(REFERENCE / f"{stem}.csv", sep=";", dtype="string", encoding="utf-8")
+
+
+def fact(**values: object) -> dict[str, object]:
+    return {"municipality_code": "840", "unit": "pct", **values}
+
+
+def facts(*rows: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows))
+
+
+def test_numbers_in_both_languages() -> None:
+    assert number(1234.5, 1, "da") == "1.234,5"
+    assert number(1234.5, 1, "en") == "1,234.5"
+    assert number(-0.04, 1, "da") == "0,0"
+    assert number(-2.5, 1, "da") == "\u22122,5"
+    assert level(12.34, "pct", "da") == "12,3 pct."
+    assert level(80000, "dkk", "da") == "80.000 kr."
+
+
+def test_the_gap_between_two_shares_is_in_percentage_points() -> None:
+    # 74 pct. of ethnic Danes against 49 pct. of refugees and immigrants in 2016, printed as "25 procent".
+    assert gap(49 - 74, "pct", "da") == "25,0 procentpoint"
+    assert gap(49 - 74, "pct", "en") == "25.0 percentage points"
+
+
+def test_finding_holds_its_values_and_sentences() -> None:
+    given = facts(fact(indicator_id="use_placement_private_pct", value=22.5, peer_value=41.25, n_count=1234))
+    out = find(given, reference("finding_rules"), NAMES)
+    row = out.iloc[0]
+    assert (row["finding_id"], row["kind"], row["strength"]) == ("few_private_placements", "challenge", "medium")
+    assert (row["value"], row["reference_value"], row["gap"]) == (22.5, 41.25, -18.75)
+    assert "22,5 pct. af programpersonerne, 18,8 procentpoint mindre" in row["sentence_da"]
+    assert "22.5 per cent of programme persons, 18.8 percentage points less" in row["sentence_en"]
+
+
+def test_high_raw_and_worse_than_expected_are_said_together() -> None:
+    given = facts(
+        fact(municipality_code="336", indicator_id="employment_rate_non_western_pct", value=50.0, nation_value=36.0,
+             expected_value=56.5, assessment="worse", n_count=220)
+    )  # fmt: skip
+    out = find(given, reference("finding_rules"), NAMES)
+    assert out["finding_id"].tolist() == ["employment_below_expected"]
+    assert out["strength"].tolist() == ["strong"]
+    assert (
+        "Stevns er 50,0 pct. i beskæftigelse, 6,5 procentpoint under det forventede (56,5 pct.; 220 personer)"
+        in (out["sentence_da"].iloc[0])
+    )
+
+
+def test_an_unknown_value_meets_no_rule() -> None:
+    given = facts(
+        fact(indicator_id="use_placement_private_pct", value=None, peer_value=40.0),
+        fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=None),
+        fact(indicator_id="org_model_code", text_value=None, unit="count"),
+        fact(indicator_id="first_job_weeks", value=None, assessment=None, unit="weeks"),
+    )
+    assert find(given, reference("finding_rules"), NAMES).empty
+    assert apply_rules(given, reference("finding_rules")).empty
+
+
+def test_facts_that_no_rule_asks_for_give_empty_frames() -> None:
+    given = facts(fact(indicator_id="nobody_asks", value=1.0))
+    assert find(given, reference("finding_rules"), NAMES).empty
+    assert method_candidates(given, reference("methods"), reference("method_rules")).empty
+
+
+def test_thresholds_are_met_at_their_value_and_not_before() -> None:
+    def kinds(value: float) -> list[str]:
+        given = facts(fact(indicator_id="area_net_unemployed_pct", value=value, nation_value=4.0))
+        return find(given, reference("finding_rules"), NAMES)["finding_id"].tolist()
+
+    assert kinds(4.5) == ["high_unemployment"]
+    assert kinds(4.4) == []
+    assert kinds(3.5) == ["low_unemployment"]
+
+
+def test_every_shipped_template_can_be_filled_and_its_unit_is_known() -> None:
+    rules = reference("finding_rules")
+    rows = []
+    for rule in rules.itertuples():
+        words = str(rule.threshold).split()
+        numbers = dict.fromkeys(["value", "peer_value", "nation_value", "expected_value"], 10.0)
+        rows.append(fact(indicator_id=rule.indicator_id, text_value=words[0], assessment=words[0], **numbers))
+    given = pd.DataFrame(rows).drop_duplicates("indicator_id")
+    for language in ("da", "en"):
+        for template in rules[f"template_{language}"]:
+            assert not any(
+                f"}} {word}" in template for word in ("pct", "per cent", "procent", "percentage", "uger", "weeks")
+            )
+            assert "{" not in template.format(municipality="X", value="1", reference="2", gap="3", n="4")
+    assert len(find(given, rules, NAMES)) > 0
+    assert set(UNITS) >= set(given["unit"])
+    assert rules["rule_id"].is_unique
+
+
+def test_a_broken_rule_names_file_row_and_value() -> None:
+    rules = reference("finding_rules")
+    rules.loc[1, "operator"] = "around"
+    with pytest.raises(UsageError, match=r"finding_rules.csv: row 3 .*around"):
+        find(facts(fact(indicator_id="x", value=1.0)), rules, NAMES)
+
+
+def test_method_candidates_rank_conditions_and_carry_no_effect() -> None:
+    given = facts(
+        fact(indicator_id="use_placement_private_pct", value=10.0, peer_value=30.0),
+        fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=10.0),
+        fact(indicator_id="area_jobs_share_manufacturing_pct", value=20.0, peer_value=15.0),
+        fact(indicator_id="newcomers_count", value=300.0, unit="persons"),
+    )
+    out = method_candidates(given, reference("methods"), reference("method_rules")).set_index("method_code")
+    assert out["rank"].tolist() == list(range(1, len(out) + 1))
+    assert out.index[:2].tolist() == ["placement_manufacturing", "shift_public_to_private"]
+    assert "joint_unit" not in out.index
+    assert out.loc["placement_manufacturing", "conditions_met"] == "factory_jobs factory_private_low"
+    assert not any(word in column for column in out.columns for word in ("effect", "ratio", "gain"))
+    assert out[["caution_da", "caution_en", "source_url", "evidence_population_da"]].notna().all(axis=None)
+
+
+def test_too_small_points_to_neighbours() -> None:
+    out = method_candidates(
+        facts(fact(indicator_id="newcomers_count", value=60.0)), reference("methods"), reference("method_rules")
+    )
+    assert out["method_code"].tolist() == ["joint_unit"]
+
+
+def test_methods_file_is_whole() -> None:
+    methods, rules = reference("methods"), reference("method_rules")
+    assert set(methods["evidence_grade"]) <= set(GRADES)
+    assert set(methods["method_code"]) == set(rules["method_code"])
+    assert methods.notna().all(axis=None)
+    assert methods["source_url"].str.startswith("http").all()
+    with pytest.raises(UsageError, match="method_code 'magic'"):
+        method_candidates(facts(fact(indicator_id="x")), methods, rules.assign(method_code="magic"))
