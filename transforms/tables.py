@@ -6,8 +6,8 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -36,6 +36,7 @@ ROOT = Path(__file__).parent
 BUILT_SCHEMAS = ("quarantine", "staging", "core", "mart", "meta")
 _HEADER = re.compile(r"^--\s*([a-z_]+):\s*(.+?)\s*$")
 _CONTINUED = re.compile(r"^--\s{2,}(\S.*?)\s*$")
+_EVERY = re.compile(r"\bFROM ([a-z]+\.[a-z0-9_]+_)\*")
 _KEYS = {"label_da", "label_en", "description", "grain"}
 
 
@@ -80,9 +81,24 @@ def read_sql_file(path: Path) -> SqlFile:
 
 
 def read_all(root: Path = ROOT) -> dict[str, SqlFile]:
-    """Return table name -> file for every schema folder under `root`."""
-    files = (path for schema in BUILT_SCHEMAS for path in sorted((root / schema).glob("*.sql")))
-    return {file.table: file for file in map(read_sql_file, files)}
+    """Return table name -> file for every schema folder under `root`.
+
+    `FROM schema.prefix_*` stands for all tables built here whose name begins so, put together by column name;
+    UsageError when there is none.
+    """
+    paths = (path for schema in BUILT_SCHEMAS for path in sorted((root / schema).glob("*.sql")))
+    files = {file.table: file for file in map(read_sql_file, paths)}
+    return {table: replace(file, select=_put_together(file, sorted(files))) for table, file in files.items()}
+
+
+def _put_together(file: SqlFile, tables: Sequence[str]) -> str:
+    def union(match: re.Match[str]) -> str:
+        found = [table for table in tables if table.startswith(match[1])]
+        if not found:
+            raise UsageError(f"transforms/{file.table.replace('.', '/')}.sql: no table is named {match[1]}…")
+        return " UNION ALL BY NAME ".join(f"FROM {table}" for table in found)
+
+    return _EVERY.sub(union, file.select)
 
 
 def tables_read(warehouse: Warehouse, sql: str) -> set[str]:

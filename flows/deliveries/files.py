@@ -1,4 +1,7 @@
-"""One delivered table file: recognised by its bytes, hashed, its encoding told; and how large it may be."""
+"""One delivered table file: recognised by its bytes, unpacked, hashed, its encoding told, and read row by row.
+
+One module, since CSV, workbook and ZIP share their bounds and how a heading row is found.
+"""
 
 from __future__ import annotations
 

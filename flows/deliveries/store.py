@@ -1,7 +1,9 @@
 """The restricted database: person rows by pseudonym in an encrypted file, and the ledger of deliveries.
 
 A delivery is one table of one municipality for one period. It replaces the delivery it corrects (see
-`restricted_superseded`). The ledger keeps every delivery ever received, without its content.
+`delete_superseded`). The ledger keeps every delivery ever received, without its content.
+
+One module, since person rows, the ledger of deliveries and the change of keys are one encrypted file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One municipality's profile: what the template shows, worked out from the tables."""
+"""What each page of the report shows, worked out from the tables of the mart.
+
+One module, since the pages share their rows, sentences and drawings.
+"""
 
 from __future__ import annotations
 

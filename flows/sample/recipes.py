@@ -1,4 +1,7 @@
-"""Tables of who lives where: FOLK1A, FOLK1AM, FOLK1E, INDOPH1, HFUDD11, VAN1AAR."""
+"""How each StatBank table of the sample world is counted: one function per table, named after it.
+
+One module, since a table's recipe is found by its name; those of one subject stand together.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """A local StatBank that obeys the real protocol, so the default run goes through the real connector.
 
 By hand: `python -m flows.sample.standin --port 8080`, then `curl http://127.0.0.1:8080/v1/tables`.
+
+One module, since routes, answers in every format and faults on demand are one server.
 """
 
 from __future__ import annotations

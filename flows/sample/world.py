@@ -2,6 +2,8 @@
 
 SYNTHETIC / SYNTETISKE DATA. A world is a recipe (seed, size, vintage); its parts are simulated when they are
 first asked for, each from its own random stream, so the same recipe always gives the same bytes.
+
+One module, since population, labour market and target group are drawn from and for each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One door for every form: sniff a file, open it as a table."""
+"""One door for every form of a StatBank file: sniff it, open it as a table, decode its numbers.
+
+One module, since one guarded door opens every form: CSV, workbook, JSON-stat and BULK.
+"""
 
 from __future__ import annotations
 

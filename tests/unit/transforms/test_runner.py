@@ -175,3 +175,36 @@ def test_a_mark_becomes_a_status_of_the_columns_own_type() -> None:
             found, kind = warehouse.rows("SELECT stat_status(?), typeof(stat_status(?))", [mark, mark])[0]
             assert (found, kind[:4]) == (status, "ENUM")
         assert warehouse.rows("SELECT stat_status(NULL), stat_status('x')") == [("missing", None)]
+
+
+def header(grain: str) -> str:
+    return f"-- label_da: A\n-- label_en: A\n-- description: A.\n-- grain: {grain}\n"
+
+
+def test_a_new_measure_file_is_part_of_the_measures_by_itself(tmp_path: Path) -> None:
+    for name, value in (("measure_one", 1), ("measure_two", 2), ("other", 3)):
+        path = tmp_path / "core" / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(header("area_code") + f"SELECT '{value}' AS area_code, {value} AS value", encoding="utf-8")
+    (tmp_path / "core/measure.sql").write_text(header("area_code") + "FROM core.measure_*", encoding="utf-8")
+    files = tables.read_all(tmp_path)
+    with Warehouse.open() as warehouse:
+        tables.prepare(warehouse)
+        order = tables.plan(warehouse, files, {}).order
+        tables.build(warehouse, files, {}, DICTIONARY, order)
+        assert warehouse.rows("SELECT area_code FROM core.measure ORDER BY ALL") == [("1",), ("2",)]
+
+
+def test_every_measure_file_of_the_project_is_read_by_the_measures() -> None:
+    files = tables.read_all()
+    with Warehouse.open() as warehouse:
+        read = tables_read(warehouse, files["core.measure"].select)
+    assert read == {name for name in files if name.startswith("core.measure_")}
+    assert len(read) > 10
+
+
+def test_a_union_of_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core/all.sql").write_text(header("area_code") + "FROM core.none_*", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"transforms/core/all.sql: no table is named core.none_…"):
+        tables.read_all(tmp_path)
