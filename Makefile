@@ -1,5 +1,8 @@
-# The commands of a checkout. `make run` and `make test` need nothing but Python 3.11 and make.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The commands of a checkout. `make run` and `make test` need nothing but make and Python 3.11, 3.12 or 3.13.
+# The newest suitable Python that starts (a version manager's shim may stand there and not start).
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c '$(SUITABLE)' >/dev/null 2>&1 && command -v "$$p" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
@@ -10,7 +13,8 @@ help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "kommunekort needs Python 3.11: make PYTHON=/path/to/python3.11 setup")'
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)' || { echo "kommunekort needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.13 setup"; exit 1; }
+	@echo "kommunekort uses $(PYTHON): $$($(PYTHON) --version)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
