@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from transforms.areas import area_code, areas
 from transforms.errors import DataRefused
+from transforms.models.wording import shown
 
 Spec = dict[str, Any]
 # Colours that stand for the page's own; replaced in the finished drawing so that it follows light, dark and print.
@@ -191,14 +192,14 @@ def breaks(values: Iterable[float], decimals: int, classes: int = CLASSES) -> li
         place = part * (len(ordered) - 1) / classes
         low = ordered[int(place)]
         high = ordered[min(int(place) + 1, len(ordered) - 1)]
-        limits.append(round(low + (high - low) * (place % 1), decimals))
-    lowest, highest = round(ordered[0], decimals), round(ordered[-1], decimals)
+        limits.append(float(shown(low + (high - low) * (place % 1), decimals)))
+    lowest, highest = float(shown(ordered[0], decimals)), float(shown(ordered[-1], decimals))
     return sorted({limit for limit in limits if lowest < limit <= highest})
 
 
 def class_of(value: float, limits: list[float], decimals: int) -> int:
     """Return the class (0 = lowest) of a value as it is shown; a limit belongs to the class above it."""
-    return bisect_right(limits, round(value, decimals))
+    return bisect_right(limits, float(shown(value, decimals)))
 
 
 # Boundaries of municipalities made light: shared borders are simplified once, so that neighbours still meet.

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from statistics import median
+from statistics import mean
 from typing import Any
 
 from markupsafe import Markup
@@ -18,7 +18,7 @@ from flows.report import drawings
 from flows.report.data import Cell, ReportData, Row, plain
 from flows.report.drawings import breaks
 from flows.report.words import ASSESSMENTS, DIMENSIONS, SIZE_BANDS, Words, clean, outcome, words
-from transforms.models.wording import STATUSES, period_text, unit_of
+from transforms.models.wording import STATUSES, period_text, shown, unit_of
 from transforms.warehouse import Warehouse
 
 # Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
@@ -358,7 +358,7 @@ class Estimate:
 
 
 def line(data: ReportData, code: str, indicator_id: str, peer_codes: list[str]) -> Line:
-    """Return an indicator's newest figure of a municipality, the country's of the same period and the peers' median."""
+    """Return an indicator's newest figure of a municipality, the country's of the same period and the peers' mean."""
     indicator = data.indicators[indicator_id]
     cell = data.cell(code, indicator_id)
     periods = data.periods.get(indicator_id, [])
@@ -377,7 +377,7 @@ def line(data: ReportData, code: str, indicator_id: str, peer_codes: list[str]) 
     ]
     own = data.values.get(indicator_id, {}).get(code, {})
     years = [own[period].value if period in own else None for period in periods]
-    return Line(indicator, cell, nation, difference, median(others) if others else None, len(others), years)
+    return Line(indicator, cell, nation, difference, mean(others) if others else None, len(others), years)
 
 
 def peers(data: ReportData, code: str) -> list[Row]:
@@ -567,11 +567,16 @@ def ages(indicator: dict[str, Any]) -> str | None:
 
 
 def encoded(cell: Cell | None, decimals: int) -> float | str:
-    """Return a figure rounded one step finer than shown, or the letter of why there is none (m, s, x)."""
+    """Return a figure with the digits shown, or the letter of why there is none (m, s, x)."""
     if cell is None or cell.value is None:
         return STATUS_LETTERS.get(cell.status if cell else "missing", "m")
-    value = round(cell.value, decimals + 1)
-    return int(value) if value == int(value) else value
+    return plain_number(cell.value, decimals)
+
+
+def plain_number(value: float, decimals: int) -> float:
+    """Return a figure with the digits shown, as a script reads it: the page only has to write it out."""
+    figure = float(shown(value, decimals))
+    return int(figure) if figure == int(figure) else figure
 
 
 def values(data: ReportData) -> dict[str, Any]:
@@ -627,7 +632,7 @@ def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[st
         "names": [list(period_text(period)) for period in periods],
         "days": [days[period] for period in periods],
         "v": [[encoded(cell, unit.decimals) for cell in cells[period]] for period in periods],
-        "n": [[None if c is None or c.n is None else round(c.n) for c in cells[period]] for period in periods]
+        "n": [[None if c is None or c.n is None else plain_number(c.n, 0) for c in cells[period]] for period in periods]
         if counted
         else None,
         "nation": [encoded(national.get(period), unit.decimals) for period in periods],
@@ -642,16 +647,17 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         outcome_id, code = str(row["outcome_id"]), str(row["municipality_code"])
         if code not in codes:
             continue
-        label, unit = outcome(outcome_id, data.indicators)
+        label, unit_name = outcome(outcome_id, data.indicators)
+        unit = unit_of(unit_name)
         told = out.get(outcome_id)
         if told is None or told["period"] != row["period"]:
             told = out[outcome_id] = {
-                "label": list(label), "gap": list(unit_of(unit).difference), "decimals": 1, "period": row["period"],
+                "label": list(label), "gap": list(unit.difference), "decimals": unit.decimals, "period": row["period"],
                 "name": list(period_text(str(row["period"]))), "groups": {k: list(v) for k, v in ASSESSMENTS.items()},
                 "v": [None] * len(codes), "why": {},
             }  # fmt: skip
         numbers = [row.get(key) for key in ("difference", "difference_low", "difference_high")]
-        shown = [None if number is None else round(float(number), 2) for number in numbers]
+        figures = [None if number is None else plain_number(number, told["decimals"]) for number in numbers]
         letter = STATUS_LETTERS.get(str(row.get("value_status")))
-        told["v"][codes.index(code)] = [row.get("assessment") or letter, *shown, row.get("n_count")]
+        told["v"][codes.index(code)] = [row.get("assessment") or letter, *figures, row.get("n_count")]
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from flows.report.data import Cell
-from transforms.models.wording import STATUSES, date_text, number, period_text, signed, unit_of
+from transforms.models.wording import STATUSES, date_text, listed, number, official_name, period_text, signed, unit_of
+from transforms.models.wording import shown as rounded
 
 Words = tuple[str, str]
 
@@ -215,25 +216,34 @@ def w(pair: Words) -> Markup:
     return t(*pair)
 
 
+def official(municipality: Mapping[str, Any]) -> Markup:
+    """Return the official name of a row of mart.municipality, as it stands in a sentence."""
+    return officials([municipality])
+
+
+def officials(municipalities: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return the official names of several rows of mart.municipality, as they stand in a sentence."""
+    danish = [official_name(str(row["municipality_name"]), "da") for row in municipalities]
+    english = [official_name(str(row["municipality_name_en"]), "en") for row in municipalities]
+    return t(listed(danish, "da"), listed(english, "en"))
+
+
 def code(value: Any) -> Markup:
     """Return what a code is called, in both languages."""
     return t(*words(value))
 
 
 def n(value: float, decimals: int = 0) -> Markup:
-    """Return a number in Danish form that the page rewrites when the language changes."""
-    shown = number(float(value), decimals, "da")
-    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}">{escape(shown)}</data>')
+    """Return a number in Danish form that the page rewrites when the language changes; it holds the digits shown."""
+    figure = rounded(value, decimals)
+    return Markup(f'<data value="{figure}" data-d="{decimals:d}">{escape(number(figure, decimals, "da"))}</data>')
 
 
 def delta(value: float, decimals: int = 0) -> Markup:
     """Return a difference with its sign."""
-    shown = signed(float(value), decimals, "da")
-    return Markup(f'<data value="{_bare(value)}" data-d="{decimals:d}" data-s="1">{escape(shown)}</data>')
-
-
-def _bare(value: float) -> str:
-    return f"{float(value):.6f}".rstrip("0").rstrip(".")
+    figure = rounded(value, decimals)
+    text = escape(signed(figure, decimals, "da"))
+    return Markup(f'<data value="{figure}" data-d="{decimals:d}" data-s="1">{text}</data>')
 
 
 def day(value: date | datetime | None) -> Markup:
@@ -309,5 +319,5 @@ def spark(values: list[float | None], width: int = 84, height: int = 22) -> Mark
 HELPERS = {
     "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "period": period, "level_unit": level_unit,
     "difference_unit": difference_unit, "status": status, "shown": shown, "definition": definition, "spark": spark,
-    "unit_of": unit_of, "clean": clean,
+    "unit_of": unit_of, "clean": clean, "official": official, "officials": officials,
 }  # fmt: skip

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 REASONS = {
     "participant": ("Kommunen deltager.", "The municipality takes part."),
     "closed": (
-        "Puljen er fordelt; kun de antagne kommuner deltager.",
+        "Puljen er fordelt; kun de udvalgte kommuner deltager.",
         "The pool has been granted; only the accepted municipalities take part.",
     ),
     "excluded": (
-        "Deltagere i «{programme}» kan ikke søge.",
+        "Deltagere i »{programme}« kan ikke søge.",
         "Participants in \u201c{programme}\u201d cannot apply.",
     ),
-    "open": ("Kommunen er omfattet af puljens ansøgerkreds.", "The municipality belongs to those who may apply."),
+    "open": ("Kommunen kan søge puljen.", "The municipality belongs to those who may apply."),
     "deadline": ("Ansøgningsfristen var {deadline}.", "The deadline was {deadline}."),
 }
 MONTHS_DA = (

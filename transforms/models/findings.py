@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transforms.errors import UsageError
-from transforms.models.wording import Language, gap, level, number
+from transforms.models.wording import Language, gap, level, number, official_name, shown, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +71,8 @@ def apply_rules(facts: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
             rows["reference_value"] = column.astype("Float64")
             rows["gap"] = rows["value"].astype("Float64") - rows["reference_value"]
             signed = rows["gap"] if operator == "above" else -rows["gap"]
-            least = 0.0 if compare_to == "value" else threshold
-            rows["is_met"] = signed >= least
+            # A bare value has to pass its threshold; lying on it is keeping it.
+            rows["is_met"] = signed > 0 if compare_to == "value" else signed >= threshold
             rows = rows[rows["is_met"].notna()]
         rows["is_met"] = rows["is_met"].astype(bool)
         rows["reference_value"] = rows["reference_value"].astype("Float64")
@@ -95,17 +96,20 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
 
     Input `facts`: see `rules.FACTS`. Input `rules` (reference/finding_rules.csv): rule_id, rule_version, kind
     (challenge | potential), indicator_id, compare_to, operator, threshold, strength_formula (gap: |gap| in the
-    indicator's unit; relative_gap: |gap| in pct. of the reference), medium_from, strong_from, template_da,
-    template_en. Input `names`: municipality_code, name_da, name_en. Output: COLUMNS; strength is weak, then medium
-    and strong from the two limits, and medium for a rule on words, which have no distance. Templates may use
-    {municipality} {value} {reference} {gap} {n}. Sorted by municipality, challenges first, strongest first.
-    Raises UsageError when a rule cannot be applied.
+    indicator's unit; relative_gap: |gap| in pct. of the reference), medium_from, strong_from, is_self_reported
+    (the municipality's own answer on a form), template_da, template_en. Input `names`: municipality_code, name_da,
+    name_en. Output: COLUMNS. A difference that is shown as nought is no finding. Strength is the size of the
+    difference: weak, then medium and strong from the two limits; medium for a rule on words, which have no distance;
+    never strong for what the municipality tells of itself. Templates may use {municipality} (the official name)
+    {value} {reference} {gap} {size} (the value without sign) {n}. Sorted by municipality, challenges first, strongest
+    first. Raises UsageError when a rule cannot be applied.
     """
     import pandas as pd
 
     check_rules(rules, FILE)
     met = apply_rules(facts, rules)
-    met = met[met["is_met"]].merge(names, on="municipality_code", how="left", validate="many_to_one")
+    met = met[met["is_met"] & ~_shown_as_nought(met)]
+    met = met.merge(names, on="municipality_code", how="left", validate="many_to_one")
     distance = met["gap"].abs()
     relative = (100 * distance / met["reference_value"].abs()).where(met["reference_value"] != 0)
     met["strength_value"] = distance.where(met["strength_formula"] == "gap", relative).astype("Float64")
@@ -115,6 +119,8 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
     met["strength"] = np.where(
         known, np.select([size >= limits[0], size >= limits[1]], ["strong", "medium"], "weak"), "medium"
     )
+    own_words = met["is_self_reported"].astype(str).str.lower() == "true"
+    met["strength"] = met["strength"].mask(own_words & (met["strength"] == "strong"), "medium")
     met["finding_id"] = met["rule_id"]
     for language in ("da", "en"):
         met[f"sentence_{language}"] = [_sentence(row, language) for row in met.to_dict("records")]
@@ -124,26 +130,51 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
     return met[COLUMNS]
 
 
+def _shown_as_nought(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which differences are so small that the reader would see 0."""
+    import pandas as pd
+
+    told = [
+        not (_absent(difference) or _absent(reference)) and _shown_gap(value, reference, difference, how, unit) == 0
+        for value, reference, difference, how, unit in zip(
+            rows["value"], rows["reference_value"], rows["gap"], rows["compare_to"], rows["unit"], strict=True
+        )
+    ]
+    return pd.Series(told, index=rows.index, dtype=bool)
+
+
+def _shown_gap(value: object, reference: object, difference: object, compare_to: object, unit: object) -> Decimal:
+    """Return the difference as the sentence shows it.
+
+    Where the sentence shows both figures, it is the difference of the figures as shown, so that it adds up. Against
+    the expected it is the difference that mart.expected holds, since that one stands in a table of its own.
+    """
+    decimals = unit_of(str(unit)).decimals
+    if compare_to in ("expected", "assessment"):
+        return shown(float(str(difference)), decimals)
+    return shown(float(str(value)), decimals) - shown(float(str(reference)), decimals)
+
+
 def _sentence(row: Mapping[Hashable, object], language: Language) -> str:
     """Return the rule's sentence with the municipality's numbers, in the language's own number format."""
     unit = str(row["unit"])
+    unknown = "ukendt" if language == "da" else "unknown"
 
-    def shown(column: str) -> str:
-        value = row[column]
-        if _absent(value):
-            return "ukendt" if language == "da" else "unknown"
-        return (gap if column == "gap" else level)(float(str(value)), unit, language)
+    def told(value: object) -> str:
+        return unknown if _absent(value) else level(float(str(value)), unit, language)
 
-    n = row["n_count"]
-    people = (
-        number(float(str(n)), 0, language)
-        if not _absent(n)
-        else ("ukendt antal" if language == "da" else "unknown number")
-    )
-    return str(row[f"template_{language}"]).format(
-        municipality=row[f"name_{language}"], value=shown("value"), reference=shown("reference_value"),
-        gap=shown("gap"), n=people,
+    value, reference, difference, n = row["value"], row["reference_value"], row["gap"], row["n_count"]
+    if _absent(difference):
+        distance = unknown
+    else:
+        distance = gap(_shown_gap(value, reference, difference, row["compare_to"], unit), unit, language)
+    sentence = str(row[f"template_{language}"]).format(
+        municipality=official_name(str(row[f"name_{language}"]), language),
+        value=told(value), reference=told(reference), gap=distance,
+        size=unknown if _absent(value) else gap(float(str(value)), unit, language),
+        n=unknown if _absent(n) else number(float(str(n)), 0, language),
     )  # fmt: skip
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _absent(value: object) -> bool:

@@ -51,9 +51,9 @@ def comparable(a: Mapping[str, object], b: Mapping[str, object]) -> None:
 
 GROUPS = ("participant", "sister_pool", "other", "unknown")
 CAUTION_DA = (
-    "Deltagerne blev valgt, fordi de lå lavt. En del af fremgangen kommer derfor af sig selv (regression mod "
-    "middelværdien); den ventede del er vist. Forskellen mellem grupperne er en sammenhæng og ikke et bevist "
-    "resultat af programmet."
+    "Deltagerne blev valgt, fordi de lå lavt. En del af fremgangen ville derfor være kommet under alle omstændigheder "
+    "(regression mod middelværdien); den del, der kunne forventes, er vist for sig. Forskellen mellem grupperne er en "
+    "sammenhæng og ikke et bevist resultat af programmet."
 )
 CAUTION_EN = (
     "Participants were chosen because they did poorly. Part of the progress therefore comes by itself (regression "

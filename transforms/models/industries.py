@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transforms.errors import DataRefused
-from transforms.models.wording import Language, number
+from transforms.models.wording import Language, number, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -251,14 +251,15 @@ def _reason(row: dict[object, object], language: Language) -> str:
 
     name = str(row[f"text_{language}"])
     if row["value_status"] == "missing":
-        return f"{name}: kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
+        return f"{name}: matchet kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
     da = language == "da"
     parts = [f"{shown('jobs_in_reach_count', 0)} " + ("job inden for rækkevidde" if da else "jobs within reach")]
     if str(row["jobs_growth_pct"]) not in ("<NA>", "None", "nan"):
-        parts.append(("udvikling " if da else "change ") + shown("jobs_growth_pct") + (" pct." if da else " per cent"))
+        over = f" pct. over {GROWTH_YEARS} år" if da else f" per cent over {GROWTH_YEARS} years"
+        parts.append(("ændring " if da else "change ") + signed(float(str(row["jobs_growth_pct"])), 1, language) + over)
     parts.append(shown("absorption_pct") + (
-        " pct. af de beskæftigede i landet er ikke-vestlige indvandrere" if da
-        else " per cent of the employed in the country are non-western immigrants"
+        " pct. af branchens beskæftigede på landsplan er ikke-vestlige indvandrere" if da
+        else " per cent of the industry’s employed in the country are non-western immigrants"
     ))  # fmt: skip
     parts.append(_openings_reason(str(row["openings_status"]), row["openings_count"], language))
     if row["shortage_class_status"] == "observed":
@@ -282,11 +283,11 @@ def _openings_reason(status: str, count: object, language: Language) -> str:
             "no new openings posted within reach in the latest twelve months",
         ),
         "suppressed": (
-            "antallet af nye stillinger kan ikke opgøres, fordi kilden udelader små tal",
+            "antallet af nye stillinger kan ikke opgøres, fordi kilden ikke viser små tal",
             "new openings cannot be summed, as the source withholds small figures",
         ),
     }
-    return words.get(status, ("ledige stillinger kendes ikke", "openings are not known"))[0 if da else 1]
+    return words.get(status, ("antallet af ledige stillinger kendes ikke", "openings are not known"))[0 if da else 1]
 
 
 def expected_absorption(

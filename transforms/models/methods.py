@@ -71,8 +71,9 @@ PERIOD_STEPS = 3  # one baseline hazard per 12 weeks
 MIN_EXPOSED = 50
 MIN_MUNICIPALITIES = 10
 WHAT_IT_IS_NOT_DA = (
-    "En sammenhæng, ikke en effekt: hvem der får tilbuddet, er ikke tilfældigt, og det, modellen ikke kender "
-    "(motivation, helbred, netværk), kan forklare den. Tallet må ikke lægges til eller ganges på en kommunes resultat."
+    "Tallet viser en sammenhæng, ikke en effekt. Det er ikke tilfældigt, hvem der får tilbuddet, og forhold, modellen "
+    "ikke kender (motivation, helbred, netværk), kan forklare sammenhængen. Tallet kan ikke bruges til at beregne, "
+    "hvad en kommune ville opnå med metoden."
 )
 WHAT_IT_IS_NOT_EN = (
     "An association, not an effect: who gets the measure is not random, and what the model does not know (motivation, "

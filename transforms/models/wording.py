@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 Language = Literal["da", "en"]
-
-# unit -> decimals, (Danish, English) after a level, (Danish, English) after a difference
-UNITS: dict[str, tuple[int, tuple[str, str], tuple[str, str]]] = {
-    "pct": (1, (" pct.", " per cent"), (" procentpoint", " percentage points")),
-    "pp": (1, (" procentpoint", " percentage points"), (" procentpoint", " percentage points")),
-    "per_1000": (1, (" pr. 1.000", " per 1,000"), (" pr. 1.000", " per 1,000")),
-    "weeks": (0, (" uger", " weeks"), (" uger", " weeks")),
-    "days": (0, (" dage", " days"), (" dage", " days")),
-    "dkk": (0, (" kr.", " DKK"), (" kr.", " DKK")),
-    "dkk_thousand": (0, (" t.kr.", " thousand DKK"), (" t.kr.", " thousand DKK")),
-    "jobs": (0, (" job", " jobs"), (" job", " jobs")),
-    "persons": (0, (" personer", " persons"), (" personer", " persons")),
-    "fte": (1, (" årsværk", " full-time posts"), (" årsværk", " full-time posts")),
-    "count": (0, ("", ""), ("", "")),
-    "ratio": (2, ("", ""), ("", "")),
-}
-
-
-def number(value: float, decimals: int, language: Language) -> str:
-    """Return the number as printed: da 1.234,5 and en 1,234.5; a minus is a minus sign, and never "-0"."""
-    rounded = round(value, decimals) + 0.0
-    text = f"{abs(rounded):,.{decimals}f}"
-    if language == "da":
-        text = text.translate(str.maketrans(",.", ".,"))
-    return f"\u2212{text}" if rounded < 0 else text
-
-
-def level(value: float, unit: str, language: Language) -> str:
-    """Return a level with its unit: 12,3 pct. / 12.3 per cent. Raises KeyError on an unknown unit."""
-    decimals, names, _ = UNITS[unit]
-    return number(value, decimals, language) + names[language == "en"]
-
-
-def gap(value: float, unit: str, language: Language) -> str:
-    """Return a difference without sign: between shares it is percentage points (74 - 49 = 25), never per cent."""
-    decimals, _, names = UNITS[unit]
-    return number(abs(value), decimals, language) + names[language == "en"]
-
-
-# Numbers, units, periods and statuses as a Danish and an English reader expects them.
+STORED = Decimal("0.0001")
+"""The last digit the database keeps of any figure (DECIMAL(18, 4))."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Decimals shown, what stands after a level and after a difference, and the unit alone; Danish and English."""
+    """Decimals shown, and what stands after a level and after a difference; Danish and English."""
 
     decimals: int
     level: tuple[str, str]
     difference: tuple[str, str]
 
 
-DISPLAY_UNITS: dict[str, Unit] = {
-    "pct": Unit(1, ("pct.", "per cent"), ("procentpoint", "percentage points")),
-    "pp": Unit(1, ("procentpoint", "percentage points"), ("procentpoint", "percentage points")),
+PERCENTAGE_POINTS = ("procentpoint", "percentage points")
+UNITS: dict[str, Unit] = {
+    "pct": Unit(1, ("pct.", "per cent"), PERCENTAGE_POINTS),
+    "pp": Unit(1, PERCENTAGE_POINTS, PERCENTAGE_POINTS),
     "per_1000": Unit(
         1, ("pr. 1.000 indbyggere", "per 1,000 residents"), ("pr. 1.000 indbyggere", "per 1,000 residents")
     ),
@@ -78,6 +43,85 @@ DISPLAY_UNITS: dict[str, Unit] = {
 }
 PLAIN = Unit(1, ("", ""), ("", ""))
 
+
+def unit_of(name: str | None) -> Unit:
+    """Return how a unit is shown; a unit nobody described is shown with one decimal and no word."""
+    return UNITS.get(name or "", PLAIN)
+
+
+def shown(value: float | Decimal, decimals: int) -> Decimal:
+    """Return the figure with the digits a reader sees: the one place that rounds for map, page, workbook and terminal.
+
+    Rounded once, from the four decimals the database keeps; a figure exactly between two goes away from nought, as
+    spreadsheets and DuckDB's `round` do. Never a negative nought.
+    """
+    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+    stored = exact.quantize(STORED, ROUND_HALF_UP)
+    return stored.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + Decimal(0)
+
+
+def number(value: float | Decimal, decimals: int, language: Language) -> str:
+    """Return the number as printed: da 1.234,5 and en 1,234.5; a minus is a minus sign, and never "-0"."""
+    rounded = shown(value, decimals)
+    text = f"{abs(rounded):,.{decimals}f}"
+    if language == "da":
+        text = text.translate(str.maketrans(",.", ".,"))
+    return f"\u2212{text}" if rounded < 0 else text
+
+
+SINGULAR = {
+    "personer": "person", "persons": "person", "boliger": "bolig", "dwellings": "dwelling", "uger": "uge",
+    "weeks": "week", "dage": "dag", "days": "day", "jobs": "job",
+}  # fmt: skip
+
+
+def _with_word(text: str, word: str) -> str:
+    word = SINGULAR.get(word, word) if text in ("1", "\u22121") else word
+    return f"{text} {word}" if word else text
+
+
+def level(value: float | Decimal, unit: str, language: Language) -> str:
+    """Return a level with its unit: 12,3 pct. / 12.3 per cent."""
+    known = unit_of(unit)
+    text = number(value, known.decimals, language)
+    return _with_word(text, known.level[language == "en"])
+
+
+def gap(value: float | Decimal, unit: str, language: Language) -> str:
+    """Return a difference without sign: between shares it is percentage points (74 - 49 = 25), never per cent."""
+    known = unit_of(unit)
+    text = number(abs(shown(value, known.decimals)), known.decimals, language)
+    return _with_word(text, known.difference[language == "en"])
+
+
+# Names of municipalities as they stand in a sentence.
+
+
+OFFICIAL = {
+    "København": "Københavns Kommune",
+    "Bornholm": "Bornholms Regionskommune",
+    "Copenhagen": "the City of Copenhagen",
+}
+BORNHOLM_EN = "the Regional Municipality of Bornholm"
+
+
+def official_name(name: str, language: Language) -> str:
+    """Return a municipality's official name: Rebild Kommune, Københavns Kommune, Bornholms Regionskommune."""
+    if language == "en":
+        return BORNHOLM_EN if name == "Bornholm" else OFFICIAL.get(name, f"{name} Municipality")
+    return OFFICIAL.get(name, f"{name} Kommune")
+
+
+def listed(names: Sequence[str], language: Language) -> str:
+    """Return names in a row as one writes them: A, B og C."""
+    if len(names) < 2:
+        return "".join(names)
+    return ", ".join(names[:-1]) + (" og " if language == "da" else " and ") + names[-1]
+
+
+# Periods, dates and statuses as a Danish and an English reader expects them.
+
+
 STATUSES = {
     "observed": ("observeret", "observed"),
     "zero": ("nul", "zero"),
@@ -88,18 +132,24 @@ STATUSES = {
     "estimated": ("skøn", "estimate"),
 }
 QUARTERS = re.compile(r"(\d{4})[KQ]([1-4])")
+ROLLING = re.compile(r"(\d{4})QMAT0?([1-4])")
+SPAN = re.compile(r"(\d{4})-(\d{4})")
 MONTHS = re.compile(r"(\d{4})M(\d{2})")
 SHORT_DA = ("jan.", "feb.", "marts", "april", "maj", "juni", "juli", "aug.", "sept.", "okt.", "nov.", "dec.")
 SHORT_EN = ("Jan", "Feb", "Mar", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec")
 
 
-def unit_of(name: str | None) -> Unit:
-    """Return how a unit is shown; a unit nobody described is shown with one decimal and no word."""
-    return DISPLAY_UNITS.get(name or "", PLAIN)
-
-
 def period_text(period: str) -> tuple[str, str]:
-    """Return a publisher's period code in words: 2016K1 -> («1. kvt. 2016», "Q1 2016"); a year stays as it is."""
+    """Return a publisher's period code in words: 2016K1 -> (»1. kvt. 2016«, "Q1 2016"); a year stays as it is.
+
+    A rolling year told by quarters, 2025QMAT04, is the four quarters that end with the fourth of 2025.
+    """
+    rolling = ROLLING.fullmatch(period)
+    if rolling:
+        return f"året til og med {rolling[2]}. kvt. {rolling[1]}", f"the year to Q{rolling[2]} {rolling[1]}"
+    years = SPAN.fullmatch(period)
+    if years:
+        return f"{years[1]}–{years[2]}", f"{years[1]}–{years[2]}"
     quarter = QUARTERS.fullmatch(period)
     if quarter:
         return f"{quarter[2]}. kvt. {quarter[1]}", f"Q{quarter[2]} {quarter[1]}"
@@ -117,10 +167,10 @@ def date_text(day: date | datetime, language: Language) -> str:
     return f"{day.day} {SHORT_EN[day.month - 1]} {day.year}"
 
 
-def signed(value: float, decimals: int, language: Language) -> str:
+def signed(value: float | Decimal, decimals: int, language: Language) -> str:
     """Return a difference with its sign, plus included; what rounds to nothing has none."""
     text = number(value, decimals, language)
-    return f"+{text}" if round(value, decimals) > 0 else text
+    return f"+{text}" if shown(value, decimals) > 0 else text
 
 
 def danish_key(name: str) -> str:

@@ -19,8 +19,8 @@ document.addEventListener("DOMContentLoaded", function () {
   function status(letter) { return K.pick(D.statuses[letter]) || letter; }
 
   function classOf(value, it) {
-    var shown = K.rounded(value, it.decimals), c = 0;
-    while (c < it.breaks.length && shown >= it.breaks[c]) { c += 1; }
+    var c = 0;
+    while (c < it.breaks.length && value >= it.breaks[c]) { c += 1; }
     return c;
   }
   function scaled(c, count) { return count <= 1 ? 2 : Math.round(c * 4 / (count - 1)); }
@@ -33,8 +33,8 @@ document.addEventListener("DOMContentLoaded", function () {
       if (!row || !it.groups[row[0]]) { return { kind: row && row[0] === "s" ? "s" : "m", text: status(row && row[0] === "s" ? "s" : "m"), n: null }; }
       var text = K.pick(it.groups[row[0]]);
       if (row[1] !== null) {
-        text += ": " + K.number(row[1], 1, true) + " " + K.pick(it.gap);
-        if (row[2] !== null) { text += " [" + K.number(row[2], 1, true) + "; " + K.number(row[3], 1, true) + "]"; }
+        text += ": " + K.number(row[1], it.decimals, true) + " " + K.pick(it.gap);
+        if (row[2] !== null) { text += " [" + K.number(row[2], it.decimals, true) + "; " + K.number(row[3], it.decimals, true) + "]"; }
       }
       return { kind: row[0] === "too_small" ? "m" : "a-" + row[0], text: text, n: row[4] };
     }

@@ -10,17 +10,11 @@
   function english() { return root.lang === "en"; }
   function pick(pair) { return pair ? pair[english() ? 1 : 0] : ""; }
   function locale() { return english() ? "en-GB" : "da-DK"; }
-  // A number exactly between two goes to the even one, as where the pages are built; so both languages agree.
-  function rounded(value, decimals) {
-    var up = Math.pow(10, decimals), tie = Number.isInteger(value * Math.pow(2, decimals + 1)) && Math.abs(value * up) % 1 === 0.5;
-    if (!tie) { return Number(value.toFixed(decimals)); }
-    var low = Math.floor(value * up);
-    return (low % 2 === 0 ? low : low + 1) / up;
-  }
+  // The figures come with the digits to show; they are only written out, never rounded again.
   function number(value, decimals, signed) {
-    var scaled = rounded(Number(value), decimals);
-    var text = Math.abs(scaled).toLocaleString(locale(), { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: true });
-    return (scaled < 0 ? "\u2212" : signed && scaled > 0 ? "+" : "") + text;
+    var figure = Number(value);
+    var text = Math.abs(figure).toLocaleString(locale(), { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: true });
+    return (figure < 0 ? "\u2212" : signed && figure > 0 ? "+" : "") + text;
   }
   var MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec"];
   function day(iso) {
@@ -196,7 +190,7 @@
     listeners.push(apply);
   }
 
-  window.KK = { pick: pick, number: number, rounded: rounded, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
+  window.KK = { pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
 
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("language").addEventListener("click", function () { setLanguage(english() ? "da" : "en"); });

@@ -99,8 +99,8 @@ def test_match_scores_by_hand_and_says_what_is_missing() -> None:
     assert (out["openings_status"] == "missing").all()
     assert out["is_estimated"].all()
     assert out.loc[("101", "4"), "reason_da"] == (
-        "Handel: 1.100 job inden for rækkevidde; udvikling 10,0 pct.; 10,0 pct. af de beskæftigede i landet er "
-        "ikke-vestlige indvandrere; ledige stillinger kendes ikke."
+        "Handel: 1.100 job inden for rækkevidde; ændring +10,0 pct. over 3 år; 10,0 pct. af branchens beskæftigede på "
+        "landsplan er ikke-vestlige indvandrere; antallet af ledige stillinger kendes ikke."
     )
 
 
@@ -167,7 +167,7 @@ def test_match_tells_openings_and_shortage_with_their_status() -> None:
         "8 nye stillinger slået op inden for rækkevidde de seneste tolv måneder; "
         "Arbejdsmarkedsbalancen: Mangel på arbejdskraft.",
         "ingen nye stillinger slået op inden for rækkevidde de seneste tolv måneder.",
-        "antallet af nye stillinger kan ikke opgøres, fordi kilden udelader små tal.",
+        "antallet af nye stillinger kan ikke opgøres, fordi kilden ikke viser små tal.",
     ), strict=True):  # fmt: skip
         assert text.endswith(part)
     assert "8 new openings posted within reach in the latest twelve months" in table.loc[("151", "2"), "reason_en"]

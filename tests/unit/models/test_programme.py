@@ -40,7 +40,7 @@ def test_who_takes_part_and_who_may_apply() -> None:
     table = out.set_index(["programme_id", "municipality_code"])
     assert out.groupby("programme_id")["may_apply"].sum().to_dict() == {"bot_2016": 81, "i_maal_2016": 0}
     assert table.loc["i_maal_2016"]["is_participant"].sum() == 17
-    assert table.loc[("bot_2016", "840"), "reason_da"].startswith("Deltagere i «Målrettet")
+    assert table.loc[("bot_2016", "840"), "reason_da"].startswith("Deltagere i »Målrettet")
     assert (
         table.loc["bot_2016"]["is_participant"].isna().all() or not table.loc[("bot_2016", "101"), "is_deadline_passed"]
     )

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transforms.errors import UsageError
 from transforms.models.findings import apply_rules, find
 from transforms.models.methods import GRADES, method_candidates
-from transforms.models.wording import UNITS, gap, level, number
+from transforms.models.wording import UNITS, gap, level, number, official_name, shown
 
 REFERENCE = Path(__file__).resolve().parents[3] / "transforms" / "reference"
 NAMES = pd.DataFrame(
@@ -45,50 +49,128 @@ def test_the_gap_between_two_shares_is_in_percentage_points() -> None:
 
 
 def test_finding_holds_its_values_and_sentences() -> None:
-    given = facts(fact(indicator_id="use_placement_private_pct", value=22.5, peer_value=41.25, n_count=1234))
-    out = find(given, reference("finding_rules"), NAMES)
+    known = facts(fact(indicator_id="use_placement_private_pct", value=22.5, peer_value=41.25, n_count=1234))
+    out = find(known, reference("finding_rules"), NAMES)
     row = out.iloc[0]
     assert (row["finding_id"], row["kind"], row["strength"]) == ("few_private_placements", "challenge", "medium")
     assert (row["value"], row["reference_value"], row["gap"]) == (22.5, 41.25, -18.75)
-    assert "22,5 pct. af programpersonerne, 18,8 procentpoint mindre" in row["sentence_da"]
-    assert "22.5 per cent of programme persons, 18.8 percentage points less" in row["sentence_en"]
+    assert "22,5 pct. af de nyankomne i Rebild Kommune har" in row["sentence_da"]
+    assert "18,8 procentpoint færre end i sammenligningskommunerne (41,3 pct.)" in row["sentence_da"]
+    assert "18.8 percentage points fewer than in its peers (41.3 per cent)" in row["sentence_en"]
 
 
 def test_high_raw_and_worse_than_expected_are_said_together() -> None:
-    given = facts(
+    known = facts(
         fact(municipality_code="336", indicator_id="employment_rate_non_western_pct", value=50.0, nation_value=36.0,
              expected_value=56.5, assessment="worse", n_count=220)
     )  # fmt: skip
-    out = find(given, reference("finding_rules"), NAMES)
+    out = find(known, reference("finding_rules"), NAMES)
     assert out["finding_id"].tolist() == ["employment_below_expected"]
     assert out["strength"].tolist() == ["strong"]
-    assert (
-        "Stevns er 50,0 pct. i beskæftigelse, 6,5 procentpoint under det forventede (56,5 pct.; 220 personer)"
-        in (out["sentence_da"].iloc[0])
+    assert out["sentence_da"].iloc[0].startswith("50,0 pct. af de 16-64-årige ikke-vestlige indvandrere i Stevns")
+    assert "6,5 procentpoint under det forventede (220 personer)" in out["sentence_da"].iloc[0]
+
+
+def test_a_threshold_in_the_bare_value_is_passed_and_not_merely_reached() -> None:
+    def found(days: float) -> list[str]:
+        known = facts(fact(indicator_id="start_firm_directed_days", value=days, unit="days"))
+        return find(known, reference("finding_rules"), NAMES)["finding_id"].tolist()
+
+    assert found(30.0) == []
+    assert found(30.4) == [], "what is shown as 30 days is not 0 days later than 30 days"
+    assert found(31.0) == ["late_firm_contact"]
+    assert found(14.0) == []
+    assert found(13.0) == ["early_firm_contact"]
+
+
+def test_what_a_municipality_tells_of_itself_says_so_and_is_never_strong() -> None:
+    rules = reference("finding_rules")
+    known = facts(
+        fact(indicator_id="start_firm_directed_days", value=300.0, unit="days"),
+        fact(indicator_id="caseload_per_caseworker_count", value=200.0, peer_value=40.0, unit="count"),
+        fact(indicator_id="contract_within_1_month_pct", value=1.0, peer_value=99.0),
+        fact(indicator_id="org_model_code", text_value="split_authorities", unit="count"),
     )
+    out = find(known, rules, NAMES)
+    assert len(out) == 4
+    assert set(out["strength"]) == {"medium"}
+    assert out["sentence_da"].str.contains("kommunens egen besvarelse").all()
+    assert out["sentence_en"].str.contains("municipality's own answer").all()
+    indicators = reference("indicators").set_index("indicator_id")["source_id"]
+    own = rules["indicator_id"].map(indicators).eq("delivery_organisation") | rules["compare_to"].eq("text")
+    assert (rules["is_self_reported"] == own.map({True: "true", False: "false"})).all()
+
+
+@given(
+    value=st.integers(0, 1_000_000), peer=st.integers(0, 1_000_000), language=st.sampled_from(["da", "en"]),
+    indicator=st.sampled_from(["use_placement_private_pct", "use_placement_public_pct", "contract_within_1_month_pct"]),
+)  # fmt: skip
+def test_sentences_add_up_as_shown(value: int, peer: int, language: str, indicator: str) -> None:
+    known = facts(fact(indicator_id=indicator, value=value / 10_000, peer_value=peer / 10_000))
+    for sentence in find(known, reference("finding_rules"), NAMES)[f"sentence_{language}"]:
+        digits = r"\d+,\d" if language == "da" else r"\d+\.\d"
+        own, distance, other = (Decimal(text.replace(",", ".")) for text in re.findall(digits, sentence))
+        assert abs(own - other) == distance, sentence
+        assert distance > 0
+
+
+def test_rounded_counts_are_about_and_one_is_singular() -> None:
+    known = facts(
+        fact(indicator_id="newcomers_count", value=25.0, unit="persons"),
+        fact(indicator_id="first_job_weeks", value=90.0, expected_value=91.0, assessment="better", n_count=85,
+             unit="weeks"),
+    )  # fmt: skip
+    sentences = " ".join(find(known, reference("finding_rules"), NAMES)["sentence_da"])
+    assert "omkring 25 personer" in sentences
+    assert "omkring 85 personer" in sentences
+    assert "1 uge mindre end forventet" in sentences
+
+
+@pytest.mark.parametrize(
+    ("name", "da", "en"),
+    [
+        ("København", "Københavns Kommune", "Copenhagen"),
+        ("Bornholm", "Bornholms Regionskommune", "the Regional Municipality of Bornholm"),
+        ("Vesthimmerlands", "Vesthimmerlands Kommune", "Vesthimmerlands Municipality"),
+        ("Læsø", "Læsø Kommune", "Læsø Municipality"),
+    ],
+)
+def test_municipalities_stand_with_their_official_name(name: str, da: str, en: str) -> None:
+    assert official_name(name, "da") == da
+    if name != "København":
+        assert official_name(name, "en") == en
+    else:
+        assert official_name("Copenhagen", "en") == "the City of Copenhagen"
+
+
+@given(units=st.integers(-(10**9), 10**9), decimals=st.integers(0, 2))
+def test_a_figure_is_rounded_once_as_the_database_and_a_spreadsheet_round(units: int, decimals: int) -> None:
+    value = units / 10_000
+    assert shown(value, decimals) == Decimal(units).scaleb(-4).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    assert str(shown(value, decimals)).startswith("-") == (shown(value, decimals) < 0)
 
 
 def test_an_unknown_value_meets_no_rule() -> None:
-    given = facts(
+    known = facts(
         fact(indicator_id="use_placement_private_pct", value=None, peer_value=40.0),
         fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=None),
         fact(indicator_id="org_model_code", text_value=None, unit="count"),
         fact(indicator_id="first_job_weeks", value=None, assessment=None, unit="weeks"),
     )
-    assert find(given, reference("finding_rules"), NAMES).empty
-    assert apply_rules(given, reference("finding_rules")).empty
+    assert find(known, reference("finding_rules"), NAMES).empty
+    assert apply_rules(known, reference("finding_rules")).empty
 
 
 def test_facts_that_no_rule_asks_for_give_empty_frames() -> None:
-    given = facts(fact(indicator_id="nobody_asks", value=1.0))
-    assert find(given, reference("finding_rules"), NAMES).empty
-    assert method_candidates(given, reference("methods"), reference("method_rules")).empty
+    known = facts(fact(indicator_id="nobody_asks", value=1.0))
+    assert find(known, reference("finding_rules"), NAMES).empty
+    assert method_candidates(known, reference("methods"), reference("method_rules")).empty
 
 
 def test_thresholds_are_met_at_their_value_and_not_before() -> None:
     def kinds(value: float) -> list[str]:
-        given = facts(fact(indicator_id="area_net_unemployed_pct", value=value, nation_value=4.0))
-        return find(given, reference("finding_rules"), NAMES)["finding_id"].tolist()
+        known = facts(fact(indicator_id="area_net_unemployed_pct", value=value, nation_value=4.0))
+        return find(known, reference("finding_rules"), NAMES)["finding_id"].tolist()
 
     assert kinds(4.5) == ["high_unemployment"]
     assert kinds(4.4) == []
@@ -102,15 +184,15 @@ def test_every_shipped_template_can_be_filled_and_its_unit_is_known() -> None:
         words = str(rule.threshold).split()
         numbers = dict.fromkeys(["value", "peer_value", "nation_value", "expected_value"], 10.0)
         rows.append(fact(indicator_id=rule.indicator_id, text_value=words[0], assessment=words[0], **numbers))
-    given = pd.DataFrame(rows).drop_duplicates("indicator_id")
+    known = pd.DataFrame(rows).drop_duplicates("indicator_id")
     for language in ("da", "en"):
         for template in rules[f"template_{language}"]:
             assert not any(
                 f"}} {word}" in template for word in ("pct", "per cent", "procent", "percentage", "uger", "weeks")
             )
-            assert "{" not in template.format(municipality="X", value="1", reference="2", gap="3", n="4")
-    assert len(find(given, rules, NAMES)) > 0
-    assert set(UNITS) >= set(given["unit"])
+            assert "{" not in template.format(municipality="X", value="1", reference="2", gap="3", size="5", n="4")
+    assert len(find(known, rules, NAMES)) > 0
+    assert set(UNITS) >= set(known["unit"])
     assert rules["rule_id"].is_unique
 
 
@@ -122,13 +204,13 @@ def test_a_broken_rule_names_file_row_and_value() -> None:
 
 
 def test_method_candidates_rank_conditions_and_carry_no_effect() -> None:
-    given = facts(
+    known = facts(
         fact(indicator_id="use_placement_private_pct", value=10.0, peer_value=30.0),
         fact(indicator_id="use_placement_public_pct", value=30.0, peer_value=10.0),
         fact(indicator_id="area_jobs_share_manufacturing_pct", value=20.0, peer_value=15.0),
         fact(indicator_id="newcomers_count", value=300.0, unit="persons"),
     )
-    out = method_candidates(given, reference("methods"), reference("method_rules")).set_index("method_code")
+    out = method_candidates(known, reference("methods"), reference("method_rules")).set_index("method_code")
     assert out["rank"].tolist() == list(range(1, len(out) + 1))
     assert out.index[:2].tolist() == ["placement_manufacturing", "shift_public_to_private"]
     assert "joint_unit" not in out.index
