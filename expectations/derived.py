@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from expectations.rules import Action, Rule, Severity
 from transforms.areas import areas
-from transforms.catalogue import Catalogue, Dimension, Source
+from transforms.catalogue import Catalogue, Dimension, JobindsatsQuery, Source
 from transforms.dictionary import Dictionary
 from transforms.tables import SqlFile
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal
@@ -15,6 +15,7 @@ from transforms.warehouse import Warehouse, quote_identifier, quote_literal
 # StatBank's period codes; Danish quarters are K (kvartal), months M.
 PERIODS = {"year": "[12][0-9][0-9][0-9]", "quarter": "[12][0-9][0-9][0-9]K[1-4]"}
 PERIODS["month"] = "[12][0-9][0-9][0-9]M(0[1-9]|1[0-2])"
+PERIODS["rolling_year"] = "[12][0-9][0-9][0-9]QMAT0[1-4]"
 # Figures are DECIMAL(18, 4); a limit of more decimals would have every figure cast before it is compared.
 SCALE = 4
 WITHOUT_VALUE = ("suppressed", "missing", "not_applicable")
@@ -51,19 +52,19 @@ def _dimension(source: Source, dimension: Dimension, catalogue: Catalogue) -> di
     """Return the rules that a column holds codes of its list, or periods of the source's kind."""
     column = quote_identifier(dimension.column)
     if dimension.role == "time":
-        pattern = PERIODS.get(source.frequency or "", ".+")
+        pattern = PERIODS.get(source.period_kind or "", ".+")
         return {
             f"period_format_{dimension.column}": (
                 f"NOT regexp_full_match({column}, {quote_literal(pattern)})",
-                f"{dimension.column} must be a {source.frequency} as the publisher writes it",
+                f"{dimension.column} must be a {source.period_kind} as the publisher writes it",
             )
         }
-    if dimension.role == "selector":
+    if dimension.role == "selector" or dimension.is_text:
         return {}
-    codes = [code.code for code in catalogue.codes(source, dimension)]
+    codes = [code.code for code in catalogue.readable(source, dimension)]
     if not codes:
         return {}
-    known = "the areas of this table" if dimension.role == "area" else f"code list {dimension.codelist}"
+    known = "the areas of this table" if dimension.role == "area" else f"code list {dimension.codelist or 'its file'}"
     return {
         f"code_known_{dimension.column}": (
             f"{column} NOT IN ({literals(codes)})",
@@ -99,7 +100,12 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
             "a suppressed, missing or impossible figure has no value, every other figure has one",
         ),
     }
-    if source.decimals < 4:
+    if source.jobindsats is not None:
+        found["value_fits_unit"] = (
+            _outside_unit(source.jobindsats),
+            "a count, an hour or a rank is not below zero, a share lies between 0 and 100 per cent",
+        )
+    elif source.decimals < 4:
         found["value_decimals"] = (
             f"value <> round(value, {source.decimals})",
             f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
@@ -110,6 +116,15 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
     if high is not None:
         found["value_max"] = (f"value > {high:.{SCALE}f}", f"a figure must be at most {high:g}")
     return found
+
+
+def _outside_unit(query: JobindsatsQuery) -> str:
+    """Return the predicate that a figure lies outside what the unit of its measure allows."""
+    shares = [measure.id for measure in query.measures if measure.unit == "pct"]
+    positive = [m.id for m in query.measures if m.unit not in ("pct", "pct_points") and not m.signed]
+    cases = [f"measure_name IN ({literals(shares)}) AND value NOT BETWEEN 0 AND 100"] if shares else []
+    cases += [f"measure_name IN ({literals(positive)}) AND value < 0"] if positive else []
+    return " OR ".join(f"({case})" for case in cases) or "false"
 
 
 # Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities.
@@ -132,7 +147,7 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
 
     A total with a suppressed or absent part is not judged. Each part may be off by half a unit of the last decimal.
     """
-    if source.unit not in ADDITIVE:
+    if source.unit not in ADDITIVE or source.jobindsats is not None:  # whose tables hold counts beside shares
         return
     for dimension in source.dimensions:
         wholes, certain = _wholes(source, dimension, catalogue)
@@ -312,6 +327,17 @@ def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Ca
         ("municipalities_complete", "critical", "stop", municipalities),
         ("areas_complete", "warning", "report", others),
     )
+    if source.jobindsats is not None and municipalities:
+        # Jobindsats has no row for a municipality where nobody is counted.
+        lists = (("municipalities_complete", "warning", "report", municipalities), *lists[1:])
+        half = len(municipalities) // 2
+        yield _rule(
+            source, file, f"municipalities_most_{dimension.column}", "critical", "stop",
+            f"more than {half} municipalities must be delivered",
+            f"SELECT count(DISTINCT {column}) AS municipalities FROM {file.table} "
+            f"WHERE NOT _is_filled AND {column} IN ({literals(municipalities)}) "
+            f"HAVING count(DISTINCT {column}) <= {half}",
+        )  # fmt: skip
     for rule_id, severity, action, codes in lists:
         if codes:
             yield _rule(
@@ -338,8 +364,9 @@ def _periods(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
     period = quote_identifier(dimension.column)
     ordinal = {
         "quarter": f"4 * {period}[1:4]::INTEGER + {period}[6:6]::INTEGER",
+        "rolling_year": f"4 * {period}[1:4]::INTEGER + {period}[10:10]::INTEGER",
         "month": f"12 * {period}[1:4]::INTEGER + {period}[6:7]::INTEGER",
-    }.get(source.frequency or "", f"{period}[1:4]::INTEGER")
+    }.get(source.period_kind or "", f"{period}[1:4]::INTEGER")
     return _rule(
         source, file, f"no_gap_{dimension.column}", "warning", "report", "the series of periods has no hole",
         f"WITH periods AS (SELECT DISTINCT {period} FROM {file.table} WHERE NOT _is_filled), "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 
@@ -23,6 +24,10 @@ CODELISTS = Path(__file__).parent / "reference" / "codelists.csv"
 Kind = Literal["total", "subtotal", "leaf"]
 LEFT_OUT = "_ALL"
 """Our code for a dimension left out of the request: the publisher then answers with the sum over it."""
+TOTAL = "TOT"
+"""Our code for the total of a Jobindsats dimension, which has texts and no codes."""
+RESIDUAL = ("abroad", "unknown")
+"""Levels of areas that are no place in Denmark: any table may have them."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class Code:
     leaves: tuple[str, ...] = ()
 
 
-def left_out_code(codes: list[Code]) -> Code:
-    """Return the code that stands for a dimension left out of the request: the total of its leaves."""
+def total_code(code: str, codes: Sequence[Code]) -> Code:
+    """Return a code of our own for the total of a dimension's leaves: left out of the request, or told by its text."""
     leaves = tuple(code.code for code in codes if code.kind == "leaf")
-    return Code(LEFT_OUT, "I alt (udeladt af udtrækket)", "Total (left out of the extract)", "total", leaves)
+    return Code(code, "I alt (udeladt af udtrækket)", "Total (left out of the extract)", "total", leaves)
 
 
 def load_codelists(path: Path = CODELISTS) -> dict[str, list[Code]]:
@@ -97,7 +102,10 @@ class _Strict(BaseModel):
 
 
 class Dimension(_Strict):
-    """One dimension of a table: the publisher's id and label, our column, its codes and what is asked for."""
+    """One dimension of a table: the publisher's id and label, our column, its codes and what is asked for.
+
+    `codes` are given here instead of in a code list; `is_text`: it holds the publisher's texts, which have no codes.
+    """
 
     id: Text
     text_da: Text
@@ -106,6 +114,8 @@ class Dimension(_Strict):
     role: Role
     select: list[Text] = Field(min_length=1)
     codelist: str | None = None
+    codes: list[Text] = []
+    is_text: bool = False
     levels: list[Level] = []
     extra_codes: list[Text] = []
     elimination: bool = False
@@ -134,7 +144,7 @@ class Dimension(_Strict):
             )
         if self.role == "area" and not self.levels:
             raise ValueError(f"{self.id} has role area but no `levels`; list the levels the table holds")
-        if self.role in ("category", "selector") and self.codelist is None:
+        if self.role in ("category", "selector") and not (self.codelist or self.codes or self.is_text):
             raise ValueError(f"{self.id} has role {self.role} but no `codelist`")
         if self.role == "selector" and (len(self.select) != 1 or "*" in self.select[0]):
             raise ValueError(
@@ -153,6 +163,186 @@ class Expectations(_Strict):
     quarantine_max_share: float = Field(default=0.01, ge=0, le=1)
 
 
+# The `jobindsats:` part.
+
+
+PeriodKind = Literal["M", "Q", "Y", "QMAT"]
+PERIOD_KINDS = {"M": "month", "Q": "quarter", "Y": "year", "QMAT": "rolling_year"}
+
+
+class Measure(_Strict):
+    """One measure: our id, unit, texts, and what its column is called in answers and exports.
+
+    `of`: the measure that counts those a rate speaks of; `signed`: the figure may be below zero.
+    """
+
+    id: Text
+    unit: Literal["persons", "pct", "pct_points", "fte", "hours", "rank", "count"]
+    text_da: Text
+    text_en: Text
+    headings: list[Text] = Field(min_length=1)
+    of: Text | None = None
+    signed: bool = False
+
+
+class JobindsatsDimension(_Strict):
+    """One dimension beside area and period: our column and its headings in answers.
+
+    With a `codelist` its texts are kept as codes; `texts` adds wordings of the publisher's own, `total_texts` the sum.
+    `hierarchies` are the ids it may be asked for by in version 3: the first that the table has, else the first.
+    """
+
+    column: Text
+    text_da: Text
+    text_en: Text
+    headings: list[Text] = Field(min_length=1)
+    hierarchies: list[Text] = []
+    codelist: str | None = None
+    texts: dict[str, str] = {}
+    total_texts: list[str] = []
+
+
+class JobindsatsQuery(_Strict):
+    """The `jobindsats:` part of a source file.
+
+    `selections`: what version 2 is asked for beside the areas. `nulls`: what a null of the publisher says.
+    """
+
+    table: Text
+    period_kind: PeriodKind
+    latest: int = Field(ge=1)
+    area_hierarchy: Text = "_nykom"
+    selections: dict[str, str] = {}
+    measures: list[Measure] = Field(min_length=1)
+    dimensions: list[JobindsatsDimension] = []
+    all_municipalities: bool = True
+    nulls: Literal["missing", "suppressed"] = "missing"
+
+
+# The `delivery:` part: what a municipal delivery may hold.
+
+
+_FOLDED = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa", "ä": "ae", "ö": "oe", "ü": "y"})
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Personal = Literal["cpr", "name", "free_text", "none"]
+Type = Literal[
+    "cpr", "date", "decimal", "integer", "boolean", "enum", "industry", "industries",
+    "municipality", "municipalities", "country", "period", "presence", "dropped",
+]  # fmt: skip
+SQL_TYPES: dict[str, str] = {
+    "date": "DATE", "decimal": "DECIMAL(12,2)", "integer": "INTEGER", "boolean": "BOOLEAN",
+    "presence": "BOOLEAN", "industries": "VARCHAR[]", "municipalities": "VARCHAR[]",
+}  # fmt: skip
+Severity = Literal["reject", "warn", "info"]
+
+
+class DeliveryValue(_Strict):
+    """One allowed value: the code stored, its texts, and other ways municipalities write it."""
+
+    code: Name
+    text_da: str
+    text_en: str
+    variants: list[str] = []
+
+
+class DeliveryField(_Strict):
+    """One field: what it is called in files, what it may hold, and how personal it is."""
+
+    name: Name
+    type: Type
+    label_da: str
+    label_en: str
+    headings: list[str] = []
+    personal: Personal = "none"
+    required: bool = False
+    aspect: Literal["fact", "judgement", "about"] = "fact"
+    values: list[DeliveryValue] = []
+    minimum: float | None = None
+    maximum: float | None = None
+    help_da: str = ""
+    help_en: str = ""
+
+    @property
+    def spellings(self) -> set[str]:
+        """Return every accepted heading, squashed."""
+        return {squash(text) for text in (self.name, self.label_da, self.label_en, *self.headings)}
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """Return squashed text -> code of the allowed values."""
+        return {
+            squash(text): value.code
+            for value in self.values
+            for text in (value.code, value.text_da, value.text_en, *value.variants)
+        }
+
+
+class DeliveryRule(_Strict):
+    """A rule over one accepted row. `breaks` is a predicate over the stored columns, true where it is broken."""
+
+    id: Name
+    severity: Severity
+    breaks: str
+    field: Name
+    text_da: str
+    text_en: str
+    fix_da: str
+    fix_en: str
+
+
+class Contract(_Strict):
+    """One kind of delivery: its table in the restricted database, its fields and rules."""
+
+    version: int = Field(ge=1)
+    table: Name
+    key: list[Name]
+    period_field: Name
+    file_words: list[str]
+    max_rejected_share: float = Field(default=0.2, ge=0, le=1)
+    fields: list[DeliveryField]
+    rules: list[DeliveryRule] = []
+    title_da: str = ""
+    title_en: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Return the kind as receipts and file names call it (same word as the source's id ends in)."""
+        return KINDS[self.table]
+
+    @cached_property
+    def by_heading(self) -> dict[str, DeliveryField]:
+        """Return squashed heading -> field."""
+        return {spelling: field for field in self.fields for spelling in field.spellings}
+
+    def field(self, name: str) -> DeliveryField:
+        """Return one field by name (KeyError is a fault of the program)."""
+        return next(field for field in self.fields if field.name == name)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the stored columns with their SQL types, in order; the CPR number itself is none of them."""
+        found: dict[str, str] = {}
+        for each in self.fields:
+            if each.type == "cpr":
+                found["person_id"] = "VARCHAR"
+                if self.table == "case":  # said once per person; other tables need no more than the link
+                    found |= {"sex_code": "VARCHAR", "age_at_permit_years": "INTEGER", "is_modulus11": "BOOLEAN"}
+            elif each.type not in ("period", "municipality", "dropped"):
+                found[each.name] = SQL_TYPES.get(each.type, "VARCHAR")
+        return found
+
+
+KINDS = {"case": "cases", "measure": "measures", "employment": "employment", "organisation": "organisation"}
+
+
+@cache
+def squash(text: str) -> str:
+    """Return `text` reduced to what spelling variants share: no case, spaces or signs, ae/oe/aa for æ/ø/å."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED)
+    return re.sub(r"[^0-9a-z]+", "", folded)
+
+
 class ReferenceTable(_Strict):
     """Figures the project keeps itself, with the source of each row: the stem of `transforms/reference/<table>.csv`."""
 
@@ -163,7 +353,7 @@ class Source(_Strict):
     """One source: who publishes it under which licence, what is asked for, and what must be true of it."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    connector: Literal["statbank", "jobindsats", "delivery", "reference"]
+    connector: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     title_da: Text
     title_en: Text
     producer: Text
@@ -179,14 +369,18 @@ class Source(_Strict):
     decimals: int = Field(default=0, ge=0, le=4)
     dimensions: list[Dimension] = []
     expectations: Expectations = Expectations()
-    jobindsats: dict[str, Any] | None = None
-    delivery: dict[str, Any] | None = None
+    jobindsats: JobindsatsQuery | None = None
+    delivery: Contract | None = None
     reference: ReferenceTable | None = None
 
     @model_validator(mode="after")
     def _fits_its_connector(self) -> Self:
+        if self.jobindsats is not None and not self.dimensions:
+            # Derived, so that every register is loaded and checked alike; the model itself is frozen.
+            self.__dict__["dimensions"] = _jobindsats_dimensions(self.jobindsats)
         if self.connector != "statbank":
-            if getattr(self, self.connector) is None:
+            section = {"jobindsats": self.jobindsats, "delivery": self.delivery, "reference": self.reference}
+            if section.get(self.connector, self.dimensions) in (None, []):
                 raise ValueError(f"connector {self.connector} needs a `{self.connector}:` section")
             return self
         missing = [key for key in ("table", "frequency", "unit", "dimensions") if not getattr(self, key)]
@@ -214,8 +408,41 @@ class Source(_Strict):
 
     @property
     def time(self) -> Dimension:
-        """The time dimension of a StatBank source."""
+        """The time dimension of a register."""
         return self.dimensions[-1]
+
+    @property
+    def is_register(self) -> bool:
+        """Tell whether the source is fetched from a register: no delivery, and not the project's own."""
+        return self.connector not in ("delivery", "reference")
+
+    @property
+    def period_kind(self) -> str | None:
+        """Return year, quarter, month or rolling_year: what one period of the source is."""
+        return PERIOD_KINDS[self.jobindsats.period_kind] if self.jobindsats else self.frequency
+
+
+def _jobindsats_dimensions(query: JobindsatsQuery) -> list[Dimension]:
+    """Return the dimensions of a Jobindsats table as canonical rows have them: area, its own, the measure, time."""
+    return [
+        Dimension(
+            id="OMRÅDE", text_da="område", text_en="area", column="area_code", role="area", select=["*"],
+            levels=["country", "municipality"],
+        ),
+        *(
+            Dimension(
+                id=each.column.upper(), text_da=each.text_da, text_en=each.text_en, column=each.column,
+                role="category", select=["*"], codelist=each.codelist, is_text=each.codelist is None,
+                total=TOTAL if each.codelist else None,
+            )
+            for each in query.dimensions
+        ),
+        Dimension(
+            id="MÅLING", text_da="måling", text_en="measure", column="measure_name", role="category", select=["*"],
+            codes=[measure.id for measure in query.measures],
+        ),
+        Dimension(id="TID", text_da="tid", text_en="time", column="period", role="time", select=["*"]),
+    ]  # fmt: skip
 
 
 # Where in a YAML file a value stands, so that an error can name the line.
@@ -298,6 +525,8 @@ class Catalogue:
 
     sources: dict[str, Source]
     codelists: Mapping[str, list[Code]] = field(repr=False)
+    new_codes: Mapping[tuple[str, str], Sequence[Code]] = field(default_factory=dict)
+    """Source and dimension id -> codes that an extract holds and no code list has; see `with_new_codes`."""
 
     def source(self, source_id: str) -> Source:
         """Return one source; UsageError listing the known ids when there is none."""
@@ -321,8 +550,29 @@ class Catalogue:
         if found.role == "area":
             wanted = areas_at(found.levels) + [areas()[code] for code in found.extra_codes]
             return [Code(area.code, area.name_da, area.name_en) for area in wanted]
-        codes = self.codelists[found.codelist] if found.codelist else []
-        return [left_out_code(codes), *codes] if found.total == LEFT_OUT else codes
+        codes = self.codelists[found.codelist] if found.codelist else [Code(c, c, c) for c in found.codes]
+        own_total = found.total == LEFT_OUT or (found.total == TOTAL and owner.jobindsats is not None)
+        return [total_code(found.total or TOTAL, codes), *codes] if own_total else codes
+
+    def readable(self, source: Source | str, dimension: Dimension | str) -> list[Code]:
+        """Return every code that may stand in an extract: those of the table, residual areas, and new ones.
+
+        Jobindsats has names instead of codes, of any level.
+        """
+        owner = self.source(source) if isinstance(source, str) else source
+        found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
+        codes = self.codes(owner, found)
+        if found.role == "area":
+            known = {code.code for code in codes}
+            others = areas_at(RESIDUAL) if owner.jobindsats is None else areas().values()
+            residual = [area for area in others if area.code not in known]
+            codes = codes + [Code(area.code, area.name_da, area.name_en) for area in residual]
+        return [*codes, *self.new_codes.get((owner.id, found.id), ())]
+
+    def with_new_codes(self, source: Source, new_codes: Mapping[str, Sequence[Code]]) -> Catalogue:
+        """Return the catalogue with codes (dimension id -> codes) that one extract holds and no code list has."""
+        added = {(source.id, source.dimension(name).id): codes for name, codes in new_codes.items() if codes}
+        return replace(self, new_codes={**self.new_codes, **added}) if added else self
 
     def selected(self, source: Source | str, dimension: Dimension | str) -> list[str]:
         """Return the codes the source asks for, patterns such as `*` and `1*` expanded, in the publisher's order.
@@ -364,7 +614,8 @@ def _parse(file: YamlFile) -> Source:
     try:
         return Source.model_validate(file.data)
     except ValidationError as error:
-        fault = error.errors()[0]
+        # A misspelt key is missing as well; the line to correct is where it stands.
+        fault = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in fault["loc"])
         message = {
             "extra_forbidden": f"unknown key `{place}`; remove it or correct its spelling",
@@ -375,8 +626,12 @@ def _parse(file: YamlFile) -> Source:
 
 
 def _check(file: YamlFile, catalogue: Catalogue, source: Source, columns: set[str] | None) -> None:
+    if source.delivery is not None:
+        _check_delivery(source.delivery, file)
     for number, dimension in enumerate(source.dimensions):
         place: list[int | str] = ["dimensions", number]
+        if source.jobindsats is not None:
+            place = ["jobindsats", "dimensions", max(0, min(number - 1, len(source.jobindsats.dimensions) - 1))]
         if dimension.codelist and dimension.codelist not in catalogue.codelists:
             raise file.error([*place, "codelist"], f"unknown code list {dimension.codelist}; add it to codelists.csv")
         unknown = [code for code in dimension.extra_codes if code not in areas()]
@@ -389,6 +644,28 @@ def _check(file: YamlFile, catalogue: Catalogue, source: Source, columns: set[st
         _check_select(file, place, catalogue, source, dimension)
 
 
+def _check_delivery(contract: Contract, file: YamlFile) -> None:
+    """Refuse what pydantic cannot see: two fields of one heading, two codes of one text, unknown names."""
+    names = {field.name for field in contract.fields}
+    for unknown in {contract.period_field, *(rule.field for rule in contract.rules)} - names:
+        raise file.error(["delivery", "fields"], f"no field {unknown}")
+    for unknown in set(contract.key) - set(contract.columns):
+        raise file.error(["delivery", "key"], f"no column {unknown}")
+    headings: dict[str, str] = {}
+    for number, each in enumerate(contract.fields):
+        where: list[int | str] = ["delivery", "fields", number]
+        for spelling in each.spellings:
+            if headings.setdefault(spelling, each.name) != each.name:
+                raise file.error(where, f"heading {spelling!r} belongs to {headings[spelling]} and {each.name}")
+        if (each.type == "enum") != bool(each.values):
+            raise file.error(where, f"{each.name}: `values` are needed for enum, and only there")
+        texts: dict[str, str] = {}
+        for value in each.values:
+            for text in (value.code, value.text_da, value.text_en, *value.variants):
+                if texts.setdefault(squash(text), value.code) != value.code:
+                    raise file.error(where, f"{text!r} stands for {texts[squash(text)]} and {value.code}")
+
+
 def _check_select(
     file: YamlFile, place: list[int | str], catalogue: Catalogue, source: Source, dimension: Dimension
 ) -> None:
@@ -398,6 +675,8 @@ def _check_select(
             raise file.error(
                 [*place, "select"], f"{wrong[0]} is no period or period pattern (2016, *K1, (-n+5), >=2012)"
             )
+        return
+    if dimension.is_text:
         return
     codes = {code.code for code in catalogue.codes(source, dimension)}
     for pattern in dimension.select:
@@ -423,117 +702,3 @@ def _shown(path: Path) -> str:
         return str(path.resolve().relative_to(ROOT))
     except ValueError:
         return str(path)
-
-
-# The shortage classes the programme enters by hand: `reference/industry_shortage.csv` checked before it is used.
-#
-# Arbejdsmarkedsbalancen gives a class per job title and labour market region, twice a year; its list of classes has
-# changed, so each entry names the list it was taken from (`reference/shortage_classes.csv`, whose `in_force_on` is a
-# day the list is known to have been in force, empty when none is known). An entry is about a region or a province.
-
-
-INDUSTRIES = "db07_37"
-
-
-def check_shortage(folder: Path) -> None:
-    """Raise UsageError with file, line, value and rule for the first entry that cannot be used.
-
-    A folder without the file has no entries.
-    """
-    path = folder / "industry_shortage.csv"
-    if not path.is_file():
-        return
-    allowed = {
-        "industry_code": {row["code"] for row in _rows(folder / "codelists.csv") if row["codelist"] == INDUSTRIES},
-        "area_code": {
-            row["code"] for row in _rows(folder / "areas.csv") if row["level"] in ("region", "province")
-        },
-    }  # fmt: skip
-    classes = {(row["class_list"], row["shortage_class"]) for row in _rows(folder / "shortage_classes.csv")}
-    rules = {"industry_code": f"an industry of {INDUSTRIES}", "area_code": "the code of a region or a province"}
-    seen: dict[tuple[str, str, str], int] = {}
-    for line, row in enumerate(_rows(path), start=2):
-        for column, codes in allowed.items():
-            if row[column] not in codes:
-                raise _refusal(path, line, column, row[column], rules[column])
-        if (row["class_list"], row["shortage_class"]) not in classes:
-            told = f"a class of the list {row['class_list']!r} in shortage_classes.csv"
-            raise _refusal(path, line, "shortage_class", row["shortage_class"], told)
-        if not _is_day(row["valid_from"]):
-            raise _refusal(path, line, "valid_from", row["valid_from"], "a day as 2019-07-01")
-        if not row["source"]:
-            raise _refusal(path, line, "source", "", "where the entry was taken from")
-        key = (row["area_code"], row["industry_code"], row["valid_from"])
-        if (first := seen.setdefault(key, line)) != line:
-            raise _refusal(path, line, "valid_from", row["valid_from"], f"one entry a day; line {first} is the same")
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file, every column as text; what a short line lacks is empty."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter=";", restval=""))
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _refusal(path: Path, line: int, column: str, value: str, rule: str) -> UsageError:
-    return UsageError(
-        f"transforms/reference/{path.name}: line {line}: {column} {value!r} is not {rule}; correct the line"
-    )
-
-
-PeriodKind = Literal["M", "Q", "Y", "QMAT"]
-
-
-class Measure(_Strict):
-    """One measure: our id, unit, texts, and what its column is called in answers and exports."""
-
-    id: str
-    unit: Literal["persons", "pct", "pct_points", "fte", "hours", "rank", "count"]
-    text_da: str
-    text_en: str
-    headings: list[str] = Field(min_length=1)
-
-
-class JobindsatsDimension(_Strict):
-    """One dimension beside area and period: our column and its headings in answers.
-
-    With a `codelist` its texts are kept as codes; `texts` adds wordings of the publisher's own, `total_texts` the sum.
-    """
-
-    column: str
-    text_da: str
-    text_en: str
-    headings: list[str] = Field(min_length=1)
-    codelist: str | None = None
-    texts: dict[str, str] = {}
-    total_texts: list[str] = []
-
-
-class Query(_Strict):
-    """The `jobindsats:` part of a source file."""
-
-    table: str
-    version: Literal[2, 3] = 3
-    period_kind: PeriodKind
-    latest: int = Field(ge=1)
-    hierarchies: dict[str, str] = {}
-    selections: dict[str, str] = {}
-    measures: list[Measure] = Field(min_length=1)
-    dimensions: list[JobindsatsDimension] = []
-    all_municipalities: bool = True
-
-
-def query_of(source: Source) -> Query:
-    """Return the typed query of a Jobindsats source; UsageError naming the file when it is wrong."""
-    try:
-        return Query.model_validate(source.jobindsats)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"flows/sources/{source.id}.yml: jobindsats.{where}: {first['msg']}") from None

@@ -1,14 +1,14 @@
-"""From snapshot files to typed staging tables: scan once, account for every row, fill the zero cells."""
+"""From snapshot files to typed staging tables: scan once, account for every row, fill the absent cells."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from transforms.catalogue import Source
+from transforms.catalogue import Code, Source
 from transforms.dictionary import Dictionary
 from transforms.errors import DataRefused
 from transforms.tables import SqlFile, create_table
@@ -93,27 +93,51 @@ VALUE = "INDHOLD"
 
 
 @dataclass(frozen=True)
-class StagingInput:
-    """What one source brings to a build: canonical CSV files, and how far their zero cells are known.
+class RejectedRow:
+    """A row left out of the canonical rows: its file and row there, the rule it broke, and what it said."""
 
-    `rectangle` gives the codes of each dimension when the publisher's own description is at hand: an absent cell is
-    then zero. `fill_seen` says the same of a BULK file without a description, within the areas and periods it
-    holds. `rejected_before` counts rows that were already put in quarantine because their texts have no code.
-    `rows` is the number of data lines in the files when whoever made them canonical has counted them already.
+    file_name: str
+    row: int
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What a cell stands for that the rows lack: `zero` (the publisher leaves zeros out) or `missing`.
+
+    `codes` gives dimension id -> the codes that are spanned; a dimension it does not name spans the codes of the rows.
+    Of the dimensions in `within` only the combinations that the rows hold are spanned: others were not asked for.
+    """
+
+    status: Literal["zero", "missing"]
+    codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CanonicalRows:
+    """What one snapshot brings to a build, whatever register it is of.
+
+    `paths`: CSV files (UTF-8, `;`, the source's dimension ids in upper case and INDHOLD, codes, numbers with a point,
+    StatBank's marks). `rows`: their data lines, counted by whoever wrote them, else None. `rejected`: rows put aside
+    before. `absent`: what the cells mean that the rows lack, empty when nothing is known. `new_codes`: dimension id ->
+    codes that no code list has; they are kept as they came. `notes`: what was left out or assumed, in words.
     """
 
     source: Source
     snapshot_id: str
     paths: Sequence[Path]
-    rectangle: Mapping[str, Sequence[str]] | None = None
-    fill_seen: bool = False
-    rejected_before: int = 0
     rows: int | None = None
+    rejected: Sequence[RejectedRow] = ()
+    absent: Sequence[Absent] = ()
+    new_codes: Mapping[str, Sequence[Code]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class StagingCount:
-    """What became of the rows of one source: read, loaded, rejected by the scan, zero cells filled."""
+    """What became of the rows of one source: read, loaded, rejected before and by the scan, absent cells filled."""
 
     rows_in: int
     rows_loaded: int
@@ -132,7 +156,7 @@ def count_rows(path: Path) -> int:
     return max(lines + (last != b"\n") - 1, 0)
 
 
-def create_raw_view(warehouse: Warehouse, given: StagingInput) -> None:
+def create_raw_view(warehouse: Warehouse, given: CanonicalRows) -> None:
     """Create `raw.<source>`: every column as text, straight from the files, bad lines kept as rejects."""
     ids = [dimension.id.upper() for dimension in given.source.dimensions] + [VALUE]
     columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in ids)
@@ -154,7 +178,7 @@ def create_empty_view(warehouse: Warehouse, source: Source) -> None:
     warehouse.execute(f"CREATE OR REPLACE VIEW raw.{quote_identifier(source.id)} AS SELECT {columns} WHERE false")
 
 
-def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dictionary: Dictionary) -> StagingCount:
+def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dictionary: Dictionary) -> StagingCount:
     """Fill one staging table from its snapshot; DataRefused when rows are lost on the way."""
     table = file.table
     try:
@@ -165,7 +189,8 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dicti
         warehouse.execute(f"INSERT INTO {table} BY NAME SELECT *, false AS _is_filled FROM ({file.select})")
         rejected = _move_rejects(warehouse, given)
         loaded = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
-        filled = _fill_zero_cells(warehouse, table, given)
+        filled = sum(_fill(warehouse, table, given, absent) for absent in given.absent)
+        _quarantine(warehouse, given)
     except DatabaseError as error:
         raise explain_database_error(error, f"loading {given.source.id} from {given.paths[0].name}") from None
     rows_in = given.rows if given.rows is not None else sum(count_rows(path) for path in given.paths)
@@ -174,8 +199,18 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: StagingInput, dicti
             f"{given.source.id}: {rows_in} rows in the files, but {loaded} loaded and {rejected} rejected; "
             f"the file may be cut off or hold stray line breaks; fetch it again"
         )
-    before = given.rejected_before
+    before = len(given.rejected)
     return StagingCount(rows_in + before, loaded, rejected + before, filled)
+
+
+def _quarantine(warehouse: Warehouse, given: CanonicalRows) -> None:
+    """Keep the rows that never became canonical, each with the rule it broke."""
+    for reject in given.rejected:
+        warehouse.execute(
+            "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [given.source.id, given.snapshot_id, reject.file_name, reject.row, reject.rule, reject.text],
+        )
 
 
 def _forget_rejects(warehouse: Warehouse) -> None:
@@ -183,7 +218,7 @@ def _forget_rejects(warehouse: Warehouse) -> None:
         warehouse.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-def _move_rejects(warehouse: Warehouse, given: StagingInput) -> int:
+def _move_rejects(warehouse: Warehouse, given: CanonicalRows) -> int:
     """Keep the lines the scan could not read in `quarantine.row`; return how many lines."""
     exists = warehouse.scalar("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'")
     lines = "SELECT count(*) FROM (SELECT DISTINCT scan_id, file_id, line FROM reject_errors)"
@@ -202,24 +237,25 @@ def _move_rejects(warehouse: Warehouse, given: StagingInput) -> int:
     return rejected
 
 
-def _fill_zero_cells(warehouse: Warehouse, table: str, given: StagingInput) -> int:
-    """Add the cells of the rectangle that the publisher left out because they are zero; return how many.
+def _fill(warehouse: Warehouse, table: str, given: CanonicalRows, absent: Absent) -> int:
+    """Add the cells that the rows lack as what they stand for; return how many.
 
-    Source: BULK answers leave out every cell equal to the table's `suppressedDataValue` (0).
+    Source for `zero`: BULK answers leave out every cell equal to the table's `suppressedDataValue` (0).
     """
-    if given.rectangle is None and not given.fill_seen:
-        return 0
-    keys = [dimension.column for dimension in given.source.dimensions]
-    time = given.source.time.column
-    codes = _known_codes(given) if given.rectangle is not None else _seen_codes(warehouse, table, keys)
-    where = "" if given.rectangle is not None else f" SEMI JOIN {_seen_together(table, given.source)}"
-    named = ", ".join(quote_identifier(name) for name in keys)
+    columns = {dimension.id.upper(): dimension.column for dimension in given.source.dimensions}
+    known = {columns[name.upper()]: list(codes) for name, codes in absent.codes.items()}
+    codes = {column: known.get(column) or _codes_of(warehouse, table, column) for column in columns.values()}
+    within = ", ".join(quote_identifier(columns[name.upper()]) for name in absent.within)
+    where = f" SEMI JOIN (SELECT DISTINCT {within} FROM {table}) USING ({within})" if within else ""
+    named = ", ".join(quote_identifier(column) for column in codes)
+    value = "0" if absent.status == "zero" else "NULL"
     before = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
-    for cells in absent_cells(warehouse, table, codes, time):
+    for cells in absent_cells(warehouse, table, codes, given.source.time.column):
         warehouse.register("_absent", cells)
         try:
             warehouse.execute(
-                f"INSERT INTO {table} BY NAME SELECT {named}, 0 AS value, 'zero' AS value_status, "
+                f"INSERT INTO {table} BY NAME SELECT {named}, {value} AS value, "
+                f"{quote_literal(absent.status)} AS value_status, "
                 f"{quote_literal(given.snapshot_id)} AS _snapshot_id, true AS _is_filled FROM _absent{where}"
             )
         finally:
@@ -227,24 +263,9 @@ def _fill_zero_cells(warehouse: Warehouse, table: str, given: StagingInput) -> i
     return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before
 
 
-def _known_codes(given: StagingInput) -> dict[str, list[str]]:
-    """Return column -> the codes the publisher's description spans."""
-    assert given.rectangle is not None
-    columns = {dimension.id.upper(): dimension.column for dimension in given.source.dimensions}
-    return {columns[name.upper()]: list(codes) for name, codes in given.rectangle.items()}
-
-
-def _seen_codes(warehouse: Warehouse, table: str, keys: Sequence[str]) -> dict[str, list[str]]:
-    """Return column -> the codes the file holds."""
-    return {
-        key: [
-            row[0] for row in warehouse.rows(f"SELECT DISTINCT {name} FROM {table} WHERE {name} IS NOT NULL ORDER BY 1")
-        ]
-        for key, name in ((key, quote_identifier(key)) for key in keys)
-    }
-
-
-def _seen_together(table: str, source: Source) -> str:
-    """Return what a SEMI JOIN needs to keep to the area-period pairs the file holds: others were not asked for."""
-    together = ", ".join(quote_identifier(d.column) for d in source.dimensions if d.role in ("area", "time"))
-    return f"(SELECT DISTINCT {together} FROM {table}) USING ({together})"
+def _codes_of(warehouse: Warehouse, table: str, column: str) -> list[str]:
+    """Return the codes the rows hold."""
+    name = quote_identifier(column)
+    return [
+        row[0] for row in warehouse.rows(f"SELECT DISTINCT {name} FROM {table} WHERE {name} IS NOT NULL ORDER BY 1")
+    ]

@@ -1,1 +1,58 @@
-"""The doors through which data come in: StatBank, files from a folder, Jobindsats, deliveries."""
+"""The outside world: each register fetched into snapshots, and its snapshots read as canonical rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flows.connectors.http import GivenUpError, Patience
+from flows.store.snapshots import Origin, Snapshot
+
+Status = Literal["new", "unchanged", "failed"]
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How sources are fetched, from whichever register.
+
+    `again`: also what has not changed; `period`: that period alone, beside the others; `made_from`: what invented
+    answers are made from. `on_progress` gets a source id and its bytes so far, `on_end` the id of a source that is
+    through.
+    """
+
+    origin: Origin = "live"
+    again: bool = False
+    period: str | None = None
+    made_from: Mapping[str, Any] | None = None
+    patience: Patience | None = None
+    max_workers: int = 4
+    on_progress: Callable[[str, int], None] | None = None
+    on_end: Callable[[str], None] | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether invented data are asked for."""
+        return self.origin == "sample"
+
+
+@dataclass(frozen=True)
+class FetchResult:
+    """What became of one source: `snapshot` is the newest accepted one, None when there never was any.
+
+    `passes`: a failure that waiting may cure (no answer in time), not an answer that will be the same tomorrow.
+    `notes`: what was left out, assumed or is new at the publisher, in words.
+    """
+
+    source_id: str
+    status: Status
+    snapshot: Snapshot | None
+    message: str
+    passes: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def failed(source_id: str, previous: Snapshot | None, error: Exception) -> FetchResult:
+    """Return the result of a source whose fetch ended with an error; it keeps what it had."""
+    passes = isinstance(error, GivenUpError | OSError)
+    return FetchResult(source_id, "failed", previous, str(error), passes)

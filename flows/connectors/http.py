@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import stamina
@@ -27,8 +27,6 @@ from transforms.errors import DataRefused, UsageError
 log = logging.getLogger(__name__)
 # stamina announces each retry under its own name; `_wait_for` says the same with the address.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,16 @@ class TryAgainError(Exception):
         self.wait = wait
 
 
-def patiently(once: Callable[[float], T], where: str, patience: Patience | None = None) -> T:
-    """Return what `once(deadline)` returns, trying again after TryAgainError as `patience` allows.
+class GivenUpError(DataRefused):
+    """The server or the line failed for as long as our patience lasts: later it may answer."""
 
-    `deadline` is on the clock of `time.monotonic`. Raises DataRefused, beginning with `where`, when the
-    patience is used up; every other error passes at once.
+
+def attempts(where: str, patience: Patience | None = None) -> Iterator[tuple[stamina.Attempt, float]]:
+    """Yield (attempt, deadline) until a `with attempt:` block ends well, waiting in between as `patience` allows.
+
+    What the block raises as TryAgainError is tried again; `deadline` is on the clock of `time.monotonic`. Raises
+    GivenUpError, beginning with `where`, when the patience is used up; every other error passes at once. A loop, and
+    no function around the request: a request's stack tells its way without detours.
     """
     patience = patience or Patience()
     deadline = time.monotonic() + patience.total
@@ -71,12 +74,10 @@ def patiently(once: Callable[[float], T], where: str, patience: Patience | None 
             wait_initial=patience.wait_initial,
             wait_max=patience.wait_max,
         ):
-            with attempt:
-                tried = attempt.num
-                return once(deadline)
+            tried = attempt.num
+            yield attempt, deadline
     except TryAgainError as error:
-        raise DataRefused(f"{where}: {error}; given up after {tried} tries, try later") from None
-    raise AssertionError("a retry loop ends by a result or an error")
+        raise GivenUpError(f"{where}: {error}; given up after {tried} tries, try later") from None
 
 
 def _wait_for(error: Exception, where: str, patience: Patience, deadline: float) -> bool | float:
@@ -200,27 +201,24 @@ def stream_to_file(
     """
     request = client.build_request(method, url, json=json, params=params)
     partial = path.with_name(f"{path.name}.part")
-
-    def once(deadline: float) -> Received:
-        with _answer(client, request) as response, partial.open("wb") as writer:
-            digest, size = hashlib.sha256(), 0
-            take = on_begin() if on_begin else None
-            for block in _body(response, request, deadline):
-                size += len(block)
-                if size > max_bytes:
-                    raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
-                digest.update(block)
-                writer.write(block)
-                if take:
-                    take(block)
-                if on_progress:
-                    on_progress(size)
-            writer.flush()
-            os.fsync(writer.fileno())
-            return Received(path, digest.hexdigest(), size, dict(response.headers))
-
     try:
-        received = patiently(once, _where(request), patience)
+        for attempt, deadline in attempts(_where(request), patience):
+            with attempt, _answer(client, request) as response, partial.open("wb") as writer:
+                digest, size = hashlib.sha256(), 0
+                take = on_begin() if on_begin else None
+                for block in _body(response, request, deadline):
+                    size += len(block)
+                    if size > max_bytes:
+                        raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
+                    digest.update(block)
+                    writer.write(block)
+                    if take:
+                        take(block)
+                    if on_progress:
+                        on_progress(size)
+                writer.flush()
+                os.fsync(writer.fileno())
+                received = Received(path, digest.hexdigest(), size, dict(response.headers))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -239,17 +237,14 @@ def read_body(
 ) -> bytes:
     """Return the answer's body, for the small answers that fit in memory; errors as in `stream_to_file`."""
     request = client.build_request(method, url, json=json, params=params)
-
-    def once(deadline: float) -> bytes:
+    for attempt, deadline in attempts(_where(request), patience):
         blocks = bytearray()
-        with _answer(client, request) as response:
+        with attempt, _answer(client, request) as response:
             for block in _body(response, request, deadline):
                 blocks += block
                 if len(blocks) > max_bytes:
                     raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
-        return bytes(blocks)
-
-    return patiently(once, _where(request), patience)
+    return bytes(blocks)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Jobindsats (STAR): asks the API in version 3 or 2 and keeps the answer as received.
+"""Jobindsats (STAR): a table asked for in version 3 or 2, and any answer of it as canonical rows.
 
 Protocol: version 3, https://www.jobindsats.dk/information/om-api/brugervejledning-til-version-3/; version 2, «API
 Eksempler» (4 March 2022). The token goes into a header and nowhere else.
@@ -10,117 +10,302 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from flows.connectors.http import AnsweredError, Patience, open_client, stream_to_file
-from transforms.areas import area_code, areas_at, suggest
-from transforms.catalogue import JobindsatsDimension, Query, Source, load_codelists, query_of
-from transforms.errors import DataRefused, UsageError
+from flows.connectors import FetchOptions, FetchResult, failed
+from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
+from flows.store.snapshots import Snapshot, SnapshotStore
+from transforms.areas import area_code, areas_at
+from transforms.catalogue import Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
+from transforms.errors import DataRefused, KommunekortError, UsageError
+from transforms.load import Absent, CanonicalRows, RejectedRow
 from transforms.periods import is_period, parse_period
 
-# Excel exports made by hand on jobindsats.dk: moving headings, group texts given once, footers.
-#
-# A1 holds the path of the measure. Then come headings over the columns (period, area, measure, industry … in any
-# order) and stubs beside the rows; both may give a text once for a whole group. Blank rows end the table.
+Files = dict[str, tuple[Path, str]]
 
-
-MARKS = {".", "..", "-", ""}
-FOOTERS = ("kilde:", "anm.:", "note:")
-AREA, PERIOD, MEASURE = "Område", "Periode", "Måling"
-
-
-def read_export(content: bytes, name: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]]]:
-    """Return (headings, rows), long: Periode, Område, Måling, then one column per further axis, and Værdi.
-
-    Further axes have no name in the file and are called «Akse 1», «Akse 2», … from left to right, stubs first.
-    Raises DataRefused when the sheet is no such export.
-    """
-    grid = _grid(content, name)
-    first = next((n for n, row in enumerate(grid) if n and row[0]), None)
-    if first is None or first < 2:
-        raise DataRefused(f"{name}: not an export from jobindsats.dk (no rows under the headings)")
-    last = next((n for n in range(first, len(grid)) if _ends(grid[n])), len(grid))
-    heads, body = grid[1:first], grid[first:last]
-    stub_width = next((n for n in range(len(grid[0])) if any(row[n] for row in heads)), 0)
-    if stub_width == 0:
-        raise DataRefused(f"{name}: not an export from jobindsats.dk (no headings over the columns)")
-    stubs = [_filled([row[n] for row in body]) for n in range(stub_width)]
-    columns = range(stub_width, len(grid[0]))
-    headings = [_filled([row[n] for n in columns]) for row in heads if any(row)]
-    axes = [*stubs, *headings]
-    kinds = [_kind(axis) for axis in axes]
-    for wanted in (PERIOD, AREA):
-        if kinds.count(wanted) != 1:
-            raise DataRefused(f"{name}: {kinds.count(wanted)} axes look like {wanted}; export with exactly one")
-    further = [n for n, kind in enumerate(kinds) if kind == ""]
-    order = [kinds.index(PERIOD), kinds.index(AREA), *further]
-    rows: list[tuple[str | None, ...]] = []
-    for row_number, row in enumerate(body):
-        for column_number, column in enumerate(columns):
-            at = [axis[row_number] if n < stub_width else axis[column_number] for n, axis in enumerate(axes)]
-            rows.append((*(at[n] for n in order), row[column]))
-    # Which further axis holds the measures is settled by who knows their names.
-    names = [PERIOD, AREA, *(f"Akse {n}" for n in range(1, len(further) + 1)), "Værdi"]
-    return tuple(names), rows
-
-
-def _grid(content: bytes, name: str) -> list[list[str]]:
-    import python_calamine
-
-    try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        cells = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (python_calamine.CalamineError, IndexError, ValueError, OSError):
-        raise DataRefused(f"{name}: a damaged workbook; export it again") from None
-    return [[_cell_text(cell) for cell in row] for row in cells]
-
-
-def _cell_text(cell: Any) -> str:
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell).replace(".", ",")
-    return str(cell).strip()
-
-
-def _ends(row: Sequence[str]) -> bool:
-    return not any(row) or row[0].lower().startswith(FOOTERS)
-
-
-def _filled(texts: Sequence[str]) -> list[str]:
-    """Return texts with each gap filled from before: a group's text may stand at its first member only."""
-    filled: list[str] = []
-    for text in texts:
-        filled.append(text or (filled[-1] if filled else ""))
-    return filled
-
-
-def _kind(axis: Sequence[str]) -> str:
-    values = set(axis) - {""}
-    if values and all(is_period(value) for value in values):
-        return PERIOD
-    return AREA if values and all(area_code(value) for value in values) else ""
-
-
-# Answers of Jobindsats, in every shape it has used, as headings and rows of texts.
-
-
+TOTAL = "TOT"
+"""Our code for the sum over a dimension."""
+WITHHELD, NOT_THERE = "..", "..."
+"""How canonical rows write a figure that the publisher withholds, and one that there is not."""
 BOM = "\ufeff"
-# A BOM encoded as UTF-8, read as Windows-1252 and encoded again.
-DOUBLE_BOM = "ï»¿"
+DOUBLE_BOM = "ï»¿"  # a BOM encoded as UTF-8, read as Windows-1252 and encoded again
+
+
+# --- asking -----------------------------------------------------------------------------------------------------
+
+
+def connect(
+    base_url: str, token: SecretStr | None, *, contact: str = "", transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
+    """Return a client for Jobindsats; UsageError without a token. Version 2 takes the bare token, 3 a bearer."""
+    if token is None:
+        raise UsageError("Jobindsats needs a token: set KOMMUNEKORT_JOBINDSATS_TOKEN (ask STAR for one)")
+    secret = token.get_secret_value()
+    header = secret if version_of(base_url) == 2 else f"Bearer {secret}"
+    headers = {"Authorization": header, "Accept": "application/json"}
+    return open_client(base_url, contact=contact, headers=headers, transport=transport)
+
+
+def version_of(base_url: str) -> int:
+    """Return the API version an address ends in; UsageError when it is neither 2 nor 3."""
+    match = re.search(r"/v([23])/?$", base_url)
+    if match is None:
+        raise UsageError(f"{base_url}: the address of Jobindsats must end in /v3 or /v2")
+    return int(match[1])
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `/v3/table/<id>` says of a table, as far as it is used here.
+
+    `hierarchies`: hierarchy id -> the name of its dimension; `required` of them must be asked for; `measures`: heading
+    -> (measure group, measure); `periods`: period kind -> its periods, oldest first.
+    """
+
+    hierarchies: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    periods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def describe(client: httpx.Client, table: str, *, patience: Patience | None = None) -> Description | None:
+    """Return the description of a table; None where the service has none (version 2, or no such page)."""
+    if version_of(str(client.base_url).rstrip("/")) == 2:
+        return None
+    try:
+        raw = read_body(client, "GET", f"table/{table}", params={"format": "json"}, patience=patience)
+    except AnsweredError as error:
+        if error.status == 404 and "cause" not in error.body:
+            return None  # the data are asked for all the same, and their refusal is the better reason
+        raise
+    return parse_description(raw)
+
+
+def parse_description(raw: bytes) -> Description:
+    """Return a table's description from an answer's bytes; what it does not hold stays empty."""
+    try:
+        told = json.loads(_decoded(raw))
+    except ValueError:
+        return Description()
+    told = told[0] if isinstance(told, list) and told else told
+    if not isinstance(told, dict):
+        return Description()
+    hierarchies: dict[str, str] = {}
+    values: dict[str, frozenset[str]] = {}
+    for dimension in _dicts(told.get("dimensions")):
+        name = str(dimension.get("dimension_name") or dimension.get("dimension_id") or "")
+        for hierarchy in _dicts(dimension.get("hierarchies")):
+            key = str(hierarchy.get("hierarchy_id") or "")
+            hierarchies[key] = name
+            values[key] = frozenset(
+                str(value.get("value_name"))
+                for level in _dicts(hierarchy.get("levels"))
+                for value in _dicts(level.get("values"))
+            )
+    measures = {
+        _key(str(measure.get("measure_name"))): (str(group.get("mgroup_id")), str(measure.get("measure_id")))
+        for group in _dicts(told.get("mgroups"))
+        for measure in _dicts(group.get("measures"))
+    }
+    periods = {
+        str(kind.get("periodtype_id")): tuple(sorted(str(v.get("period_id")) for v in _dicts(kind.get("values"))))
+        for kind in _dicts(told.get("periods"))
+    }
+    return Description(hierarchies, values, measures, periods)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def parameters(
+    query: JobindsatsQuery, version: int, described: Description | None = None
+) -> tuple[str, dict[str, str]]:
+    """Return path and parameters that ask for the latest periods of a table.
+
+    With a description only the measures wanted are asked for, by the hierarchies the table has; a dimension that the
+    source does not name stands at its total.
+    """
+    if version == 2:
+        period = f"l({query.period_kind.lower()}:{query.latest})"
+        return f"data/{query.table}/json", {"period": period, "area": "*", **query.selections}
+    told = described or Description()
+    hierarchies = {query.area_hierarchy: "*"}
+    for dimension in query.dimensions:
+        hierarchies[_hierarchy(dimension, told)] = "*"
+    asked_for = {told.hierarchies.get(name) for name in hierarchies}
+    for name, of in told.hierarchies.items():
+        if of not in asked_for and not _is_area(of):
+            hierarchies[name] = "/"
+            asked_for.add(of)
+    return f"data/{query.table}", {
+        **_measure_groups(query, told),
+        f"period.{query.period_kind}": f"latest:{query.latest}",
+        **{f"hierarchy.{name}": value for name, value in hierarchies.items()},
+        "format": "json",
+    }
+
+
+def _hierarchy(dimension: JobindsatsDimension, told: Description) -> str:
+    """Return the hierarchy to ask a dimension by: one of the source's that the table has, else one of its name."""
+    known = [name for name in dimension.hierarchies if name in told.hierarchies]
+    names = {_key(text) for text in (*dimension.headings, dimension.text_da)}
+    alike = [name for name, of in told.hierarchies.items() if _key(of) in names]
+    return [*known, *alike, *dimension.hierarchies][0]
+
+
+def _is_area(dimension_name: str) -> bool:
+    return _key(dimension_name.lstrip("_")) in AREA_HEADINGS
+
+
+def _measure_groups(query: JobindsatsQuery, told: Description) -> dict[str, str]:
+    """Return the parameters for the measures wanted; all of them where the description does not name every one."""
+    wanted: dict[str, list[str]] = {}
+    for measure in query.measures:
+        found = next((told.measures[key] for key in map(_key, measure.headings) if key in told.measures), None)
+        if found is None:
+            return {"mgroup.*": "*"}
+        wanted.setdefault(found[0], []).append(found[1])
+    return {f"mgroup.{group}": ",".join(measures) for group, measures in wanted.items()}
+
+
+def fetch_all(
+    client: httpx.Client,
+    sources: Iterable[Source],
+    store: SnapshotStore,
+    catalogue: Catalogue,
+    options: FetchOptions,
+) -> list[FetchResult]:
+    """Fetch several tables one by one; one that fails keeps its newest snapshot and says why in one sentence.
+
+    Invented answers are asked for once per world they are made from, or `again`.
+    """
+    results: list[FetchResult] = []
+    for source in sources:
+        previous: Snapshot | None = None
+        try:
+            previous = store.newest(source.id, synthetic=options.synthetic)
+            results.append(fetch_source(client, source, store, catalogue, previous, options))
+        except (KommunekortError, OSError) as error:
+            results.append(failed(source.id, previous, error))
+        finally:
+            if options.on_end:
+                options.on_end(source.id)
+    return results
+
+
+def fetch_source(
+    client: httpx.Client,
+    source: Source,
+    store: SnapshotStore,
+    catalogue: Catalogue,
+    previous: Snapshot | None,
+    options: FetchOptions,
+) -> FetchResult:
+    """Ask for a source's table and keep the answer, when it can be read, as its newest snapshot.
+
+    Raises DataRefused with the publisher's own reason when the question is refused (422), and when no build could read
+    the answer.
+    """
+    world = {"world": dict(options.made_from)} if options.made_from is not None else {}
+    if previous is not None and world and not options.again and previous.manifest.query.get("world") == world["world"]:
+        return FetchResult(source.id, "unchanged", previous, "made from the same world")
+    with tempfile.TemporaryDirectory() as scratch:
+        files, query = download(source, client, Path(scratch), patience=options.patience)
+        rows = write_rows(source, [path for path, _ in files.values()], catalogue, Path(scratch) / "canonical")
+        _refuse_unreadable(source, rows)
+        asked = {**query, **world}
+        made = store.add(source.id, files, origin=options.origin, synthetic=options.synthetic, query=asked)
+    if previous is not None and made.id == previous.id:
+        return FetchResult(source.id, "unchanged", made, "the same bytes as before", notes=tuple(rows.notes))
+    return FetchResult(source.id, "new", made, f"{rows.rows:,} cells", notes=tuple(rows.notes))
+
+
+def _refuse_unreadable(source: Source, rows: CanonicalRows) -> None:
+    """Refuse an answer of which more cannot be read than may go to quarantine: no build could use it."""
+    told = rows.rows or 0
+    if len(rows.rejected) > source.expectations.quarantine_max_share * (told + len(rows.rejected)):
+        first = rows.rejected[0]
+        raise DataRefused(
+            f"{source.id}: {len(rows.rejected)} of {told + len(rows.rejected)} cells cannot be read (row {first.row}: "
+            f"{first.text}); has the publisher changed the table?"
+        )
+
+
+def download(
+    source: Source, client: httpx.Client, folder: Path, *, patience: Patience | None = None
+) -> tuple[Files, dict[str, Any]]:
+    """Ask for a source's table and return (files, query) as the snapshot store takes them.
+
+    The table's description is asked first, so that only the measures wanted are asked for, by hierarchies it has; when
+    the narrow question is refused, the plain one is asked. Raises DataRefused with the publisher's own reason.
+    """
+    query, version = query_of(source), version_of(str(client.base_url).rstrip("/"))
+    target = folder / f"{source.id}.json"
+    try:
+        described = describe(client, query.table, patience=patience)
+        questions = [parameters(query, version, described), parameters(query, version)]
+        for path, asked in questions if questions[0] != questions[1] else questions[:1]:
+            try:
+                stream_to_file(client, "GET", path, target, params=asked, patience=patience)
+                break
+            except AnsweredError as error:
+                if error.status != 422 or asked == questions[1][1]:
+                    raise
+    except AnsweredError as error:
+        raise explained(source, error) from None
+    return {target.name: (target, f"jobindsats-v{version}")}, {"version": version, "path": path, **asked}
+
+
+def query_of(source: Source) -> JobindsatsQuery:
+    """Return the `jobindsats:` part of a source."""
+    assert source.jobindsats is not None, "the catalogue checks it"
+    return source.jobindsats
+
+
+def explained(source: Source, error: AnsweredError) -> DataRefused:
+    """Return the refusal with the publisher's `cause`; a refused token says what to do."""
+    if error.status in (401, 403):
+        return DataRefused(
+            f"{source.id}: Jobindsats refuses the token ({error.status}); renew it with STAR "
+            f"and set KOMMUNEKORT_JOBINDSATS_TOKEN"
+        )
+    try:
+        said = json.loads(error.body)
+        cause, request_id = said["cause"], said.get("request_id", "not given")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return DataRefused(f"{source.id}: {error}")
+    return DataRefused(
+        f"{source.id}: Jobindsats answered {error.status}: {cause} (request {request_id}); "
+        f"correct flows/sources/{source.id}.yml"
+    )
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+class Number(str):
+    """A figure that came as a number, written with a point: there is only one way to read it."""
+
+
+Cell = str | None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A table of texts. None is a null: suppressed. Every row is as long as `headings`."""
+    """A table of texts and numbers; None where the publisher gives null. Every row is as long as `headings`."""
 
     headings: tuple[str, ...]
-    rows: list[tuple[str | None, ...]]
+    rows: list[tuple[Cell, ...]]
 
 
 def read_answer(path: Path) -> Answer:
@@ -130,7 +315,7 @@ def read_answer(path: Path) -> Answer:
     """
     content = path.read_bytes()
     if content.startswith(b"PK\x03\x04"):
-        return Answer(*read_export(content, path.name))
+        return read_export(content, path.name)
     looks_like_json = _decoded(content[:4096]).lstrip().startswith(("{", "["))
     return read_json(content, path.name) if looks_like_json else read_csv(content, path.name)
 
@@ -139,7 +324,7 @@ def read_json(content: bytes, name: str) -> Answer:
     """Return a JSON answer of either version as headings and rows; DataRefused when it is neither."""
     try:
         data = json.loads(_decoded(content))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataRefused(f"{name}: not JSON; fetch it again") from None
     if isinstance(data, list) and data and isinstance(data[0], dict):
         data = data[0]
@@ -175,13 +360,14 @@ def read_csv(content: bytes, name: str) -> Answer:
     return Answer(tuple(rows[0]), [tuple(cell.strip() for cell in row) for row in rows[1:]])
 
 
-def _cell(cell: Any) -> str | None:
+def _cell(cell: Any) -> Cell:
     if cell is None:
         return None
     if isinstance(cell, bool) or not isinstance(cell, int | float | str):
         raise TypeError
-    # In texts a comma is the decimal sign and a point parts thousands; numbers are made to follow.
-    return repr(cell).replace(".", ",") if isinstance(cell, float) else str(cell).strip()
+    if isinstance(cell, str):
+        return cell.strip()
+    return Number(cell) if isinstance(cell, int) else Number(format(cell, ".4f"))
 
 
 def _decoded(content: bytes) -> str:
@@ -194,222 +380,363 @@ def _decoded(content: bytes) -> str:
     return text
 
 
-Files = dict[str, tuple[Path, str]]
+FOOTERS = ("kilde:", "anm.:", "note:")
+AREA, PERIOD, VALUE = "Område", "Periode", "Værdi"
 
 
-def connect(
-    base_url: str, token: SecretStr | None, *, contact: str = "", transport: httpx.BaseTransport | None = None
-) -> httpx.Client:
-    """Return a client for Jobindsats; UsageError without a token. Version 2 takes the bare token, 3 a bearer."""
-    if token is None:
-        raise UsageError("Jobindsats needs a token: set KOMMUNEKORT_JOBINDSATS_TOKEN (ask STAR for one)")
-    secret = token.get_secret_value()
-    header = secret if version_of(base_url) == 2 else f"Bearer {secret}"
-    headers = {"Authorization": header, "Accept": "application/json"}
-    return open_client(base_url, contact=contact, headers=headers, transport=transport)
+def read_export(content: bytes, name: str) -> Answer:
+    """Return an Excel export made by hand on jobindsats.dk, long: Periode, Område, one column per further axis, Værdi.
 
-
-def version_of(base_url: str) -> int:
-    """Return the API version an address ends in; UsageError when it is neither 2 nor 3."""
-    match = re.search(r"/v([23])/?$", base_url)
-    if match is None:
-        raise UsageError(f"{base_url}: the address of Jobindsats must end in /v3 or /v2")
-    return int(match[1])
-
-
-def parameters(query: Query, version: int) -> tuple[str, dict[str, str]]:
-    """Return path and parameters that ask for the latest periods of a table."""
-    if version == 3:
-        hierarchies = {f"hierarchy.{name}": value for name, value in query.hierarchies.items()}
-        period = {f"period.{query.period_kind}": f"latest:{query.latest}"}
-        return f"data/{query.table}", {"mgroup.*": "*", **period, **hierarchies, "format": "json"}
-    period_text = f"l({query.period_kind.lower()}:{query.latest})"
-    return f"data/{query.table}/json", {"period": period_text, "area": "*", **query.selections}
-
-
-def fetch(
-    source: Source, client: httpx.Client, folder: Path, *, patience: Patience | None = None
-) -> tuple[Files, Mapping[str, Any]]:
-    """Ask for a source's table and return (files, query) as the snapshot store takes them.
-
-    Raises DataRefused with the publisher's own reason when the question is refused (422), and when the answer is
-    no table.
+    A1 holds the path of the measure. Then come headings over the columns (period, area, measure, industry … in any
+    order) and stubs beside the rows; both may give a text once for a whole group. Blank rows end the table. Further
+    axes have no name in the file and are called «Akse 1», «Akse 2», … from left to right, stubs first. Raises
+    DataRefused when the sheet is no such export.
     """
-    query, version = query_of(source), version_of(str(client.base_url).rstrip("/"))
-    path, asked = parameters(query, version)
-    target = folder / f"{source.id}.json"
+    grid = _grid(content, name)
+    first = next((n for n, row in enumerate(grid) if n and row[0]), None)
+    if first is None or first < 2:
+        raise DataRefused(f"{name}: not an export from jobindsats.dk (no rows under the headings)")
+    last = next((n for n in range(first, len(grid)) if _ends(grid[n])), len(grid))
+    heads, body = grid[1:first], grid[first:last]
+    stub_width = next((n for n in range(len(grid[0])) if any(row[n] for row in heads)), 0)
+    if stub_width == 0:
+        raise DataRefused(f"{name}: not an export from jobindsats.dk (no headings over the columns)")
+    stubs = [_filled([row[n] for row in body]) for n in range(stub_width)]
+    columns = range(stub_width, len(grid[0]))
+    headings = [_filled([row[n] for n in columns]) for row in heads if any(row)]
+    axes = [*stubs, *headings]
+    kinds = [_kind(axis) for axis in axes]
+    for wanted in (PERIOD, AREA):
+        if kinds.count(wanted) != 1:
+            raise DataRefused(f"{name}: {kinds.count(wanted)} axes look like {wanted}; export with exactly one")
+    further = [n for n, kind in enumerate(kinds) if kind == ""]
+    order = [kinds.index(PERIOD), kinds.index(AREA), *further]
+    rows: list[tuple[Cell, ...]] = []
+    for row_number, row in enumerate(body):
+        for column_number, column in enumerate(columns):
+            at = [axis[row_number] if n < stub_width else axis[column_number] for n, axis in enumerate(axes)]
+            rows.append((*(at[n] for n in order), row[column]))
+    # Which further axis holds the measures is settled by who knows their names.
+    return Answer((PERIOD, AREA, *(f"Akse {n}" for n in range(1, len(further) + 1)), VALUE), rows)
+
+
+def _grid(content: bytes, name: str) -> list[list[str]]:
+    import python_calamine
+
     try:
-        stream_to_file(client, "GET", path, target, params=asked, patience=patience)
-    except AnsweredError as error:
-        raise _explained(source, error) from None
-    read_json(target.read_bytes(), target.name)  # an answer that is no table is not worth a snapshot
-    return {target.name: (target, f"jobindsats-v{version}")}, {"version": version, "path": path, **asked}
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        cells = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (python_calamine.CalamineError, IndexError, ValueError, OSError):
+        raise DataRefused(f"{name}: a damaged workbook; export it again") from None
+    return [[_sheet_text(cell) for cell in row] for row in cells]
 
 
-def _explained(source: Source, error: AnsweredError) -> DataRefused:
-    """Return the refusal with the publisher's `cause`; a refused token says what to do."""
-    if error.status in (401, 403):
-        return DataRefused(f"{source.id}: Jobindsats refuses the token ({error.status}); renew it with STAR")
-    try:
-        said = json.loads(error.body)
-        cause, request_id = said["cause"], said.get("request_id", "not given")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return DataRefused(f"{source.id}: {error}")
-    return DataRefused(
-        f"{source.id}: Jobindsats answered {error.status}: {cause} (request {request_id}); "
-        f"correct flows/sources/{source.id}.yml"
-    )
+def _sheet_text(cell: Any) -> str:
+    if isinstance(cell, float):
+        return Number(int(cell)) if cell.is_integer() else Number(repr(cell))
+    return str(cell).strip()
 
 
-# The texts of a Jobindsats dimension as codes of one of the project's code lists.
+def _ends(row: Sequence[str]) -> bool:
+    return not any(row) or row[0].lower().startswith(FOOTERS)
 
 
-TOTAL = "TOT"
-"""Our code for the sum over a dimension."""
-
-Coder = Callable[[str, str, int], str]
-
-
-def coder_of(dimension: JobindsatsDimension) -> Coder:
-    """Return a function (text, file, number of the value) -> what is kept of it.
-
-    Without a code list that is the text itself. With one it is the code; DataRefused names file, value and text when
-    there is none, so that no row is lost unseen. Raises UsageError for a code list the project does not have.
-    """
-    if dimension.codelist is None:
-        return lambda text, name, number: text
-    known = _codes(dimension.codelist) | {_folded(text): TOTAL for text in dimension.total_texts}
-    known |= {_folded(text): code for text, code in dimension.texts.items()}
-
-    @cache
-    def find(text: str) -> str | None:
-        return known.get(_folded(text))
-
-    def code(text: str, name: str, number: int) -> str:
-        found = find(text)
-        if found is None:
-            raise DataRefused(
-                f"{name}: value {number}: {dimension.text_da} {text!r} has no code in the code list "
-                f"{dimension.codelist}; add it under `texts:` of the source, with the code it stands for"
-            )
-        return found
-
-    return code
+def _filled(texts: Sequence[str]) -> list[str]:
+    """Return texts with each gap filled from before: a group's text may stand at its first member only."""
+    filled: list[str] = []
+    for text in texts:
+        filled.append(text or (filled[-1] if filled else ""))
+    return filled
 
 
-def coded(coders: Sequence[Coder], texts: Sequence[str], name: str, number: int) -> tuple[str, ...]:
-    """Return the dimension texts of one value as they are kept; DataRefused as `coder_of` says."""
-    return tuple(code(text, name, number) for code, text in zip(coders, texts, strict=True))
+def _kind(axis: Sequence[str]) -> str:
+    values = set(axis) - {""}
+    if values and all(is_period(value) for value in values):
+        return PERIOD
+    return AREA if values and all(_known_area(value) for value in values) else ""
 
 
-def _codes(codelist: str) -> dict[str, str]:
-    """Return text, text without its leading code, and code -> code, for the leaves of a list."""
-    codes = load_codelists().get(codelist)
-    if codes is None:
-        raise UsageError(f"there is no code list {codelist!r} in transforms/reference/codelists.csv")
-    leaves = [code for code in codes if code.kind == "leaf"]
-    return {
-        _folded(text): code.code
-        for code in leaves
-        for text in (code.code, code.text_da, code.text_da.removeprefix(f"{code.code} "))
-    }
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-# Any answer of Jobindsats as one tidy CSV: `area_code;period;<dimensions>;measure_id;value;status`.
-
+# --- as canonical rows ------------------------------------------------------------------------------------------
 
 AREA_HEADINGS = ("område", "area", "omrade")
 PERIOD_HEADINGS = ("periode", "period")
-# Names of Jobindsats that are no area of the allow-list by themselves.
-AREA_NAMES = {"uoplyst område": "998", "uoplyst kommune": "998", "udlandet": "950"}
+RESIDUAL_AREAS = (("uoplyst", "998"), ("ukendt", "998"), ("udlandet", "997"))
+"""How names of no place in Denmark begin -> the residual area they are."""
+RESIDUAL_CODES = {code for _, code in RESIDUAL_AREAS}
 _NUMBER = re.compile(r"-?\d+([.,]\d+)?")
-_THOUSANDS = re.compile(r"-?\d{1,3}(\.\d{3})+(,\d+)?")
+_GROUPED = re.compile(r"-?\d{1,3}(\.\d{3})+")
+_GROUPED_DECIMALS = re.compile(r"-?\d{1,3}(\.\d{3})+,\d+")
+_DANISH = re.compile(r"-?[\d.]*\d,\d+")
+_ENGLISH = re.compile(r"-?\d+\.(\d{1,2}|\d{4,})")
+WHOLE_UNITS = ("persons", "count", "rank")
+RATE_UNITS = ("pct", "pct_points")
+_TOTAL_TEXT = re.compile(r"(.+ )?i alt|alle( .+)?|total|hele landet")
+
+
+def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
+    """Return the answers of a snapshot as canonical rows, written to `folder`; errors as in `read_cells`."""
+    snapshot.verify()
+    return write_rows(source, snapshot.data_paths(), catalogue, folder, snapshot.id)
+
+
+def write_rows(
+    source: Source, paths: Sequence[Path], catalogue: Catalogue, folder: Path, snapshot_id: str = ""
+) -> CanonicalRows:
+    """Write the cells of answers as one canonical CSV: the source's dimensions in their order, then INDHOLD."""
+    cells = read_cells(source, paths, catalogue)
+    target = folder / f"{source.id}.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        writer.writerow([*(dimension.id.upper() for dimension in source.dimensions), "INDHOLD"])
+        writer.writerows(sorted((*key, value) for key, value in cells.values.items()))
+    return CanonicalRows(
+        source=source,
+        snapshot_id=snapshot_id,
+        paths=[target],
+        rows=len(cells.values),
+        rejected=cells.rejected,
+        absent=_absent(source, cells),
+        new_codes=cells.new_codes,
+        notes=cells.notes,
+    )
+
+
+@dataclass
+class Cells:
+    """The cells of one or more answers: key (as the source's dimensions) -> value or mark; and what came beside."""
+
+    values: dict[tuple[str, ...], str] = field(default_factory=dict)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    new_codes: dict[str, list[Code]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_cells(source: Source, paths: Sequence[Path], catalogue: Catalogue) -> Cells:
+    """Return every cell of the answers by its codes; one that is given twice with the same figure counts once.
+
+    Marks: `..` withheld, `...` not there. A null is withheld where the source says that the publisher's nulls are, or
+    where it stands beside a rate of its own; a rate beside a withheld count is withheld too. Areas and texts of a
+    dimension that have no code are kept as they are and named. Cells with an unreadable period or number are rejected
+    one by one. Raises DataRefused for a file that is no answer, lacks a column, or gives a cell twice with two figures.
+    """
+    return _Reader(source, catalogue).read(paths)
+
+
+class _Reader:
+    def __init__(self, source: Source, catalogue: Catalogue):
+        self.query = query_of(source)
+        self.coders = [_Coder(source, dimension, catalogue) for dimension in self.query.dimensions]
+        self.units = {measure.id: measure.unit for measure in self.query.measures}
+        self.cells = Cells()
+        self.areas: dict[str, Code] = {}
+        self.named: dict[str, str] = {}
+        self.copies = 0
+
+    def read(self, paths: Sequence[Path]) -> Cells:
+        for path in paths:
+            answer = read_answer(path)
+            columns = _columns(answer, self.query, path.name)
+            self.cells.notes += columns.notes
+            self._take(answer, columns, path.name)
+        for coder in self.coders:
+            if len(coder.new) > len(coder.found):  # job titles, say, where industries are meant
+                raise DataRefused(
+                    f"{paths[0].name}: {len(coder.new)} texts of {coder.dimension.text_da} (first "
+                    f"{next(iter(coder.new))!r}) have no code in {coder.dimension.codelist}; this is another breakdown"
+                )
+        new = {AREA_ID: list(self.areas.values())}
+        new |= {coder.dimension.column.upper(): list(coder.new.values()) for coder in self.coders}
+        self.cells.new_codes = {name: codes for name, codes in new.items() if codes}
+        self.cells.notes += [
+            f"{name.lower()} without a code, kept as it is: {', '.join(code.text_da for code in codes[:5])}"
+            + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
+            for name, codes in self.cells.new_codes.items()
+        ]
+        if self.copies:
+            self.cells.notes.append(f"{self.copies} cells came twice with the same figure and count once")
+        return self.cells
+
+    def _take(self, answer: Answer, columns: _Columns, name: str) -> None:
+        danish = _is_danish(answer, columns)
+        for number, row in enumerate(answer.rows, start=1):
+            if any(row[n] != text for n, text in columns.only.items()):
+                continue
+            found = columns.measures_of(row)
+            try:
+                period = parse_period(row[columns.period] or "")
+            except DataRefused as refused:
+                self._reject(name, number, "period_readable", str(refused), len(found))
+                continue
+            area = self._area(row[columns.area] or "")
+            kept = [coder(row[n] or "") for coder, n in zip(self.coders, columns.dimensions, strict=True)]
+            values = {}
+            for measure, text in found.items():
+                value = _value(text, self.units[measure], danish)
+                if value is None:
+                    self._reject(name, number, "value_readable", f"{measure}={text}: no number, or two ways to read it")
+                else:
+                    values[measure] = value
+            for measure, value in self._withheld(values).items():
+                self._add((area, *kept, measure, period), value, name)
+
+    def _withheld(self, values: dict[str, str]) -> dict[str, str]:
+        """Return one row's values with nulls and rates settled, see `read_cells`."""
+        if self.query.nulls == "suppressed":
+            values = {measure: WITHHELD if value == NOT_THERE else value for measure, value in values.items()}
+        for measure in self.query.measures:
+            count, rate = values.get(measure.of or ""), values.get(measure.id)
+            if count is None or rate is None:
+                continue
+            if count == NOT_THERE and rate not in (NOT_THERE, WITHHELD):
+                values[measure.of or ""] = count = WITHHELD
+            if count == WITHHELD:
+                values[measure.id] = WITHHELD
+        return values
+
+    def _add(self, key: tuple[str, ...], value: str, name: str) -> None:
+        known = self.cells.values.get(key)
+        if known is None:
+            self.cells.values[key] = value
+            return
+        if known != value:
+            raise DataRefused(
+                f"{name}: {'; '.join(key)} is given twice, as {known} and as {value}; two values of a dimension share "
+                f"a text, or two answers disagree: ask for one value per cell"
+            )
+        self.copies += 1
+
+    def _area(self, text: str) -> str:
+        code = _known_area(text)
+        # Two texts of one residual area are two figures: the second is kept under its own text.
+        if code in RESIDUAL_CODES and self.named.setdefault(code, _key(text)) != _key(text):
+            code = None
+        if code is None:
+            kept = _plain(text) or "?"
+            code = self.areas.setdefault(kept, Code(kept, kept, kept)).code
+        return code
+
+    def _reject(self, name: str, row: int, rule: str, text: str, cells: int = 1) -> None:
+        self.cells.rejected += [RejectedRow(name, row, rule, text)] * cells
+
+
+AREA_ID, MEASURE_ID = "OMRÅDE", "MÅLING"
+
+
+class _Coder:
+    """The texts of one dimension as they are kept: codes where the source names a code list, else the texts.
+
+    A text without a code is kept as it is and gathered in `new`.
+    """
+
+    def __init__(self, source: Source, dimension: JobindsatsDimension, catalogue: Catalogue):
+        self.dimension = dimension
+        self.new: dict[str, Code] = {}
+        self.found: set[str] = set()
+        self._known: dict[str, str] | None = None
+        if dimension.codelist is not None:
+            self._known = {
+                _key(text): code.code
+                for code in catalogue.codes(source, dimension.column.upper())
+                for text in (code.code, code.text_da, code.text_da.removeprefix(f"{code.code} "))
+            }
+            self._known |= {_key(text): TOTAL for text in dimension.total_texts}
+            self._known |= {_key(text): code for text, code in dimension.texts.items()}
+
+    def __call__(self, text: str) -> str:
+        if self._known is None:
+            return _plain(text)
+        code = self._known.get(_key(text))
+        if code is None:
+            kept = _plain(text) or "?"
+            return self.new.setdefault(kept, Code(kept, kept, kept)).code
+        self.found.add(code)
+        return code
 
 
 @dataclass(frozen=True)
-class Tidied:
-    """Counts of one tidying: answer rows in; CSV rows out, of them suppressed, and those added as missing."""
+class _Columns:
+    """Which columns of an answer hold what. `only`: further dimensions, and the text (their total) that is kept."""
 
-    rows_in: int
-    rows_out: int
-    suppressed: int
-    missing: int
+    area: int
+    period: int
+    dimensions: list[int]
+    measures: dict[str, int]
+    only: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    measure_axis: tuple[int, dict[str, str]] | None = None
+
+    def measures_of(self, row: Sequence[Cell]) -> dict[str, Cell]:
+        """Return measure id -> cell of one row; an export gives one measure a row."""
+        if self.measure_axis is None:
+            return {measure: row[n] for measure, n in self.measures.items()}
+        place, names = self.measure_axis
+        return {names[_key(row[place] or "")]: row[-1]}
 
 
-def tidy(path: Path, source: Source, out: Path) -> Tidied:
-    """Write the answer in `path` as tidy CSV (UTF-8, LF, codes, decimal point) to `out`, sorted.
+def _columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Columns:
+    """Return what the columns hold; DataRefused when one the source needs is absent or cannot be told.
 
-    Status: observed, zero, suppressed (null, or a mark), missing (no row for a municipality in a period where others
-    have one). Raises DataRefused for an unknown area, period, column or number, a text without a code in the code list
-    of its dimension, and a cell given twice.
+    Measures beside those wanted are left out and named; a dimension the source does not name is kept at its total.
     """
-    query, answer = query_of(source), read_answer(path)
-    long = _long(answer, query, path.name)
-    coders = [coder_of(dimension) for dimension in query.dimensions]
-    cells: dict[tuple[str, ...], tuple[str, str]] = {}
-    for number, (area, period, dimensions, measure, text) in enumerate(long, start=1):
-        kept = coded(coders, dimensions, path.name, number)
-        key = (_area(area, path.name, number), _period(period, path.name, number), *kept, measure)
-        if key in cells:
-            raise DataRefused(f"{path.name}: {'; '.join(key)} is given twice; ask for one value per cell")
-        cells[key] = _value(text, path.name, number)
-    missing = _absent(cells) if query.all_municipalities else []
-    columns = [dimension.column for dimension in query.dimensions]
-    with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=";", lineterminator="\n")
-        writer.writerow(["area_code", "period", *columns, "measure_id", "value", "status"])
-        rows = [(*key, *value) for key, value in cells.items()] + [(*key, "", "missing") for key in missing]
-        writer.writerows(sorted(rows))
-    suppressed = sum(status == "suppressed" for _, status in cells.values())
-    return Tidied(len(answer.rows), len(cells) + len(missing), suppressed, len(missing))
-
-
-Cell = tuple[str, str, tuple[str, ...], str, str | None]
-
-
-def _long(answer: Answer, query: Query, name: str) -> list[Cell]:
-    """Return one entry per value: area, period, dimension texts, measure id, value text."""
-    keys = [_heading_key(heading) for heading in answer.headings]
-    if keys[-1] == "værdi":
-        return _from_export(answer, query, name)
-    roles: dict[int, str] = {}
-    known = {_heading_key(text): ("measure", measure.id) for measure in query.measures for text in measure.headings}
-    known |= {_heading_key(text): ("dimension", each.column) for each in query.dimensions for text in each.headings}
+    keys = [_key(heading) for heading in answer.headings]
+    if keys[-1] == _key(VALUE):
+        return _export_columns(answer, query, name)
+    known = {_key(text): ("measure", measure.id) for measure in query.measures for text in measure.headings}
+    known |= {_key(text): ("dimension", each.column) for each in query.dimensions for text in each.headings}
     known |= {text: ("area", "") for text in AREA_HEADINGS} | {text: ("period", "") for text in PERIOD_HEADINGS}
     found: dict[tuple[str, str], int] = {}
+    beside: list[int] = []
     for number, key in enumerate(keys):
-        if key not in known:
+        # The publisher sometimes leads each heading with the name of the measure group.
+        role = known.get(key) or known.get(_key(answer.headings[number].rpartition(": ")[2]))
+        if role is None:
+            beside.append(number)
+        elif found.setdefault(role, number) != number:
+            raise DataRefused(f"{name}: two columns are {answer.headings[number]!r}")
+    for wanted in known.values():
+        if wanted not in found:
             raise DataRefused(
-                f"{name}: the column {answer.headings[number]!r} is not known; "
+                f"{name}: no column for {' '.join(wanted).strip()}; the answer has {', '.join(answer.headings)}; "
                 "has the publisher renamed it? add it under `headings:` of the source"
             )
-        if found.setdefault(known[key], number) != number:
-            raise DataRefused(f"{name}: two columns are {answer.headings[number]!r}")
-        roles[number] = known[key][0]
-    for wanted in set(known.values()) - set(found):
-        raise DataRefused(
-            f"{name}: no column for {' '.join(wanted).strip()}; the answer has {', '.join(answer.headings)}"
-        )
-    area, period = found["area", ""], found["period", ""]
-    dimensions = [found["dimension", each.column] for each in query.dimensions]
-    measures = [(measure.id, found["measure", measure.id]) for measure in query.measures]
-    return [
-        (row[area] or "", row[period] or "", tuple(row[n] or "" for n in dimensions), measure, row[column])
-        for row in answer.rows
-        for measure, column in measures
-    ]
+    only, notes = _beside(answer, beside, name)
+    return _Columns(
+        found["area", ""],
+        found["period", ""],
+        [found["dimension", each.column] for each in query.dimensions],
+        {measure.id: found["measure", measure.id] for measure in query.measures},
+        only,
+        notes,
+    )
 
 
-def _from_export(answer: Answer, query: Query, name: str) -> list[Cell]:
-    """Return the entries of an Excel export, whose further axes are told by their texts."""
-    names = {_heading_key(text): measure.id for measure in query.measures for text in measure.headings}
+def _beside(answer: Answer, columns: Sequence[int], name: str) -> tuple[dict[int, str], list[str]]:
+    """Return what is kept of further dimensions (column -> text), and a line for everything left out."""
+    only: dict[int, str] = {}
+    notes: list[str] = []
+    for column in columns:
+        heading = answer.headings[column]
+        texts = Counter(row[column] or "" for row in answer.rows if not isinstance(row[column], Number))
+        if all(text == "" or _is_number(text) for text in texts):
+            notes.append(f"measure {heading!r} is not asked for and left out")
+            continue
+        totals = [text for text in texts if _TOTAL_TEXT.fullmatch(_key(text))]
+        if len(texts) > 1 and len(totals) != 1:
+            raise DataRefused(
+                f"{name}: the column {heading!r} is not known and has {len(texts)} texts, none of them the total; "
+                "name it under `dimensions:` of the source"
+            )
+        only[column] = totals[0] if totals else next(iter(texts))
+        notes.append(f"dimension {heading!r} is not named by the source; only {only[column]!r} of it is kept")
+    return only, notes
+
+
+def _export_columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Columns:
+    """Return the columns of an Excel export, whose further axes are told by their texts."""
+    names = {_key(text): measure.id for measure in query.measures for text in measure.headings}
     axes = range(2, len(answer.headings) - 1)
-    texts = {n: {row[n] or "" for row in answer.rows} for n in axes}
-    measures = [n for n in axes if {_heading_key(text) for text in texts[n]} <= set(names)]
+    measures = [n for n in axes if {_key(row[n] or "") for row in answer.rows} <= set(names)]
     if len(measures) != 1:
         known = ", ".join(measure.headings[0] for measure in query.measures)
         raise DataRefused(f"{name}: {len(measures)} axes hold the measures of the source ({known}); export with one")
@@ -419,64 +746,98 @@ def _from_export(answer: Answer, query: Query, name: str) -> list[Cell]:
             f"{name}: {len(others)} axes beside period, area and measure for {len(query.dimensions)} dimensions of the "
             "source; export the same dimensions"
         )
-    return [
-        (
-            row[1] or "",
-            row[0] or "",
-            tuple(row[n] or "" for n in others),
-            names[_heading_key(row[measures[0]] or "")],
-            row[-1],
+    return _Columns(1, 0, others, {}, measure_axis=(measures[0], names))
+
+
+def recognise(path: Path, catalogue: Catalogue) -> Source:
+    """Return the Jobindsats source whose measures and dimensions a file holds; DataRefused when none or several do."""
+    answer = read_answer(path)
+    fitting = []
+    for source in catalogue.sources.values():
+        if source.connector == "jobindsats":
+            try:
+                _columns(answer, query_of(source), path.name)
+            except DataRefused:
+                continue
+            fitting.append(source)
+    most = max((len(query_of(source).measures) for source in fitting), default=0)
+    best = [source for source in fitting if len(query_of(source).measures) == most]
+    if len(best) != 1:
+        told = " and ".join(source.id for source in best) or "no source of Jobindsats"
+        raise DataRefused(
+            f"{path.name}: its columns ({', '.join(answer.headings)}) fit {told}; name it after its table"
         )
-        for row in answer.rows
-    ]
-
-
-def _heading_key(heading: str) -> str:
-    """Return a heading without case, surplus space and the `Gruppe: ` version 2 puts in front."""
-    return " ".join(heading.split()).casefold().removeprefix("gruppe: ")
-
-
-def _area(text: str, name: str, number: int) -> str:
-    code = _area_code(text)
-    if code is None:
-        near = suggest(text)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise DataRefused(f"{name}: value {number}: area {text!r} is not known{hint}; add it to area_aliases.csv")
-    return code
+    return best[0]
 
 
 @lru_cache(maxsize=10_000)
-def _area_code(text: str) -> str | None:
-    return area_code(text) or AREA_NAMES.get(" ".join(text.split()).casefold())
+def _key(heading: str) -> str:
+    """Return a heading without case, signs, surplus space and the `Gruppe: ` version 2 puts in front."""
+    plain = heading.casefold().removeprefix("gruppe: ").replace("pct.point", "pct. point")
+    return " ".join(re.sub(r"[^\w%:+-]+", " ", plain).split())
 
 
-def _period(text: str, name: str, number: int) -> str:
-    try:
-        return parse_period(text)
-    except DataRefused as refusal:
-        raise DataRefused(f"{name}: value {number}: {refusal}") from None
+def _plain(text: str) -> str:
+    """Return a text as canonical rows hold it: on one line, without the sign that parts their columns."""
+    return " ".join(text.replace(";", ",").split())
 
 
-def _value(text: str | None, name: str, number: int) -> tuple[str, str]:
-    """Return (value with decimal point, status)."""
+@lru_cache(maxsize=10_000)
+def _known_area(text: str) -> str | None:
+    """Return the code of an area's name; a name of no place in Denmark is the residual area it begins like."""
+    key = " ".join(text.split()).casefold()
+    residual = next((code for word, code in RESIDUAL_AREAS if key.startswith(word)), None)
+    return residual or area_code(text)
+
+
+def _is_number(text: str) -> bool:
+    plain = text.replace("\u00a0", "").replace(" ", "")
+    return plain in (".", "..", "*", "-") or any(p.fullmatch(plain) for p in (_NUMBER, _GROUPED, _GROUPED_DECIMALS))
+
+
+def _is_danish(answer: Answer, columns: _Columns) -> bool | None:
+    """Tell whether the answer's texts write decimals with a comma; None when no text tells."""
+    cells = [cell for row in answer.rows for cell in columns.measures_of(row).values() if not isinstance(cell, Number)]
+    texts = {cell.replace(" ", "") for cell in cells if cell}
+    if any(_DANISH.fullmatch(text) for text in texts):
+        return True
+    return False if any(_ENGLISH.fullmatch(text) for text in texts) else None
+
+
+def _value(text: Cell, unit: str, danish: bool | None) -> str | None:
+    """Return a figure with a point, or its mark; None when it is no number, or one of two that cannot be told apart.
+
+    `1.229` is 1229 persons, since persons are whole, and 1.229 per cent, since per cents have no thousands.
+    """
+    if isinstance(text, Number):
+        return _shortest(text) if _NUMBER.fullmatch(text) else None
     plain = "" if text is None else text.replace("\u00a0", "").replace(" ", "")
-    if plain in ("", ".", "..", "*"):
-        return "", "suppressed"
+    if plain == "":
+        return NOT_THERE
+    if plain in (".", "..", "*"):
+        return WITHHELD
     if plain == "-":
-        return "0", "zero"
-    if _THOUSANDS.fullmatch(plain):
-        plain = plain.replace(".", "")
-    if not _NUMBER.fullmatch(plain):
-        raise DataRefused(f"{name}: value {number}: {text!r} is not a number; tell the data team")
-    point = plain.replace(",", ".")
-    return point, "zero" if float(point) == 0 else "observed"
+        return "0"
+    if _GROUPED_DECIMALS.fullmatch(plain):
+        return _shortest(plain.replace(".", ""))
+    if _GROUPED.fullmatch(plain) and unit not in RATE_UNITS:
+        several = plain.count(".") > 1
+        if not several and unit not in WHOLE_UNITS and danish is None:
+            return None
+        return plain.replace(".", "") if several or unit in WHOLE_UNITS or danish else _shortest(plain)
+    return _shortest(plain) if _NUMBER.fullmatch(plain) else None
 
 
-def _absent(cells: Mapping[tuple[str, ...], tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Return the cells of the 98 municipalities that have no row although others have in the same period."""
-    present = {key[0] for key in cells}
+def _shortest(number: str) -> str:
+    """Return a number with a point and no zeros behind its last decimal, so that equal figures are equal texts."""
+    point = number.replace(",", ".")
+    return point.rstrip("0").rstrip(".") if "." in point else point
+
+
+def _absent(source: Source, cells: Cells) -> tuple[Absent, ...]:
+    """Return that a municipality without a row is missing, where others have one in the same period."""
     municipalities = [area.code for area in areas_at(["municipality"])]
-    if not present & set(municipalities):
-        return []
-    patterns = {key[1:] for key in cells}
-    return [(code, *rest) for rest in patterns for code in municipalities if (code, *rest) not in cells]
+    if not query_of(source).all_municipalities or not {key[0] for key in cells.values} & set(municipalities):
+        return ()
+    others = tuple(dimension.id for dimension in source.dimensions if dimension.id != AREA_ID)
+    return (Absent("missing", {AREA_ID: municipalities}, within=others),)

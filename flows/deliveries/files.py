@@ -19,9 +19,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from flows.deliveries.contract import Contract, DeliveryField, Refusal, squash
+from flows.deliveries.contract import Refusal
 from flows.deliveries.keys import mask
 from flows.deliveries.values import Wrong, parse_municipality, parse_period
+from transforms.catalogue import Contract, DeliveryField, squash
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.deliveries import store
-from flows.deliveries.contract import KINDS, Contract, DeliveryField, Fault, Refusal, load_contracts, shown
+from flows.deliveries.contract import Fault, Refusal, load_contracts, shown
 from flows.deliveries.files import (
     Block,
     Bounds,
@@ -52,6 +52,7 @@ from flows.deliveries.values import (
     quarter_of,
 )
 from transforms.areas import areas, suggest
+from transforms.catalogue import KINDS, Contract, DeliveryField
 from transforms.errors import KommunekortError, UsageError
 from transforms.warehouse import Warehouse
 

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Contract, Fault, text_of
+from flows.deliveries.contract import Fault, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
+from transforms.catalogue import Contract
 
 if TYPE_CHECKING:
     import jinja2

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.deliveries.contract import KINDS, Contract, DeliveryField, load_contracts
+from flows.deliveries.contract import load_contracts
 from transforms.areas import areas_at
+from transforms.catalogue import KINDS, Contract, DeliveryField
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:

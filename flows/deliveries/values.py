@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from flows.deliveries.contract import DeliveryField, squash
 from flows.deliveries.keys import looks_like_cpr
 from transforms.areas import area_code, areas
+from transforms.catalogue import DeliveryField, squash
 
 REFERENCE = Path(__file__).parent.parent.parent / "transforms" / "reference"
 MISSING = frozenset(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from importlib import import_module
@@ -18,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from expectations.check import check_staging, check_tables
 from expectations.drift import check_drift
 from expectations.rules import Outcome, blocking, verdict_sentence
-from flows.connectors.jobindsats import tidy
-from flows.connectors.statbank.files import Reject, normalise
 from flows.deliveries.store import load_person_data, read_ledger
 from flows.run.ages import check_ages
+from flows.run.fetch import CONNECTORS, Rows, registers_of
 from flows.run.record import RunInfo, RunResult
 from flows.run.steps import Progress
 from flows.settings import Settings
@@ -30,13 +27,12 @@ from flows.store.builds import from_option, is_synthetic
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
-from transforms.dictionary import Dictionary, load_dictionary
+from transforms.dictionary import load_dictionary
 from transforms.errors import DataRefused, UsageError
-from transforms.load import StagingCount, StagingInput, count_rows, create_empty_view, load_staging
+from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
 from transforms.periods import shown
 from transforms.tables import (
-    SqlFile,
     code_version,
     dictionary_frame,
     lineage_frame,
@@ -44,11 +40,9 @@ from transforms.tables import (
     read_all,
     sources_by_table,
 )
-from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_literal
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
 if TYPE_CHECKING:
-    from _csv import Writer
-
     import pandas as pd
 
 
@@ -63,127 +57,6 @@ def import_ahead() -> None:
 def _import_all() -> None:
     for name in HEAVY:
         import_module(name)
-
-
-# What a snapshot brings to a build: its files made canonical, and how far its zero cells are known.
-
-
-def staging_input(
-    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
-) -> StagingInput:
-    """Return the source's canonical files: the snapshot's own where they are canonical, else made in `work`.
-
-    Rows whose texts have no code are put in `quarantine.row` and counted. Raises DataRefused when the snapshot's
-    bytes have changed or a file cannot be read.
-    """
-    with ThreadPoolExecutor(1) as beside:
-        verifying = beside.submit(snapshot.verify)
-        try:
-            return _canonical_input(source, snapshot, catalogue, work, warehouse)
-        finally:
-            verifying.result()  # changed bytes are the better reason when the files cannot be read either
-
-
-def _canonical_input(
-    source: Source, snapshot: Snapshot, catalogue: Catalogue, work: Path, warehouse: Warehouse
-) -> StagingInput:
-    paths: list[Path] = []
-    rows = rejected = 0
-    complete = True
-    for number, path in enumerate(snapshot.data_paths()):
-        target = work / "canonical" / source.id / f"{number}.csv"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = normalise(path, source, catalogue, target)
-        quarantine(warehouse, source, snapshot, path, made.rejects)
-        rows += made.rows_out
-        rejected += len(made.rejects)
-        complete = complete and made.complete
-        paths.append(path if made.canonical else target)
-    rectangle = rectangle_of(source, snapshot)
-    return StagingInput(
-        source=source,
-        snapshot_id=snapshot.id,
-        paths=paths,
-        rectangle=rectangle,
-        fill_seen=complete and rectangle is None,
-        rejected_before=rejected,
-        rows=rows,
-    )
-
-
-def rectangle_of(source: Source, snapshot: Snapshot) -> dict[str, list[str]] | None:
-    """Return dimension id -> the codes a BULK extract was asked for, or None when zero cells are not left out."""
-    if any(file.format != "bulk" for file in snapshot.manifest.data_files):
-        return None
-    rectangle: dict[str, list[str]] | None = snapshot.manifest.query.get("rectangle")
-    return rectangle
-
-
-def quarantine(warehouse: Warehouse, source: Source, snapshot: Snapshot, path: Path, rejects: list[Reject]) -> None:
-    """Keep the rejected rows of one file with the rule each broke."""
-    for reject in rejects:
-        warehouse.execute(
-            "INSERT INTO quarantine.row (source_id, _snapshot_id, file_name, row_number, rule_id, row_text) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            [source.id, snapshot.id, path.name, reject.row, reject.rule, f"{reject.field}={reject.value}"],
-        )
-
-
-# From Jobindsats snapshots to `staging.jobindsats`: every answer made tidy, in one long table.
-
-
-COLUMNS = ("source_id", "area_code", "period", "category_text", "measure_name", "value", "status", "_snapshot_id")
-
-
-def load_jobindsats(
-    warehouse: Warehouse,
-    file: SqlFile,
-    dictionary: Dictionary,
-    catalogue: Catalogue,
-    snapshots: Mapping[str, Snapshot],
-    work: Path,
-) -> dict[str, StagingCount]:
-    """Fill `staging.jobindsats` from the newest answers; return source id -> rows. DataRefused when rows are lost.
-
-    Cells that a municipality lacks while others have them are added with status missing.
-    """
-    target = work / "jobindsats.csv"
-    counts: dict[str, StagingCount] = {}
-    with target.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter=";", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for source in (s for s in catalogue.sources.values() if s.connector == "jobindsats"):
-            if (snapshot := snapshots.get(source.id)) is not None:
-                counts[source.id] = _append(writer, source, snapshot, work)
-    columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in COLUMNS)
-    try:
-        warehouse.execute(
-            f"CREATE OR REPLACE VIEW raw.jobindsats AS SELECT * FROM read_csv({quote_literal(str(target))}, delim=';', "
-            f"header=true, auto_detect=false, quote='\"', escape='\"', nullstr='', columns={{{columns}}})"
-        )
-        transforms_tables.create_table(warehouse, file, dictionary)
-        warehouse.execute(f"INSERT INTO {file.table} BY NAME SELECT *, false AS _is_filled FROM ({file.select})")
-    except DatabaseError as error:
-        raise explain_database_error(error, "loading staging.jobindsats") from None
-    loaded = int(warehouse.scalar(f"SELECT count(*) FROM {file.table}"))
-    if loaded != count_rows(target):
-        raise DataRefused(f"jobindsats: {count_rows(target)} cells in the answers, but {loaded} loaded; fetch again")
-    return counts
-
-
-def _append(writer: Writer, source: Source, snapshot: Snapshot, work: Path) -> StagingCount:
-    """Add one source's tidy rows; dimensions beside area and period become one category text."""
-    snapshot.verify()
-    (path,) = snapshot.data_paths()
-    made = tidy(path, source, work / f"{source.id}.csv")
-    with (work / f"{source.id}.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.reader(stream, delimiter=";"):
-            if row[0] == "area_code":
-                continue
-            area, period, *categories, measure, value, status = row
-            writer.writerow((source.id, area, period, " · ".join(categories), measure, value, status, snapshot.id))
-    told = made.rows_out - made.missing
-    return StagingCount(rows_in=told, rows_loaded=told, rows_rejected=0, rows_filled=made.missing)
 
 
 # Facts of a run as frames: what `transforms/meta/*.sql` reads from the `run` schema.
@@ -426,7 +299,6 @@ class _Builder:
         transforms_tables.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()
-        self.load_jobindsats()
         deliveries_in()
         self.candidate.release = release_of(self.settings, self.snapshots, self.run)
         if self.candidate.stops:
@@ -446,30 +318,32 @@ class _Builder:
         self.describe_tables(plan)
 
     def load_sources(self) -> None:
-        """Load every source that has a snapshot; the others stand empty and are named as missing."""
+        """Load every register that has a snapshot; the others stand empty and are named as missing."""
         self.build_tables(["quarantine.row"])
-        for source in (s for s in self.catalogue.sources.values() if s.connector == "statbank"):
-            file = self.files[f"staging.{source.id}"]
-            snapshot = self.snapshots.get(source.id)
-            if snapshot is None:
-                create_empty_view(self.warehouse, source)
-                self.warehouse.execute(f"DROP TABLE IF EXISTS {file.table}")
-                transforms_tables.create_table(self.warehouse, file, self.dictionary)
-                continue
-            self.on_step(f"load {source.id}")
-            given = staging_input(source, snapshot, self.catalogue, self.work, self.warehouse)
-            count = load_staging(self.warehouse, file, given, self.dictionary)
-            self.candidate.counts[source.id] = count
-            self.candidate.outcomes += check_staging(
-                self.warehouse, source, file, self.dictionary, self.catalogue, count
-            )
+        for name, sources in registers_of(self.catalogue).items():
+            for source in sources:
+                snapshot = self.snapshots.get(source.id)
+                if snapshot is None:
+                    self.leave_empty(source)
+                else:
+                    self.on_step(f"load {source.id}")
+                    self.load_source(source, snapshot, CONNECTORS[name].canonical_rows)
 
-    def load_jobindsats(self) -> None:
-        """Load the Jobindsats answers into their one long staging table; it stands empty without any."""
-        self.on_step("load jobindsats")
-        self.candidate.counts |= load_jobindsats(
-            self.warehouse, self.files["staging.jobindsats"], self.dictionary, self.catalogue, self.snapshots, self.work
-        )
+    def leave_empty(self, source: Source) -> None:
+        """Create the staging table of a source that has no snapshot."""
+        file = self.files[f"staging.{source.id}"]
+        create_empty_view(self.warehouse, source)
+        self.warehouse.execute(f"DROP TABLE IF EXISTS {file.table}")
+        transforms_tables.create_table(self.warehouse, file, self.dictionary)
+
+    def load_source(self, source: Source, snapshot: Snapshot, canonical_rows: Rows) -> None:
+        """Load one snapshot and hold it against its rules: the same way for every register."""
+        file = self.files[f"staging.{source.id}"]
+        rows = canonical_rows(source, snapshot, self.catalogue, self.work / "canonical" / source.id)
+        count = load_staging(self.warehouse, file, rows, self.dictionary)
+        self.candidate.counts[source.id] = count
+        catalogue = self.catalogue.with_new_codes(source, rows.new_codes)
+        self.candidate.outcomes += check_staging(self.warehouse, source, file, self.dictionary, catalogue, count)
 
     def build_tables(self, tables: list[str]) -> None:
         counts = transforms_tables.build(

@@ -5,127 +5,41 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime, time
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import httpx
+
+from flows.connectors import FetchOptions, FetchResult, failed, jobindsats
+from flows.connectors.http import open_client
+from flows.connectors.statbank import client as statbank
 from flows.connectors.statbank.files import recognise_directory
 from flows.run import steps
 from flows.run.record import FetchReport
 from flows.run.steps import Progress
 from flows.settings import Settings
 from flows.store.builds import refuse_invented_over_real
-from flows.store.snapshots import Origin, Snapshot, SnapshotStore, replace_synced
-from transforms.catalogue import Catalogue
-from transforms.errors import DataRefused, KommunekortError, UsageError
+from flows.store.snapshots import Snapshot, SnapshotStore, replace_synced
+from transforms.catalogue import Catalogue, Source
+from transforms.errors import DataRefused, UsageError
+from transforms.load import CanonicalRows
 from transforms.models.persons import COHORT_YEARS
 from transforms.tables import code_version
 
 if TYPE_CHECKING:
-    import httpx
-
-    from flows.connectors.statbank.client import FetchResult
     from flows.sample.cubes import Cubes
     from flows.sample.jobindsats import JobindsatsWorld
 
 
-# Fetch from Jobindsats: the live API with a token, or the stand-in over the sample world.
-
-
-def fetch_jobindsats(
-    settings: Settings,
-    catalogue: Catalogue,
-    origin: Origin,
-    wanted: Sequence[str],
-    report: FetchReport,
-    on_step: Progress,
-    *,
-    again: bool = False,
-) -> None:
-    """Bring the Jobindsats sources up to date and write into `report` what became of each; one fault leaves the rest.
-
-    Without a token the live sources are named as missing with the reason. Sample answers are asked for once per world,
-    or `again`.
-    """
-    from flows.connectors.jobindsats import fetch, tidy
-
-    store = SnapshotStore(settings.snapshots)
-    sample = origin == "sample"
-    world = sample_world(settings) if sample else {}
-    stale = [source for source in wanted if again or not (sample and _is_known(store, source, world))]
-    report.unchanged += [source for source in wanted if source not in stale]
-    if not stale:
-        return
-    try:
-        with jobindsats_client(settings, sample=sample) as client:
-            for source_id in stale:
-                on_step(f"fetch {source_id}")
-                before = store.newest(source_id, synthetic=sample)
-                try:
-                    with tempfile.TemporaryDirectory() as scratch:
-                        files, query = fetch(catalogue.sources[source_id], client, Path(scratch))
-                        for path, _ in files.values():  # what no build could read is not worth a snapshot
-                            tidy(path, catalogue.sources[source_id], Path(scratch) / "tidy.csv")
-                        asked = {**query, **({"world": world} if sample else {})}
-                        made = store.add(source_id, files, origin=origin, synthetic=sample, query=asked)
-                    changed = before is None or before.id != made.id
-                    (report.new if changed else report.unchanged).append(source_id)
-                except KommunekortError as error:
-                    _keep_old(report, store, source_id, sample, str(error))
-    except KommunekortError as error:
-        for source_id in stale:
-            _keep_old(report, store, source_id, sample, str(error))
-
-
-def _keep_old(report: FetchReport, store: SnapshotStore, source_id: str, sample: bool, reason: str) -> None:
-    report.kept_old[source_id] = reason
-    if store.newest(source_id, synthetic=sample) is None:
-        report.missing.append(source_id)
-
-
-def sample_world(settings: Settings) -> dict[str, Any]:
-    """Return what the sample answers are made from; the same world gives the same answers."""
-    return {
-        "seed": settings.sample_seed,
-        "vintage": str(settings.sample_vintage),
-        "code_version": code_version(),
-    }
-
-
-def _is_known(store: SnapshotStore, source_id: str, world: dict[str, Any]) -> bool:
-    newest = store.newest(source_id, synthetic=True)
-    return newest is not None and newest.manifest.query.get("world") == world
-
-
-@contextmanager
-def jobindsats_client(settings: Settings, *, sample: bool) -> Iterator[httpx.Client]:
-    """Yield a client: for the sample, of a stand-in served while the block lasts. UsageError without a token."""
-    from flows.connectors.jobindsats import connect
-
-    if not sample:
-        with connect(settings.jobindsats_url, settings.jobindsats_token, contact=settings.contact) as client:
-            yield client
-        return
-    from pydantic import SecretStr
-
-    from flows.sample.jobindsats import TOKEN, create_app
-    from flows.sample.standin import running_app
-
-    def made() -> JobindsatsWorld:
-        from flows.sample.jobindsats import JobindsatsWorld as SampleAnswers
-        from flows.sample.world import build_world
-
-        return SampleAnswers(build_world(seed=settings.sample_seed, vintage=settings.sample_vintage))
-
-    with running_app(create_app(made)) as root, connect(f"{root}/v3", SecretStr(TOKEN)) as client:
-        yield client
-
-
 Api = Literal["sample", "live"]
+Connect = Callable[[Settings, Catalogue, Api], AbstractContextManager[httpx.Client]]
+Fetch = Callable[[httpx.Client, Sequence[Source], SnapshotStore, Catalogue, FetchOptions], list[FetchResult]]
+Rows = Callable[[Source, Snapshot, Catalogue, Path], CanonicalRows]
 
 
 def fetch(
@@ -147,21 +61,76 @@ def fetch(
     refuse_invented_over_real(settings, origin)
     if period is not None:
         check_period_is_for_one(catalogue, origin, only)
-    wanted = [s.id for s in catalogue.sources.values() if s.connector == "statbank" and (not only or s.id in only)]
     unknown = sorted(set(only) - catalogue.sources.keys())
     if unknown:
         raise UsageError(f"no source {unknown[0]}; `kommunekort sources` lists them")
+    registers = registers_of(catalogue, only)
     SnapshotStore(settings.snapshots).tidy()
-    api: dict[str, Api] = {"sample": "sample", "live": "live"}
-    if origin in api:
-        report = fetch_api(settings, catalogue, api[origin], wanted, on_step, again=again, period=period)
-        others = [s.id for s in catalogue.sources.values() if s.connector == "jobindsats"]
-        chosen = [source for source in others if not only or source in only]
-        fetch_jobindsats(settings, catalogue, api[origin], chosen, report, on_step, again=again)
-        if origin == "live" and settings.jobindsats_token is None:
-            report.unasked += [source for source in chosen if source in report.missing]
-        return report
-    return fetch_directory(settings, catalogue, Path(origin), wanted, on_step)
+    if origin not in ("sample", "live"):
+        return fetch_directory(settings, catalogue, Path(origin), [s.id for s in registers["statbank"]], on_step)
+    api: Api = "live" if origin == "live" else "sample"
+    store = SnapshotStore(settings.snapshots)
+    sizes = {source.id: _last_size(store, source, api) for sources in registers.values() for source in sources}
+    options = FetchOptions(
+        origin=api,
+        again=again,
+        period=period,
+        made_from=sample_world(settings) if api == "sample" else None,
+        on_progress=lambda source_id, size: steps.transfer(source_id, size, sizes[source_id]),
+        on_end=steps.transferred,
+    )
+    results: list[FetchResult] = []
+    for name, sources in registers.items():
+        if not sources:
+            continue
+        on_step(f"fetch from {name}")
+        try:
+            with CONNECTORS[name].connect(settings, catalogue, api) as client:
+                results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
+        except UsageError as error:  # no token, or an address that is none
+            results += [
+                failed(source.id, store.newest(source.id, synthetic=api == "sample"), error) for source in sources
+            ]
+    if api == "live":
+        refuse_synthetic(settings, results)
+    without_token = api == "live" and settings.jobindsats_token is None
+    return report_of(results, unasked=registers["jobindsats"] if without_token else ())
+
+
+def registers_of(catalogue: Catalogue, only: Sequence[str] = ()) -> dict[str, list[Source]]:
+    """Return connector -> its sources (of `only`, when given); UsageError for a connector there is not."""
+    found: dict[str, list[Source]] = {name: [] for name in CONNECTORS}
+    for source in catalogue.sources.values():
+        if source.is_register and source.connector not in CONNECTORS:
+            known = ", ".join([*CONNECTORS, "delivery", "reference"])
+            raise UsageError(f"flows/sources/{source.id}.yml: no connector {source.connector}; there are {known}")
+        if source.is_register and (not only or source.id in only):
+            found[source.connector].append(source)
+    return found
+
+
+def report_of(results: Iterable[FetchResult], unasked: Sequence[Source] = ()) -> FetchReport:
+    """Return what became of every source; of `unasked` ones those that never came are no fault of this run."""
+    report = FetchReport()
+    for result in results:
+        if result.status == "new":
+            report.new.append(result.source_id)
+        elif result.status == "unchanged":
+            report.unchanged.append(result.source_id)
+        else:
+            report.kept_old[result.source_id] = result.message
+            if result.snapshot is None:
+                report.missing.append(result.source_id)
+    report.unasked += [source.id for source in unasked if source.id in report.missing]
+    return report
+
+
+def _last_size(store: SnapshotStore, source: Source, origin: Api) -> int | None:
+    """Return the bytes of a source's newest snapshot; one that cannot be read is told by its fetch."""
+    with suppress(DataRefused):
+        snapshot = store.newest(source.id, synthetic=origin == "sample")
+        return snapshot.manifest.size if snapshot is not None else None
+    return None
 
 
 def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[str]) -> None:
@@ -203,65 +172,6 @@ def _shown(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder))
 
 
-def fetch_api(
-    settings: Settings,
-    catalogue: Catalogue,
-    origin: Literal["sample", "live"],
-    wanted: Sequence[str],
-    on_step: Progress,
-    *,
-    again: bool = False,
-    period: str | None = None,
-) -> FetchReport:
-    """Fetch from the StatBank API: the live one, or the stand-in over the sample world on loopback."""
-    from flows.connectors.http import open_client
-    from flows.connectors.statbank.client import fetch_all
-
-    store = SnapshotStore(settings.snapshots)
-    sources = [catalogue.sources[source_id] for source_id in wanted]
-    on_step("fetch from StatBank")
-    last = {source_id: snapshot.manifest.size for source_id, snapshot in _newest(store, wanted, origin).items()}
-
-    def on_progress(source_id: str, size: int) -> None:
-        steps.transfer(source_id, size, last.get(source_id))
-
-    with statbank_base(settings, catalogue, origin) as base, open_client(base, contact=settings.contact) as client:
-        results = fetch_all(
-            client,
-            sources,
-            store,
-            origin=origin,
-            again=again,
-            period=period,
-            on_progress=on_progress,
-            on_end=steps.transferred,
-        )
-    if origin == "live":
-        refuse_synthetic(settings, results)
-    report = FetchReport()
-    for result in results:
-        if result.status == "new":
-            report.new.append(result.source_id)
-        elif result.status == "unchanged":
-            report.unchanged.append(result.source_id)
-        else:
-            report.kept_old[result.source_id] = result.message
-            if result.snapshot is None:
-                report.missing.append(result.source_id)
-    return report
-
-
-def _newest(store: SnapshotStore, wanted: Sequence[str], origin: Api) -> dict[str, Snapshot]:
-    """Return source id -> newest snapshot, of those that can be read."""
-    found: dict[str, Snapshot] = {}
-    for source_id in wanted:
-        with suppress(DataRefused):  # told by the fetch of that source
-            snapshot = store.newest(source_id, synthetic=origin == "sample")
-            if snapshot is not None:
-                found[source_id] = snapshot
-    return found
-
-
 def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None:
     """Raise UsageError when the address of the live API is a stand-in's: no real build would take its snapshots."""
     if any(result.snapshot is not None and result.snapshot.manifest.synthetic for result in results):
@@ -269,6 +179,13 @@ def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None
             f"KOMMUNEKORT_STATBANK_URL: {settings.statbank_url} answers with synthetic data, and --from live takes "
             f"real data alone; use --from sample with KOMMUNEKORT_SAMPLE_URL={settings.statbank_url}"
         )
+
+
+@contextmanager
+def connect_statbank(settings: Settings, catalogue: Catalogue, origin: Api) -> Iterator[httpx.Client]:
+    """Yield a client of the StatBank API, live or of the stand-in."""
+    with statbank_base(settings, catalogue, origin) as base, open_client(base, contact=settings.contact) as client:
+        yield client
 
 
 @contextmanager
@@ -291,6 +208,52 @@ def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iter
 
     with running_standin(cubes, catalogue) as base:
         yield base
+
+
+def sample_world(settings: Settings) -> dict[str, Any]:
+    """Return what the sample answers are made from; the same world gives the same answers."""
+    return {
+        "seed": settings.sample_seed,
+        "vintage": str(settings.sample_vintage),
+        "code_version": code_version(),
+    }
+
+
+@contextmanager
+def connect_jobindsats(settings: Settings, catalogue: Catalogue, origin: Api) -> Iterator[httpx.Client]:
+    """Yield a client: for the sample, of a stand-in served while the block lasts. UsageError without a token."""
+    if origin == "live":
+        url, token = settings.jobindsats_url, settings.jobindsats_token
+        with jobindsats.connect(url, token, contact=settings.contact) as client:
+            yield client
+        return
+    from pydantic import SecretStr
+
+    from flows.sample.jobindsats import TOKEN, create_app
+    from flows.sample.standin import running_app
+
+    def made() -> JobindsatsWorld:
+        from flows.sample.jobindsats import JobindsatsWorld as SampleAnswers
+        from flows.sample.world import build_world
+
+        return SampleAnswers(build_world(seed=settings.sample_seed, vintage=settings.sample_vintage))
+
+    with running_app(create_app(made)) as root, jobindsats.connect(f"{root}/v3", SecretStr(TOKEN)) as client:
+        yield client
+
+
+class Connector(NamedTuple):
+    """One register: how it is reached, how its sources are fetched, and how a snapshot of it is read."""
+
+    connect: Connect
+    fetch: Fetch
+    canonical_rows: Rows
+
+
+CONNECTORS: dict[str, Connector] = {
+    "statbank": Connector(connect_statbank, statbank.fetch_all, statbank.canonical_rows),
+    "jobindsats": Connector(connect_jobindsats, jobindsats.fetch_all, jobindsats.canonical_rows),
+}
 
 
 # The delivery step of a run: the watched drop folder, or the sample world's deliveries, received with receipts.
@@ -354,7 +317,6 @@ def receive_sample(settings: Settings, on_step: Progress) -> dict[str, int]:
 
 def make_and_receive(settings: Settings) -> dict[str, int]:
     """Write the deliveries of all municipalities to a folder that is removed again, receive them, count verdicts."""
-    import tempfile
 
     from flows.deliveries.intake import deliver
     from flows.deliveries.keys import keygen

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flows.deliveries.contract import KINDS, DeliveryField, load_contracts
+from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
 from flows.deliveries.values import countries, quarter_of
 from transforms.areas import areas
+from transforms.catalogue import KINDS, DeliveryField
 
 if TYPE_CHECKING:
     import pandas as pd

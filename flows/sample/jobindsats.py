@@ -369,14 +369,15 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
 
 
 TOKEN = "sample-token"
-AREA_HIERARCHIES = {"_nykom", "_hele_landet"}
+AREA_HIERARCHIES = {"_nykom": "Område", "_hele_landet": "Område"}
 DIMENSIONS = {
-    "y35a02": {"_oprinda"},
-    "ptv_a02": {"_ygrp_ptv"},
-    "y14d03": {"_tilbud_d03", "_maalgrp_d03"},
-    "otij01": {"_ygrp_j01"},
-    "y25i07": {"_branche"},
+    "y35a02": {"_oprinda": "Herkomst"},
+    "ptv_a02": {"_ygrpa02": "Ydelsesgruppe"},
+    "y14d03": {"_tilbud_d03": "Tilbud", "_maalgrp_d03": "Målgruppe"},
+    "otij01": {"_ygrp_j01": "Ydelsesgruppe"},
+    "y25i07": {"_branche": "Branche"},
 }
+"""Table -> hierarchy -> the heading of its dimension."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -392,7 +393,7 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     """Return the answer of version 3: `{"columns": […], "rows": [[…]]}`. RefusedError as the API refuses."""
     table = _known(table)
     named = {name.removeprefix("hierarchy.") for name in asked if name.startswith("hierarchy.")}
-    unknown = sorted(named - AREA_HIERARCHIES - DIMENSIONS.get(table, set()))
+    unknown = sorted(named - AREA_HIERARCHIES.keys() - DIMENSIONS.get(table, {}).keys())
     if unknown:
         raise RefusedError(422, f"Unknown hierarchies: {unknown}")
     kinds = [name.removeprefix("period.") for name in asked if name.startswith("period.")]
@@ -402,7 +403,66 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     columns, rows = world.rows(table, periods)
     if "_nykom" not in named:
         rows = [row for row in rows if row[1] == COUNTRY]
-    return {"columns": columns, "rows": rows}
+    kept = [n for n, column in enumerate(columns) if column not in _unwanted(table, columns, asked)]
+    return {"columns": [columns[n] for n in kept], "rows": [[row[n] for n in kept] for row in rows]}
+
+
+def _unwanted(table: str, columns: list[str], asked: dict[str, str]) -> set[str]:
+    """Return the measures that are not asked for; RefusedError for a measure group or measure the table has not."""
+    measures = _measures(table, columns)
+    groups = {name.removeprefix("mgroup."): value for name, value in asked.items() if name.startswith("mgroup.")}
+    if not groups or "*" in groups:
+        return set()
+    unknown = sorted(set(groups) - {_group(table)})
+    wanted = set(groups.get(_group(table), "").split(","))
+    if unknown or not wanted <= measures.keys() | {"*"}:
+        raise RefusedError(422, f"Unknown measure groups or measures: {unknown or sorted(wanted - measures.keys())}")
+    return set() if "*" in wanted else {name for measure, name in measures.items() if measure not in wanted}
+
+
+def _group(table: str) -> str:
+    return f"mgrp{table}_1"
+
+
+def _measures(table: str, columns: list[str]) -> dict[str, str]:
+    """Return measure id -> heading: every column that is neither area, period nor a dimension."""
+    dimensions = {*AREA_PERIOD, *DIMENSIONS.get(table, {}).values()}
+    headings = [column for column in columns if column not in dimensions]
+    return {f"mea{table}_{number}": heading for number, heading in enumerate(headings, start=1)}
+
+
+def describe_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict[str, Any]:
+    """Return the description of a table as version 3 gives it: its periods, dimensions and measure groups."""
+    table = _known(table)
+    columns, _ = TABLES[table]
+    dimensions: dict[str, list[str]] = {}
+    for hierarchy, heading in {**AREA_HIERARCHIES, **DIMENSIONS.get(table, {})}.items():
+        dimensions.setdefault(heading, []).append(hierarchy)
+    return {
+        "table_id": table,
+        "table_name": f"Syntetisk {table}",
+        "periods": [
+            {"periodtype_id": kind, "values": [{"period_id": period} for period in world.periods(kind, 24)]}
+            for kind in ("M", "Q", "Y", "QMAT")
+        ],
+        "dimensions": [
+            {
+                "dimension_id": "_omrade" if heading == "Område" else hierarchies[0],
+                "dimension_name": heading,
+                "hierarchies": [{"hierarchy_id": hierarchy, "levels": []} for hierarchy in hierarchies],
+            }
+            for heading, hierarchies in dimensions.items()
+        ],
+        "mgroups": [
+            {
+                "mgroup_id": _group(table),
+                "mgroup_name": f"Syntetisk {table}",
+                "measures": [
+                    {"measure_id": measure, "measure_name": name} for measure, name in _measures(table, columns).items()
+                ],
+            }
+        ],
+    }
 
 
 def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list[dict[str, Any]]:
@@ -453,6 +513,7 @@ def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
     return Starlette(
         routes=[
             Route("/v3/tables", tables),
+            Route("/v3/table/{table}", endpoint(3, describe_v3)),
             Route("/v3/data/{table}", endpoint(3, answer_v3)),
             Route("/v2/data/{table}/json", endpoint(2, answer_v2)),
         ]

@@ -122,9 +122,9 @@ def by_us(folder: Path, rows: int) -> Work:
     import pyarrow.csv
     import pyarrow.dataset  # noqa: F401  (DuckDB imports it with the first Arrow table it is given)
 
+    from flows.connectors import FetchOptions
     from flows.connectors.http import open_client
-    from flows.connectors.statbank.client import fetch_source
-    from flows.run.build import staging_input
+    from flows.connectors.statbank.client import canonical_rows, fetch_source
     from flows.store.snapshots import SnapshotStore
     from transforms.dictionary import load_dictionary
     from transforms.load import load_staging
@@ -142,10 +142,10 @@ def by_us(folder: Path, rows: int) -> Work:
     def work() -> Mapping[str, Any]:
         try:
             with open_client(base) as client:
-                snapshot = fetch_source(client, source, store, None, origin="sample").snapshot
+                snapshot = fetch_source(client, source, store, catalogue, None, FetchOptions("sample")).snapshot
             assert snapshot is not None, "it was fetched just now"
             with build_database(folder) as warehouse:
-                given = staging_input(source, snapshot, catalogue, folder / "work", warehouse)
+                given = canonical_rows(source, snapshot, catalogue, folder / "work")
                 count = load_staging(warehouse, file, given, dictionary)
             return {"rows": count.rows_loaded, "zero cells filled": count.rows_filled}
         finally:

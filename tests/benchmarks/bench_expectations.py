@@ -12,7 +12,7 @@ from tests.benchmarks.extract import SOURCE, wide_source
 from tests.benchmarks.harness import Benchmark, Bound, Step, timed
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.load import StagingInput, load_staging
+from transforms.load import CanonicalRows, load_staging
 from transforms.tables import ROOT, STATUSES, read_sql_file
 
 HERE = "tests.benchmarks.bench_expectations"
@@ -43,7 +43,7 @@ def ours(folder: Path, rows: int) -> Work:
 
     def work() -> Mapping[str, Any]:
         with build_database(folder) as warehouse:
-            given = StagingInput(source, f"{SOURCE}/bench", [extract_in(folder)])
+            given = CanonicalRows(source, f"{SOURCE}/bench", [extract_in(folder)])
             count = load_staging(warehouse, file, given, dictionary)
             rules = rules_for_staging(source, file, dictionary, catalogue)
             return _facts(timed(lambda: run_twelve(warehouse, file, rules, count)))

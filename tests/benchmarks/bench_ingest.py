@@ -168,7 +168,7 @@ def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
     import pyarrow.dataset  # noqa: F401  (it and numpy are imported by any build before its first load)
 
     from expectations.derived import rules_for_staging
-    from flows.run.build import staging_input
+    from flows.connectors.statbank.client import canonical_rows
     from flows.store.snapshots import SnapshotStore
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
@@ -178,7 +178,7 @@ def _ours(folder: Path, check: Callable[..., Mapping[str, Any]]) -> Work:
 
     def work() -> Mapping[str, Any]:
         with build_database(folder) as warehouse:
-            given = staging_input(source, snapshot, catalogue, folder / "work", warehouse)
+            given = canonical_rows(source, snapshot, catalogue, folder / "work")
             count = load_staging(warehouse, file, given, dictionary)
             checked = check(warehouse, file, rules_for_staging(source, file, dictionary, catalogue), count)
         return {"rows": count.rows_loaded, "zero cells filled": count.rows_filled, **checked}

@@ -3,13 +3,11 @@
 -- description: Refugees and family-reunified in employment by month, and the ministry's expected and actual share on
 --   public benefits over a rolling year.
 -- grain: measure_id, area_code, period
-WITH wanted(source_id, measure_name, measure_id) AS (
+WITH wanted(measure_name, measure_id) AS (
     VALUES
-        ('jobindsats_refugees', 'population_count', 'jobindsats_refugees'),
-        ('jobindsats_refugees', 'any_job_pct', 'jobindsats_any_job_rate'),
-        ('jobindsats_refugees', 'hours190_pct', 'jobindsats_190h_rate'),
-        ('jobindsats_y30r21', 'expected_pct', 'jobindsats_benefit_expected'),
-        ('jobindsats_y30r21', 'actual_pct', 'jobindsats_benefit_actual')
+        ('population_count', 'jobindsats_refugees'), ('any_job_pct', 'jobindsats_any_job_rate'),
+        ('hours190_pct', 'jobindsats_190h_rate'), ('expected_pct', 'jobindsats_benefit_expected'),
+        ('actual_pct', 'jobindsats_benefit_actual')
 )
 SELECT
     measure_id, area_code, period,
@@ -19,5 +17,4 @@ SELECT
         ELSE period_date(period)
     END AS reference_date,
     value, value_status, _snapshot_id
-FROM staging.jobindsats JOIN wanted USING (source_id, measure_name)
-WHERE category_text = ''
+FROM (FROM staging.jobindsats_refugees UNION ALL BY NAME FROM staging.jobindsats_y30r21) JOIN wanted USING (measure_name)

@@ -6,12 +6,13 @@
 -- grain: municipality_code, industry_code
 WITH posted AS (
     SELECT
-        cell.area_code AS municipality_code, cell.category_text AS industry_code, cell.period, cell.value,
+        cell.area_code AS municipality_code, cell.industry_code, cell.period, cell.value,
         cell.value_status, cell._snapshot_id
-    FROM staging.jobindsats cell
+    FROM staging.jobindsats_y25i07 cell
     JOIN core.area area ON area.area_code = cell.area_code AND area.area_level = 'municipality'
-    -- The total over the industries is no industry; a text without a code was refused when the answer was read.
-    WHERE cell.source_id = 'jobindsats_y25i07' AND cell.measure_name = 'posted_count' AND cell.category_text <> 'TOT'
+    -- Neither the total over the industries nor a text without a code is one of the 37 industries.
+    JOIN reference.codelists industry ON industry.codelist = 'db07_37' AND industry.code = cell.industry_code
+    WHERE cell.measure_name = 'posted_count'
     QUALIFY period_date(cell.period) > max(period_date(cell.period)) OVER () - INTERVAL 12 MONTH
 )
 SELECT

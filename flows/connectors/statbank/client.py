@@ -8,13 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
+from flows.connectors import FetchOptions, FetchResult, failed
 from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
+from flows.connectors.statbank.files import normalise
 from flows.connectors.statbank.query import (
     LANGUAGE,
     Query,
@@ -30,9 +33,10 @@ from flows.connectors.statbank.query import (
 )
 from flows.store.snapshots import Origin, Snapshot, SnapshotStore
 from transforms.errors import DataRefused, KommunekortError
+from transforms.load import Absent, CanonicalRows, RejectedRow
 
 if TYPE_CHECKING:
-    from transforms.catalogue import Source
+    from transforms.catalogue import Catalogue, Source
 
 
 # Is the answer what was asked for? Header, every code, every period, and a last line that is whole.
@@ -286,15 +290,32 @@ def download(
     waiting = [query]
     while waiting:
         part = waiting.pop(0)
-        path = folder / f"{query.table.lower()}{f'-{len(received) + 1}' if received else ''}.csv"
-        before = sum(file.bytes for file in received)
-        progress = _added_to(before, on_progress) if on_progress else None
-        answer = None if part.over_limit else _receive(client, part, infos, path, progress, patience)
-        if answer is None:
+        if part.over_limit:
             waiting[:0] = _halves(source, part)
             continue
-        received.append(answer[0])
-        checks.append(answer[1])
+        path = folder / f"{query.table.lower()}{f'-{len(received) + 1}' if received else ''}.csv"
+        progress = _added_to(sum(file.bytes for file in received), on_progress) if on_progress else None
+        with AnswerCheck(part, infos) as check:
+            try:
+                answer = stream_to_file(
+                    client,
+                    "POST",
+                    "data",
+                    path,
+                    json=part.body(),
+                    max_bytes=MAX_BYTES,
+                    on_progress=progress,
+                    on_begin=check.begin,
+                    patience=patience,
+                )
+            except AnsweredError as error:
+                if error_code(error) != "REQUEST-LIMIT":
+                    told = f"StatBank refused {query.table}: {own_words(error)}"
+                    raise DataRefused(f"{told}; correct flows/sources/{source.id}.yml") from None
+                waiting[:0] = _halves(source, part)
+                continue
+            checks.append(check.result())
+        received.append(answer)
     return DownloadedExtract(
         files={file.path.name: (file.path, query.file_format.lower()) for file in received},
         hashes={file.path.name: file.sha256 for file in received},
@@ -308,35 +329,6 @@ def download(
 def _added_to(before: int, on_progress: Progress) -> Progress:
     """Return the progress of a part as progress of the whole, so that a later part does not begin at 0 again."""
     return lambda size: on_progress(before + size)
-
-
-def _receive(
-    client: httpx.Client,
-    query: Query,
-    infos: list[TableInfo],
-    path: Path,
-    on_progress: Progress | None,
-    patience: Patience | None,
-) -> tuple[Received, Checked] | None:
-    """Write the answer to `path`, checked while it arrives; None when StatBank finds the query too large."""
-    with AnswerCheck(query, infos) as check:
-        try:
-            received = stream_to_file(
-                client,
-                "POST",
-                "data",
-                path,
-                json=query.body(),
-                max_bytes=MAX_BYTES,
-                on_progress=on_progress,
-                on_begin=check.begin,
-                patience=patience,
-            )
-        except AnsweredError as error:
-            if error_code(error) == "REQUEST-LIMIT":
-                return None
-            raise DataRefused(f"StatBank refused {query.table}: {own_words(error)}; correct its source file") from None
-        return received, check.result()
 
 
 def _halves(source: Source, query: Query) -> tuple[Query, Query]:
@@ -415,52 +407,28 @@ def lines_of(path: Path) -> frozenset[bytes]:
 
 SYNTHETIC_MARK = "SYNTHETIC"
 
-Status = Literal["new", "unchanged", "failed_kept_old"]
-
-
-@dataclass(frozen=True)
-class FetchResult:
-    """What became of one source: `snapshot` is the newest accepted one, None when there never was any."""
-
-    source_id: str
-    status: Status
-    snapshot: Snapshot | None
-    message: str
-
-
-@dataclass(frozen=True)
-class _Described:
-    """The description of a table in both languages, as received and as understood."""
-
-    raw: dict[str, bytes]
-    english: TableInfo
-    danish: TableInfo
-
 
 def fetch_source(
     client: httpx.Client,
     source: Source,
     store: SnapshotStore,
+    catalogue: Catalogue,
     previous: Snapshot | None,
-    *,
-    origin: Origin = "live",
-    again: bool = False,
-    period: str | None = None,
-    on_progress: Progress | None = None,
-    patience: Patience | None = None,
+    options: FetchOptions,
 ) -> FetchResult:
     """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
 
-    With `again` it is downloaded all the same; with `period` that period alone, beside the rest of `previous`.
     Raises DataRefused when StatBank cannot be reached, refuses, or answers something else than asked for.
     """
+    origin, period, patience = options.origin, options.period, options.patience
     assert source.table is not None, "every StatBank source names its table"
-    described = _describe(client, source.table, patience)
-    info = described.english
+    described = {"en": tableinfo_bytes(client, source.table, "en", patience=patience)}
+    info = parse_tableinfo(described["en"])
     query = plan_query(source, info)
-    unasked = not again and period is None
+    unasked = not options.again and period is None
     if unasked and previous is not None and _same(previous, query.record(), info, origin):
         return FetchResult(source.id, "unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
+    described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
         folder = Path(scratch)
@@ -470,9 +438,9 @@ def fetch_source(
             source,
             info,
             folder,
-            danish=described.danish,
+            danish=parse_tableinfo(described["da"]),
             query=query if period is None else one_period(query, period),
-            on_progress=on_progress,
+            on_progress=partial(options.on_progress, source.id) if options.on_progress else None,
             patience=patience,
         )
         files = dict(extract.files)
@@ -484,14 +452,14 @@ def fetch_source(
             files = rest.files | {f"{period}-{name}": file for name, file in files.items()}
             # The other periods are as old as they were: when the table has moved on, the next fetch takes all of it.
             published_at = previous.manifest.published_at or published_at
-        for lang, raw in described.raw.items():
+        for lang, raw in described.items():
             (folder / f"tableinfo.{lang}.json").write_bytes(raw)
             files[f"tableinfo.{lang}.json"] = (folder / f"tableinfo.{lang}.json", "tableinfo")
         snapshot = store.add(
             source.id,
             files,
             origin=origin,
-            synthetic=origin == "sample" or SYNTHETIC_MARK in info.text,
+            synthetic=options.synthetic or SYNTHETIC_MARK in info.text,
             published_at=published_at,
             query=query.record(),
             language=LANGUAGE,
@@ -510,55 +478,92 @@ def fetch_all(
     client: httpx.Client,
     sources: Iterable[Source],
     store: SnapshotStore,
-    *,
-    origin: Origin = "live",
-    max_workers: int = 4,
-    again: bool = False,
-    period: str | None = None,
-    on_progress: Callable[[str, int], None] | None = None,
-    on_end: Callable[[str], None] | None = None,
-    patience: Patience | None = None,
+    catalogue: Catalogue,
+    options: FetchOptions,
 ) -> list[FetchResult]:
     """Fetch several sources at once; one that fails keeps its newest snapshot and says why in one sentence.
 
-    The results come in the order of `sources`; `on_progress` gets the source id and its bytes so far, `on_end` the id
-    of a source that is through.
+    The results come in the order of `sources`.
     """
-
-    def one(source: Source) -> FetchResult:
-        previous: Snapshot | None = None
-        progress = (lambda size: on_progress(source.id, size)) if on_progress else None
-        try:
-            previous = store.newest(source.id, synthetic=origin == "sample")
-            return fetch_source(
-                client,
-                source,
-                store,
-                previous,
-                origin=origin,
-                again=again,
-                period=period,
-                on_progress=progress,
-                patience=patience,
-            )
-        except (KommunekortError, OSError) as error:
-            return FetchResult(source.id, "failed_kept_old", previous, str(error))
-        finally:
-            if on_end:
-                on_end(source.id)
-
-    with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="fetch") as pool:
-        return list(pool.map(one, sources))
+    waiting: list[tuple[Source, Snapshot | None, Future[FetchResult]]] = []
+    with ThreadPoolExecutor(max_workers=options.max_workers, thread_name_prefix="fetch") as pool:
+        for source in sources:
+            previous, unreadable = _newest(store, source.id, synthetic=options.synthetic)
+            future: Future[FetchResult] = Future()
+            if unreadable is None:
+                future = pool.submit(fetch_source, client, source, store, catalogue, previous, options)
+            else:
+                future.set_exception(unreadable)
+            if options.on_end:
+                future.add_done_callback(partial(_tell_end, options.on_end, source.id))
+            waiting.append((source, previous, future))
+        return [_ended(source, previous, future) for source, previous, future in waiting]
 
 
-def _describe(client: httpx.Client, table: str, patience: Patience | None) -> _Described:
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(tableinfo_bytes, client, table, "da", patience=patience)
-        english = tableinfo_bytes(client, table, "en", patience=patience)
-        danish = asked.result()
-    return _Described({"en": english, "da": danish}, parse_tableinfo(english), parse_tableinfo(danish))
+def _tell_end(on_end: Callable[[str], None], source_id: str, _: Future[FetchResult]) -> None:
+    on_end(source_id)
+
+
+def _newest(
+    store: SnapshotStore, source_id: str, *, synthetic: bool
+) -> tuple[Snapshot | None, KommunekortError | None]:
+    """Return the newest snapshot, or why it cannot be read."""
+    try:
+        return store.newest(source_id, synthetic=synthetic), None
+    except KommunekortError as error:
+        return None, error
+
+
+def _ended(source: Source, previous: Snapshot | None, future: Future[FetchResult]) -> FetchResult:
+    try:
+        return future.result()
+    except (KommunekortError, OSError) as error:
+        return failed(source.id, previous, error)
 
 
 def _same(previous: Snapshot, query: dict[str, Any], info: TableInfo, origin: Origin) -> bool:
     kept = previous.manifest
     return (kept.published_at, kept.query, kept.origin) == (info.published_at, query, origin)
+
+
+# What a snapshot brings to a build: its files made canonical, and what the cells mean that they lack.
+
+
+def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
+    """Return the source's canonical files: the snapshot's own where they are canonical, else made in `folder`.
+
+    Rows whose texts have no code are rejected. Raises DataRefused when the snapshot's bytes have changed or a file
+    cannot be read.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        verifying = beside.submit(snapshot.verify)
+        try:
+            return _canonical_rows(source, snapshot, catalogue, folder)
+        finally:
+            verifying.result()  # changed bytes are the better reason when the files cannot be read either
+
+
+def _canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    rejected: list[RejectedRow] = []
+    rows, leaves_zeros_out = 0, True
+    for number, path in enumerate(snapshot.data_paths()):
+        target = folder / f"{number}.csv"
+        made = normalise(path, source, catalogue, target)
+        rejected += [RejectedRow(path.name, each.row, each.rule, f"{each.field}={each.value}") for each in made.rejects]
+        rows += made.rows_out
+        leaves_zeros_out = leaves_zeros_out and made.complete
+        paths.append(path if made.canonical else target)
+    return CanonicalRows(
+        source, snapshot.id, paths, rows, rejected, _absent(source, snapshot, leaves_zeros_out=leaves_zeros_out)
+    )
+
+
+def _absent(source: Source, snapshot: Snapshot, *, leaves_zeros_out: bool) -> tuple[Absent, ...]:
+    """Return that absent cells are zero: those of the rectangle asked for in BULK, else within what the files hold."""
+    rectangle = snapshot.manifest.query.get("rectangle")
+    if rectangle is not None and all(file.format == "bulk" for file in snapshot.manifest.data_files):
+        return (Absent("zero", rectangle),)
+    within = tuple(dimension.id for dimension in source.dimensions if dimension.role in ("area", "time"))
+    return (Absent("zero", within=within),) if leaves_zeros_out else ()

@@ -53,7 +53,7 @@ class Resolver:
         self.dimension = dimension
         self.is_time = dimension.role == "time"
         self._period = _PERIODS.get(source.frequency or "")
-        self._codes = [] if self.is_time else list(catalogue.codes(source, dimension))
+        self._codes = [] if self.is_time else catalogue.readable(source, dimension)
         self._by_code = {code.code: code for code in self._codes}
         self._by_text: dict[str, dict[str, Language | None]] = {}
         for code in self._codes:

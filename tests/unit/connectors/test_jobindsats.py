@@ -12,9 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from flows.connectors.http import Patience
-from flows.connectors.jobindsats import Tidied, connect, fetch, parameters, read_answer, tidy
-from transforms.catalogue import Source, load_catalogue, query_of
+from flows.connectors.jobindsats import Description, connect, download, parameters, query_of, read_answer, write_rows
+from transforms.catalogue import Measure, Source, load_catalogue
 from transforms.errors import DataRefused, UsageError
+from transforms.load import CanonicalRows
 from transforms.periods import parse_period, span
 
 TOKEN = SecretStr("hemmeligt-token-42")
@@ -52,14 +53,20 @@ def v2_csv(rows: list[list[Any]], encoding: str) -> bytes:
     return "\r\n".join(";".join(line) for line in lines).encode(encoding)
 
 
-def tidied(
+CATALOGUE = load_catalogue()
+
+
+def read(
     content: bytes, source: Source, folder: Path, name: str = "answer.json"
-) -> tuple[Tidied, dict[tuple[str, str, str], str]]:
+) -> tuple[CanonicalRows, dict[tuple[str, ...], str]]:
+    """Return what an answer comes to: the canonical rows, and key -> value or mark."""
     (folder / name).write_bytes(content)
-    counts = tidy(folder / name, source, folder / "tidy.csv")
-    lines = [line.split(";") for line in (folder / "tidy.csv").read_text(encoding="utf-8").splitlines()]
-    assert lines[0] == ["area_code", "period", "measure_id", "value", "status"]
-    return counts, {(line[0], line[1], line[2]): f"{line[3]}|{line[4]}" for line in lines[1:]}
+    rows = write_rows(source, [folder / name], CATALOGUE, folder / "canonical")
+    header, *lines = rows.paths[0].read_text(encoding="utf-8").splitlines()
+    assert header.split(";") == [*(dimension.id for dimension in source.dimensions), "INDHOLD"]
+    cells = {tuple(line.split(";")[:-1]): line.split(";")[-1] for line in lines}
+    assert rows.rows == len(lines) == len(cells)
+    return rows, cells
 
 
 SHAPES: dict[str, Callable[[], bytes]] = {
@@ -74,44 +81,91 @@ SHAPES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))
-def test_every_shape_of_an_answer_gives_the_same_tidy_rows(source: Source, tmp_path: Path, shape: str) -> None:
-    counts, cells = tidied(SHAPES[shape](), source, tmp_path)
-    assert counts.rows_in == 3
-    assert cells["000", "2016M03", "any_job_pct"] in ("25.0|observed", "25|observed")
-    assert cells["840", "2016M03", "any_job_pct"] == "33.3|observed"
-    assert cells["840", "2016M03", "hours190_count"] == "0|zero"
-    assert cells["825", "2016M03", "any_job_count"] == "|suppressed"
-    assert cells["825", "2016M03", "population_count"] == "4|observed"
-    assert counts.suppressed == 4
+def test_every_shape_of_an_answer_gives_the_same_rows(source: Source, tmp_path: Path, shape: str) -> None:
+    rows, cells = read(SHAPES[shape](), source, tmp_path)
+    assert (rows.rows, list(rows.rejected), list(rows.notes)) == (15, [], [])
+    assert float(cells["000", "any_job_pct", "2016M03"]) == 25
+    assert cells["840", "any_job_pct", "2016M03"] == "33.3"
+    assert cells["840", "hours190_count", "2016M03"] == "0"
+    assert cells["825", "any_job_count", "2016M03"] == "..."
+    assert cells["825", "population_count", "2016M03"] == "4"
 
 
 def test_a_municipality_without_a_row_is_missing_and_not_zero(source: Source, tmp_path: Path) -> None:
-    counts, cells = tidied(v3(ROWS), source, tmp_path)
-    assert cells["101", "2016M03", "population_count"] == "|missing"
-    assert counts.missing == 96 * 5
-    assert counts.rows_out == 3 * 5 + counts.missing
+    rows, _ = read(v3(ROWS), source, tmp_path)
+    (absent,) = rows.absent
+    assert absent.status == "missing"
+    assert len(absent.codes["OMRÅDE"]) == 98
+    assert set(absent.within) == {"MÅLING", "TID"}
+
+
+def test_a_null_is_withheld_only_where_the_publisher_says_so(source: Source, tmp_path: Path) -> None:
+    assert query_of(source).nulls == "missing"
+    told = source.model_copy(update={"jobindsats": query_of(source).model_copy(update={"nulls": "suppressed"})})
+    _, cells = read(v3(ROWS), told, tmp_path)
+    assert cells["825", "any_job_count", "2016M03"] == ".."
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(33.3, ".."), (0, ".."), (None, "...")])
+def test_a_rate_beside_a_withheld_count_is_withheld_too(
+    source: Source, tmp_path: Path, rate: float | None, kept: str
+) -> None:
+    """A count that is null beside its own rate is there, and withheld: the rate would give it away."""
+    row = ["2016M03", "Rebild", 120, None, rate, 4, 16.7]
+    _, cells = read(v3([row]), source, tmp_path)
+    assert cells["840", "any_job_count", "2016M03"] == cells["840", "any_job_pct", "2016M03"] == kept
+    assert cells["840", "hours190_pct", "2016M03"] == "16.7"
+    _, marked = read(v3([["2016M03", "Rebild", 120, "*", "33,3", 4, 16.7]]), source, tmp_path)
+    assert marked["840", "any_job_pct", "2016M03"] == ".."
 
 
 def test_danish_thousands_and_decimals_in_texts(source: Source, tmp_path: Path) -> None:
     rows = [["2016M03", "Hele landet", "24.000", "6.001,5", "25,04", "-", "."]]
-    _, cells = tidied(v3(rows), source, tmp_path)
-    assert [cells["000", "2016M03", name] for name in ("population_count", "any_job_count", "any_job_pct")] == [
-        "24000|observed", "6001.5|observed", "25.04|observed"
+    _, cells = read(v3(rows), source, tmp_path)
+    assert [cells["000", name, "2016M03"] for name in ("population_count", "any_job_count", "any_job_pct")] == [
+        "24000", "6001.5", "25.04"
     ]  # fmt: skip
-    assert cells["000", "2016M03", "hours190_count"] == "0|zero"
-    assert cells["000", "2016M03", "hours190_pct"] == "|suppressed"
+    assert cells["000", "hours190_count", "2016M03"] == "0"
+    assert cells["000", "hours190_pct", "2016M03"] == ".."
+
+
+HOURS = load_catalogue().source("jobindsats_otij01")
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "beside", "value"),
+    [
+        ("pct", "49.812", "1", "49.812"),
+        ("pct", "49,812", "1", "49.812"),
+        ("persons", "1.229", "1", "1229"),
+        ("persons", "1.229.000", "1", "1229000"),
+        ("hours", "1.229", "49,8", "1229"),
+        ("hours", "1.229", "49.8", "1.229"),
+        ("hours", "1.229", "49", None),
+        ("hours", "1.229,5", "49", "1229.5"),
+        ("persons", "NaN", "1", None),
+        ("persons", "mange", "1", None),
+    ],
+)
+def test_a_number_has_one_reading_or_none(tmp_path: Path, unit: str, text: str, beside: str, value: str | None) -> None:
+    query = query_of(HOURS)
+    measures = [
+        Measure(id="first", unit=unit, text_da="a", text_en="a", headings=["A"]),  # type: ignore[arg-type]
+        Measure(id="second", unit="hours", text_da="b", text_en="b", headings=["B"]),
+    ]
+    changed = query.model_copy(update={"measures": measures, "dimensions": []})
+    plain = Source.model_validate({**HOURS.model_dump(exclude={"dimensions"}), "jobindsats": changed.model_dump()})
+    rows, cells = read(v3([["2016M03", "Rebild", text, beside]], ["Periode", "Område", "A", "B"]), plain, tmp_path)
+    assert cells.get(("840", "first", "2016M03")) == value
+    assert [reject.rule for reject in rows.rejected] == ([] if value else ["value_readable"])
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (v3(ROWS, [*COLUMNS[:-1], "Ny overskrift"]), "'Ny overskrift' is not known; has the publisher renamed it"),
         (v3([row[:-1] for row in ROWS], COLUMNS[:-1]), "no column for measure hours190_pct"),
         (v3([row[:-1] for row in ROWS]), "has 6 cells for 7 columns"),
-        (v3([["2016M03", "Værløse", 1, 1, 1, 1, 1]]), "area 'Værløse' is not known"),
-        (v3([["2016M13", "Rebild", 1, 1, 1, 1, 1]]), "period '2016M13'"),
-        (v3([["2016M03", "Rebild", "mange", 1, 1, 1, 1]]), "'mange' is not a number"),
-        (v3([ROWS[1], ROWS[1]]), "is given twice"),
+        (v3([ROWS[1], ["2016M03", "Rebild", 121, 40, 33.3, 0, 0]]), "is given twice, as 120 and as 121"),
         (b'{"code":422,"cause":"Unknown hierarchies"}', "refused the question: Unknown hierarchies"),
         (b"<html></html>", "not a table of Jobindsats"),
         (b"[]", "neither an answer"),
@@ -123,8 +177,94 @@ def test_what_cannot_be_trusted_is_refused_in_a_sentence(
     source: Source, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     with pytest.raises(DataRefused, match=r"answer\.json") as caught:
-        tidied(content, source, tmp_path)
+        read(content, source, tmp_path)
     assert reason in str(caught.value)
+
+
+def test_cells_that_cannot_be_read_are_put_aside_one_by_one(source: Source, tmp_path: Path) -> None:
+    bad = [["2016M13", "Rebild", 1, 1, 1, 1, 1], ["2016M04", "Rebild", "mange", 1, 1, 1, 1]]
+    rows, cells = read(v3([*ROWS, *bad]), source, tmp_path)
+    assert [(reject.row, reject.rule) for reject in rows.rejected] == [(4, "period_readable")] * 5 + [
+        (5, "value_readable")
+    ]
+    assert len(cells) + len(rows.rejected) == 5 * 5
+
+
+def test_equal_copies_count_once_and_are_told(source: Source, tmp_path: Path) -> None:
+    rows, cells = read(v3([*ROWS, ROWS[1]]), source, tmp_path)
+    assert len(cells) == 15
+    assert list(rows.notes) == ["5 cells came twice with the same figure and count once"]
+
+
+def test_areas_that_are_no_municipality_are_taken_and_named(source: Source, tmp_path: Path) -> None:
+    areas = ["RAR Nordjylland", "Region Nordjylland", "Uoplyst område", "Udlandet mv.", "Værløse", "Rebild"]
+    rows, cells = read(v3([["2016M03", area, 5, 1, 20, 1, 20] for area in areas]), source, tmp_path)
+    assert {key[0] for key in cells} == {"RAR Nordjylland", "081", "998", "997", "Værløse", "840"}
+    assert [code.code for code in rows.new_codes["OMRÅDE"]] == ["RAR Nordjylland", "Værløse"]
+    assert "RAR Nordjylland, Værløse" in rows.notes[0]
+
+
+def test_two_texts_of_one_residual_area_are_two_figures(source: Source, tmp_path: Path) -> None:
+    given = [["2016M03", "Uoplyst område", 5, 1, 20, 1, 20], ["2016M03", "Uoplyst kommune", 7, 1, 14.3, 1, 14.3]]
+    _, cells = read(v3(given), source, tmp_path)
+    assert {cells[area, "population_count", "2016M03"] for area in {key[0] for key in cells}} == {"5", "7"}
+
+
+def test_a_further_measure_is_left_out_and_named(source: Source, tmp_path: Path) -> None:
+    rows, cells = read(v3([[*row, 17] for row in ROWS], [*COLUMNS, "Ny overskrift"]), source, tmp_path)
+    assert len(cells) == 15
+    assert list(rows.notes) == ["measure 'Ny overskrift' is not asked for and left out"]
+
+
+def test_a_further_dimension_is_kept_at_its_total(source: Source, tmp_path: Path) -> None:
+    both = [[*row, text] for row in ROWS for text in ("Målgrupper i alt", "Jobparate")]
+    rows, cells = read(v3(both, [*COLUMNS, "Målgruppe"]), source, tmp_path)
+    assert len(cells) == 15
+    assert "only 'Målgrupper i alt' of it is kept" in rows.notes[0]
+    without = [[*row, text] for row in ROWS for text in ("Aktivitetsparate", "Jobparate")]
+    with pytest.raises(DataRefused, match="none of them the total"):
+        read(v3(without, [*COLUMNS, "Målgruppe"]), source, tmp_path)
+
+
+def test_headings_as_municipalities_receive_them_are_known(tmp_path: Path) -> None:
+    """The headings of facts.md: with other measures beside, extra dimensions, and a leading name of the group."""
+    given = {
+        "jobindsats_otij01": [
+            "Periode", "Område", "Ydelsesgrupper", "Målgruppe", "Antal personer i alt",
+            "Antal personer med ordinære timer", "Andel personer med ordinære timer",
+            "Gennemsnitligt timetal pr person med ordinære timer", "Gennemsnitligt antal ordinære timer pr. måned",
+        ],
+        "jobindsats_y14d03": [
+            "Periode", "Område", "Ydelsesgrupper", "Virksomhedsrettede tilbud", "Målgruppe", "Antal afsluttede forløb",
+            *(f"Efterfølgende beskæftigelse: {text}" for text in (
+                "I samme virksomhed", "I anden virksomhed i samme branche", "I anden virksomhed i anden branche",
+                "Ingen beskæftigelse")),
+            "Gennemsnitlig beskæftigelsesgrad",
+        ],
+        "jobindsats_y30r21": [
+            "Periode", "Area", "Ydelsesgrupper", *(
+                f"Forventet og faktisk antal fuldtidspersoner på offentlig forsørgelse: {text}" for text in (
+                    "Forventet antal", "Faktisk antal", "Forskel mellem forventet og faktisk antal",
+                    "Forventet andel (pct.)", "Faktisk andel (pct.)",
+                    "Forskel mellem forventet og faktisk andel (pct. point)", "Placering på benchmarkranglisten")),
+        ],
+    }  # fmt: skip
+    for source_id, columns in given.items():
+        texts = sum(column in ("Ydelsesgrupper", "Målgruppe", "Virksomhedsrettede tilbud") for column in columns)
+        row = ["2024QMAT02", "Rebild", *["I alt"] * texts, *range(10, 10 + len(columns) - 2 - texts)]
+        source = CATALOGUE.source(source_id)
+        _, cells = read(v3([row], columns), source, tmp_path)
+        assert {key[-2] for key in cells} == {measure.id for measure in query_of(source).measures}
+
+
+def test_levels_that_repeat_a_text_count_once(tmp_path: Path) -> None:
+    source = CATALOGUE.source("jobindsats_y14d03")
+    columns = ["Periode", "Område", "Tilbud", "Målgruppe", *(m.headings[0] for m in query_of(source).measures)]
+    row = ["2024QMAT02", "Rebild", "Løntilskud", "I alt", 40, 10, 20, 30, 40, 50]
+    rows, cells = read(v3([row, row], columns), source, tmp_path)
+    assert (len(cells), len(rows.notes)) == (6, 1)
+    with pytest.raises(DataRefused, match="two values of a dimension share a text"):
+        read(v3([row, [*row[:4], 41, *row[5:]]], columns), source, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -166,18 +306,22 @@ def test_version_3_asks_with_a_bearer_and_version_2_with_the_bare_token(source: 
 
     for base in (BASE, "https://api.jobindsats.dk/v2"):
         with client_of(handler, base) as client:
-            files, query = fetch(source, client, tmp_path)
+            files, query = download(source, client, tmp_path)
         assert "hemmeligt" not in json.dumps(dict(query)) + str(files)
-    assert [request.headers["authorization"] for request in seen] == ["Bearer hemmeligt-token-42", "hemmeligt-token-42"]
-    assert seen[0].url.path == "/v3/data/y21mm13"
-    assert dict(seen[0].url.params) == {
+    assert [request.headers["authorization"] for request in seen] == [
+        "Bearer hemmeligt-token-42",
+        "Bearer hemmeligt-token-42",
+        "hemmeligt-token-42",
+    ]
+    assert [request.url.path for request in seen[:2]] == ["/v3/table/y21mm13", "/v3/data/y21mm13"]
+    assert dict(seen[1].url.params) == {
         "mgroup.*": "*",
         "period.M": "latest:24",
         "hierarchy._nykom": "*",
         "format": "json",
     }
-    assert seen[1].url.path == "/v2/data/y21mm13/json"
-    assert dict(seen[1].url.params) == {"period": "l(m:24)", "area": "*"}
+    assert seen[2].url.path == "/v2/data/y21mm13/json"
+    assert dict(seen[2].url.params) == {"period": "l(m:24)", "area": "*"}
 
 
 @pytest.mark.parametrize(
@@ -201,15 +345,15 @@ def test_the_publishers_own_reason_is_shown_and_the_token_never(
         client_of(lambda _: httpx.Response(status, text=content)) as client,
         pytest.raises(DataRefused, match=said) as caught,
     ):
-        fetch(source, client, tmp_path, patience=Patience(attempts=1))
+        download(source, client, tmp_path, patience=Patience(attempts=1))
     assert "hemmeligt" not in caplog.text + str(caught.value) + repr(client)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failing_service_is_asked_again(source: Source, tmp_path: Path) -> None:
-    answers = [httpx.Response(503), httpx.Response(200, content=v3(ROWS))]
+    answers = [httpx.Response(404), httpx.Response(503), httpx.Response(200, content=v3(ROWS))]
     with client_of(lambda _: answers.pop(0)) as client:
-        fetch(source, client, tmp_path, patience=Patience(wait_initial=0.01))
+        download(source, client, tmp_path, patience=Patience(wait_initial=0.01))
     assert (tmp_path / "jobindsats_refugees.json").read_bytes() == v3(ROWS)
 
 
@@ -232,10 +376,53 @@ def test_the_sources_are_whole() -> None:
         assert parameters(query, 3)[0] == f"data/{query.table}"
 
 
-def test_a_wrong_query_names_its_file(source: Source) -> None:
-    wrong = source.model_copy(update={"jobindsats": {**(source.jobindsats or {}), "latest": 0}})
-    with pytest.raises(UsageError, match=r"jobindsats_refugees.yml: jobindsats.latest"):
-        query_of(wrong)
+DESCRIBED = Description(
+    hierarchies={"_nykom": "Område", "_ygrpj01": "Ydelsesgrupper", "_maalgrp": "Målgruppe", "_maalgrp2": "Målgruppe"},
+    measures={
+        "antal personer med ordinære timer": ("mgrp1", "m1"),
+        "andel personer med ordinære timer": ("mgrp1", "m2"),
+        "gennemsnitligt timetal pr person med ordinære timer": ("mgrp2", "m3"),
+    },
+)
+
+
+def test_only_the_measures_wanted_are_asked_for_by_hierarchies_the_table_has() -> None:
+    path, asked = parameters(query_of(HOURS), 3, DESCRIBED)
+    assert path == "data/otij01"
+    assert asked == {
+        "mgroup.mgrp1": "m1,m2",
+        "mgroup.mgrp2": "m3",
+        "period.M": "latest:24",
+        "hierarchy._nykom": "*",
+        "hierarchy._ygrpj01": "*",
+        "hierarchy._maalgrp": "/",
+        "format": "json",
+    }
+
+
+def test_a_narrow_question_that_is_refused_is_asked_plainly(source: Source, tmp_path: Path) -> None:
+    table = {
+        "dimensions": [{"dimension_id": "_omrade", "hierarchies": [{"hierarchy_id": "_nykom", "levels": []}]}],
+        "mgroups": [
+            {
+                "mgroup_id": "g",
+                "measures": [{"measure_id": f"m{n}", "measure_name": name} for n, name in enumerate(COLUMNS[2:])],
+            }
+        ],
+    }
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        if "/table/" in request.url.path:
+            return httpx.Response(200, json=table)
+        if "mgroup.g" in request.url.params:
+            return httpx.Response(422, json={"code": 422, "cause": "Unknown mgroups"})
+        return httpx.Response(200, content=v3(ROWS))
+
+    with client_of(handler) as client:
+        _, query = download(source, client, tmp_path)
+    assert (len(seen), query["mgroup.*"]) == (3, "*")
 
 
 @pytest.mark.real
@@ -273,7 +460,7 @@ def test_an_export_made_by_hand_is_read(real_dir: Path) -> None:
     assert found["2011", "Ophold til studie (3. lande)"] == "6"
 
 
-def test_an_export_becomes_tidy_rows(source: Source, tmp_path: Path) -> None:
+def test_an_export_becomes_the_same_rows(source: Source, tmp_path: Path) -> None:
     import io
 
     import openpyxl
@@ -298,16 +485,16 @@ def test_an_export_becomes_tidy_rows(source: Source, tmp_path: Path) -> None:
         ["Anm.: foreløbige tal"],
     ]
     wide = [[cell for n, cell in enumerate(row) if n != 1] if len(row) > 1 else row for row in wide]
-    _, cells = tidied(export(wide), source, tmp_path, "answer.xlsx")
-    assert cells["840", "2016M03", "any_job_pct"] == "33.3|observed"
-    assert cells["840", "2016M03", "hours190_pct"] == "|suppressed"
+    _, cells = read(export(wide), source, tmp_path, "answer.xlsx")
+    assert cells["840", "any_job_pct", "2016M03"] == "33.3"
+    assert cells["840", "hours190_pct", "2016M03"] == ".."
     # The same, turned: measures down the side, each given once; areas over the columns.
     turned = [["Udlændinge/ Flygtninge"], [None, None, "Hele landet", "Rebild"]]
     turned += [
         [name, "2016M03", *values]
         for name, values in zip(measures, [(24000, 120), (6000, 40), (25, 33.3), (4000, "."), (16.7, ".")], strict=True)
     ]
-    _, again = tidied(export(turned), source, tmp_path, "answer.xlsx")
+    _, again = read(export(turned), source, tmp_path, "answer.xlsx")
     assert again == cells
     with pytest.raises(DataRefused, match="axes look like Periode"):
-        tidied(export([["x"], [None, "Rebild"], [measures[0], 4]]), source, tmp_path, "answer.xlsx")
+        read(export([["x"], [None, "Rebild"], [measures[0], 4]]), source, tmp_path, "answer.xlsx")

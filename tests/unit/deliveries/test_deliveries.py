@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.deliveries.contract import KINDS, load_contracts
+from flows.deliveries.contract import load_contracts
 from flows.deliveries.intake import deliver
 from flows.deliveries.template import template
 from tests.unit.deliveries.delivery_files import CASES, MOMENT, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
-from transforms.catalogue import load_catalogue
+from transforms.catalogue import KINDS, load_catalogue
 from transforms.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from transforms import tables
 from transforms.areas import areas
 from transforms.catalogue import Catalogue, Source, load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.load import StagingCount, StagingInput, load_staging
+from transforms.load import Absent, CanonicalRows, StagingCount, load_staging
 from transforms.tables import ROOT, SqlFile, read_sql_file
 from transforms.warehouse import Warehouse
 
@@ -64,7 +64,9 @@ def build(path: Path | str = ":memory:") -> Iterator[Warehouse]:
 
 def load(warehouse: Warehouse, path: Path, source: Source = SOURCE, *, fill: bool = False) -> StagingCount:
     """Load one extract into staging; with `fill`, absent cells of what it holds become zero."""
-    given = StagingInput(source, f"{source.id}/20170101T000000Z-00000000", [path], fill_seen=fill)
+    within = tuple(dimension.id for dimension in source.dimensions if dimension.role in ("area", "time"))
+    absent = (Absent("zero", within=within),) if fill else ()
+    given = CanonicalRows(source, f"{source.id}/20170101T000000Z-00000000", [path], absent=absent)
     return load_staging(warehouse, FILE, given, load_dictionary())
 
 

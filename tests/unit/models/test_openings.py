@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.models.sql_rows import Row, give, give_cells, select, warehouse_with_reference
-from transforms.catalogue import check_shortage
 from transforms.errors import UsageError
 from transforms.models import steps
 from transforms.models.industries import match_industries, openings_in_reach
 from transforms.models.steps import openings, shortage
-from transforms.tables import FOLDER, load_reference, read_all
+from transforms.tables import FOLDER, check_shortage, load_reference, read_all
 from transforms.warehouse import Warehouse
 
-CELL = "source_id measure_name category_text area_code period"
+CELL = "measure_name industry_code area_code period"
 MONTHS = [f"2016M{month:02d}" for month in range(1, 13)]
 HEADER = "class_list;valid_from;area_code;industry_code;shortage_class;source"
 
@@ -31,10 +30,7 @@ def give_areas(warehouse: Warehouse) -> None:
 
 
 def posted(area: str, industry: str, texts: Sequence[str], months: Sequence[str] = MONTHS) -> list[Row]:
-    return [
-        ("jobindsats_y25i07", "posted_count", industry, area, month, text)
-        for month, text in zip(months, texts, strict=False)
-    ]
+    return [("posted_count", industry, area, month, text) for month, text in zip(months, texts, strict=False)]
 
 
 def test_openings_are_the_latest_twelve_months_and_a_withheld_month_withholds_them() -> None:
@@ -44,10 +40,10 @@ def test_openings_are_the_latest_twelve_months_and_a_withheld_month_withholds_th
             *posted("101", "G", ["4"] * 12), *posted("101", "G", ["900"], ["2015M12"]),
             *posted("147", "G", ["5"] * 11 + [".."]), *posted("461", "G", ["5"] * 11), *posted("461", "I", ["0"] * 12),
             *posted("000", "G", ["70"] * 12), *posted("101", "TOT", ["80"] * 12),
-            ("jobindsats_y25i07", "open_count", "G", "101", "2016M12", "99"),
-            ("jobindsats_ptva02", "posted_count", "G", "101", "2016M12", "99"),
+            ("open_count", "G", "101", "2016M12", "99"),
+            ("posted_count", "Rengøringsassistent", "101", "2016M12", "99"),
         ]  # fmt: skip
-        give_cells(warehouse, "jobindsats", CELL, cells)
+        give_cells(warehouse, "jobindsats_y25i07", CELL, cells)
         columns = "municipality_code industry_code openings_posted_count value_status"
         assert select(warehouse, "core.openings", columns) == [
             ("101", "G", 48.0, "observed"), ("147", "G", None, "suppressed"), ("461", "G", None, "missing"),
@@ -58,7 +54,7 @@ def test_openings_are_the_latest_twelve_months_and_a_withheld_month_withholds_th
 def test_a_withheld_staging_row_reaches_the_whole_commuting_area() -> None:
     with warehouse_with_reference() as warehouse:
         give_areas(warehouse)
-        give_cells(warehouse, "jobindsats", CELL, [
+        give_cells(warehouse, "jobindsats_y25i07", CELL, [
             *posted("101", "G", ["4"] * 12), *posted("147", "G", [".."] + ["5"] * 11),
             *posted("101", "I", ["2"] * 12), *posted("147", "I", ["3"] * 12),
         ])  # fmt: skip

@@ -53,7 +53,6 @@ def test_live_without_a_token_does_not_count_as_failed(tmp_path: Path, monkeypat
     ours = Settings(data=tmp_path / "data", jobindsats_token=None)
     catalogue = load_catalogue()
     source = next(s.id for s in catalogue.sources.values() if s.connector == "jobindsats")
-    monkeypatch.setattr("flows.connectors.statbank.client.fetch_all", lambda *given, **named: [])
     report = fetch(ours, catalogue, "live", [source], quietly)
     assert (report.missing, report.unasked, report.failed) == ([source], [source], {})
     file = tmp_path / "x.json"

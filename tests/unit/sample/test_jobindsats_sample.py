@@ -2,22 +2,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 
 import pytest
+from httpx import MockTransport, Response
 from pydantic import SecretStr
 
-from flows.connectors.jobindsats import connect, fetch, tidy
-from flows.run.fetch import fetch_jobindsats
-from flows.run.record import FetchReport
+from flows.connectors import FetchOptions
+from flows.connectors.jobindsats import connect, download, fetch_all, query_of, write_rows
 from flows.sample.jobindsats import TOKEN, JobindsatsWorld, RefusedError, answer_v3, create_app
 from flows.sample.standin import running_app
 from flows.sample.world import build_world
-from flows.settings import Settings
 from flows.store.snapshots import SnapshotStore
-from transforms.catalogue import Source, load_catalogue, load_codelists
+from transforms.catalogue import load_catalogue, load_codelists
 from transforms.errors import DataRefused
 
 SOURCES = [each.id for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
@@ -36,27 +34,31 @@ def root(world: JobindsatsWorld) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("source_id", SOURCES)
-def test_both_versions_of_the_protocol_give_the_same_tidy_rows(root: str, tmp_path: Path, source_id: str) -> None:
+def test_both_versions_of_the_protocol_give_the_same_rows(root: str, tmp_path: Path, source_id: str) -> None:
     source = load_catalogue().source(source_id)
     for version in (3, 2):
         with connect(f"{root}/v{version}", SecretStr(TOKEN)) as client:
-            files, _ = fetch(source, client, tmp_path)
+            files, _ = download(source, client, tmp_path)
         (path, kind), *rest = files.values()
         assert (kind, rest) == (f"jobindsats-v{version}", [])
-        assert tidy(path, source, tmp_path / f"{version}.csv").rows_out > 98
-    assert (tmp_path / "2.csv").read_bytes() == (tmp_path / "3.csv").read_bytes()
+        rows = write_rows(source, [path], load_catalogue(), tmp_path / str(version))
+        assert (rows.rows or 0) > 98
+        assert not rows.rejected
+        assert not rows.new_codes
+    one, other = (tmp_path / version / f"{source_id}.csv" for version in ("2", "3"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_stand_in_refuses_as_the_real_one(root: str, tmp_path: Path) -> None:
     source = load_catalogue().source("jobindsats_refugees")
     with connect(f"{root}/v3", SecretStr("forkert")) as client, pytest.raises(DataRefused, match="refuses the token"):
-        fetch(source, client, tmp_path)
-    asks = {**(source.jobindsats or {}), "hierarchies": {"_omrade": "*"}}
+        download(source, client, tmp_path)
+    asks = query_of(source).model_copy(update={"area_hierarchy": "_omrade"})
     with (
         connect(f"{root}/v3", SecretStr(TOKEN)) as client,
         pytest.raises(DataRefused, match=r"Unknown hierarchies: \['_omrade'\]"),
     ):
-        fetch(source.model_copy(update={"jobindsats": asks}), client, tmp_path)
+        download(source.model_copy(update={"jobindsats": asks}), client, tmp_path)
 
 
 def test_the_refugee_measures_agree_with_the_people(world: JobindsatsWorld) -> None:
@@ -120,40 +122,48 @@ def test_openings_are_posted_by_industry(world: JobindsatsWorld) -> None:
 def test_industries_are_read_as_codes(world: JobindsatsWorld, root: str, tmp_path: Path) -> None:
     source = load_catalogue().source("jobindsats_y25i07")
     with connect(f"{root}/v3", SecretStr(TOKEN)) as client:
-        files, _ = fetch(source, client, tmp_path)
-    path = next(iter(files.values()))[0]
-    tidy(path, source, tmp_path / "tidy.csv")
-    header, *lines = (tmp_path / "tidy.csv").read_text(encoding="utf-8").splitlines()
-    assert header == "area_code;period;industry_code;measure_id;value;status"
-    assert {line.split(";")[2] for line in lines} == {code for code in LEAVES} | {"TOT"}
-    assert {line.split(";")[-1] for line in lines} == {"observed", "zero"}
+        files, _ = download(source, client, tmp_path)
+    rows = write_rows(source, [path for path, _ in files.values()], load_catalogue(), tmp_path)
+    header, *lines = rows.paths[0].read_text(encoding="utf-8").splitlines()
+    assert header == "OMRÅDE;INDUSTRY_CODE;MÅLING;TID;INDHOLD"
+    assert {line.split(";")[1] for line in lines} == {code for code in LEAVES} | {"TOT"}
+    assert not {line.split(";")[-1] for line in lines} & {"..", "..."}
 
 
-def test_an_industry_without_a_code_is_refused_with_its_text(world: JobindsatsWorld, tmp_path: Path) -> None:
+def test_an_industry_without_a_code_is_kept_and_named(world: JobindsatsWorld, tmp_path: Path) -> None:
     source = load_catalogue().source("jobindsats_y25i07")
     answer = answer_v3(world, "y25i07", {"period.M": "latest:1", "hierarchy._nykom": "*"})
-    answer["rows"][1][2] = "Rengøringsassistent"
+    for row in answer["rows"]:
+        row[2] = row[2].replace("Rejsebureauer, rengøring og anden operationel service", "Rengøringsassistent")
     (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
-    with pytest.raises(DataRefused, match=r"answer\.json: value \d+: Branche 'Rengøringsassistent' has no code"):
-        tidy(tmp_path / "answer.json", source, tmp_path / "tidy.csv")
-    (dimension,) = (source.jobindsats or {})["dimensions"]
-    known = {**(source.jobindsats or {}), "dimensions": [{**dimension, "texts": {"rengøringsassistent": "N"}}]}
-    answer["rows"] = answer["rows"][:2]
+    rows = write_rows(source, [tmp_path / "answer.json"], load_catalogue(), tmp_path)
+    assert [code.code for code in rows.new_codes["INDUSTRY_CODE"]] == ["Rengøringsassistent"]
+    assert "Rengøringsassistent" in rows.notes[0]
+    (dimension,) = query_of(source).dimensions
+    named = dimension.model_copy(update={"texts": {"rengøringsassistent": "N"}})
+    told = source.model_copy(update={"jobindsats": query_of(source).model_copy(update={"dimensions": [named]})})
+    known = write_rows(told, [tmp_path / "answer.json"], load_catalogue(), tmp_path)
+    assert not known.new_codes
+    assert "000;N;posted_count;2016M12;" in known.paths[0].read_text(encoding="utf-8")
+
+
+def test_job_titles_are_no_industries(world: JobindsatsWorld, tmp_path: Path) -> None:
+    source = load_catalogue().source("jobindsats_y25i07")
+    rows = [["2016M12", "Rebild", title, 3] for title in ("I alt", "Kok", "Tømrer", "Lærer")]
+    answer = {"columns": ["Periode", "Område", "Branche", "Nyopslåede stillinger"], "rows": rows}
     (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
-    tidy(tmp_path / "answer.json", source.model_copy(update={"jobindsats": known}), tmp_path / "tidy.csv")
-    assert "000;2016M12;N;posted_count;" in (tmp_path / "tidy.csv").read_text(encoding="utf-8")
+    with pytest.raises(DataRefused, match=r"'Kok'.* have no code in db07_37; this is another breakdown"):
+        write_rows(source, [tmp_path / "answer.json"], load_catalogue(), tmp_path)
 
 
-def test_an_answer_no_build_could_read_is_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def strange(source: Source, client: object, folder: Path) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
-        path = folder / "answer.json"
-        path.write_text('{"columns": ["Område", "Periode", "Stilling"], "rows": [["Rebild", "2016M12", "1"]]}')
-        return {path.name: (path, "jobindsats-v3")}, {}
-
-    monkeypatch.setattr("flows.connectors.jobindsats.fetch", strange)
-    monkeypatch.setattr("flows.run.fetch.jobindsats_client", lambda settings, sample: nullcontext())
-    settings, report = Settings(data=tmp_path), FetchReport()
-    fetch_jobindsats(settings, load_catalogue(), "sample", ["jobindsats_y25i07"], report, print)
-    assert "the column 'Stilling' is not known" in report.kept_old["jobindsats_y25i07"]
-    assert report.missing == ["jobindsats_y25i07"]
-    assert SnapshotStore(settings.snapshots).sources() == []
+def test_an_answer_no_build_could_read_is_no_snapshot(tmp_path: Path) -> None:
+    columns = {"columns": ["Område", "Periode", "Stilling"], "rows": [["Rebild", "2016M12", "1"]]}
+    catalogue = load_catalogue()
+    handler = MockTransport(lambda _: Response(200, json=columns))
+    with connect("https://api.jobindsats.dk/v3", SecretStr(TOKEN), transport=handler) as client:
+        [result] = fetch_all(
+            client, [catalogue.source("jobindsats_y25i07")], SnapshotStore(tmp_path), catalogue, FetchOptions()
+        )
+    assert (result.status, result.snapshot, result.passes) == ("failed", None, False)
+    assert "no column for measure posted_count; the answer has Område, Periode, Stilling" in result.message
+    assert SnapshotStore(tmp_path).sources() == []

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
+from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
 from flows.connectors.statbank.client import fetch_all
 from flows.sample.cubes import RECIPES, Cubes
@@ -53,8 +54,8 @@ def test_a_source_without_a_recipe_is_not_asked_for_again_and_fails_alone(catalo
     sources = [catalogue.source(f"statbank_{table}") for table in ("ras210", "ky038")]
     script = Script()
     with running_standin(lambda: Cubes(build_world(), catalogue), catalogue, script) as url, open_client(url) as client:
-        unknown, known = fetch_all(client, sources, SnapshotStore(tmp_path), origin="sample")
-    assert (unknown.status, unknown.snapshot) == ("failed_kept_old", None)
+        unknown, known = fetch_all(client, sources, SnapshotStore(tmp_path), catalogue, FetchOptions("sample"))
+    assert (unknown.status, unknown.snapshot) == ("failed", None)
     assert "RAS210 (EXTRACT-NOTFOUND)" in unknown.message
     assert known.status == "new", known.message
     asked = [request for request in script.requests if "RAS210" in request]
@@ -97,7 +98,7 @@ def test_bulk_csv_jsonstat_and_xlsx_tell_the_same(base: str) -> None:
 def test_sources_arrive_whole_also_with_dimensions_left_out(base: str, catalogue: Catalogue, tmp_path: Path) -> None:
     sources = [catalogue.source(f"statbank_{table}") for table in ("regk31", "bol101", "ras200")]
     with open_client(base) as client:
-        results = fetch_all(client, sources, SnapshotStore(tmp_path), origin="sample")
+        results = fetch_all(client, sources, SnapshotStore(tmp_path), catalogue, FetchOptions("sample"))
     assert [result.status for result in results] == ["new"] * 3, [result.message for result in results]
     snapshots = [result.snapshot for result in results if result.snapshot]
     assert [s.manifest.data_files[0].format for s in snapshots] == ["bulk", "csv", "bulk"]

@@ -10,9 +10,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
-from flows.connectors.statbank.client import fetch_source
-from flows.run.build import staging_input
+from flows.connectors.statbank.client import canonical_rows, fetch_source
 from flows.sample.standin import running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.unit.connectors.statbank.statbank_fakes import FakeCubes, small_catalogue
@@ -57,12 +57,14 @@ def test_a_zero_with_decimals_is_left_out_of_bulk_and_stands_in_csv(lang: str) -
 def test_the_pipeline_restores_the_zero_cells_of_rates(tmp_path: Path) -> None:
     catalogue, source = CATALOGUE, CATALOGUE.source("statbank_ras200")
     with running_standin(Rates, catalogue) as url, open_client(url) as client:
-        snapshot = fetch_source(client, source, SnapshotStore(tmp_path / "snapshots"), None, origin="sample").snapshot
+        snapshot = fetch_source(
+            client, source, SnapshotStore(tmp_path / "snapshots"), catalogue, None, FetchOptions("sample")
+        ).snapshot
     assert snapshot is not None
     query = snapshot.manifest.query
     cells = math.prod(len(codes) for codes in query["rectangle"].values())
     with build() as warehouse:
-        given = staging_input(source, snapshot, catalogue, tmp_path / "work", warehouse)
+        given = canonical_rows(source, snapshot, catalogue, tmp_path / "work")
         count = load_staging(
             warehouse, read_sql_file(ROOT / "staging" / "statbank_ras200.sql"), given, load_dictionary()
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.catalogue import LEFT_OUT, Catalogue, load_catalogue, load_codelists
+from transforms.catalogue import LEFT_OUT, SOURCES, Catalogue, Source, load_catalogue, load_codelists
 from transforms.errors import UsageError
 
 GOOD = """\
@@ -142,14 +142,58 @@ def test_columns_are_not_asked_for_without_a_dictionary(tmp_path: Path) -> None:
     assert _load(tmp_path, GOOD.replace("unit_code", "anything"), dictionary=None).sources
 
 
-def test_other_connectors_carry_their_own_section(tmp_path: Path) -> None:
-    head = GOOD.split("dimensions:")[0].replace("connector: statbank\ntable: TEST1", "connector: jobindsats")
+JOBINDSATS = """jobindsats:
+  table: y30r21
+  period_kind: QMAT
+  latest: 2
+  measures:
+    - {id: actual_pct, unit: pct, text_da: Faktisk andel, text_en: Actual share, headings: [Faktisk andel]}
+"""
+
+
+def _other(tmp_path: Path, connector: str, section: str) -> Source:
+    head = GOOD.split("dimensions:")[0].replace("connector: statbank\ntable: TEST1", f"connector: {connector}")
     path = tmp_path / "statbank_test1.yml"
-    path.write_text(head + "jobindsats: {table: y30r21}\n", encoding="utf-8")
-    assert load_catalogue(tmp_path).sources["statbank_test1"].jobindsats == {"table": "y30r21"}
-    path.write_text(head, encoding="utf-8")
+    path.write_text(head + section, encoding="utf-8")
+    return load_catalogue(tmp_path).sources["statbank_test1"]
+
+
+def test_other_connectors_carry_their_own_section(tmp_path: Path) -> None:
+    source = _other(tmp_path, "jobindsats", JOBINDSATS)
+    assert source.jobindsats is not None
+    assert [dimension.column for dimension in source.dimensions] == ["area_code", "measure_name", "period"]
+    assert source.period_kind == "rolling_year"
     with pytest.raises(UsageError, match="needs a `jobindsats:` section"):
+        _other(tmp_path, "jobindsats", "")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("  latest: 2", "  lates: 2", r"statbank_test1.yml:\d+: unknown key `jobindsats.lates`"),
+        ("headings:", "heading:", r"statbank_test1.yml:\d+: unknown key `jobindsats.measures.0.heading`"),
+        ("unit: pct", "unit: percent", r"statbank_test1.yml:\d+: jobindsats.measures.0.unit"),
+        ("latest: 2", "latest: 0", r"statbank_test1.yml:\d+: jobindsats.latest"),
+    ],
+)
+def test_a_misspelt_key_of_a_section_is_found_in_the_catalogue(
+    tmp_path: Path, right: str, wrong: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        _other(tmp_path, "jobindsats", JOBINDSATS.replace(right, wrong))
+    lines = (tmp_path / "statbank_test1.yml").read_text(encoding="utf-8").splitlines()
+    line = int(str(caught.value).split(":")[1])
+    assert line >= 1 + next(n for n, text in enumerate(lines) if text.startswith("jobindsats"))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SOURCES.glob("delivery_*.yml")))
+def test_a_misspelt_key_of_a_delivery_is_found_in_the_catalogue(tmp_path: Path, name: str) -> None:
+    text = (SOURCES / name).read_text(encoding="utf-8")
+    (tmp_path / name).write_text(text.replace("  period_field:", "  period_feld:"), encoding="utf-8")
+    line = 1 + next(n for n, row in enumerate(text.splitlines()) if row.startswith("  period_field:"))
+    with pytest.raises(UsageError, match=rf"{name}:(\d+): unknown key `delivery.period_feld`") as caught:
         load_catalogue(tmp_path)
+    assert int(str(caught.value).split(":")[1]) == line
 
 
 def test_unknown_source_and_dimension_name_what_there_is(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank import client
-from flows.connectors.statbank.client import FetchResult, download, fetch_all, fetch_source
+from flows.connectors.statbank.client import download, fetch_all, fetch_source
 from flows.connectors.statbank.query import tableinfo, tables
 from flows.sample.standin import Fault, Script, closed_for_maintenance, running_standin
 from flows.store.snapshots import SnapshotStore
@@ -24,6 +25,8 @@ from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, RAS200, RAS302
 from transforms.errors import DataRefused
 
 QUICK = Patience(attempts=3, wait_initial=0.01, wait_max=0.02, retry_after_max=0.05)
+CATALOGUE = small_catalogue()
+OPTIONS = FetchOptions(origin="sample", patience=QUICK)
 
 
 class World:
@@ -38,7 +41,7 @@ class World:
 
     def fetch(self, source: Any = FOLK1A) -> FetchResult:
         previous = self.store.newest(source.id)
-        return fetch_source(self.client, source, self.store, previous, origin="sample", patience=QUICK)
+        return fetch_source(self.client, source, self.store, CATALOGUE, previous, OPTIONS)
 
     def data_requests(self) -> list[str]:
         return [request for request in self.script.requests if "/v1/data" in request]
@@ -231,8 +234,8 @@ def test_lasting_trouble_is_one_sentence_and_keeps_what_there_was(world: World, 
     fault.played = 0
     newer = Fault("/tableinfo", times=99, replace=(b"2025-08-11T08", b"2025-08-12T08"))
     world.script.faults = [fault, newer]
-    (result,) = fetch_all(world.client, [FOLK1A], world.store, origin="sample", patience=QUICK)
-    assert (result.status, result.snapshot) == ("failed_kept_old", kept)
+    (result,) = fetch_all(world.client, [FOLK1A], world.store, CATALOGUE, OPTIONS)
+    assert (result.status, result.snapshot) == ("failed", kept)
     assert "\n" not in result.message
     assert re.search(sentence, result.message), result.message
     assert world.store.of("statbank_folk1a") == [kept]
@@ -281,8 +284,8 @@ def test_a_broken_manifest_leaves_the_other_sources_be(world: World) -> None:
     kept = world.fetch().snapshot
     assert kept is not None
     (kept.path / "manifest.json").write_text("{", encoding="utf-8")
-    broken, whole = fetch_all(world.client, [FOLK1A, RAS200], world.store, origin="sample", patience=QUICK)
-    assert (broken.status, whole.status) == ("failed_kept_old", "new")
+    broken, whole = fetch_all(world.client, [FOLK1A, RAS200], world.store, CATALOGUE, OPTIONS)
+    assert (broken.status, whole.status) == ("failed", "new")
     assert "not a readable manifest" in broken.message
 
 
@@ -305,9 +308,9 @@ def test_a_body_without_end_is_given_up(world: World, monkeypatch: pytest.Monkey
 
 def test_one_failing_source_does_not_stop_the_others(world: World) -> None:
     world.script.faults = [Fault('"table":"RAS200"', times=99, status=503)]
-    results = fetch_all(world.client, [RAS200, FOLK1A, RAS302], world.store, origin="sample", patience=QUICK)
+    results = fetch_all(world.client, [RAS200, FOLK1A, RAS302], world.store, CATALOGUE, OPTIONS)
     assert [result.source_id for result in results] == ["statbank_ras200", "statbank_folk1a", "statbank_ras302"]
-    assert [result.status for result in results] == ["failed_kept_old", "new", "new"]
+    assert [result.status for result in results] == ["failed", "new", "new"]
     assert results[0].snapshot is None
     assert "answered 503" in results[0].message
 
@@ -317,8 +320,8 @@ def test_a_full_disk_is_one_sentence(world: World, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("flows.connectors.statbank.client.tempfile.TemporaryDirectory", full)
-    (result,) = fetch_all(world.client, [FOLK1A], world.store, patience=QUICK)
-    assert (result.status, result.message) == ("failed_kept_old", "[Errno 28] No space left on device")
+    (result,) = fetch_all(world.client, [FOLK1A], world.store, CATALOGUE, FetchOptions(patience=QUICK))
+    assert (result.status, result.message) == ("failed", "[Errno 28] No space left on device")
 
 
 def test_four_are_fetched_at_once_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,13 +340,14 @@ def test_four_are_fetched_at_once_and_no_more(world: World, monkeypatch: pytest.
         return FetchResult(source.id, "unchanged", None, "")
 
     monkeypatch.setattr(client, "fetch_source", slow)
-    fetch_all(world.client, [FOLK1A] * 8, world.store, max_workers=4)
+    fetch_all(world.client, [FOLK1A] * 8, world.store, CATALOGUE, FetchOptions(max_workers=4))
     assert max(most) == 4
 
 
 def test_progress_names_the_source(world: World) -> None:
     seen: list[tuple[str, int]] = []
-    fetch_all(world.client, [FOLK1A], world.store, on_progress=lambda name, size: seen.append((name, size)))
+    options = FetchOptions(on_progress=lambda name, size: seen.append((name, size)))
+    fetch_all(world.client, [FOLK1A], world.store, CATALOGUE, options)
     assert seen[-1][0] == "statbank_folk1a"
     assert seen[-1][1] > 1000
 
@@ -374,6 +378,6 @@ def test_nothing_beyond_loopback_is_reached(world: World, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, "http://192.0.2.1:3128")
     world.script.faults = [Fault(status=302, location="http://192.0.2.1/v1/data")]
     with connections(monkeypatch) as reached, open_client(str(world.client.base_url)) as fresh:
-        results = fetch_all(fresh, [FOLK1A, RAS200], world.store, origin="sample", patience=QUICK)
-    assert {result.status for result in results} == {"failed_kept_old", "new"}
+        results = fetch_all(fresh, [FOLK1A, RAS200], world.store, CATALOGUE, OPTIONS)
+    assert {result.status for result in results} == {"failed", "new"}
     assert set(reached) == {"127.0.0.1"}

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import open_client
-from flows.connectors.statbank.client import FetchResult, fetch_source
+from flows.connectors.statbank.client import fetch_source
 from flows.run.fetch import check_period_is_for_one
 from flows.sample.standin import Fault, Script, running_standin
 from flows.store.snapshots import Snapshot, SnapshotStore
@@ -42,7 +43,9 @@ def fetch(tmp_path: Path, script: Script) -> Iterator[Fetch]:
 
     def fetch_now(*, again: bool = False, period: str | None = None) -> FetchResult:
         previous = store.newest(FOLK1A.id)
-        return fetch_source(client, FOLK1A, store, previous, origin="sample", again=again, period=period)
+        return fetch_source(
+            client, FOLK1A, store, small_catalogue(), previous, FetchOptions("sample", again=again, period=period)
+        )
 
     with running_standin(SteadyCubes, small_catalogue(), script) as url, open_client(url) as client:
         yield fetch_now

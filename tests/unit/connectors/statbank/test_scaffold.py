@@ -19,7 +19,7 @@ from transforms.areas import areas_at
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.load import StagingInput, load_staging
+from transforms.load import CanonicalRows, load_staging
 from transforms.tables import create_table, prepare, read_sql_file
 from transforms.warehouse import Warehouse
 
@@ -125,7 +125,7 @@ def test_the_written_source_stages_its_own_extract(root: Path) -> None:
     assert is_canonical(fixture, source, catalogue)
     with Warehouse.open() as warehouse:
         prepare(warehouse)
-        given = StagingInput(source=source, snapshot_id="statbank_bolx9/x", paths=[fixture])
+        given = CanonicalRows(source=source, snapshot_id="statbank_bolx9/x", paths=[fixture])
         dictionary = load_dictionary(root / "transforms" / "dictionary.yml")
         create_table(warehouse, read_sql_file(ROOT / "transforms" / "quarantine" / "row.sql"), load_dictionary())
         count = load_staging(warehouse, read_sql_file(staging), given, dictionary)

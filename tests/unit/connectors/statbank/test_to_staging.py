@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
-from flows.connectors.statbank.client import fetch_source
-from flows.run.build import staging_input
+from flows.connectors.statbank.client import canonical_rows, fetch_source
 from flows.sample.standin import running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.unit.connectors.statbank.statbank_fakes import FakeCubes
@@ -75,7 +75,7 @@ def test_the_cells_bulk_leaves_out_are_zero_in_staging(tmp_path: Path, monkeypat
     source, file = catalogue.sources[SOURCE], read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
     store = SnapshotStore(tmp_path / "snapshots")
     with running_standin(ChildlessCubes, catalogue) as base, open_client(base) as client:
-        snapshot = fetch_source(client, source, store, None, origin="sample").snapshot
+        snapshot = fetch_source(client, source, store, catalogue, None, FetchOptions("sample")).snapshot
     assert snapshot is not None
     rectangle = snapshot.manifest.query["rectangle"]
     assert rectangle["TID"] == ["2015K1", "2016K1"], "the codes of tableinfo that the source selects"
@@ -85,7 +85,7 @@ def test_the_cells_bulk_leaves_out_are_zero_in_staging(tmp_path: Path, monkeypat
     with Warehouse.open(temp_directory=tmp_path / "spill") as warehouse:
         tables.prepare(warehouse)
         tables.build_table(warehouse, read_sql_file(ROOT / "quarantine" / "row.sql"), dictionary)
-        given = staging_input(source, snapshot, catalogue, tmp_path / "work", warehouse)
+        given = canonical_rows(source, snapshot, catalogue, tmp_path / "work")
         count = load_staging(warehouse, file, given, dictionary)
         found = warehouse.rows(
             f"SELECT age_code, value, value_status, _is_filled, count(*) FROM {file.table} "
