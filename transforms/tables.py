@@ -334,6 +334,18 @@ def dictionary_frame(
     return pd.DataFrame(rows)
 
 
+def column_labels(dictionary: Dictionary) -> pd.DataFrame:
+    """Return one row per described column: column_name, label_da, label_en, unit, description."""
+    import pandas as pd
+
+    rows = [
+        (name, column.label_da, column.label_en, column.unit, column.description.strip())
+        for name, column in sorted(dictionary.columns.items())
+    ]
+    names = ["column_name", "label_da", "label_en", "unit", "description"]
+    return pd.DataFrame(rows, columns=names).astype({"unit": "string"})
+
+
 def sources_by_table(plan: Plan) -> dict[str, str]:
     """Return table -> the sources its rows come from, comma separated, followed through the lineage."""
     resolved: dict[str, frozenset[str]] = {}

@@ -34,6 +34,7 @@ from transforms.models.steps import python_models
 from transforms.periods import shown
 from transforms.tables import (
     code_version,
+    column_labels,
     dictionary_frame,
     lineage_frame,
     load_reference,
@@ -358,7 +359,11 @@ class _Builder:
 
     def load_run_facts(self, plan: transforms_tables.Plan) -> None:
         frames = run_frames(self.catalogue, self.snapshots, self.run, self.candidate)
-        for name, frame in {**frames, "run.lineage": lineage_frame(plan)}.items():
+        for name, frame in {
+            **frames,
+            "run.lineage": lineage_frame(plan),
+            "run.column_label": column_labels(self.dictionary),
+        }.items():
             self.warehouse.load(name, frame)
 
     def describe_tables(self, plan: transforms_tables.Plan) -> None:

@@ -1,7 +1,8 @@
 -- label_da: Indikatorværdier for alle områder
 -- label_en: Indicator values for all areas
 -- description: Each indicator made of its measures, for the country and every municipality. Both measures must have
---   the same reference date. A rate over fewer than 20 is withheld.
+--   the same reference date. A rate over fewer than 20 is withheld. A published rate has the counts it is made of
+--   beside it where they are published too; a count and a difference of rates have neither numerator nor denominator.
 -- grain: indicator_id, area_code, period
 WITH paired AS (
     SELECT
@@ -9,7 +10,8 @@ WITH paired AS (
         indicator.denominator_measure,
         top.area_code, top.period, top.reference_date, top._snapshot_id,
         top.value AS numerator, top.value_status AS numerator_status,
-        bottom.value AS denominator, bottom.value_status AS denominator_status
+        bottom.value AS denominator, bottom.value_status AS denominator_status,
+        counted.value AS counted, counted_of.value AS counted_of
     FROM mart.indicator indicator
     JOIN core.measure top ON top.measure_id = indicator.numerator_measure
     LEFT JOIN core.measure bottom
@@ -17,6 +19,12 @@ WITH paired AS (
         AND bottom.measure_id = coalesce(indicator.denominator_measure, top.measure_id)
         AND bottom.reference_date = CASE indicator.operation
             WHEN 'growth_5y' THEN (top.reference_date - INTERVAL 5 YEAR)::DATE ELSE top.reference_date END
+    LEFT JOIN core.measure counted
+        ON counted.measure_id = indicator.counted_numerator_measure
+        AND counted.area_code = top.area_code AND counted.reference_date = top.reference_date
+    LEFT JOIN core.measure counted_of
+        ON counted_of.measure_id = indicator.counted_denominator_measure
+        AND counted_of.area_code = top.area_code AND counted_of.reference_date = top.reference_date
     WHERE indicator.operation IN ('value', 'ratio', 'difference', 'growth_5y')
 ),
 judged AS (
@@ -48,8 +56,16 @@ computed AS (
 SELECT
     indicator_id, area_code, period, reference_date,
     round(computed, 4)::DECIMAL(18, 4) AS value,
-    CASE WHEN status = 'suppressed' AND operation <> 'value' THEN NULL ELSE numerator END AS numerator,
-    CASE WHEN operation = 'value' OR status = 'suppressed' THEN NULL ELSE denominator END AS denominator,
+    CASE
+        WHEN status = 'suppressed' THEN NULL
+        WHEN operation = 'value' THEN if(counted_of IS NULL, NULL, counted)
+        WHEN operation <> 'difference' THEN numerator
+    END AS numerator,
+    CASE
+        WHEN status = 'suppressed' THEN NULL
+        WHEN operation = 'value' THEN if(counted IS NULL, NULL, counted_of)
+        WHEN operation <> 'difference' THEN denominator
+    END AS denominator,
     CASE WHEN status IN ('observed', 'zero') THEN if(computed = 0, 'zero', 'observed') ELSE status END
         AS value_status,
     _snapshot_id

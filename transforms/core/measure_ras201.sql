@@ -1,22 +1,25 @@
 -- label_da: Måltal af RAS201
 -- label_en: Measures from RAS201
--- description: Persons aged 16-64 at the end of November by labour market status and ancestry.
---   A sum is missing unless all ten age groups and both sexes are there.
+-- description: Persons aged 16-64 at the end of November by labour market status, ancestry and sex.
+--   A sum is missing unless all ten age groups and every sex it is over are there.
 -- grain: measure_id, area_code, period
 WITH ancestries(ancestry_code, ancestry) AS (VALUES ('999', 'danish'), ('25', 'imm_non_western')),
 statuses(labour_status_codes, status) AS (
     VALUES (['00'], 'employed'), (['50'], 'unemployed'), (['55'], 'outside'), (['00', '50', '55'], 'persons')
 ),
+sexes(sex_codes, sex) AS (VALUES (['M', 'K'], ''), (['M'], '_men'), (['K'], '_women')),
 working_age AS (
     SELECT * FROM staging.statbank_ras201
     WHERE age_code IN ('16-19', '20-24', '25-29', '30-34', '35-39', '40-44', '45-49', '50-54', '55-59', '60-64')
 )
 SELECT
-    'ras_' || ancestry || '_' || status AS measure_id, area_code, period, end_of_november(period) AS reference_date,
-    sum_complete(value, value_status, any_value(20 * len(labour_status_codes))) AS value,
-    status_of_sum(value, value_status, any_value(20 * len(labour_status_codes))) AS value_status,
+    'ras_' || ancestry || '_' || status || sex AS measure_id, area_code, period,
+    end_of_november(period) AS reference_date,
+    sum_complete(value, value_status, any_value(10 * len(sex_codes) * len(labour_status_codes))) AS value,
+    status_of_sum(value, value_status, any_value(10 * len(sex_codes) * len(labour_status_codes))) AS value_status,
     any_value(_snapshot_id) AS _snapshot_id
 FROM working_age
 JOIN ancestries USING (ancestry_code)
 JOIN statuses ON list_contains(labour_status_codes, labour_status_code)
-GROUP BY ancestry, status, area_code, period
+JOIN sexes ON list_contains(sex_codes, sex_code)
+GROUP BY ancestry, status, sex, area_code, period

@@ -1,12 +1,19 @@
 -- label_da: Udfordringer og potentialer
 -- label_en: Challenges and potentials
 -- description: What stands out in a municipality against its peers, the country or what could be expected, by explicit
---   rules (reference.finding_rules), with the values it rests on and a sentence in both languages.
+--   rules (reference.finding_rules), with what it rests on and its values, and a sentence in both languages.
 -- grain: municipality_code, finding_id
 SELECT
     municipality_code, finding_id, rule_version::INTEGER AS rule_version, kind AS finding_kind, indicator_id, compare_to,
     strength, round(strength_value::DOUBLE, 4)::DECIMAL(18, 4) AS strength_value,
     round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value,
     round(reference_value::DOUBLE, 4)::DECIMAL(18, 4) AS reference_value,
-    round(gap::DOUBLE, 4)::DECIMAL(18, 4) AS gap, n_count::BIGINT AS n_count, sentence_da, sentence_en
-FROM model.finding
+    round(gap::DOUBLE, 4)::DECIMAL(18, 4) AS gap, n_count::BIGINT AS n_count, sentence_da, sentence_en,
+    if(indicator.indicator_id IS NULL, 'organisation_column', 'indicator') AS rests_on_kind,
+    coalesce(indicator.label_da, question.label_da) AS rests_on_label_da,
+    coalesce(indicator.label_en, question.label_en) AS rests_on_label_en,
+    coalesce(indicator.unit, question.unit) AS rests_on_unit,
+    coalesce(indicator.definition_en, question.description) AS rests_on_definition
+FROM model.finding found
+LEFT JOIN mart.indicator indicator USING (indicator_id)
+LEFT JOIN run.column_label question ON question.column_name = found.indicator_id
