@@ -11,7 +11,10 @@ from transforms.warehouse import Warehouse
 
 JANUARY, NOVEMBER = date(2025, 1, 1), date(2024, 11, 30)
 MEASURE = "measure_id area_code period reference_date value value_status _snapshot_id"
-INDICATOR = "indicator_id operation unit scale numerator_measure denominator_measure"
+INDICATOR = (
+    "indicator_id operation unit scale numerator_measure denominator_measure "
+    "counted_numerator_measure counted_denominator_measure"
+)
 
 
 def status_of(value: float | None) -> str:
@@ -26,7 +29,8 @@ def measure(name: str, value: float | None, status: str = "", day: date = JANUAR
 def indicator(warehouse: Warehouse, operation: str, measures: list[Row], scale: int = 100) -> list[Row]:
     """Return value, numerator, denominator and status of one indicator, a over b, by period."""
     bottom = None if operation in ("value", "growth_5y") else "b"
-    give(warehouse, "mart.indicator", INDICATOR, [("x_pct", operation, "pct", scale, "a", bottom)])
+    of = ("counted", "counted_of") if operation == "value" else (None, None)
+    give(warehouse, "mart.indicator", INDICATOR, [("x_pct", operation, "pct", scale, "a", bottom, *of)])
     give(warehouse, "core.measure", MEASURE, measures)
     return select(warehouse, "core.indicator_area_value", "value numerator denominator value_status")
 
@@ -66,13 +70,22 @@ def test_a_difference_is_in_points_and_may_be_negative_or_zero() -> None:
             (9, 9, 0, "zero"),
         ):
             found = indicator(warehouse, "difference", [measure("a", top), measure("b", bottom)])
-            assert found == [(value, top, bottom, status)]
+            assert found == [(value, None, None, status)]
 
 
 def test_a_value_is_the_measure_itself_with_its_status() -> None:
     with warehouse_with_reference() as warehouse:
         for given, status in ((12, "observed"), (0, "zero"), (None, "suppressed"), (None, "not_applicable")):
-            assert indicator(warehouse, "value", [measure("a", given, status)]) == [(given, given, None, status)]
+            assert indicator(warehouse, "value", [measure("a", given, status)]) == [(given, None, None, status)]
+
+
+def test_a_published_rate_has_its_counts_beside_it_where_both_are_published() -> None:
+    with warehouse_with_reference() as warehouse:
+        counts = [measure("counted", 60), measure("counted_of", 100)]
+        assert indicator(warehouse, "value", [measure("a", 60.1), *counts]) == [(60.1, 60, 100, "observed")]
+        assert indicator(warehouse, "value", [measure("a", 60.1), counts[0]]) == [(60.1, None, None, "observed")]
+        withheld = [measure("a", None, "suppressed"), *counts]
+        assert indicator(warehouse, "value", withheld) == [(None, None, None, "suppressed")]
 
 
 def test_growth_needs_the_value_five_years_before() -> None:
