@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,26 +19,23 @@ import httpx
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.flows import Flow, FlowStateHook
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run, task_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from flows.orchestration import server
-from flows.run import build as run_build
-from flows.run import night, steps
+from flows.run import night
 from flows.run import record as run_record
-from flows.run.build import Candidate
-from flows.run.fetch import fetch, receive
-from flows.run.record import FetchReport, RunInfo
+from flows.run.night import Asked, Beside, Made
+from flows.run.record import FetchReport
 from flows.run.summary import markdown_summary
 from flows.settings import Settings
 from flows.store.builds import prepare_folder, writer_lock
-from transforms.catalogue import load_catalogue
-from transforms.errors import Interrupted, KommunekortError, NothingNew, UsageError
+from transforms.errors import Interrupted, KommunekortError, UsageError
 from transforms.periods import COPENHAGEN, end_of_day
 
 # How a flow ends: the state and its sentence, the artifacts, and the hook for endings the flow cannot tell itself.
@@ -52,35 +50,17 @@ def settings_of(data: Any) -> Settings:
     return Settings() if data is None else Settings(data=Path(data))
 
 
-def told(step: Callable[[], Any]) -> Any:
-    """Return what `step` returns, or a Prefect state with its one sentence when it ends as foreseen."""
-    try:
-        return step()
-    except NothingNew as nothing:
-        return Completed(name="NothingNew", message=str(nothing))
-    except KommunekortError as error:
-        return Failed(name="Refused" if error.exit_code == 2 else "Failed", message=str(error))
-    except Interrupted:  # by night only SIGTERM comes; at a terminal it was Ctrl-C
-        raise (TerminationSignal(signal=signal.SIGTERM) if deployment.id else KeyboardInterrupt()) from None
-
-
 def state_of(result: run_record.RunResult) -> State[Any]:
-    """Return the state a run of the whole night ends in."""
-    if result.status == "published":
-        return Completed(message=f"published {result.run.run_id}")
-    if result.status == "nothing_new":
-        return Completed(name="NothingNew", message=result.message)
-    return Failed(name="Refused" if result.status == "refused" else "Failed", message=result.message)
+    """Return the state a run ends in."""
+    ending = result.ending
+    told = result.message or f"{ending.status} {result.run.run_id}"
+    return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=told)
 
 
-def state_of_fetch(report: FetchReport) -> State[Any]:
-    """Return the state a fetch ends in: silence everywhere is a fault, that of some sources is told."""
-    kept = sum(1 for source in report.failed if source not in report.missing)
-    if report.silent:
-        return Failed(message=f"{report.silence}; {kept} keep their last snapshot")
-    counts = f"new: {len(report.new)}, unchanged: {len(report.unchanged)}, missing: {len(report.missing)}"
-    message = f"{counts}, kept their last snapshot: {kept}"
-    return Completed(message=message) if report.new else Completed(name="NothingNew", message=message)
+def task_state(error: KommunekortError) -> State[Any]:
+    """Return the state of a task that ended as foreseen, in one sentence and without a traceback."""
+    ending = run_record.ENDINGS[run_record.status_of(error)]
+    return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=str(error))
 
 
 def publish_artifacts(result: run_record.RunResult) -> None:
@@ -181,6 +161,25 @@ def try_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return at_night() and isinstance(state.data, NoAnswer)
 
 
+def perform(work: Callable[[], Any], kept: list[Any]) -> Any:
+    """Do a step's work and lay into `kept` what it made or raised; return what Prefect shows of it.
+
+    A signal that came while DuckDB was at work is what Prefect would have made of it: by night only SIGTERM comes, at a
+    terminal it was Ctrl-C.
+    """
+    try:
+        kept.append(work())
+    except KommunekortError as error:
+        kept.append(error)
+        return task_state(error)
+    except Interrupted:
+        raise (TerminationSignal(signal=signal.SIGTERM) if deployment.id else KeyboardInterrupt()) from None
+    except Exception as fault:
+        kept.append(fault)
+        raise
+    return Completed()
+
+
 @task(
     name="fetch",
     task_run_name="fetch-{origin}",
@@ -191,64 +190,100 @@ def try_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def fetch_task(settings: Settings, origin: str, only: list[str]) -> FetchReport:
+def fetch_task(work: Callable[[], FetchReport], kept: list[Any], origin: str) -> Any:
     """Bring the newest bytes in; by night tried again when no source answers.
 
     Each request has its own retries inside the connector.
     """
-    found = told(lambda: fetch(settings, load_catalogue(), origin, only, steps.step))
+    kept.clear()
+    shown = perform(work, kept)
+    found = kept[0]
     if isinstance(found, FetchReport) and found.silent and at_night() and task_run.run_count <= len(RETRIES):
         raise NoAnswer("no source answered")
-    return cast(FetchReport, found)
+    return shown
 
 
 @task(name="deliver", cache_policy=NO_CACHE, persist_result=False)
-def deliver_task(settings: Settings, origin: str) -> dict[str, int]:
+def deliver_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
     """Receive what lies in the drop folder (or the sample world's deliveries), each with its receipt."""
-    return cast(dict[str, int], told(lambda: receive(settings, origin, night.silent)))
+    return perform(work, kept)
 
 
 @task(name="build", cache_policy=NO_CACHE, persist_result=False)
-def build_task(settings: Settings, run: RunInfo, force: bool) -> Candidate:
+def build_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
     """Build the candidate database. Deterministic, hence never retried."""
-    return cast(Candidate, told(lambda: night.build_step(settings, load_catalogue(), run, steps.step, force=force)))
+    return perform(work, kept)
 
 
 @task(name="validate", cache_policy=NO_CACHE, persist_result=False)
-def validate_task(settings: Settings, candidate: Candidate, run: RunInfo) -> None:
+def validate_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
     """Hold the candidate against every rule."""
-    return cast(None, told(lambda: night.validate_step(settings, candidate, run, steps.step)))
+    return perform(work, kept)
 
 
 @task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_task(settings: Settings, candidate: Candidate, run: RunInfo) -> str:
+def publish_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
     """Flip analysts over to the candidate."""
-    return cast(str, told(lambda: str(night.publish_step(settings, candidate, run, steps.step).path)))
+    return perform(work, kept)
+
+
+TASKS: dict[str, Task[..., Any]] = {
+    found.name: found for found in (fetch_task, deliver_task, build_task, validate_task, publish_task)
+}
+
+
+def made(kept: list[Any], state: State[Any]) -> Any:
+    """Return what a task made, or raise what it raised; UsageError when Prefect ended it before it could."""
+    if not kept:
+        raise UsageError(state.message or "ended without a word")
+    if isinstance(kept[0], BaseException):
+        raise kept[0]
+    return kept[0]
+
+
+@dataclass(frozen=True)
+class AsTasks:
+    """Run the steps of a night as tasks of Prefect."""
+
+    origin: str
+
+    def step(self, name: str, work: Callable[[], Made]) -> Made:
+        """Run one step as a task, to its end."""
+        kept: list[Any] = []
+        state = cast(State[Any], TASKS[name](work, kept, self.origin, return_state=True))
+        return cast(Made, made(kept, state))
+
+    @contextmanager
+    def beside(self, name: str, work: Callable[[], Made]) -> Iterator[Beside[Made]]:
+        """Run a step as a task beside the others."""
+        kept: list[Any] = []
+        future = TASKS[name].submit(work, kept, self.origin)
+        try:
+            yield TaskBeside(future, kept)
+        finally:
+            future.wait()
+
+
+@dataclass(frozen=True)
+class TaskBeside:
+    """A task at work beside the others."""
+
+    future: PrefectFuture[Any]
+    kept: list[Any]
+
+    def done(self) -> bool:
+        """Tell whether it has ended."""
+        return self.future.state.is_final()
+
+    def result(self) -> Any:
+        """Wait for its end; return what it made, or raise what it raised."""
+        self.future.wait()
+        return made(self.kept, self.future.state)
 
 
 def today(prefix: str) -> Callable[[], str]:
     """Return a function that names a run by the Danish date it starts on."""
     return lambda: f"{prefix}-{datetime.now(COPENHAGEN):%Y-%m-%d}"
-
-
-class _Ended(Exception):
-    """A task has ended the run early; carries its state."""
-
-    def __init__(self, state: State[Any]):
-        self.state = state
-
-
-def _value(state: State[Any]) -> Any:
-    """Return a task's value, or end the run with the task's own sentence."""
-    if not state.is_completed() or state.name == "NothingNew":
-        raise _Ended(state)
-    return state.result()
-
-
-def wait_for(future: PrefectFuture[Any]) -> State[Any]:
-    """Return the final state of a task that runs beside the others."""
-    future.wait()
-    return future.state
 
 
 HOOKS: list[FlowStateHook[..., Any]] = [after_bad_end]
@@ -281,7 +316,7 @@ def nightly(
         only: Fetch only these sources.
         force: Build even when nothing is new.
     """
-    return run_flow(origin, data, as_of, force, only=list(only or ()))
+    return run_flow(data, Asked(origin, as_of=end_of_day(as_of), only=list(only or ()), force=force))
 
 
 @flow(
@@ -300,7 +335,7 @@ def build(origin: str = "sample", data: Path | None = None, as_of: datetime | No
         data: Folder of everything that is written.
         as_of: Build from what was known that day.
     """
-    return run_flow(origin, data, as_of, True, only=None)
+    return run_flow(data, Asked(origin, first="build", as_of=end_of_day(as_of)))
 
 
 @flow(name="fetch", flow_run_name=today("fetch"), persist_result=False, on_failure=HOOKS, on_crashed=HOOKS)
@@ -312,62 +347,23 @@ def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str]
         data: Folder of everything that is written.
         only: Fetch only these sources.
     """
+    return run_flow(data, Asked(origin, last="fetch", only=list(only or ())))
+
+
+def run_flow(data: Path | None, asked: Asked) -> State[Any]:
+    """Run what is asked for as tasks under the lock, ledger and alarm; return the final state."""
     settings = settings_of(data)
     try:
         with only_writer(settings):
-            report: FetchReport = _value(fetch_task(settings, origin, list(only or ()), return_state=True))
+            result = night.new_result(settings, asked)
+            result.flow_run_id = flow_run.id
+            is_night = asked.covers("fetch") and asked.covers("publish") and at_night()
+            tidy_prefect(settings, flow_run.id if is_night else None)
+            with told_when_stopped(settings, flow_run.id):
+                night.run(settings, asked, AsTasks(asked.origin), result)
     except Busy as busy:
         return Cancelled(message=str(busy))
-    except KommunekortError as error:
-        return Failed(message=str(error))
-    except _Ended as ended:
-        return Failed(name=ended.state.name, message=ended.state.message)
-    return state_of_fetch(report)
-
-
-def run_flow(
-    origin: str, data: Path | None, as_of: datetime | None, force: bool, *, only: list[str] | None
-) -> State[Any]:
-    """Run the tasks under the lock, ledger and alarm; fetch nothing when `only` is None. Return the final state."""
-    settings = settings_of(data)
-    result = run_record.RunResult(RunInfo.start(settings, origin, end_of_day(as_of)), flow_run_id=flow_run.id)
-    try:
-        with only_writer(settings):
-            tidy_prefect(settings, flow_run.id if only is not None and at_night() else None)
-            with told_when_stopped(settings, flow_run.id), run_record.recorded(settings, result):
-                run_tasks(settings, result, only, force)
-    except Busy as busy:
-        return Cancelled(message=str(busy))
-    except KommunekortError as error:
-        if result.status == "running":  # not even entered in the ledger
-            return Failed(message=str(error))
+    except KommunekortError as error:  # not even entered in the ledger
+        return task_state(error)
     publish_artifacts(result)
     return state_of(result)
-
-
-def run_tasks(settings: Settings, result: run_record.RunResult, only: list[str] | None, force: bool) -> None:
-    """Run the tasks in order and write into `result` how far they came."""
-    run = result.run
-    try:
-        if only is not None:
-            fetch_and_receive(settings, result, only)
-        result.ages = night.judge_ages(settings, load_catalogue(), run)
-        candidate = _value(build_task(settings, run, force, return_state=True))
-        run_build.describe(result, candidate)
-        _value(validate_task(settings, candidate, run, return_state=True))
-        result.database = _value(publish_task(settings, candidate, run, return_state=True))
-        result.status = "published"
-    except _Ended as ended:
-        names = {"NothingNew": "nothing_new", "Refused": "refused"}
-        result.status = names.get(ended.state.name or "", "failed")
-        result.message = ended.state.message or "ended without a word"
-
-
-def fetch_and_receive(settings: Settings, result: run_record.RunResult, only: list[str]) -> None:
-    """Fetch, and receive deliveries beside it; neither writes any more when this ends, however it ends."""
-    receiving = deliver_task.submit(settings, result.run.origin)
-    try:
-        result.fetched = _value(fetch_task(settings, result.run.origin, only, return_state=True))
-    finally:
-        received = wait_for(receiving)
-    result.receipts = _value(received)

@@ -17,10 +17,10 @@ from expectations.check import check_staging, check_tables
 from expectations.drift import check_drift
 from expectations.rules import Outcome, blocking, verdict_sentence
 from flows.deliveries.store import load_person_data, read_ledger
+from flows.run import steps
 from flows.run.ages import check_ages
 from flows.run.fetch import CONNECTORS, Rows, registers_of
 from flows.run.record import RunInfo, RunResult
-from flows.run.steps import Progress
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_synthetic
@@ -242,7 +242,6 @@ def build(
     catalogue: Catalogue,
     snapshots: Mapping[str, Snapshot],
     run: RunInfo,
-    on_step: Progress = lambda text: None,
     deliveries_in: Callable[[], None] = nothing_to_wait_for,
 ) -> Candidate:
     """Build every table in a new file and run every check; nothing published is touched.
@@ -262,7 +261,7 @@ def build(
             memory_limit=settings.memory_limit,
             temp_directory=work / "spill",
         ) as warehouse:
-            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, on_step).run_all(deliveries_in)
+            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work).run_all(deliveries_in)
     except DatabaseError as error:
         raise explain_database_error(error, f"building {candidate.path.name}") from None
     except OSError as error:
@@ -289,7 +288,6 @@ class _Builder:
     warehouse: Warehouse
     candidate: Candidate
     work: Path
-    on_step: Progress
     models: dict[str, transforms_tables.Model] = field(default_factory=dict)
 
     def run_all(self, deliveries_in: Callable[[], None]) -> None:
@@ -311,7 +309,7 @@ class _Builder:
         self.load_run_facts(plan)
         done = ("staging.", "quarantine.")
         self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
-        self.on_step("check the mapping")
+        steps.step("check the mapping")
         self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
         previous = builds.current(self.settings)
         if previous is not None:
@@ -327,7 +325,7 @@ class _Builder:
                 if snapshot is None:
                     self.leave_empty(source)
                 else:
-                    self.on_step(f"load {source.id}")
+                    steps.step(f"load {source.id}")
                     self.load_source(source, snapshot, CONNECTORS[name].canonical_rows)
 
     def leave_empty(self, source: Source) -> None:
@@ -353,7 +351,7 @@ class _Builder:
             self.models,
             self.dictionary,
             tables,
-            on_table=lambda table, rows: self.on_step(f"built {table}: {rows} rows"),
+            on_table=lambda table, rows: steps.step(f"built {table}: {rows} rows"),
         )
         self.candidate.tables |= counts
 
@@ -374,14 +372,14 @@ class _Builder:
         self.build_tables(["meta.data_dictionary"])
 
 
-def finish(candidate: Candidate, run: RunInfo, on_step: Progress = lambda text: None) -> None:
+def finish(candidate: Candidate, run: RunInfo) -> None:
     """Record every rule and its result with Great Expectations in the candidate, and close it for publication.
 
     Raises DataRefused with one sentence per broken critical rule (the first three).
     """
     from expectations.gx import record_with_gx
 
-    on_step("record the validation")
+    steps.step("record the validation")
     try:
         frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
         with Warehouse.open(candidate.path) as warehouse:

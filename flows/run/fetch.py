@@ -21,7 +21,6 @@ from flows.connectors.statbank import client as statbank
 from flows.connectors.statbank.files import recognise_directory
 from flows.run import steps
 from flows.run.record import FetchReport
-from flows.run.steps import Progress
 from flows.settings import Settings
 from flows.store.builds import refuse_invented_over_real
 from flows.store.snapshots import Snapshot, SnapshotStore, replace_synced
@@ -47,7 +46,6 @@ def fetch(
     catalogue: Catalogue,
     origin: str,
     only: Sequence[str],
-    on_step: Progress,
     *,
     again: bool = False,
     period: str | None = None,
@@ -67,7 +65,7 @@ def fetch(
     registers = registers_of(catalogue, only)
     SnapshotStore(settings.snapshots).tidy()
     if origin not in ("sample", "live"):
-        return fetch_directory(settings, catalogue, Path(origin), [s.id for s in registers["statbank"]], on_step)
+        return fetch_directory(settings, catalogue, Path(origin), [s.id for s in registers["statbank"]])
     api: Api = "live" if origin == "live" else "sample"
     store = SnapshotStore(settings.snapshots)
     sizes = {source.id: _last_size(store, source, api) for sources in registers.values() for source in sources}
@@ -83,7 +81,7 @@ def fetch(
     for name, sources in registers.items():
         if not sources:
             continue
-        on_step(f"fetch from {name}")
+        steps.step(f"fetch from {name}")
         try:
             with CONNECTORS[name].connect(settings, catalogue, api) as client:
                 results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
@@ -140,14 +138,12 @@ def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[st
         raise UsageError("--period needs --only with one StatBank source, and an API: --from live or --from sample")
 
 
-def fetch_directory(
-    settings: Settings, catalogue: Catalogue, folder: Path, wanted: Sequence[str], on_step: Progress
-) -> FetchReport:
+def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, wanted: Sequence[str]) -> FetchReport:
     """Take the StatBank files of a folder in, one snapshot per table; name what was not recognised, and why."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder that holds the downloaded files")
     store = SnapshotStore(settings.snapshots)
-    on_step(f"recognise the files in {folder}")
+    steps.step(f"recognise the files in {folder}")
     found = recognise_directory(folder, catalogue)
     mark = folder / "SYNTHETIC"
     synthetic = mark.exists()
@@ -259,7 +255,7 @@ CONNECTORS: dict[str, Connector] = {
 # The delivery step of a run: the watched drop folder, or the sample world's deliveries, received with receipts.
 
 
-def receive(settings: Settings, origin: str, on_step: Progress) -> dict[str, int]:
+def receive(settings: Settings, origin: str) -> dict[str, int]:
     """Receive what has come in and return verdict -> number of receipts; nothing to receive gives an empty answer.
 
     With origin `sample` the synthetic deliveries of all municipalities are made and received, under a key that is
@@ -268,12 +264,11 @@ def receive(settings: Settings, origin: str, on_step: Progress) -> dict[str, int
     """
     refuse_invented_over_real(settings, origin)
     if origin == "sample":
-        return receive_sample(settings, on_step)
+        return receive_sample(settings)
     if settings.drop_folder is None:
         return {}
     from flows.deliveries.intake import deliver
 
-    on_step(f"receive deliveries from {settings.drop_folder}")
     files, key = waiting_files(settings.drop_folder), settings.key_file.expanduser()
     receipts = deliver(files, None, settings.root, key, from_folder=True)
     return dict(Counter(str(receipt.verdict) for receipt in receipts))
@@ -296,7 +291,7 @@ def waiting_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def receive_sample(settings: Settings, on_step: Progress) -> dict[str, int]:
+def receive_sample(settings: Settings) -> dict[str, int]:
     """Make and receive the sample deliveries, once per world and code, in a process of its own beside the fetch."""
     wanted = {
         "seed": settings.sample_seed,
@@ -308,7 +303,6 @@ def receive_sample(settings: Settings, on_step: Progress) -> dict[str, int]:
         known: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
         if known["made_from"] == wanted:
             return dict(known["verdicts"])
-    on_step("write and receive the sample deliveries")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         verdicts = pool.submit(make_and_receive, settings).result()
     replace_synced(mark, json.dumps({"made_from": wanted, "verdicts": verdicts}, ensure_ascii=False))

@@ -1,16 +1,22 @@
-"""The night's work as plain functions: fetch, build, validate, publish, report. Prefect only wraps them."""
+"""One night in order: fetch (deliveries beside it), build, validate, publish.
+
+Every command and deployment goes a stretch of it: `run` the whole way, `build` from the snapshots at hand, `validate`
+up to the verdict, `publish` from there on, `fetch` the beginning alone; a baseline is rebuilt by the build alone. How a
+step is run is the caller's: in this process, or as a task of Prefect.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar
 
 from expectations.rules import blocking, verdict_sentence
 from flows.deliveries.store import (
@@ -21,8 +27,9 @@ from flows.deliveries.store import (
     deliveries_in_force,
     newest_periods,
     open_deliveries,
+    state_of,
 )
-from flows.run import ages
+from flows.run import ages, steps
 from flows.run.build import (
     Candidate,
     build,
@@ -31,24 +38,295 @@ from flows.run.build import (
     import_ahead,
     keep_refused,
     nothing_to_wait_for,
+    prepare_work,
     release_of,
 )
 from flows.run.fetch import fetch, receive
-from flows.run.record import RunInfo, RunResult, recorded
-from flows.run.steps import Progress
+from flows.run.record import FetchReport, RunInfo, RunResult, command, find_record, recorded
 from flows.settings import Settings
 from flows.store import baselines, builds
 from flows.store.baselines import Baseline, verify
-from flows.store.builds import is_synthetic, published_release, refuse_invented_over_real
-from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all
+from flows.store.builds import from_option, is_synthetic, published_release, refuse_invented_over_real
+from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
-from transforms.errors import DataRefused, NothingNew, UsageError
+from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 from transforms.tables import code_version
 from transforms.warehouse import Warehouse
 
-# Heavy imports read ahead in a thread, while the process waits for a server or for DuckDB.
+Step = Literal["fetch", "build", "validate", "publish"]
+ORDER: tuple[Step, ...] = ("fetch", "build", "validate", "publish")
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
 
-"""What takes seconds to import and every build needs."""
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is asked for: a stretch of the night, and on which data."""
+
+    origin: str
+    first: Step = "fetch"
+    last: Step = "publish"
+    as_of: datetime | None = None
+    only: Sequence[str] = ()
+    force: bool = False
+    again: bool = False
+    period: str | None = None
+
+    def covers(self, step: Step) -> bool:
+        """Tell whether the step is on the stretch."""
+        return ORDER.index(self.first) <= ORDER.index(step) <= ORDER.index(self.last)
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether the alarm tells of the run: who builds as of a day, or validates, sees how it ends."""
+        return self.as_of is None and self.last != "validate"
+
+
+class Beside(Protocol[Made_co]):
+    """Work at hand beside the steps."""
+
+    def done(self) -> bool:
+        """Tell whether it has ended."""
+
+    def result(self) -> Made_co:
+        """Wait for its end; return what it made, or raise what it raised."""
+
+
+class Doing(Protocol):
+    """How the steps of a night are run."""
+
+    def step(self, name: str, work: Callable[[], Made]) -> Made:
+        """Run one step to its end; return what it made, or raise what it raised."""
+
+    def beside(self, name: str, work: Callable[[], Made]) -> AbstractContextManager[Beside[Made]]:
+        """Run a step beside the others; it has ended when the block has, however that ends."""
+
+
+class InThisProcess:
+    """Run the steps as they are."""
+
+    def step(self, name: str, work: Callable[[], Made]) -> Made:
+        """Run one step to its end."""
+        return work()
+
+    @contextmanager
+    def beside(self, name: str, work: Callable[[], Made]) -> Iterator[Beside[Made]]:
+        """Run a step in a thread of its own."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(work)
+
+
+def run(settings: Settings, asked: Asked, doing: Doing | None = None, result: RunResult | None = None) -> RunResult:
+    """Go the stretch of the night that is asked for, and return how it ended; ledger and alarm tell the same.
+
+    `result` is given by who must know it when the run is stopped. The caller holds the writer lock. Raises UsageError
+    only for what comes before the ledger: invented data asked for over real ones, nothing to publish, a ledger that
+    cannot be written.
+    """
+    result = result or new_result(settings, asked)
+    refuse_invented_over_real(settings, result.run.origin, synthetic=result.release.get("is_synthetic"))
+    try:
+        with recorded(settings, result):
+            go(settings, asked, result, doing or InThisProcess())
+    except KommunekortError:
+        if result.status == "running":  # not even entered in the ledger
+            raise
+    return result
+
+
+def new_result(settings: Settings, asked: Asked) -> RunResult:
+    """Return the beginning of a run; one that only publishes goes on with the run that was validated."""
+    if asked.first == "publish":
+        return validated(settings)
+    return RunResult(RunInfo.start(settings, asked.origin, asked.as_of), is_watched=asked.is_watched)
+
+
+def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> None:
+    """Take the steps in order and write into `result` how far they came."""
+    catalogue = load_catalogue()
+    run = result.run
+    candidate = Candidate(waiting_candidate(settings), dict(result.release))
+    with ExitStack() as at_hand:
+        deliveries_in = nothing_to_wait_for
+        if asked.covers("fetch"):
+            receiving = None
+            if asked.covers("build"):
+                receiving = at_hand.enter_context(doing.beside("deliver", lambda: receive(settings, run.origin)))
+            result.fetched = doing.step("fetch", lambda: fetch_step(settings, catalogue, asked))
+            if receiving is None:
+                result.status = "fetched" if result.fetched.new else "unconfirmed"
+                result.message = result.fetched.sentence
+                return
+            deliveries_in = Deliveries(result, receiving).are_in
+            if not receiving.done():
+                import_ahead()  # there will be something to build, and this process has a core to spare
+        if asked.covers("build"):
+            result.ages = judge_ages(settings, catalogue, run)
+            force = asked.force or asked.first == "build"
+            candidate = doing.step(
+                "build",
+                lambda: build_step(settings, catalogue, run, force=force, deliveries_in=deliveries_in),
+            )
+            describe(result, candidate)
+    if asked.covers("validate"):
+        doing.step("validate", lambda: validate_step(settings, candidate, run))
+    if not asked.covers("publish"):
+        result.database = str(keep_validated(settings, candidate))
+        result.status = "validated"
+        return
+    steps.step("publish")
+    result.database = doing.step("publish", lambda: str(publish_step(settings, candidate, run).path))
+    result.status = "published"
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """What is received beside the fetch."""
+
+    result: RunResult
+    receiving: Beside[dict[str, int]]
+
+    def are_in(self) -> None:
+        """Return when all are, and note the verdicts."""
+        steps.step("receive deliveries")
+        self.result.receipts = self.receiving.result()
+
+
+def fetch_step(settings: Settings, catalogue: Catalogue, asked: Asked) -> FetchReport:
+    """Bring in what is new at the sources."""
+    return fetch(settings, catalogue, asked.origin, asked.only, again=asked.again, period=asked.period)
+
+
+# What `validate` leaves for `publish`: a checked candidate, and the run it came from.
+
+
+def waiting_candidate(settings: Settings) -> Path:
+    """Return where a validated candidate waits for its publication."""
+    return settings.root / "validated.duckdb"
+
+
+def keep_validated(settings: Settings, candidate: Candidate) -> Path:
+    """Lay a validated candidate aside for `publish`, and return where."""
+    waiting = waiting_candidate(settings)
+    candidate.path.replace(waiting)
+    replace_synced(waiting.with_suffix(".json"), json.dumps(candidate.release))
+    return waiting
+
+
+def validated(settings: Settings) -> RunResult:
+    """Return the run whose candidate waits for its publication; UsageError without one, or when it is outdated."""
+    waiting = waiting_candidate(settings)
+    facts = waiting.with_suffix(".json")
+    again = f"run `{command(settings, 'validate')}`"
+    if not waiting.is_file() or not facts.is_file():
+        raise UsageError(f"there is no validated candidate; {again} first")
+    try:
+        release = json.loads(facts.read_text(encoding="utf-8"))
+        run_id, origin, as_of = release["run_id"], release["origin"], release.get("as_of")
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{facts}: cannot be read; {again} again") from None
+    now = builds.current(settings)
+    if now is not None and run_id < now.run_id:
+        raise UsageError(
+            f"the validated candidate is older than build {now.run_id}; "
+            f"run `kommunekort validate {from_option(origin)}` again"
+        )
+    known = find_record(settings, run_id) or {}
+    moment = datetime.fromisoformat(as_of) if as_of else None
+    begun = datetime.strptime(run_id, "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    kept = {key: known[key] for key in ("counts", "tables", "rules", "ages") if key in known}
+    return RunResult(RunInfo(run_id, begun, origin, moment), release=release, **kept)
+
+
+# The steps.
+
+
+def choose_snapshots(
+    settings: Settings, catalogue: Catalogue, origin: str, as_of: datetime | None
+) -> dict[str, Snapshot]:
+    """Return the newest snapshot of every source known by `as_of`; real and invented data are never mixed."""
+    store = SnapshotStore(settings.snapshots)
+    return newest_of_all(store, catalogue.sources, as_of, synthetic=is_synthetic(origin))
+
+
+def build_step(
+    settings: Settings,
+    catalogue: Catalogue,
+    run: RunInfo,
+    *,
+    force: bool = False,
+    deliveries_in: Callable[[], None] = nothing_to_wait_for,
+) -> Candidate:
+    """Build the candidate; NothingNew when snapshots, code and settings are those of the published build.
+
+    `deliveries_in` returns when no delivery is being received any more. UsageError when invented data would be
+    published over real ones.
+    """
+    refuse_invented_over_real(settings, run.origin)
+    builds.tidy(settings)
+    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
+    published = published_release(settings)
+    if published is not None and not force:
+        deliveries_in()
+        if published.get("fingerprint") == release_of(settings, snapshots, run)["fingerprint"]:
+            refuse_old(catalogue, snapshots, run)
+            raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
+    return build(settings, catalogue, snapshots, run, deliveries_in)
+
+
+def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
+    """Raise DataRefused when a source is too old: else "nothing new" night after night would hide a frozen source."""
+    stops = blocking(ages.check_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
+    if stops:
+        told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])
+        raise DataRefused(f"nothing new, and what is published has aged: {told}")
+
+
+def validate_step(settings: Settings, candidate: Candidate, run: RunInfo) -> None:
+    """Record every rule's result in the candidate; DataRefused (and the candidate kept aside) when one stops."""
+    try:
+        finish(candidate, run)
+    except DataRefused as refused:
+        kept = keep_refused(settings, candidate)
+        raise DataRefused(f"{refused}. The refused build is {kept}; its meta.validation tells all") from None
+
+
+def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> builds.Build:
+    """Export, dress and flip to the candidate; old builds and snapshots go, never what a frozen baseline needs."""
+    build_made = builds.publish(
+        settings,
+        candidate.path,
+        run.run_id,
+        candidate.release,
+        keep=baselines.kept_runs(settings),
+        dress=lambda path, build: dress(settings, path, build),
+    )
+    waiting_candidate(settings).with_suffix(".json").unlink(missing_ok=True)
+    prune(settings)
+    return build_made
+
+
+def dress(settings: Settings, candidate: Path, build: builds.Build) -> None:
+    """Write the report and, beside it in a process of its own, the workbook of a candidate into its build."""
+    from flows.report.build import build_report, report_options
+    from flows.report.workbook import write_workbook
+
+    previous = builds.current(settings)
+    options = report_options(settings, previous.path if previous else None)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
+        build_report(candidate, build.report, options, steps.step)
+        steps.step("write the workbook")
+        writing.result()
+
+
+def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[str, dict[str, Any]]:
+    """Return the age of every source's snapshot in a run's eyes, as plain values."""
+    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
+    return ages.as_plain(ages.source_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
+
+
+# A frozen baseline, built again.
 
 
 def rebuild(settings: Settings, name: str) -> dict[str, bool]:
@@ -58,9 +336,6 @@ def rebuild(settings: Settings, name: str) -> dict[str, bool]:
     Raises UsageError when the code is not the one it was made with (a rebuild would prove nothing), DataRefused when
     a snapshot or a delivery is gone or changed.
     """
-    from flows.run.build import build, prepare_work
-    from transforms.catalogue import load_catalogue
-
     baseline = verify(settings, name)
     release = baseline.manifest["release"]
     if release["code_version"] != code_version():
@@ -82,9 +357,6 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
 
     Raises DataRefused when the ledger of deliveries does not hold what the frozen run met.
     """
-    from flows.deliveries.store import state_of
-    from flows.run.record import RunInfo
-
     release = baseline.manifest["release"]
     as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
     run = replace(
@@ -154,129 +426,3 @@ def deliveries_of(warehouse: Warehouse, release: dict[str, Any]) -> set[str]:
     known = Known(as_of, release.get("last_delivery"))  # absent: frozen before it was recorded
     in_force = deliveries_in_force(warehouse, known, synthetic=release["is_synthetic"])
     return {delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)}
-
-
-def silent(text: str) -> None:
-    """Say nothing."""
-
-
-def choose_snapshots(
-    settings: Settings, catalogue: Catalogue, origin: str, as_of: datetime | None
-) -> dict[str, Snapshot]:
-    """Return the newest snapshot of every source known by `as_of`; real and invented data are never mixed."""
-    store = SnapshotStore(settings.snapshots)
-    return newest_of_all(store, catalogue.sources, as_of, synthetic=is_synthetic(origin))
-
-
-def build_step(
-    settings: Settings,
-    catalogue: Catalogue,
-    run: RunInfo,
-    on_step: Progress = silent,
-    *,
-    force: bool = False,
-    deliveries_in: Callable[[], None] = nothing_to_wait_for,
-) -> Candidate:
-    """Build the candidate; NothingNew when snapshots, code and settings are those of the published build.
-
-    `deliveries_in` returns when no delivery is being received any more. UsageError when invented data would be
-    published over real ones.
-    """
-    refuse_invented_over_real(settings, run.origin)
-    builds.tidy(settings)
-    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
-    published = published_release(settings)
-    if published is not None and not force:
-        deliveries_in()
-        if published.get("fingerprint") == release_of(settings, snapshots, run)["fingerprint"]:
-            refuse_old(catalogue, snapshots, run)
-            raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
-    return build(settings, catalogue, snapshots, run, on_step, deliveries_in)
-
-
-def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
-    """Raise DataRefused when a source is too old: else "nothing new" night after night would hide a frozen source."""
-    stops = blocking(ages.check_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
-    if stops:
-        told = "; ".join(verdict_sentence(outcome) for outcome in stops[:3])
-        raise DataRefused(f"nothing new, and what is published has aged: {told}")
-
-
-def validate_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step: Progress = silent) -> None:
-    """Record every rule's result in the candidate; DataRefused (and the candidate kept aside) when one stops."""
-    try:
-        finish(candidate, run, on_step)
-    except DataRefused as refused:
-        kept = keep_refused(settings, candidate)
-        raise DataRefused(f"{refused}. The refused build is {kept}; its meta.validation tells all") from None
-
-
-def publish_step(settings: Settings, candidate: Candidate, run: RunInfo, on_step: Progress = silent) -> builds.Build:
-    """Export, dress and flip to the candidate; old builds and snapshots go, never what a frozen baseline needs."""
-    build_made = builds.publish(
-        settings,
-        candidate.path,
-        run.run_id,
-        candidate.release,
-        keep=baselines.kept_runs(settings),
-        dress=lambda path, build: dress(settings, path, build, on_step),
-    )
-    prune(settings)
-    return build_made
-
-
-def dress(settings: Settings, candidate: Path, build: builds.Build, on_step: Progress = silent) -> None:
-    """Write the report and, beside it in a process of its own, the workbook of a candidate into its build."""
-    from flows.report.build import build_report, report_options
-    from flows.report.workbook import write_workbook
-
-    previous = builds.current(settings)
-    options = report_options(settings, previous.path if previous else None)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
-        build_report(candidate, build.report, options, on_step)
-        on_step("write the workbook")
-        writing.result()
-
-
-def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[str, dict[str, Any]]:
-    """Return the age of every source's snapshot in a run's eyes, as plain values."""
-    snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
-    return ages.as_plain(ages.source_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
-
-
-def run_plain(
-    settings: Settings,
-    origin: str,
-    *,
-    as_of: datetime | None = None,
-    only: Sequence[str] = (),
-    force: bool = False,
-    on_step: Progress = silent,
-) -> RunResult:
-    """Fetch, build, validate and publish without Prefect; the ledger tells of every ending.
-
-    The caller holds the writer lock. Raises NothingNew, DataRefused or UsageError.
-    """
-    refuse_invented_over_real(settings, origin)
-    result = RunResult(RunInfo.start(settings, origin, as_of))
-    with recorded(settings, result):
-        catalogue = load_catalogue()
-        with ThreadPoolExecutor(1) as beside:
-            receiving = beside.submit(receive, settings, origin, silent)
-            result.fetched = fetch(settings, catalogue, origin, only, on_step)
-            if not receiving.done():
-                import_ahead()  # there will be something to build, and this process has a core to spare
-
-            def deliveries_in() -> None:
-                on_step("receive deliveries")
-                result.receipts = receiving.result()
-
-            result.ages = judge_ages(settings, catalogue, result.run)
-            candidate = build_step(settings, catalogue, result.run, on_step, force=force, deliveries_in=deliveries_in)
-        describe(result, candidate)
-        validate_step(settings, candidate, result.run, on_step)
-        on_step("publish")
-        published = publish_step(settings, candidate, result.run, on_step)
-        result.status, result.database = "published", str(published.path)
-    return result

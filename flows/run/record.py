@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from flows.deliveries.store import Known
@@ -25,23 +25,72 @@ from flows.store.builds import from_option, published_release
 from flows.store.snapshots import replace_synced
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 
+
+@dataclass(frozen=True)
+class Ending:
+    """One way for a run to end: what ledger, command, Prefect and alarm make of it."""
+
+    status: str
+    exit_code: int
+    prefect_type: Literal["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+    prefect_name: str
+    alarm: Literal["raise", "clear", "leave"]
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether what is published is what it should be after this ending."""
+        return self.alarm == "clear"
+
+
+ENDINGS = {
+    ending.status: ending
+    for ending in (
+        Ending("published", 0, "COMPLETED", "Completed", "clear"),
+        Ending("nothing_new", NothingNew.exit_code, "COMPLETED", "NothingNew", "clear"),
+        # nothing new was seen, but not everybody was heard, or nobody looked at what is published
+        Ending("unconfirmed", NothingNew.exit_code, "COMPLETED", "NothingNew", "leave"),
+        Ending("validated", 0, "COMPLETED", "Completed", "leave"),
+        Ending("fetched", 0, "COMPLETED", "Completed", "leave"),
+        Ending("refused", DataRefused.exit_code, "FAILED", "Refused", "raise"),
+        Ending("failed", UsageError.exit_code, "FAILED", "Failed", "raise"),
+        Ending("crashed", UsageError.exit_code, "CRASHED", "Crashed", "raise"),
+        Ending("cancelled", 130, "CANCELLED", "Cancelled", "leave"),
+    )
+}
+"""Every ending of a run, by its status in the ledger."""
+
+
+def status_of(error: KommunekortError) -> str:
+    """Return what a run is called that an expected error ended."""
+    return {NothingNew.exit_code: "nothing_new", DataRefused.exit_code: "refused"}.get(error.exit_code, "failed")
+
+
+def error_of(status: str, message: str) -> KommunekortError | None:
+    """Return the error a command ends with after a run that ended so; None when its exit code is 0."""
+    code = ENDINGS[status].exit_code
+    if code == 0:
+        return None
+    kinds: dict[int, type[KommunekortError]] = {3: NothingNew, 2: DataRefused}
+    error = kinds.get(code, UsageError)(message)
+    error.exit_code = code
+    return error
+
+
 # The alarm: files in the data folder and a call to a webhook or a mailbox, until a good run takes it back.
 #
 # Delivery is tried once and never hides the fault it tells of. Addresses and passwords are never written or logged.
 
 
-GOOD = ("published", "nothing_new")
-"""The endings of a run after which what is published is what it should be."""
-BAD = ("refused", "failed", "crashed")
 TIMEOUT_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
 def follow(settings: Settings, run_id: str, status: str, message: str) -> None:
-    """Raise the alarm after a bad ending, take it back after a good one; other endings leave it as it is."""
-    if status in GOOD:
+    """Raise the alarm, take it back or leave it, as the ending of a run asks for."""
+    alarm = ENDINGS[status].alarm
+    if alarm == "clear":
         clear(settings)
-    elif status in BAD:
+    elif alarm == "raise":
         sound(settings, run_id, status, message)
 
 
@@ -236,15 +285,26 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
             yield record
 
 
+def find_record(settings: Settings, run_id: str) -> dict[str, Any] | None:
+    """Return the record of a run, or None when it is not there or not readable."""
+    return next((record for record in records(settings) if record["run_id"] == run_id), None)
+
+
 def of_flow_run(settings: Settings, flow_run_id: str) -> dict[str, Any] | None:
     """Return the record of a Prefect flow run, or None when it never came to one."""
     recent = (record for record, _ in zip(records(settings), range(LOOK_BACK), strict=False))
     return next((record for record in recent if record.get("flow_run_id") == flow_run_id), None)
 
 
+def is_good(record: dict[str, Any]) -> bool:
+    """Tell whether a run of the ledger left published what should be."""
+    ending = ENDINGS.get(str(record.get("status")))
+    return ending is not None and ending.is_good
+
+
 def last_good(settings: Settings) -> dict[str, Any] | None:
     """Return the record of the newest run that ended well, or None."""
-    return next((record for record in records(settings) if record.get("status") in GOOD), None)
+    return next((record for record in records(settings) if is_good(record)), None)
 
 
 def unfinished(settings: Settings) -> list[dict[str, Any]]:
@@ -254,10 +314,11 @@ def unfinished(settings: Settings) -> list[dict[str, Any]]:
 
 
 def close(settings: Settings, record: dict[str, Any], status: str, message: str) -> None:
-    """Write the ending of a run that could not write it itself, and follow it with the alarm."""
+    """Write the ending of a run that could not write it itself, and follow it with the alarm where that tells of it."""
     ended = {**record, "status": status, "message": message, "ended_at": datetime.now(UTC).isoformat()}
     replace_synced(settings.runs / f"{record['run_id']}.json", json.dumps(ended, ensure_ascii=False, indent=1))
-    follow(settings, str(record["run_id"]), status, message)
+    if record.get("is_watched", True):
+        follow(settings, str(record["run_id"]), status, message)
 
 
 def reconcile(settings: Settings, *, alone: bool) -> list[str]:
@@ -326,6 +387,13 @@ class FetchReport:
     """Sources that never came and were not asked, for want of a token: no fault of this run."""
 
     @property
+    def sentence(self) -> str:
+        """Return how many sources brought something new, and how many did not."""
+        kept = sum(1 for source in self.failed if source not in self.missing)
+        counts = f"new: {len(self.new)}, unchanged: {len(self.unchanged)}, missing: {len(self.missing)}"
+        return f"{counts}, kept their last snapshot: {kept}"
+
+    @property
     def failed(self) -> dict[str, str]:
         """Return source -> reason for those that were asked and did not answer as they should."""
         return {source: reason for source, reason in self.kept_old.items() if source not in self.unasked}
@@ -346,10 +414,6 @@ class FetchReport:
         return f"{told} (first {source}: {reason.rstrip('.')})"
 
 
-STATUSES = {NothingNew.exit_code: "nothing_new", DataRefused.exit_code: "refused"}
-"""Exit code of an error -> what a run is called that it ended; every other one is `failed`."""
-
-
 @dataclass
 class RunResult:
     """What a run did, for the summary, the ledger and the artifacts."""
@@ -366,15 +430,18 @@ class RunResult:
     database: str | None = None
     ages: dict[str, dict[str, Any]] = field(default_factory=dict)
     flow_run_id: str | None = None
+    is_watched: bool = True
+    """The alarm tells of it. It tells of nights: who builds as of a day, or validates, sees how it ends."""
     process: dict[str, Any] = field(default_factory=this_process)
 
     @property
-    def ending(self) -> str:
-        """Return the status as ledger and alarm know it: `unconfirmed` when nothing new was seen, but not all of it.
+    def ending(self) -> Ending:
+        """Return how the run ended: `unconfirmed` when nothing new was seen, but not all of it.
 
         Such a run neither takes an alarm back nor tells that what is published is still what it should be.
         """
-        return "unconfirmed" if self.status == "nothing_new" and self.fetched.failed else self.status
+        unheard = self.status == "nothing_new" and self.fetched.failed
+        return ENDINGS["unconfirmed" if unheard else self.status]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON-able values."""
@@ -385,8 +452,9 @@ class RunResult:
             "as_of": self.run.as_of.isoformat() if self.run.as_of else None,
         }
         told = {key: value for key, value in asdict(self).items() if key != "run"}
-        ended = None if self.status == "running" else datetime.now(UTC).isoformat()
-        return {**run, **told, "status": self.ending, "ended_at": ended}
+        if self.status == "running":
+            return {**run, **told, "ended_at": None}
+        return {**run, **told, "status": self.ending.status, "ended_at": datetime.now(UTC).isoformat()}
 
 
 def record(settings: Settings, result: RunResult) -> Path:
@@ -402,7 +470,7 @@ def record(settings: Settings, result: RunResult) -> Path:
 
 
 @contextmanager
-def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> Iterator[RunResult]:
+def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
     """Keep ledger and alarm in step with a run, however it ends; runs that were killed earlier are closed first.
 
     The caller holds the writer lock. What is raised inside goes on; when sources did not answer, told as what it is.
@@ -413,7 +481,7 @@ def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> It
         yield result
         weigh_silence(result)
     except KommunekortError as error:
-        result.status, result.message = STATUSES.get(error.exit_code, "failed"), str(error)
+        result.status, result.message = status_of(error), str(error)
         weigh_silence(result)
         if result.message == str(error):
             raise
@@ -429,8 +497,8 @@ def recorded(settings: Settings, result: RunResult, *, alarm: bool = True) -> It
             record(settings, result)
         except UsageError as error:
             result.status, result.message = "failed", str(error)
-        if alarm:
-            follow(settings, result.run.run_id, result.ending, result.message)
+        if result.is_watched:
+            follow(settings, result.run.run_id, result.ending.status, result.message)
 
 
 def weigh_silence(result: RunResult) -> None:
@@ -439,12 +507,12 @@ def weigh_silence(result: RunResult) -> None:
     Else a network that is down for weeks would look like weeks without news.
     """
     fetched = result.fetched
-    if fetched.silent and result.status == "nothing_new":
+    if fetched.silent and result.status in ("nothing_new", "unconfirmed"):
         result.status = "failed"
         result.message = f"{fetched.silence}; see the network and run again"
     elif fetched.silent and result.status in ("failed", "refused"):
         result.message = f"{fetched.silence}; {result.message}"
-    elif result.ending == "unconfirmed":
+    elif result.status == "nothing_new" and fetched.failed:
         result.message = f"{result.message}; {fetched.silence}, so there may be news unseen"
 
 

@@ -5,12 +5,9 @@ A terminal listens for the whole process, since downloads and Prefect's tasks wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
-
-Progress = Callable[[str], None]
-"""What is told of each step as it begins."""
 
 
 class Listener(Protocol):

@@ -30,7 +30,7 @@ def broken(rules: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
 
 def markdown_summary(result: RunResult) -> str:
     """Return the run as Markdown: verdict, what was fetched, counts per source, broken rules."""
-    lines = [f"# {result.ending}: {result.run.run_id}", ""]
+    lines = [f"# {result.ending.status}: {result.run.run_id}", ""]
     if result.release.get("is_synthetic", is_synthetic(result.run.origin)):
         lines += [f"**{MARK}**", ""]
     if result.message:

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from argparse import Namespace
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,9 +21,10 @@ from prefect.states import Cancelling, Completed, Failed, Running, exception_to_
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.orchestration import flows, server
-from flows.orchestration.flows import state_of_fetch, told, told_when_stopped
+from flows.orchestration.flows import told_when_stopped
 from flows.run import night
 from flows.run import record as run_record
+from flows.run.night import Asked
 from flows.run.record import FetchReport, RunInfo
 from flows.settings import Settings
 from flows.store.builds import writer_lock
@@ -60,21 +60,22 @@ def test_fetching_waits_by_night_when_no_source_answers(
     ours: Settings, monkeypatch: pytest.MonkeyPatch, deployment: str | None, attempt: int, again: bool
 ) -> None:
     silent = FetchReport(kept_old={"statbank_folk1a": "no answer"})
-    monkeypatch.setattr(flows, "fetch", lambda *given: silent)
     monkeypatch.setattr(flows, "deployment", Attempt(id=deployment))
     monkeypatch.setattr(flows, "task_run", Attempt(run_count=attempt))
+    kept: list[Any] = ["of the try before"]
     if again:
         with pytest.raises(ConnectionError, match="no source answered"):
-            flows.fetch_task.fn(ours, "live", [])
+            flows.fetch_task.fn(lambda: silent, kept, "live")
     else:
-        assert flows.fetch_task.fn(ours, "live", []) is silent
+        assert flows.fetch_task.fn(lambda: silent, kept, "live").is_completed()
+    assert kept == [silent]
     assert flows.at_night() is (deployment is not None)
 
 
 def state_after(step: Any) -> State[Any]:
     """Return the state in which Prefect asks whether to try again."""
     try:
-        outcome = flows.told(step)
+        outcome = flows.perform(step, [])
     except Exception as fault:
         return Failed(data=fault)
     assert isinstance(outcome, State)
@@ -159,48 +160,52 @@ def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
     assert run_record.standing(ours) is None
 
 
-def test_a_fetch_in_which_nobody_answered_has_failed() -> None:
-    report = FetchReport(kept_old={"statbank_folk1a": "no answer", "statbank_folk1e": "x"}, missing=["statbank_folk1e"])
-    state = state_of_fetch(report)
-    assert state.is_failed()
-    assert state.message == (
-        "none of 2 sources answered (first statbank_folk1a: no answer); 1 keep their last snapshot"
-    )
-
-
-@pytest.mark.parametrize(("new", "name"), [(["b"], "Completed"), ([], "NothingNew")])
-def test_a_fetch_tells_how_many_kept_their_last_snapshot(new: list[str], name: str) -> None:
-    state = state_of_fetch(FetchReport(kept_old={"a": "no answer"}, new=new, unchanged=["c"]))
-    assert state.name == name
-    assert state.message == f"new: {len(new)}, unchanged: 1, missing: 0, kept their last snapshot: 1"
+@pytest.mark.parametrize(
+    ("report", "name", "message"),
+    [
+        (FetchReport(kept_old={"a": "no answer"}, new=["b"], unchanged=["c"]), "Completed", "new: 1, unchanged: 1"),
+        (FetchReport(kept_old={"a": "no answer"}, unchanged=["c"]), "NothingNew", "kept their last snapshot: 1"),
+        (
+            FetchReport(kept_old={"a": "x", "b": "y"}, missing=["b"]),
+            "Failed",
+            "none of 2 sources answered (first a: x)",
+        ),
+    ],
+)
+def test_a_fetch_tells_what_it_brought(
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, report: FetchReport, name: str, message: str
+) -> None:
+    monkeypatch.setattr(night, "fetch", lambda *given, **options: report)
+    monkeypatch.setattr(flows, "AsTasks", lambda origin: night.InThisProcess())
+    monkeypatch.setattr(flows, "publish_artifacts", lambda result: None)
+    state = flows.run_flow(ours.root, Asked("live", last="fetch"))
+    assert (state.name, message in (state.message or "")) == (name, True)
+    assert (run_record.standing(ours) is not None) is (name == "Failed")
 
 
 class Waited:
     """Stands in for the future of the task that receives deliveries."""
 
-    def __init__(self, state: State[Any]):
-        self.state, self.is_over = state, False
+    def __init__(self) -> None:
+        self.state, self.is_over = Completed(), False
 
     def wait(self) -> None:
         self.is_over = True
 
 
-@pytest.mark.parametrize("ending", [Failed(message="no such folder"), KeyboardInterrupt()])
+@pytest.mark.parametrize("ending", [UsageError("no such folder"), KeyboardInterrupt()])
 def test_nobody_receives_deliveries_after_the_lock_is_given_back(
-    ours: Settings, monkeypatch: pytest.MonkeyPatch, ending: Any
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, ending: BaseException
 ) -> None:
-    receiving = Waited(Completed(data={}))
+    receiving = Waited()
 
     def fetching(*given: object, **more: object) -> Any:
-        if isinstance(ending, BaseException):
-            raise ending
-        return ending
+        raise ending
 
-    monkeypatch.setattr(flows, "deliver_task", Namespace(submit=lambda *given: receiving))
-    monkeypatch.setattr(flows, "fetch_task", fetching)
-    result = run_record.RunResult(RunInfo.start(ours, "live"))
-    with suppress(KeyboardInterrupt):
-        flows.run_tasks(ours, result, [], False)
+    tasks = {"deliver": Namespace(submit=lambda *given: receiving), "fetch": fetching}
+    monkeypatch.setattr(flows, "TASKS", tasks)
+    with pytest.raises(type(ending)):
+        night.go(ours, Asked("live"), run_record.RunResult(RunInfo.start(ours, "live")), flows.AsTasks("live"))
     assert receiving.is_over
 
 
@@ -213,7 +218,7 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
     shown: list[run_record.RunResult] = []
     monkeypatch.setattr(night, "judge_ages", unreadable)
     monkeypatch.setattr(flows, "publish_artifacts", shown.append)
-    state = flows.run_flow("live", ours.root, None, False, only=None)
+    state = flows.run_flow(ours.root, Asked("live", first="build"))
     assert (state.name, state.message) == ("Refused", "manifest.json cannot be read")
     assert [result.status for result in shown] == ["refused"]
     assert next(run_record.records(ours))["status"] == "refused"
@@ -221,12 +226,12 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
 
 def test_another_writer_is_no_fault_but_a_folder_nobody_can_write_is(ours: Settings) -> None:
     with writer_lock(ours.root):
-        state = flows.run_flow("live", ours.root, None, False, only=None)
+        state = flows.run_flow(ours.root, Asked("live", first="build"))
     assert state.is_cancelled()
     assert "another run is writing here" in (state.message or "")
     in_the_way = ours.root / "file"
     in_the_way.write_text("", encoding="utf-8")
-    state = flows.run_flow("live", in_the_way, None, False, only=None)
+    state = flows.run_flow(in_the_way, Asked("live", first="build"))
     assert state.is_failed()
     assert "cannot write to the data directory" in (state.message or "")
 
@@ -319,4 +324,4 @@ def test_a_query_that_is_interrupted_is_what_the_signal_meant(
 
     monkeypatch.setattr("flows.orchestration.flows.deployment", Namespace(id=deployed))
     with pytest.raises(becomes):
-        told(interrupted)
+        flows.perform(interrupted, [])

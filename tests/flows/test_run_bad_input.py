@@ -135,7 +135,7 @@ def test_a_file_that_is_no_extract_is_named_and_not_taken_in(fault: str, sample_
     table, change, sentence = NOT_TAKEN_IN[fault]
     folder = folder_with(sample_extracts, tmp_path / "in", table, change)
     settings = Settings(data=tmp_path / "data")
-    report = fetch(settings, load_catalogue(), str(folder), [], lambda text: None)
+    report = fetch(settings, load_catalogue(), str(folder), [])
     assert report.new == []
     assert f"statbank_{table.lower()}" in report.missing
     [(name, reason)] = report.refused_files.items()

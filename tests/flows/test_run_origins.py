@@ -16,6 +16,7 @@ from flows.cli.main import app
 from flows.run import night
 from flows.run import record as run_record
 from flows.run.fetch import fetch, receive
+from flows.run.night import Asked
 from flows.run.record import RunInfo
 from flows.settings import Settings
 from flows.store import builds
@@ -73,9 +74,9 @@ def test_a_folder_of_invented_files_does_not_either(real: Published) -> None:
 def test_each_step_the_flow_takes_is_guarded(real: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue, ours = load_catalogue(), real.settings
     with pytest.raises(UsageError, match="invented data"):
-        fetch(ours, catalogue, "sample", [], lambda text: None)
+        fetch(ours, catalogue, "sample", [])
     with pytest.raises(UsageError, match="invented data"):
-        receive(ours, "sample", lambda text: None)
+        receive(ours, "sample")
     with pytest.raises(UsageError, match="invented data"):
         night.build_step(ours, catalogue, RunInfo.start(ours, "sample"), force=True)
 
@@ -178,4 +179,4 @@ def test_the_flow_under_prefect_is_not_even_started(real: Published, monkeypatch
 
     monkeypatch.setattr(run, "quiet_prefect", started)
     with pytest.raises(UsageError, match="invented data"):
-        run.run_prefect(real.settings, "sample", [], None, False, True)
+        run.run_prefect(real.settings, Asked("sample"), True)

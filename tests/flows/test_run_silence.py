@@ -16,7 +16,7 @@ DOWN = {"statbank_folk1a": "POST api.statbank.dk: no connection; given up after 
 
 
 def answering(patch: pytest.MonkeyPatch, report: FetchReport) -> None:
-    patch.setattr("flows.run.night.fetch", lambda *given: report)
+    patch.setattr("flows.run.night.fetch", lambda *given, **options: report)
 
 
 def test_nobody_answers(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> None:

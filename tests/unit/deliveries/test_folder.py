@@ -55,12 +55,12 @@ def test_the_folder_is_received_once(door: Door) -> None:
     told = page.read_bytes()
     assert night(door) == [("L000001", True)]
     assert page.read_bytes() == told  # the first receipt says more than "unchanged"
-    assert receive(settings_of(door), "live", lambda _: None) == {"godkendt": 1}
+    assert receive(settings_of(door), "live") == {"godkendt": 1}
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(door: Door) -> None:
     with pytest.raises(UsageError, match=r"no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come"):
-        receive(settings_of(door), "live", lambda _: None)
+        receive(settings_of(door), "live")
 
 
 def test_a_file_beside_its_correction_is_nothing_new_the_next_night(door: Door) -> None:

@@ -21,17 +21,13 @@ def standin() -> Iterator[str]:
         yield base
 
 
-def quietly(text: str) -> None:
-    """Say nothing."""
-
-
 def test_the_sample_is_fetched_from_the_stand_in_that_runs(standin: str, tmp_path: Path) -> None:
     ours = Settings(data=tmp_path / "data", sample_url=standin)
     with statbank_base(ours, small_catalogue(), "sample") as base:
         assert base == standin
-    report = fetch(ours, small_catalogue(), "sample", ["statbank_ras200"], quietly)
+    report = fetch(ours, small_catalogue(), "sample", ["statbank_ras200"])
     assert report.new == ["statbank_ras200"]
-    assert fetch(ours, small_catalogue(), "sample", ["statbank_ras200"], quietly).unchanged == ["statbank_ras200"]
+    assert fetch(ours, small_catalogue(), "sample", ["statbank_ras200"]).unchanged == ["statbank_ras200"]
     (snapshot,) = SnapshotStore(ours.snapshots).of("statbank_ras200")
     assert (snapshot.manifest.origin, snapshot.manifest.synthetic) == ("sample", True)
 
@@ -39,7 +35,7 @@ def test_the_sample_is_fetched_from_the_stand_in_that_runs(standin: str, tmp_pat
 def test_live_does_not_take_invented_answers(standin: str, tmp_path: Path) -> None:
     ours = Settings(data=tmp_path / "data", statbank_url=standin)
     with pytest.raises(UsageError) as refused:
-        fetch(ours, small_catalogue(), "live", ["statbank_ras200"], quietly)
+        fetch(ours, small_catalogue(), "live", ["statbank_ras200"])
     sentence = str(refused.value)
     assert f"{standin} answers with synthetic data" in sentence
     assert f"KOMMUNEKORT_SAMPLE_URL={standin}" in sentence
@@ -53,10 +49,10 @@ def test_live_without_a_token_does_not_count_as_failed(tmp_path: Path, monkeypat
     ours = Settings(data=tmp_path / "data", jobindsats_token=None)
     catalogue = load_catalogue()
     source = next(s.id for s in catalogue.sources.values() if s.connector == "jobindsats")
-    report = fetch(ours, catalogue, "live", [source], quietly)
+    report = fetch(ours, catalogue, "live", [source])
     assert (report.missing, report.unasked, report.failed) == ([source], [source], {})
     file = tmp_path / "x.json"
     file.write_text("{}", encoding="utf-8")
     SnapshotStore(ours.snapshots).add(source, {"x.json": (file, "json")}, origin="live", synthetic=False)
-    later = fetch(ours, catalogue, "live", [source], quietly)
+    later = fetch(ours, catalogue, "live", [source])
     assert (later.unasked, set(later.failed)) == ([], {source}), "a token that was taken away freezes a source"

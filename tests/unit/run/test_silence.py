@@ -148,7 +148,7 @@ def test_the_command_ends_with_3_when_only_some_answered(ours: Settings, monkeyp
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--quiet"]])
 def test_fetch_fails_when_nobody_answers(ours: Settings, monkeypatch: pytest.MonkeyPatch, more: list[str]) -> None:
-    monkeypatch.setattr("flows.run.fetch.fetch", lambda *given, **named: SILENT)
+    monkeypatch.setattr("flows.run.night.fetch", lambda *given, **named: SILENT)
     ended = CliRunner().invoke(app, ["fetch", "--from", "live", "--data", str(ours.root), *more])
     assert isinstance(ended.exception, UsageError)
     assert str(ended.exception).startswith(f"none of 2 sources answered (first statbank_a: {NO_ROUTE})")
@@ -157,7 +157,7 @@ def test_fetch_fails_when_nobody_answers(ours: Settings, monkeypatch: pytest.Mon
 
 
 def test_fetch_has_nothing_new_when_some_answer(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.run.fetch.fetch", lambda *given, **named: PARTLY)
+    monkeypatch.setattr("flows.run.night.fetch", lambda *given, **named: PARTLY)
     ended = CliRunner().invoke(app, ["fetch", "--from", "live", "--data", str(ours.root)])
     assert isinstance(ended.exception, NothingNew)
 
