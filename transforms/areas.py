@@ -55,6 +55,15 @@ def areas() -> dict[str, Area]:
     return found
 
 
+@cache
+def aliases() -> dict[str, list[str]]:
+    """Return the further names of each area, by code, as the reference file lists them."""
+    found: dict[str, list[str]] = {}
+    for row in _read("area_aliases.csv"):
+        found.setdefault(row["code"], []).append(row["alias"])
+    return found
+
+
 def areas_at(levels: Iterable[str]) -> list[Area]:
     """Return the areas of the given levels in StatBank's hierarchical order."""
     wanted = set(levels)

@@ -161,6 +161,9 @@ def report(
     data: DataOption = None,
     to: Annotated[Path | None, typer.Option("--to", help="Folder to write instead of the published report.")] = None,
     boundaries: Annotated[Path | None, typer.Option("--boundaries", help="GeoJSON of the municipalities.")] = None,
+    boundaries_source: Annotated[
+        str | None, typer.Option("--boundaries-source", help="Whom the map credits for the boundaries.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write the HTML report of what is published. Example: kommunekort report --boundaries kommuner.geojson"""
@@ -177,6 +180,8 @@ def report(
     options = report_options(settings, earlier[-1].path if earlier else None)
     if boundaries is not None:
         options = replace(options, boundaries=boundaries)
+    if boundaries_source is not None:
+        options = replace(options, boundaries_source=boundaries_source)
     with writer_lock(settings.root), steps(quiet) as on_step:
         if to is None:
             build_report(now.path, now.report, options, on_step)

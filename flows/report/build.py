@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from flows.report import drawings, pages, words
-from flows.report.data import ReportData, Row, load
+from flows.report.data import Cell, ReportData, Row, load
 from flows.report.words import HELPERS, clean
 from flows.settings import Settings
 from transforms.models.wording import danish_key
@@ -19,6 +21,11 @@ OVERVIEW = (
     "refugees_and_family_count", "immigrants_non_western_pct", "employment_rate_non_western_pct",
     "employment_gap_non_western_pp", "unemployment_pct",
 )  # fmt: skip
+PARTICIPANT_INDICATORS = (
+    "employment_rate_non_western_pct", "employment_rate_non_western_women_pct", "employment_gap_non_western_pp",
+)  # fmt: skip
+PROGRAMME = 2016, 2019
+"""First and last year of the programme."""
 MAP_FIRST = "employment_rate_non_western_pct"
 PAGES = {
     "index.html": "index.html.jinja",
@@ -27,6 +34,8 @@ PAGES = {
     "datakvalitet.html": "quality.html.jinja",
     "metode.html": "method.html.jinja",
     "ordbog.html": "dictionary.html.jinja",
+    "deltagere.html": "participants.html.jinja",
+    "brancher.html": "industries.html.jinja",
 }
 Progress = Callable[[str], None]
 
@@ -35,12 +44,13 @@ Progress = Callable[[str], None]
 class ReportOptions:
     """What the report takes from outside the database; each may be left out.
 
-    `boundaries`: a GeoJSON of the municipalities. `receipts`: folder of delivery receipts. `baselines`: folder of
-    frozen baselines, `comparisons` of the comparisons made with them. `previous`: an earlier build, for the log of
-    revised figures.
+    `boundaries`: a GeoJSON of the municipalities, `boundaries_source` whom it is credited to. `receipts`: folder of
+    delivery receipts. `baselines`: folder of frozen baselines, `comparisons` of the comparisons made with them.
+    `previous`: an earlier build, for the log of revised figures.
     """
 
     boundaries: Path | None = None
+    boundaries_source: str = ""
     receipts: Path | None = None
     baselines: Path | None = None
     comparisons: Path | None = None
@@ -51,6 +61,7 @@ def report_options(settings: Settings, previous: Path | None = None) -> ReportOp
     """Return what the report takes from outside the database: the settings' own folders."""
     return ReportOptions(
         boundaries=settings.boundaries,
+        boundaries_source=settings.boundaries_source,
         receipts=settings.receipts,
         baselines=settings.baselines,
         comparisons=settings.root / "comparisons",
@@ -73,6 +84,10 @@ def build_report(
     shutil.copytree(HERE / "assets", partial / "assets")
     site = _Site(data, partial)
     site.write("assets/definitions.js", pages.script("KK_DEFINITIONS", pages.definitions(data)))
+    site.write(
+        "assets/places.js",
+        pages.script("KK_PLACES", pages.places(data)) + pages.script("KK_RELEASE", pages.release(data)),
+    )
     site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
     contexts = page_contexts(database, data, options)
     for page, template in PAGES.items():
@@ -142,6 +157,8 @@ def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> d
             "effects": effects(data),
         },
         "ordbog.html": {"tables": dictionary_tables(data)},
+        "deltagere.html": {"multiples": participants(data), "programme": PROGRAMME},
+        "brancher.html": {"industries": industry_names(data), "matrix": industry_matrix(data)},
     }
 
 
@@ -161,6 +178,7 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     drawn = drawings.draw(options.boundaries, names)
     return {
         "map": drawn,
+        "boundaries_source": options.boundaries_source,
         "names": names,
         "by_name": sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"]))),
         "first": first,
@@ -177,6 +195,87 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
             }
         ),
     }
+
+
+@dataclass(frozen=True)
+class Multiples:
+    """One indicator over all years: a small chart per participant, and the figures behind them.
+
+    `rows`: municipality, chart, its line, its peers' line and how many non-participant peers are in it. `lines`: the
+    country's line. `bands`: lowest and highest municipality per year.
+    """
+
+    indicator: Row
+    years: list[int]
+    rows: list[tuple[Row, Markup, dict[int, float], dict[int, float], int]]
+    country: dict[int, float]
+    bands: dict[int, tuple[float, float]]
+
+
+def participants(data: ReportData) -> list[Multiples]:
+    """Return the participants over the years against their non-participant peers, the country and all municipalities.
+
+    A peers' mean is taken over the peers known in every year of the line, so that no peer's absence looks like a
+    change.
+    """
+    members = [row for row in data.municipalities if row.get("is_participant")]
+    codes = {str(row["municipality_code"]) for row in members}
+    found = []
+    for indicator_id in PARTICIPANT_INDICATORS:
+        series = {code: by_year(data, cells, indicator_id) for code, cells in data.values.get(indicator_id, {}).items()}
+        country = by_year(data, data.national.get(indicator_id, {}), indicator_id)
+        years = sorted({year for line in series.values() for year in line})
+        if not members or len(years) < 2:
+            continue
+        bands = {}
+        for year in years:
+            known = [line[year] for line in series.values() if year in line]
+            bands[year] = min(known), max(known)
+        scale = drawings.scale_of(bands, [country])
+        rows = []
+        for member in members:
+            code = str(member["municipality_code"])
+            near = [str(row["peer_code"]) for row in pages.peers(data, code) if str(row["peer_code"]) not in codes]
+            whole = [series[peer] for peer in near if peer in series and set(series[peer]) >= set(years)]
+            peer_line = {year: sum(line[year] for line in whole) / len(whole) for year in years} if whole else {}
+            own = series.get(code, {})
+            lines = {"nation": country, "peers": peer_line, "own": own}
+            caption = f"multiple-{indicator_id}-{code}"
+            drawn = drawings.small_chart(scale, lines, bands, caption, PROGRAMME)
+            rows.append((member, drawn, own, peer_line, len(whole)))
+        rows.sort(key=lambda row: danish_key(str(row[0]["municipality_name"])))
+        found.append(Multiples(data.indicators[indicator_id], years, rows, country, bands))
+    return found
+
+
+def by_year(data: ReportData, cells: Mapping[str, Cell], indicator_id: str) -> dict[int, float]:
+    """Return a series' known values by the year of their day."""
+    out = {}
+    for period in data.history.get(indicator_id, []):
+        cell = cells.get(period)
+        if cell is not None and cell.value is not None and cell.day is not None:
+            out[cell.day.year] = cell.value
+    return out
+
+
+def industry_names(data: ReportData) -> dict[str, words.Words]:
+    """Return the names of the industries by code, without the letter code that the publisher puts before them."""
+    return {
+        str(row["industry_code"]): words.industry(row)
+        for row in sorted(data.tables.get("mart.industry_match", []), key=lambda row: str(row["industry_code"]))
+    }
+
+
+def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
+    """Return every municipality with its industries by code, in Danish order."""
+    by_code = {
+        str(m["municipality_code"]): {
+            str(row["industry_code"]): row for row in data.of("mart.industry_match", str(m["municipality_code"])) or []
+        }
+        for m in data.municipalities
+    }
+    ordered = sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
+    return [(m, by_code[str(m["municipality_code"])]) for m in ordered] if any(by_code.values()) else []
 
 
 def method_groups(data: ReportData) -> list[tuple[words.Words, list[Row]]]:

@@ -16,6 +16,10 @@ from transforms.warehouse import Warehouse, quote_table
 
 Row = dict[str, Any]
 MOST_PERIODS = 12
+OVER_ALL_YEARS = (
+    "employment_rate_non_western_pct", "employment_rate_non_western_women_pct", "employment_gap_non_western_pp",
+    "employment_rate_danish_pct",
+)  # fmt: skip
 OPTIONAL = (
     "mart.expected", "mart.peer", "mart.industry_match", "mart.finding", "mart.method_candidate", "mart.method_effect",
     "mart.eligibility", "mart.organisation", "meta.validation", "quarantine.row", "meta.lineage",
@@ -42,7 +46,11 @@ Series = dict[str, Cell]
 
 @dataclass
 class ReportData:
-    """Everything the pages are made of. `tables` holds the optional tables; an absent one has no key."""
+    """Everything the pages are made of. `tables` holds the optional tables; an absent one has no key.
+
+    `periods` are those shown everywhere; `history` holds every period, for the indicators drawn over all years.
+    `conditions` holds the newest framework conditions behind the peers, by municipality.
+    """
 
     release: Row
     run: Row
@@ -55,6 +63,8 @@ class ReportData:
     values: dict[str, dict[str, Series]] = field(default_factory=dict)
     national: dict[str, Series] = field(default_factory=dict)
     periods: dict[str, list[str]] = field(default_factory=dict)
+    history: dict[str, list[str]] = field(default_factory=dict)
+    conditions: dict[str, dict[str, float]] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
 
     @property
@@ -131,11 +141,33 @@ def load(database: Path) -> ReportData:
             if warehouse.exists(table):
                 data.tables[table] = read_rows(warehouse, table, limit=5000 if table == "quarantine.row" else None)
         _read_values(warehouse, data)
+        if "reference.peer_weights" in data.tables:
+            data.conditions = _conditions(warehouse)
     return data
 
 
-def shown_periods(warehouse: Warehouse) -> dict[str, list[str]]:
-    """Return the periods shown per indicator, oldest first: the newest, and those of the same day in earlier years.
+def _conditions(warehouse: Warehouse) -> dict[str, dict[str, float]]:
+    """Return the newest known value of each weighted condition by municipality, as the peers are found on."""
+    out: dict[str, dict[str, float]] = {}
+    for code, indicator, value in warehouse.rows(
+        """
+        WITH known AS (
+            SELECT municipality_code, indicator_id, value::DOUBLE AS value, reference_date
+            FROM mart.indicator_value WHERE value IS NOT NULL
+            UNION ALL
+            SELECT municipality_code, 'population_log', ln(value), reference_date FROM mart.indicator_value
+            WHERE indicator_id IN ('population_january_count', 'population_count') AND value > 0
+        )
+        SELECT municipality_code, indicator_id, arg_max(value, reference_date)
+        FROM known JOIN reference.peer_weights USING (indicator_id) GROUP BY ALL ORDER BY ALL
+        """
+    ):
+        out.setdefault(str(code), {})[str(indicator)] = float(value)
+    return out
+
+
+def comparable_periods(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Return the periods per indicator, oldest first: the newest, and those of the same day in earlier years.
 
     A quarter is only ever set beside the same quarter of another year, so no season looks like a change.
     """
@@ -147,10 +179,8 @@ def shown_periods(warehouse: Warehouse) -> dict[str, list[str]]:
         ), newest AS (SELECT indicator_id, max(day) AS newest_day FROM spans WHERE is_newest GROUP BY indicator_id)
         SELECT indicator_id, period FROM spans JOIN newest USING (indicator_id)
         WHERE day <= newest_day AND (month(day), day(day)) = (month(newest_day), day(newest_day))
-        QUALIFY row_number() OVER (PARTITION BY indicator_id ORDER BY day DESC) <= ?
         ORDER BY indicator_id, day
-        """,
-        [MOST_PERIODS],
+        """
     )
     out: dict[str, list[str]] = defaultdict(list)
     for indicator_id, period in rows:
@@ -159,8 +189,11 @@ def shown_periods(warehouse: Warehouse) -> dict[str, list[str]]:
 
 
 def _read_values(warehouse: Warehouse, data: ReportData) -> None:
-    data.periods = shown_periods(warehouse)
-    wanted = {(indicator, period) for indicator, periods in data.periods.items() for period in periods}
+    periods = comparable_periods(warehouse)
+    data.periods = {indicator: known[-MOST_PERIODS:] for indicator, known in periods.items()}
+    data.history = {indicator: periods[indicator] for indicator in OVER_ALL_YEARS if indicator in periods}
+    read = {**data.periods, **data.history}
+    wanted = {(indicator, period) for indicator, known in read.items() for period in known}
     columns = (
         "indicator_id, period, reference_date, value::DOUBLE, value_status, numerator::DOUBLE, denominator::DOUBLE"
     )

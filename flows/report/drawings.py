@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,82 @@ def themed(drawing: str, labelled_by: str) -> str:
     )
 
 
+# One small chart of a municipality among the others, drawn by hand: seventeen of them stand on one page.
+
+
+SMALL = 230, 130
+SMALL_MARGIN = 30, 8, 6, 18  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Years and values of all small charts of a page, so that they can be compared by eye."""
+
+    years: tuple[int, int]
+    values: tuple[float, float]
+
+    def at(self, year: int, value: float) -> tuple[float, float]:
+        """Return the place in the drawing."""
+        left, top, right, bottom = SMALL_MARGIN
+        (first, last), (low, high) = self.years, self.values
+        x = left + (year - first) / max(last - first, 1) * (SMALL[0] - left - right)
+        y = SMALL[1] - bottom - (value - low) / ((high - low) or 1.0) * (SMALL[1] - top - bottom)
+        return round(x, 1), round(y, 1)
+
+
+def scale_of(bands: Mapping[int, tuple[float, float]], series: Iterable[Mapping[int, float]]) -> Scale:
+    """Return a scale that holds every year and value, in whole tens."""
+    years = list(bands)
+    values = [value for band in bands.values() for value in band] + [v for line in series for v in line.values()]
+    low, high = math.floor(min(values) / 10) * 10, math.ceil(max(values) / 10) * 10
+    return Scale((min(years), max(years)), (float(low), float(high)))
+
+
+def small_chart(
+    scale: Scale, lines: Mapping[str, Mapping[int, float]], bands: Mapping[int, tuple[float, float]],
+    labelled_by: str, marked: tuple[int, int],
+) -> Markup:  # fmt: skip
+    """Return the lines of one municipality over the band of all; `lines`: class of the line -> year -> value.
+
+    A line breaks where a year is not known. `marked` are the first and last year of the programme, shaded.
+    """
+    left, top, right, bottom = SMALL_MARGIN
+    floor = SMALL[1] - bottom
+    low, high = scale.values
+    parts = []
+    first, last = max(marked[0], scale.years[0]), min(marked[1], scale.years[1])
+    if first < last:
+        start, end = scale.at(first, low)[0], scale.at(last, low)[0]
+        parts.append(
+            f'<rect class="programme" x="{start}" y="{top}" width="{end - start:.1f}" height="{floor - top}"/>'
+        )
+    years = sorted(bands)
+    upper = [scale.at(year, bands[year][1]) for year in years]
+    lower = [scale.at(year, bands[year][0]) for year in reversed(years)]
+    parts.append('<polygon class="band" points="' + " ".join(f"{x},{y}" for x, y in [*upper, *lower]) + '"/>')
+    for value in (low, (low + high) / 2, high):
+        y = scale.at(scale.years[0], value)[1]
+        parts.append(f'<text class="tick" x="{left - 4}" y="{y + 4}" text-anchor="end">{value:g}</text>')
+        parts.append(f'<path class="rule" d="M{left},{y}H{SMALL[0] - right}"/>')
+    for year, anchor in ((scale.years[0], "start"), (scale.years[1], "end")):
+        x = scale.at(year, low)[0]
+        parts.append(f'<text class="tick" x="{x}" y="{SMALL[1] - 4}" text-anchor="{anchor}">{year}</text>')
+    for name, line in lines.items():
+        pen, path = "M", []
+        for year in range(scale.years[0], scale.years[1] + 1):
+            if year not in line:
+                pen = "M"
+                continue
+            x, y = scale.at(year, line[year])
+            path.append(f"{pen}{x},{y}")
+            pen = "L"
+        parts.append(f'<path class="{name}" d="{"".join(path)}"/>')
+    return Markup(
+        f'<svg class="chart small" viewBox="0 0 {SMALL[0]} {SMALL[1]}" role="img" aria-labelledby="{labelled_by}" '
+        f'focusable="false">{"".join(parts)}</svg>'
+    )
+
+
 # Colour classes of the map: limits from the newest period, kept for every other, so that years can be compared.
 
 
@@ -332,44 +408,63 @@ def douglas_peucker(line: list[Point], tolerance: float) -> list[Point]:
     return [line[place] for place in sorted(keep)]
 
 
-# The map of the front page: true boundaries when they are at hand, else one tile of equal size per municipality.
+# The map of the front page: a drawing of the municipalities, or the reader's own boundaries; and one tile for each.
 
 
+OUTLINES = Path(__file__).with_name("outlines.csv")
+"""The drawing's rings by municipality code; where it comes from stands in outlines.LICENSE."""
 TILES = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "tiles.csv"
-TILE = 40
+TILE = 62, 38
+GAP = 2
 WIDTH = 760
 TOLERANCE_M = 350.0
 SMALLEST_ISLAND_M2 = 2e6
 BORNHOLM = "400"
-PER_PIXEL_SHARE = 10
+CAPITAL = frozenset(
+    {"101", "147", "151", "153", "155", "157", "159", "161", "163", "165", "167", "173", "175", "183", "185", "187",
+     "190", "230"}
+)  # fmt: skip
+"""Copenhagen and the small municipalities around it, which are shown a second time, larger."""
+CAPITAL_WIDTH = 0.245
+"""Width of their frame as a share of the map's."""
+PER_PIXEL = 10
+"""Paths are in tenths of a pixel and drawn at that scale."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One municipality on the map: an SVG path, the middle for its label and keyboard movement."""
+    """One municipality on the map: SVG paths in tenths, the middle for keyboard movement, its tile and short name.
+
+    `zoomed` is its path in the frame around Copenhagen, or nothing. `tile` is column and row.
+    """
 
     code: str
     path: str
     x: float
     y: float
+    zoomed: str
+    tile: tuple[int, int]
+    label: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Map:
-    """A drawn map: kind `boundaries` or `tiles`, size, outlines, and the frame around an inset (or nothing)."""
+    """A drawn map: kind `outlines` or `boundaries`, size, municipalities, frames of insets, size of the tile map."""
 
     kind: str
     width: int
     height: int
     outlines: list[Outline]
-    inset: tuple[int, int, int, int] | None = None
+    insets: list[tuple[int, int, int, int]]
+    tiles: tuple[int, int]
+    tile: tuple[int, int] = TILE
 
 
 def draw(boundaries: Path | None, codes: Iterable[str]) -> Map:
     """Return the map of these municipalities. DataRefused when a boundary file is given but cannot be used."""
     wanted = set(codes)
     if boundaries is None:
-        return tile_map(wanted)
+        return shape_map("outlines", read_outlines(), wanted)
     try:
         geojson = json.loads(boundaries.expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -378,48 +473,71 @@ def draw(boundaries: Path | None, codes: Iterable[str]) -> Map:
         ) from None
     if not isinstance(geojson, dict):
         raise DataRefused(f"{boundaries}: not a GeoJSON FeatureCollection; leave it out or give another")
-    return boundary_map(simplify(to_metres(read_shapes(geojson)), TOLERANCE_M, SMALLEST_ISLAND_M2), wanted)
+    return shape_map("boundaries", simplify(to_metres(read_shapes(geojson)), TOLERANCE_M, SMALLEST_ISLAND_M2), wanted)
 
 
-def tile_map(codes: set[str]) -> Map:
-    """Return the tile map: every municipality weighs the same, whatever its area."""
+@cache
+def read_outlines() -> Shapes:
+    """Return the drawing's rings by municipality, north upwards, in its own units (one is about 28 metres)."""
+    shapes: Shapes = {}
+    with OUTLINES.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream, delimiter=";"):
+            shapes[row["code"]] = [_ring(text) for text in row["rings"].split("|")]
+    return shapes
+
+
+def _ring(text: str) -> Ring:
+    """Return the closed ring of a first point and the steps from each point to the next."""
+    steps = [int(number) for number in text.split()]
+    xs, ys = accumulate(steps[0::2]), accumulate(-step for step in steps[1::2])
+    ring = [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
+    return [*ring, ring[0]]
+
+
+def tiles() -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """Return column, row and name (in one or two lines) of each municipality's tile."""
     with TILES.open(encoding="utf-8", newline="") as stream:
-        tiles = [row for row in csv.DictReader(stream, delimiter=";") if row["code"] in codes]
-    outlines = []
-    for row in tiles:
-        x, y = int(row["column"]) * TILE, int(row["row"]) * TILE
-        outlines.append(
-            Outline(row["code"], f"M{x + 1},{y + 1}h{TILE - 2}v{TILE - 2}h{2 - TILE}Z", x + TILE / 2, y + TILE / 2)
-        )
-    width = max((int(row["column"]) + 1 for row in tiles), default=1) * TILE
-    height = max((int(row["row"]) + 1 for row in tiles), default=1) * TILE
-    return Map("tiles", width, height, outlines)
+        return {
+            row["code"]: (int(row["column"]), int(row["row"]), tuple(row["label"].split("|")))
+            for row in csv.DictReader(stream, delimiter=";")
+        }
 
 
-def boundary_map(shapes: Shapes, codes: set[str]) -> Map:
-    """Return the map drawn from boundaries in metres; Bornholm stands in an inset, else the sea takes the page."""
+def shape_map(kind: str, shapes: Shapes, codes: set[str]) -> Map:
+    """Return the map of shapes with north upwards; Bornholm in a frame, else the sea takes the page."""
     main = {code: rings for code, rings in shapes.items() if code != BORNHOLM}
     left, bottom, right, top = _bounds(main)
     scale = WIDTH / (right - left)
     height = round((top - bottom) * scale)
-
-    def place(point: Point) -> Point:
-        return (point[0] - left) * scale, (top - point[1]) * scale
-
-    outlines = [
-        _outline(code, [[place(p) for p in ring] for ring in rings]) for code, rings in main.items() if code in codes
-    ]
-    inset = None
+    insets: list[tuple[int, int, int, int]] = []
+    drawn = {code: _placed(rings, left, top, scale, 0, 0) for code, rings in main.items() if code in codes}
     if BORNHOLM in shapes and BORNHOLM in codes:
         west, south, east, north = _bounds({BORNHOLM: shapes[BORNHOLM]})
         size = round((east - west) * scale) + 20, round((north - south) * scale) + 20
-        inset = (WIDTH - size[0], round(height * 0.02), *size)
-        rings = [
-            [((x - west) * scale + inset[0] + 10, (north - y) * scale + inset[1] + 10) for x, y in ring]
-            for ring in shapes[BORNHOLM]
-        ]
-        outlines.append(_outline(BORNHOLM, rings))
-    return Map("boundaries", WIDTH, height, outlines, inset)
+        insets.append((WIDTH - size[0], 2, *size))
+        drawn[BORNHOLM] = _placed(shapes[BORNHOLM], west, north, scale, insets[0][0] + 10, insets[0][1] + 10)
+    zoomed: dict[str, str] = {}
+    near = {code: shapes[code] for code in CAPITAL if code in shapes and code in codes}
+    if near:
+        west, south, east, north = _bounds(near)
+        wide = round(WIDTH * CAPITAL_WIDTH)
+        larger = (wide - 16) / (east - west)
+        frame = (WIDTH - wide, insets[0][3] + 12 if insets else 2, wide, round((north - south) * larger) + 16)
+        insets.append(frame)
+        zoomed = {
+            code: _path(_placed(rings, west, north, larger, frame[0] + 8, frame[1] + 8)) for code, rings in near.items()
+        }
+    places = tiles()
+    outlines = [
+        Outline(code, _path(rings), *_middle(rings[0]), zoomed.get(code, ""), places[code][:2], places[code][2])
+        for code, rings in drawn.items()
+    ]
+    columns, lines = (1 + max(at) for at in zip(*(place[:2] for place in places.values()), strict=True))
+    return Map(kind, WIDTH, height, outlines, insets, (columns * TILE[0], lines * TILE[1]))
+
+
+def _placed(rings: list[Ring], left: float, top: float, scale: float, x: float, y: float) -> list[Ring]:
+    return [[((px - left) * scale + x, (top - py) * scale + y) for px, py in ring] for ring in rings]
 
 
 def _bounds(shapes: Shapes) -> tuple[float, float, float, float]:
@@ -428,18 +546,15 @@ def _bounds(shapes: Shapes) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _outline(code: str, rings: list[list[Point]]) -> Outline:
+def _middle(ring: Ring) -> tuple[float, float]:
+    return round(sum(x for x, _ in ring) / len(ring), 1), round(sum(y for _, y in ring) / len(ring), 1)
+
+
+def _path(rings: list[Ring]) -> str:
+    """Return the SVG path in whole tenths, each step relative to the last: a third of the size of absolute decimals."""
     parts = []
     for ring in rings:
-        # Whole tenths of a pixel, each step relative to the last: a third of the size of absolute decimals.
-        grid = [(round(x * PER_PIXEL_SHARE), round(y * PER_PIXEL_SHARE)) for x, y in ring]
+        grid = [(round(x * PER_PIXEL), round(y * PER_PIXEL)) for x, y in ring]
         steps = [(x - a, y - b) for (a, b), (x, y) in pairwise(grid) if (x, y) != (a, b)]
-        start = f"{_tenth(grid[0][0])},{_tenth(grid[0][1])}"
-        parts.append(f"M{start}l" + " ".join(f"{_tenth(x)},{_tenth(y)}" for x, y in steps) + "Z")
-    x = sum(px for px, _ in rings[0]) / len(rings[0])
-    y = sum(py for _, py in rings[0]) / len(rings[0])
-    return Outline(code, "".join(parts), round(x, 1), round(y, 1))
-
-
-def _tenth(value: int) -> str:
-    return f"{value / PER_PIXEL_SHARE:g}"
+        parts.append(f"M{grid[0][0]},{grid[0][1]}l" + " ".join(f"{x},{y}" for x, y in steps) + "Z")
+    return "".join(parts)

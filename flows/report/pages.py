@@ -18,6 +18,7 @@ from flows.report import drawings
 from flows.report.data import Cell, ReportData, Row, plain
 from flows.report.drawings import breaks
 from flows.report.words import ASSESSMENTS, DIMENSIONS, SIZE_BANDS, Words, clean, outcome, words
+from transforms.areas import aliases
 from transforms.models.wording import STATUSES, period_text, shown, unit_of
 from transforms.warehouse import Warehouse
 
@@ -419,7 +420,7 @@ def trend_rows(data: ReportData, code: str) -> list[dict[str, Any]]:
     for series, (indicator_id, national) in TREND.items():
         own = data.values.get(indicator_id, {}).get(code, {})
         cells = data.national.get(indicator_id, {}) if national else own
-        for period in data.periods.get(indicator_id, []):
+        for period in data.history.get(indicator_id, data.periods.get(indicator_id, [])):
             cell = cells.get(period)
             if cell is not None and cell.day is not None:
                 rows.append({"year": cell.day.year, "value": cell.value, "series": series, "cell": cell})
@@ -558,6 +559,26 @@ def definitions(data: ReportData) -> dict[str, Any]:
     return out
 
 
+def release(data: ReportData) -> dict[str, Any]:
+    """Return what a figure that is taken out of a page carries along: the run, its day, and the synthetic mark."""
+    started = data.run.get("started_at")
+    return {
+        "run": str(data.run.get("run_id") or ""),
+        "day": started.date().isoformat() if isinstance(started, datetime) else None,
+        "mark": str(data.release.get("data_mark") or ("SYNTETISKE DATA / SYNTHETIC DATA" if data.is_synthetic else "")),
+    }
+
+
+def places(data: ReportData) -> list[list[str]]:
+    """Return code, Danish and English name of every municipality, then the other names it is searched by."""
+    known = aliases()
+    return [
+        [str(row["municipality_code"]), clean(row["municipality_name"]), clean(row["municipality_name_en"]),
+         *known.get(str(row["municipality_code"]), [])]
+        for row in data.municipalities
+    ]  # fmt: skip
+
+
 def ages(indicator: dict[str, Any]) -> str | None:
     """Return the ages counted, `16-64` or `60+`, or None when ages do not apply."""
     low, high = indicator.get("age_from"), indicator.get("age_to")
@@ -652,12 +673,19 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         told = out.get(outcome_id)
         if told is None or told["period"] != row["period"]:
             told = out[outcome_id] = {
-                "label": list(label), "gap": list(unit.difference), "decimals": unit.decimals, "period": row["period"],
+                "label": list(label), "gap": list(unit.difference), "unit": list(unit.level),
+                "decimals": unit.decimals, "period": row["period"], "count": 0,
                 "name": list(period_text(str(row["period"]))), "groups": {k: list(v) for k, v in ASSESSMENTS.items()},
-                "v": [None] * len(codes), "why": {},
+                "v": [None] * len(codes),
             }  # fmt: skip
-        numbers = [row.get(key) for key in ("difference", "difference_low", "difference_high")]
-        figures = [None if number is None else plain_number(number, told["decimals"]) for number in numbers]
-        letter = STATUS_LETTERS.get(str(row.get("value_status")))
-        told["v"][codes.index(code)] = [row.get("assessment") or letter, *figures, row.get("n_count")]
+        figures = {
+            key: None if row.get(key) is None else plain_number(row[key], unit.decimals)
+            for key in ("difference", "difference_low", "difference_high", "observed", "expected")
+        }
+        told["count"] += row.get("rank_low") is not None
+        told["v"][codes.index(code)] = [
+            row.get("assessment") or STATUS_LETTERS.get(str(row.get("value_status"))),
+            figures["difference"], figures["difference_low"], figures["difference_high"], row.get("n_count"),
+            figures["observed"], figures["expected"], row.get("rank_low"), row.get("rank_high"),
+        ]  # fmt: skip
     return out

@@ -176,6 +176,12 @@ def words(code: Any) -> Words:
     return CODES.get(text, (text.replace("_", " "), text.replace("_", " ")))
 
 
+def industry(row: Mapping[str, Any]) -> Words:
+    """Return the name of a row of mart.industry_match, without the letter code that the publisher puts before it."""
+    code = f"{row['industry_code']} "
+    return str(row["industry_name_da"]).removeprefix(code), str(row["industry_name_en"]).removeprefix(code)
+
+
 def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tuple[Words, str]:
     """Return the label and unit of an outcome of mart.expected."""
     known = indicators.get(outcome_id)

@@ -38,7 +38,9 @@ def visit(browser: Browser, report_folder: Path, request: pytest.FixtureRequest)
     """Yield a page that fails the test when it errs or asks for anything outside the report."""
     options: dict[str, Any] = getattr(request, "param", {})
     context = browser.new_context(
-        viewport=options.get("viewport", DESKTOP), color_scheme=options.get("scheme", "light")
+        viewport=options.get("viewport", DESKTOP),
+        color_scheme=options.get("scheme", "light"),
+        has_touch=options.get("touch", False),
     )
     page = context.new_page()
     found = Visit(page, report_folder.as_uri())
@@ -136,7 +138,7 @@ def test_keyboard_alone_is_enough(visit: Visit) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    for _ in range(4):
+    for _ in range(8):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.classList.contains('area')"):
             break
@@ -191,11 +193,76 @@ def test_withheld_and_missing_have_their_own_pattern(visit: Visit) -> None:
     page = visit.open("index.html#employment_rate_non_western_pct/2020")
     assert page.input_value("#year") == "2"
     withheld = page.locator("#map a[data-c='825']")
-    assert withheld.locator("path").get_attribute("fill") == "url(#p-s)"
+    assert withheld.locator("path").first.get_attribute("fill") == "url(#p-s10)"
     assert withheld.get_attribute("class") == "area s"
     assert "diskretioneret" in (withheld.get_attribute("aria-label") or "")
     assert "mangler" in (page.locator("#map a[data-c='563']").get_attribute("aria-label") or "")
     assert page.locator("#legend li").count() == 7
+
+
+def test_the_map_may_be_tiles_and_finds_what_is_searched(visit: Visit) -> None:
+    page = visit.open("index.html")
+    drawn = page.locator("#map a[data-c='461'] path").first.get_attribute("d")
+    page.get_by_role("button", name="Lige store felter").click()
+    assert page.evaluate("location.hash").endswith("//tiles")
+    assert page.locator("#map a[data-c='820'] tspan").all_text_contents() == ["Vesthim-", "merlands"]
+    assert page.locator("#map a[data-c='461'] path").first.get_attribute("d") != drawn
+    page.reload()
+    assert page.locator("#as-tiles").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Landkort").click()
+    assert page.locator("#map a[data-c='461'] path").first.get_attribute("d") == drawn
+    for text, code in (("Århus", "751"), ("kobenhavn", "101"), ("rebild kommune", "840"), ("vesthimerland", "820")):
+        page.fill("#map-find", text)
+        assert page.locator("#map a.hit").evaluate_all("found => found.map(a => a.dataset.c)") == [code]
+        assert page.locator("#map a.here").get_attribute("data-c") == code
+    assert page.locator("#map a.takes-part").count() == 17
+
+
+@pytest.mark.parametrize("visit", [{"viewport": PHONE, "touch": True}], indirect=True)
+def test_a_tap_shows_the_figures_before_it_leads_on(visit: Visit) -> None:
+    page = visit.open("index.html#expected:first_job_weeks")
+    page.locator("#map a[data-c='461']").tap()
+    assert "index.html" in page.url
+    told = page.locator("#readout").inner_text()
+    assert "Odense" in told
+    assert re.search(r"[+\u2212]?\d+ uger \[", told), "the difference with its interval"
+    assert re.search(r"plads 10\u201360 af \d+", told), "the interval of ranks"
+    assert "n = " in told
+    page.locator("#readout a").click()
+    page.wait_for_url("**/kommune/461.html*")
+
+
+@pytest.mark.parametrize("path", ["metode.html", "kommune/461.html"])
+def test_a_municipality_is_found_from_every_page(visit: Visit, path: str) -> None:
+    page = visit.open(path)
+    page.fill("#goto-name", "aarhus kommune")
+    page.press("#goto-name", "Enter")
+    page.wait_for_url("**/kommune/751.html*")
+    page.fill("#goto-name", "Atlantis")
+    page.press("#goto-name", "Enter")
+    assert "Ingen kommune" in page.locator("#goto [role=status]").inner_text()
+
+
+def test_tables_and_drawings_are_taken_out_with_their_origin(visit: Visit) -> None:
+    page = visit.open("index.html")
+    with page.expect_download() as waiting:
+        page.locator("#overview-scroll + .takeout button").click()
+    text = waiting.value.path().read_text(encoding="utf-8-sig")
+    lines = text.splitlines()
+    assert waiting.value.suggested_filename.startswith("syntetisk-")
+    assert len([line for line in lines if line.count(";") > 5]) == 99, "the head and 98 municipalities"
+    assert "SYNTETISKE DATA" in text
+    assert "Kilde: Danmarks Statistik" in text
+    shown = page.locator("#overview tbody tr").nth(3).locator("td.num data").first.inner_text()
+    assert lines[4].split(";")[2] == shown.replace(".", "")
+    for kind in ("SVG", "PNG"):
+        with page.expect_download() as waiting:
+            page.locator(".takeout[data-image='map'] button", has_text=kind).click()
+        content = waiting.value.path().read_bytes()
+        assert content.startswith(b"<svg" if kind == "SVG" else b"\x89PNG")
+        if kind == "SVG":
+            assert "SYNTETISKE DATA" in content.decode("utf-8")
+            assert "var(--" not in content.decode("utf-8")
 
 
 def test_compare_keeps_the_choice_in_the_address(visit: Visit) -> None:

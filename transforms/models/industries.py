@@ -249,7 +249,7 @@ def _reason(row: dict[object, object], language: Language) -> str:
     def shown(column: str, decimals: int = 1) -> str:
         return number(float(str(row[column])), decimals, language)
 
-    name = str(row[f"text_{language}"])
+    name = str(row[f"text_{language}"]).removeprefix(f"{row['industry_code']} ")
     if row["value_status"] == "missing":
         return f"{name}: matchet kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
     da = language == "da"

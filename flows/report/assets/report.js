@@ -32,7 +32,7 @@
     document.querySelectorAll("time[datetime]").forEach(function (e) { e.textContent = day(e.dateTime); });
     document.querySelectorAll("[data-da]").forEach(function (e) {
       var text = e.dataset[lang];
-      if (e.hasAttribute("aria-label")) { e.setAttribute("aria-label", text); } else { e.textContent = text; }
+      if (e.hasAttribute("placeholder")) { e.setAttribute("placeholder", text); } else if (e.hasAttribute("aria-label")) { e.setAttribute("aria-label", text); } else { e.textContent = text; }
     });
     document.querySelectorAll("a[href]").forEach(function (a) {
       var href = a.getAttribute("href");
@@ -143,8 +143,81 @@
     });
   }
 
-  // --- filtering ---
+  // --- finding a municipality: spelling with or without the Danish letters, "kommune", one slip of the finger ---
   function fold(text) { return text.toLocaleLowerCase("da-DK"); }
+  function bare(text) { return fold(text).replace(/[-\u2010-\u2015.,]/g, " ").replace(/\bregionskommune\b|\bs kommune\b|\bkommunen?\b|\bmunicipality( of)?\b/g, " ").replace(/\s+/g, " ").trim(); }
+  function spellings(text) {
+    var plain = bare(text);
+    return [
+      plain.replace(/\u00e6/g, "ae").replace(/\u00f8/g, "oe").replace(/\u00e5/g, "aa"),
+      plain.replace(/\u00e6/g, "ae").replace(/\u00f8/g, "o").replace(/\u00e5|aa/g, "a").replace(/oe/g, "o"),
+      plain.replace(/\u00e6/g, "a").replace(/\u00f8/g, "o").replace(/\u00e5|aa/g, "a")
+    ];
+  }
+  function slips(a, b) {
+    var row = Array.from({ length: b.length + 1 }, function (x, j) { return j; });
+    for (var i = 1; i <= a.length; i += 1) {
+      var last = row[0];
+      row[0] = i;
+      for (var j = 1; j <= b.length; j += 1) {
+        var kept = row[j];
+        row[j] = Math.min(row[j] + 1, row[j - 1] + 1, last + (a[i - 1] === b[j - 1] ? 0 : 1));
+        last = kept;
+      }
+    }
+    return row[b.length];
+  }
+  var index = null;
+  // The codes of the municipalities a text may mean: exactly, else by their beginning, their middle, or one or two slips.
+  function find(text) {
+    if (!index) {
+      index = (window.KK_PLACES || []).map(function (p) {
+        return [p[0], p.slice(1).map(spellings).reduce(function (a, b) { return a.concat(b); }, [])];
+      });
+    }
+    var asked = spellings(text).filter(Boolean), genitive = asked.map(function (q) { return q.replace(/s$/, ""); });
+    if (!asked.length) { return []; }
+    function where(test) {
+      return index.filter(function (p) { return p[0] === asked[0] || p[1].some(test); }).map(function (p) { return p[0]; });
+    }
+    var tries = [
+      function (n) { return asked.indexOf(n) >= 0; },
+      function (n) { return asked.some(function (q) { return n.indexOf(q) === 0; }); },
+      function (n) { return asked.some(function (q) { return n.indexOf(q) >= 0; }); },
+      function (n) { return genitive.indexOf(n) >= 0; },
+      function (n) { return asked.some(function (q) { return q.length > 3 && slips(q, n) <= (q.length > 7 ? 2 : 1); }); }
+    ];
+    for (var k = 0; k < tries.length; k += 1) {
+      var found = where(tries[k]);
+      if (found.length) { return found; }
+    }
+    return [];
+  }
+  function wireGoTo() {
+    var form = document.getElementById("goto");
+    if (!form) { return; }
+    var box = form.querySelector("input"), list = form.querySelector("datalist"), said = form.querySelector("[role=status]");
+    listeners.push(function () {
+      list.textContent = "";
+      (window.KK_PLACES || []).forEach(function (p) {
+        var o = document.createElement("option");
+        o.value = p[english() ? 2 : 1];
+        list.appendChild(o);
+      });
+    });
+    form.addEventListener("submit", function (e) {
+      e.preventDefault();
+      var found = find(box.value);
+      if (found.length === 1) {
+        location.href = root.dataset.root + "kommune/" + found[0] + ".html" + (english() ? "?lang=en" : "");
+        return;
+      }
+      said.textContent = found.length ? (english() ? found.length + " municipalities fit; write more." : found.length + " kommuner passer; skriv mere.")
+        : (english() ? "No municipality by that name." : "Ingen kommune hedder det.");
+    });
+  }
+
+  // --- filtering ---
   function told(shown, all) {
     return english() ? "Showing " + shown + " of " + all : "Viser " + shown + " af " + all;
   }
@@ -153,12 +226,13 @@
     if (!form) { return; }
     var rows = Array.from(document.querySelectorAll("#overview tbody tr"));
     function apply() {
-      var text = fold(document.getElementById("f-text").value.trim());
+      var text = document.getElementById("f-text").value.trim();
+      var named = text ? find(text) : null;
       var only = document.getElementById("f-participant").checked;
       var chosen = Array.from(form.querySelectorAll("select")).filter(function (s) { return s.value; });
       var shown = 0;
       rows.forEach(function (row) {
-        var fits = fold(row.dataset.name).indexOf(text) >= 0 && (!only || row.dataset.participant === "1") &&
+        var fits = (!named || named.indexOf(row.dataset.c) >= 0) && (!only || row.dataset.participant === "1") &&
           chosen.every(function (s) { return row.dataset[s.dataset.key] === s.value; });
         row.hidden = !fits;
         shown += fits ? 1 : 0;
@@ -190,7 +264,146 @@
     listeners.push(apply);
   }
 
-  window.KK = { pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
+  // --- taking tables and drawings out: CSV, SVG, PNG, each with its source, day and the mark of invented figures ---
+  function spoken(element) {
+    var copy = element.cloneNode(true);
+    copy.querySelectorAll(english() ? ".da" : ".en").forEach(function (e) { e.remove(); });
+    copy.querySelectorAll(".spark, .range, script").forEach(function (e) { e.remove(); });
+    copy.querySelectorAll("small, p, li").forEach(function (e) { e.prepend(" "); });
+    return copy.textContent.replace(/\s+/g, " ").trim();
+  }
+  function cells(row) {
+    var out = [];
+    Array.from(row.cells).forEach(function (cell) {
+      if (cell.classList.contains("sparkcell")) { return; }
+      var figures = cell.querySelectorAll(":scope > data, :scope > strong > data"), text = spoken(cell);
+      // A figure goes out as a figure: without thousands' separators, with the decimal mark of the language.
+      if (figures.length === 1 && text === figures[0].textContent.trim()) { text = figures[0].value; if (!english()) { text = text.replace(".", ","); } }
+      out.push(text);
+      for (var k = 1; k < cell.colSpan; k += 1) { out.push(""); }
+    });
+    return out;
+  }
+  function origin(source) {
+    var r = window.KK_RELEASE || {};
+    var lines = [];
+    if (r.mark) { lines.push(r.mark); }
+    if (source) { lines.push((english() ? "Source: " : "Kilde: ") + source); }
+    lines.push((english() ? "The mapping, built " : "Kortl\u00e6gningen, bygget ") + day(r.day) + (english() ? ", run " : ", k\u00f8rsel ") + r.run);
+    return lines;
+  }
+  function quoted(text) {
+    // A cell that a spreadsheet would take for a formula is written as text; a negative figure is a figure.
+    var safe = /^[=+@\t]|^-(?![\d.,]+$)/.test(text) ? "'" + text : text;
+    return /[";\r\n]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe;
+  }
+  function tableText(table) {
+    var rows = Array.from(table.rows).filter(function (row) { return !row.hidden; }).map(function (row) { return cells(row).map(quoted).join(";"); });
+    var sources = {};
+    table.querySelectorAll("a.def[data-i]").forEach(function (a) {
+      var d = (window.KK_DEFINITIONS || {})[a.dataset.i];
+      if (d) { sources[[d.producer, d.table].filter(Boolean).join(" ")] = true; }
+    });
+    return "\ufeff" + rows.concat("", origin(Object.keys(sources).join(", ")).map(quoted)).join("\r\n") + "\r\n";
+  }
+  function save(name, blob) {
+    var link = document.createElement("a"), r = window.KK_RELEASE || {};
+    link.href = URL.createObjectURL(blob);
+    link.download = (r.mark ? "syntetisk-" : "") + name;
+    document.body.appendChild(link);
+    link.click();
+    link.remove();
+    setTimeout(function () { URL.revokeObjectURL(link.href); }, 10000);
+  }
+  var STYLED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "fill-opacity", "opacity", "font-size", "font-weight", "text-anchor", "display", "vector-effect", "paint-order"];
+  // The drawing as it looks now, alone: the page's colours written into it, a title above and its origin below.
+  function drawing(svg, title, source) {
+    var box = svg.viewBox.baseVal, copy = svg.cloneNode(true);
+    var mine = svg.querySelectorAll("*"), theirs = copy.querySelectorAll("*");
+    Array.from(theirs).forEach(function (e, k) {
+      var style = getComputedStyle(mine[k]);
+      STYLED.forEach(function (name) { var v = style.getPropertyValue(name); if (v) { e.setAttribute(name, v.replace(/"/g, "'")); } });
+      e.removeAttribute("class");
+    });
+    var body = getComputedStyle(document.body), size = box.width / 46, lines = origin(source);
+    // Words are broken where the line is full.
+    var head = [], line = "";
+    title.split(" ").forEach(function (word) {
+      if ((line + " " + word).length > 64) { head.push(line); line = word; } else { line = line ? line + " " + word : word; }
+    });
+    head.push(line);
+    var above = (head.length + 0.7) * size * 1.35, below = (lines.length + 0.6) * size;
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("viewBox", [box.x, box.y - above, box.width, box.height + above + below].join(" "));
+    copy.setAttribute("width", Math.round(box.width * 2));
+    copy.setAttribute("height", Math.round((box.height + above + below) * 2));
+    copy.setAttribute("font-family", "sans-serif");
+    ["class", "style", "role", "aria-label", "aria-labelledby"].forEach(function (name) { copy.removeAttribute(name); });
+    function put(tag, attributes, text) {
+      var e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      Object.keys(attributes).forEach(function (key) { e.setAttribute(key, attributes[key]); });
+      if (text) { e.textContent = text; }
+      return e;
+    }
+    copy.insertBefore(put("rect", { x: box.x, y: box.y - above, width: box.width, height: box.height + above + below, fill: getComputedStyle(root).backgroundColor }), copy.firstChild);
+    head.forEach(function (text, k) { copy.appendChild(put("text", { x: box.x + 4, y: box.y - above + (k + 1) * size * 1.35, "font-size": size * 1.1, "font-weight": 600, fill: body.color }, text)); });
+    lines.forEach(function (text, k) { copy.appendChild(put("text", { x: box.x + 4, y: box.y + box.height + (k + 1) * size, "font-size": size * 0.75, fill: body.color }, text)); });
+    return copy;
+  }
+  function saveDrawing(svg, name, title, source, kind) {
+    var copy = drawing(svg, title, source), text = new XMLSerializer().serializeToString(copy);
+    if (kind === "svg") { save(name + ".svg", new Blob([text], { type: "image/svg+xml" })); return; }
+    var image = new Image(), canvas = document.createElement("canvas");
+    canvas.width = Number(copy.getAttribute("width"));
+    canvas.height = Number(copy.getAttribute("height"));
+    image.onload = function () {
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob(function (blob) { save(name + ".png", blob); }, "image/png");
+    };
+    image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  }
+  function button(text, label, act) {
+    var b = document.createElement("button");
+    b.type = "button";
+    b.className = "take";
+    b.textContent = text;
+    b.dataset.da = label[0];
+    b.dataset.en = label[1];
+    b.setAttribute("aria-label", pick(label));
+    b.addEventListener("click", act);
+    return b;
+  }
+  function fileName(text) { return (document.title.split(" \u2013 ")[0] + "-" + text).toLowerCase().replace(/\u00e6/g, "ae").replace(/\u00f8/g, "oe").replace(/\u00e5/g, "aa").replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, ""); }
+  function titleOf(svg) {
+    if (svg.dataset.title) { return svg.dataset.title; }
+    var named = document.getElementById(svg.getAttribute("aria-labelledby") || "");
+    var strong = named && (named.querySelector("strong") || named);
+    var heading = document.querySelector("h1");
+    return [heading && spoken(heading), strong && spoken(strong)].filter(Boolean).join(": ");
+  }
+  function wireTakingOut() {
+    document.querySelectorAll(".scroll").forEach(function (frame) {
+      if (!frame.querySelector("table") || frame.nextElementSibling && frame.nextElementSibling.classList.contains("takeout")) { return; }
+      var p = document.createElement("p");
+      p.className = "takeout noprint";
+      p.appendChild(button("CSV", ["Hent tabellen som CSV: " + frame.dataset.da, "Take the table out as CSV: " + frame.dataset.en], function () {
+        save(fileName(pick([frame.dataset.da, frame.dataset.en])) + ".csv", new Blob([tableText(frame.querySelector("table"))], { type: "text/csv;charset=utf-8" }));
+      }));
+      frame.after(p);
+    });
+    document.querySelectorAll("svg.chart, svg#map").forEach(function (svg) {
+      var p = document.querySelector(".takeout[data-image='" + svg.id + "']");
+      if (!p || !svg.id) { p = document.createElement("p"); p.className = "takeout noprint"; svg.after(p); }
+      ["PNG", "SVG"].forEach(function (kind) {
+        p.appendChild(button(kind, ["Hent tegningen som " + kind, "Take the drawing out as " + kind], function () {
+          saveDrawing(svg, fileName(svg.id || "figur"), titleOf(svg), svg.dataset.source || "", kind.toLowerCase());
+        }));
+        p.appendChild(document.createTextNode(" "));
+      });
+    });
+  }
+
+  window.KK = { find: find, pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
 
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("language").addEventListener("click", function () { setLanguage(english() ? "da" : "en"); });
@@ -205,6 +418,8 @@
     wireSorting();
     wireFilters();
     wireFinding();
+    wireGoTo();
+    wireTakingOut();
     speak();
   });
 })();

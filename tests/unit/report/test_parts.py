@@ -90,16 +90,74 @@ def test_few_distinct_values_give_few_classes(values: list[float]) -> None:
     assert all(0 <= class_of(v, limits, 1) <= len(limits) for v in values)
 
 
-def test_the_tile_map_has_every_municipality_once_and_no_tile_on_another() -> None:
+@pytest.mark.parametrize("kind", ["outline", "tile"])
+def test_the_map_has_every_municipality_once_and_none_on_another(kind: str) -> None:
     drawn = drawings.draw(None, MUNICIPALITIES)
     assert sorted(o.code for o in drawn.outlines) == sorted(MUNICIPALITIES)
-    assert len({(o.x, o.y) for o in drawn.outlines}) == 98
-    at = {o.code: (o.x, o.y) for o in drawn.outlines}
+    at = {o.code: (o.x, o.y) if kind == "outline" else (float(o.tile[0]), float(o.tile[1])) for o in drawn.outlines}
+    assert len(set(at.values())) == 98
     assert at["860"][1] < at["851"][1] < at["751"][1] < at["540"][1], (
         "Hjørring, Aalborg, Aarhus, Sønderborg: north to south"
     )
     assert at["561"][0] < at["461"][0] < at["101"][0], "Esbjerg, Odense, København: west to east"
-    assert at["400"][0] >= at["101"][0], "Bornholm lies east"
+    assert at["400"][0] >= at["101"][0] - 60, "Bornholm lies east"
+    assert all(1 <= len(o.label) <= 2 and max(map(len, o.label)) <= 10 for o in drawn.outlines)
+
+
+def borders(shapes: drawings.Shapes) -> set[tuple[str, str]]:
+    """Return the pairs of municipalities that share a piece of border."""
+    owners: dict[frozenset[tuple[float, float]], set[str]] = {}
+    for code, rings in shapes.items():
+        for ring in rings:
+            for a, b in itertools.pairwise(ring):
+                owners.setdefault(frozenset((a, b)), set()).add(code)
+    return {(a, b) for codes in owners.values() for a, b in itertools.combinations(sorted(codes), 2)}
+
+
+def test_the_drawing_is_light_whole_and_its_neighbours_meet() -> None:
+    assert drawings.OUTLINES.stat().st_size <= 90_000
+    assert drawings.OUTLINES.with_suffix(".LICENSE").read_text(encoding="utf-8").count("Martin Polley") == 1
+    shapes = drawings.read_outlines()
+    assert sorted(shapes) == sorted(MUNICIPALITIES)
+    assert all(area(ring) > 0 for rings in shapes.values() for ring in rings)
+    pairs = borders(shapes)
+    assert {("101", "147"), ("461", "480"), ("813", "860"), ("751", "746")[::-1]} <= pairs
+    assert not [pair for pair in pairs if "400" in pair or "825" in pair], "islands have no neighbours"
+    drawn = drawings.draw(None, MUNICIPALITIES)
+    assert sum(len(o.path) + len(o.zoomed) for o in drawn.outlines) <= 90_000, "in the page"
+    assert len(drawn.insets) == 2
+    for x, y, width, height in drawn.insets:
+        assert x >= 0
+        assert x + width <= drawn.width
+        assert y >= 0
+        assert y + height <= drawn.height
+
+
+@pytest.mark.real
+def test_the_drawing_has_the_neighbours_of_the_real_boundaries(real_dir: object) -> None:
+    import json
+    from pathlib import Path
+
+    file = Path(str(real_dir)) / "boundaries" / "regiongis_kommune_epsg25832.geojson"
+    if not file.is_file():
+        pytest.skip("no boundary file among the real files")
+    shapes = read_shapes(json.loads(file.read_text(encoding="utf-8")))
+    real, mine = borders(shapes), borders(drawings.read_outlines())
+    assert len(real) > 150
+    assert len(real & mine) / len(real) >= 0.95, sorted(real - mine)
+    assert len(real & mine) / len(real | mine) >= 0.95, sorted(mine - real)
+    for code, rings in drawings.read_outlines().items():
+        x, y = _middle(rings)
+        east, north = _middle(shapes[code])
+        if code != "400":  # the drawing itself moves Bornholm
+            assert abs(443_200 + 28.42 * x - east) < 8_000, code
+            assert abs(6_400_000 + 28.85 * y - north) < 8_000, code
+
+
+def _middle(rings: list[drawings.Ring]) -> tuple[float, float]:
+    """Return the middle of the box around the largest ring."""
+    xs, ys = zip(*max(rings, key=area), strict=True)
+    return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
 
 
 def test_unknown_codes_are_told_in_words() -> None:
@@ -210,9 +268,9 @@ def test_an_unusable_boundary_file_is_refused_in_words(geojson: dict[str, object
 
 
 def test_a_boundary_map_is_drawn_with_bornholm_beside() -> None:
-    drawn = drawings.boundary_map(simplify(read_shapes(_country()), 100.0), set(MUNICIPALITIES))
+    drawn = drawings.shape_map("boundaries", simplify(read_shapes(_country()), 100.0), set(MUNICIPALITIES))
     assert drawn.kind == "boundaries"
-    assert drawn.inset is not None
+    assert len(drawn.insets) == 2
     assert len(drawn.outlines) == 98
     assert all(re.fullmatch(r"M[-\d.,lZ ]+", o.path) for o in drawn.outlines)
 
