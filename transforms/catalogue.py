@@ -1,4 +1,7 @@
-"""The catalogue: every source file, checked against the code lists, the areas and the dictionary."""
+"""The catalogue: every source file, checked against the code lists, the areas and the dictionary.
+
+One module, since every part of a source file is checked against the same lists, and a fault names its line.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Protocol: version 3, https://www.jobindsats.dk/information/om-api/brugervejledning-til-version-3/; version 2, «API
 Eksempler» (4 March 2022). The token goes into a header and nowhere else.
+
+One module, since every form of an answer becomes the same canonical rows.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ from flows.run.build import (
 from flows.run.fetch import fetch, receive
 from flows.run.record import FetchReport, RunInfo, RunResult, command, find_record, recorded
 from flows.settings import Settings
-from flows.store import baselines, builds
+from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
 from flows.store.builds import from_option, is_synthetic, published_release, refuse_invented_over_real
 from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
@@ -307,17 +307,24 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
 
 
 def dress(settings: Settings, candidate: Path, build: builds.Build) -> None:
-    """Write the report and, beside it in a process of its own, the workbook of a candidate into its build."""
+    """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
     from flows.report.build import build_report, report_options
-    from flows.report.workbook import write_workbook
 
     previous = builds.current(settings)
     options = report_options(settings, previous.path if previous else None)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
+        writing = pool.submit(write_tables, candidate, build.exports)
         build_report(candidate, build.report, options, steps.step)
-        steps.step("write the workbook")
+        steps.step("write workbook and data package")
         writing.result()
+
+
+def write_tables(candidate: Path, folder: Path) -> None:
+    """Write what is taken out of the mart besides Parquet: the workbook, CSV and their descriptions."""
+    from flows.report.workbook import write_workbook
+
+    write_workbook(candidate, folder / "kommunekort.xlsx")
+    exports.write_package(candidate, folder)
 
 
 def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[str, dict[str, Any]]:
@@ -346,7 +353,7 @@ def rebuild(settings: Settings, name: str) -> dict[str, bool]:
     snapshots = {source: store.read(snapshot_id) for source, snapshot_id in release["snapshots"].items()}
     candidate = build(settings, load_catalogue(), snapshots, run_again(settings, baseline))
     target = candidate.path.parent / "rebuilt"
-    hashes = builds.export_parquet(candidate.path, target)
+    hashes = exports.export_parquet(candidate.path, target)
     same = {file: hashes.get(file) == digest for file, digest in baseline.manifest["files"].items() if "mart." in file}
     prepare_work(settings)
     return same

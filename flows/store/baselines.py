@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.settings import Settings
-from flows.store import builds
+from flows.store import builds, exports
 from flows.store.snapshots import SnapshotStore, replace_synced, sha256_of, sync_folder, write_synced
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse, quote_literal
@@ -73,7 +73,7 @@ def freeze(settings: Settings, name: str) -> Baseline:
     partial = settings.baselines / f".{name}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    hashes = builds.export_parquet(now.path, partial / "tables")
+    hashes = exports.export_parquet(now.path, partial / "tables")
     for path in (partial / "tables").iterdir():
         path.rename(partial / path.name)
     (partial / "tables").rmdir()

@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.settings import Settings
-from flows.store.snapshots import replace_synced, sha256_of, sync_folder
+from flows.store.exports import export_parquet
+from flows.store.snapshots import replace_synced, sync_file, sync_folder
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import (
     DatabaseError,
-    Warehouse,
     explain_database_error,
-    quote_identifier,
-    quote_literal,
-    quote_table,
 )
 
 PREFIX = "kommunekort-"
@@ -67,15 +64,6 @@ def current(settings: Settings) -> Build | None:
         return None
     path = link.resolve()
     return Build(path.stem.removeprefix(PREFIX), path) if path.is_file() else None
-
-
-def sync_file(path: Path) -> None:
-    """Force a file's bytes to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_tree(*folders: Path) -> None:
@@ -212,41 +200,6 @@ def rollback(settings: Settings, run_id: str | None = None) -> Build:
         target = named[0]
     flip(settings, target)
     return target
-
-
-def export_parquet(database: Path, folder: Path) -> dict[str, str]:
-    """Write `mart.<table>.parquet` for every mart table, sorted by its key; return file name -> SHA-256.
-
-    The same rows give the same bytes. The folder appears at once, whole and synced.
-    """
-    partial = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    hashes: dict[str, str] = {}
-    with Warehouse.open(database, read_only=True) as warehouse:
-        found = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY table_name"
-        for (table,) in warehouse.rows(found):
-            target = partial / f"mart.{table}.parquet"
-            warehouse.execute(
-                f"COPY (SELECT * FROM {quote_table(f'mart.{table}')} ORDER BY {_key_of(warehouse, table)}) "
-                f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
-            )
-            hashes[target.name] = sha256_of(target)
-            sync_file(target)
-    sync_folder(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return hashes
-
-
-def _key_of(warehouse: Warehouse, table: str) -> str:
-    """Return the ORDER BY list of a table's primary key."""
-    names = warehouse.scalar(
-        "SELECT constraint_column_names FROM duckdb_constraints() "
-        "WHERE schema_name = 'mart' AND table_name = ? AND constraint_type = 'PRIMARY KEY'",
-        [table],
-    )
-    return ", ".join(quote_identifier(name) for name in names)
 
 
 # One writer at a time: an operating-system lock that dies with its process.

@@ -13,6 +13,7 @@ from flows.run.record import RunInfo
 from flows.settings import Settings
 from flows.store import baselines
 from flows.store import builds as store_builds
+from flows.store.exports import export_parquet
 from flows.store.snapshots import SnapshotStore
 from tests.faults.machine import changed_extracts
 from tests.faults.tally import Tally
@@ -75,7 +76,7 @@ def publish_now(settings: Settings) -> dict[str, str]:
     run = RunInfo.start(settings, "sample")
     candidate = build_step(settings, load_catalogue(), run, force=True)
     made = store_builds.publish(settings, candidate.path, run.run_id, candidate.release)
-    return store_builds.export_parquet(made.path, settings.root / ".compared")
+    return export_parquet(made.path, settings.root / ".compared")
 
 
 def random_arrivals(folder: Path, extracts: Path, times: int, seed: int = 17) -> Tally:

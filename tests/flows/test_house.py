@@ -119,7 +119,7 @@ def test_no_circle_of_rooms() -> None:
 
 
 def test_the_house_stays_small() -> None:
-    assert len(modules()) <= MOST_MODULES
+    assert len([path for path in modules().values() if path.name != "__init__.py"]) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("module", [name for name, path in modules().items() if path.name != "__init__.py"])

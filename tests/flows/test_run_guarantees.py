@@ -12,7 +12,7 @@ import pytest
 from flows.run.night import build_step
 from flows.run.record import RunInfo
 from flows.settings import Settings
-from flows.store.builds import export_parquet
+from flows.store.exports import export_parquet
 from tests.fixtures.world import Published, run_from
 from transforms.catalogue import load_catalogue
 from transforms.errors import NothingNew
