@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     keep_superseded_days: int = Field(
         730, ge=0, description="Days the person rows of a superseded delivery are kept to build the past again"
     )
-    suppression_threshold: int = Field(5, ge=1, description="Counts of persons below this are withheld")
+    # Disclosure control, see transforms/disclosure.py; all three rule every figure made of person rows.
+    suppression_threshold: int = Field(5, ge=1, description="No smaller count of persons is published")
+    minimum_denominator: int = Field(15, ge=1, description="No share or model figure over fewer persons is published")
+    rounding_base: int = Field(5, ge=1, description="Counts of persons are rounded to multiples of this")
     statbank_url: str = Field("https://api.statbank.dk/v1", description="Base of the StatBank API")
     jobindsats_url: str = Field("https://api.jobindsats.dk/v3", description="Base of the Jobindsats API")
     jobindsats_token: SecretStr | None = Field(None, description="Token of the Jobindsats API")

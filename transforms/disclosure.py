@@ -1,21 +1,167 @@
-"""Disclosure control: small counts hidden, and enough beside them that nobody can work them out.
+"""Disclosure control: the one gate that figures resting on person rows pass, and hidden cells of tables with margins.
 
-Threshold: counts of 1 to k-1 persons are hidden, k = 5 by default, as in extracts under Danmarks Statistik's
+Threshold: no count of 1 to k-1 persons is published, k = 5 by default, as in extracts under Danmarks Statistik's
 discretion rules (cells below 5, https://fpu917.wixsite.com/fpu-dk/noter). Answers to Folketinget on refugees also hide
 5 (https://ft.dk/samling/20171/almdel/uui/spm/801/svar/1510671/1938997/index.htm): use k = 6 to follow them.
-A zero is no person and stays visible, unless it is needed as cover. Whether a cell is hidden for itself or for
-another's sake is never published, for that would tell that the former lies below k.
+
+Figures from the municipalities' person rows are rounded by `Gate`. Tables of the registers come with cells withheld by
+their publisher; there `suppress` hides enough beside them that nobody can work them out from the margins, and `audit`
+proves it. A zero in them is no person and stays visible, unless it is needed as cover. Whether a cell is hidden for
+itself or for another's sake is never published, for that would tell that the former lies below k.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from math import ceil, floor, inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from transforms.errors import DataRefused
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_K = 5
+Status = Literal["observed", "zero", "suppressed", "missing", "estimated"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A count, or a share with its two counts, as it may be published; None where it is withheld."""
+
+    value: float | None
+    numerator: int | None
+    denominator: int | None
+    status: Status
+
+
+@dataclass
+class Cost:
+    """What protection does to one figure: cells, cells withheld, and the sum of the errors added to the others."""
+
+    cells: int = 0
+    withheld: int = 0
+    error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The one way out for figures that rest on person rows: thresholds, rounding, and a record of what they cost.
+
+    A count is rounded to one of the two multiples of `rounding_base` around it, at random and without bias, and a
+    count below the base therefore to 0 or the base (random rounding with small cell adjustment: ESSnet Handbook on
+    Statistical Disclosure Control, chapter 5.5, https://sdctools.github.io/HandbookSDC/05-frequency-tables.html; base 5
+    as in Statistics Canada's census). Who sees it knows the count to 2 x base - 1 values, or to `rounding_base` values
+    where 0 is shown. Conventional rounding to the nearest would tell a count of 0, 1 or 2 to within one.
+    Where the threshold is above the base, counts below it are withheld instead, and their complements with them.
+
+    Every margin is rounded for itself, so nothing can be had by subtraction. A share is made of the two rounded counts,
+    whatever its digits, and withheld where the rounded denominator is below `minimum_denominator`.
+
+    A figure's name is an identifier, with what it is broken down by after a colon. The draw is a keyed hash of it and
+    of the `state` of the deliveries it is made of: the same state gives the same figure in every table and every build,
+    so repetition does not average the rounding away; another state draws all figures of a municipality anew, so that
+    which of them moved tells nothing of who came. That at least `threshold` persons lie between two states that are
+    both published is seen to before, in `flows.deliveries.store`.
+    """
+
+    threshold: int = DEFAULT_K
+    minimum_denominator: int = 3 * DEFAULT_K
+    rounding_base: int = DEFAULT_K
+    secret: bytes = field(default=b"", repr=False)
+    costs: dict[str, Cost] = field(default_factory=dict, repr=False, compare=False)
+
+    def count(self, figure: str, state: str, count: int) -> Cell:
+        """Return a count of persons; withheld where it rounds to less than the threshold."""
+        told = self.rounded(figure, state, count)
+        if not told:
+            self._note(figure, None)
+            return Cell(None, None, None, "suppressed")
+        self._note(figure, abs(told - count))
+        return Cell(float(told), None, None, "observed")
+
+    def part(self, figure: str, state: str, count: int) -> int | None:
+        """Return a count that others are shares of or parts of, 0 included; None where it is withheld."""
+        told = self.rounded(figure, state, count)
+        self._note(figure, None if told is None else abs(told - count))
+        return told
+
+    def share(self, figure: str, state: str, count: int, of: int, of_figure: str) -> Cell:
+        """Return `count` in per cent of `of`, both rounded; `of_figure` is the figure that publishes the denominator.
+
+        A numerator that rounds to nothing gives 0 with status `estimated`: it may stand for none or for a few.
+        """
+        base = self.rounded(of_figure, state, of) or None
+        part = self.rounded(figure, state, count)
+        rest = self.rounded(f"{figure}: others", state, of - count)
+        if base is None or part is None or rest is None or base < self.least:
+            self._note(figure, None)
+            return Cell(None, None, base, "suppressed")
+        part = min(part, base)
+        self._note(figure, abs(100 * part / base - 100 * count / of))
+        return Cell(100 * part / base, part, base, "observed" if part else "estimated")
+
+    def estimates(
+        self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], digits: Mapping[str, int]
+    ) -> pd.DataFrame:
+        """Return a model's rows with the columns of `digits` rounded and `n_count` as `rounded` gives it.
+
+        One row per municipality_code, whose state `states` holds. Rows over fewer than `least` persons keep no figure:
+        value_status `suppressed`, assessment `too_small`; a row without persons stays as it is. The first column of
+        `digits` is the one whose error is recorded.
+        """
+        import pandas as pd
+
+        out = frame.copy()
+        counts = [
+            None if pd.isna(n) else self.rounded(f"{figure}: persons", states.get(str(place), ""), int(n))
+            for place, n in zip(out["municipality_code"], out["n_count"], strict=True)
+        ]
+        few = pd.Series([n is None or n < self.least for n in counts], index=out.index)
+        few = (few & (out["n_count"].fillna(0) > 0)) | (out["value_status"] == "suppressed")
+        main = next(iter(digits))
+        exact = out[main].astype("Float64")
+        for column, decimals in digits.items():
+            out[column] = out[column].astype("Float64").round(decimals).mask(few)
+        for column in ("rank_low", "rank_high"):
+            if column in out:
+                out[column] = out[column].mask(few)
+        if "assessment" in out:
+            out["assessment"] = out["assessment"].astype("string").mask(few, "too_small")
+        out["n_count"] = pd.Series([n or None for n in counts], index=out.index, dtype="Int64").mask(few)
+        out["value_status"] = out["value_status"].mask(few, "suppressed")
+        for is_few, error in zip(few, (out[main] - exact).abs(), strict=True):
+            self._note(figure, None if is_few or pd.isna(error) else float(error))
+        return out
+
+    @property
+    def least(self) -> int:
+        """Return the fewest persons a share or a model's figure may rest on."""
+        return max(self.minimum_denominator, self.threshold)
+
+    def rounded(self, figure: str, state: str, count: int) -> int | None:
+        """Return a count of persons as it may be published, None where it is withheld. Same figure and state: same."""
+        if count < self.threshold and self.threshold > self.rounding_base:
+            return None
+        base = self.rounding_base
+        below = count // base * base
+        found = below + base if self._draw(figure, state) * base < count - below else below
+        return found if found == 0 or found >= self.threshold else -(-self.threshold // base) * base
+
+    def _draw(self, figure: str, state: str) -> float:
+        """Return a number from 0 up to 1 that nobody without the secret can foretell."""
+        digest = hmac.digest(self.secret, f"{figure}\0{state}".encode(), "sha256")
+        return int.from_bytes(digest[:6], "big") / 2**48
+
+    def _note(self, figure: str, error: float | None) -> None:
+        cost = self.costs.setdefault(figure.partition(":")[0], Cost())
+        cost.cells += 1
+        cost.withheld += error is None
+        cost.error += error or 0.0
+
 
 # What an attacker can work out about hidden cells of a table with margins: bounds, exact where it matters.
 #
@@ -225,11 +371,6 @@ def _solve(
     return found
 
 
-DEFAULT_K = 5
-MIN_DENOMINATOR = 20
-Status = Literal["observed", "zero", "suppressed", "missing"]
-
-
 @dataclass(frozen=True)
 class Protected:
     """A table ready to publish. `published` has None where hidden; `small` (never to be published) says why."""
@@ -337,26 +478,3 @@ def _check_sums(values: Mapping[Key, int], relations: Sequence[Relation]) -> Non
                 f"cell {total}: {values[total]} is not the sum of its {len(parts)} parts "
                 f"({sum(values[part] for part in parts)}); protect tables that add up, round afterwards"
             )
-
-
-def safe_rate(
-    numerator: int | None, denominator: int | None, *, k: int = DEFAULT_K, least: int = MIN_DENOMINATOR
-) -> tuple[float | None, Status]:
-    """Return (share in per cent, status). None stands for a hidden count.
-
-    No share is shown on fewer than `least` persons, nor where numerator or rest is small: the share times a visible
-    denominator is the count. A share of 0 or 100 per cent says something of everybody and needs the denominator only.
-    """
-    if numerator is None or denominator is None or denominator < least:
-        return None, "suppressed"
-    if is_small(numerator, k) or is_small(denominator - numerator, k):
-        return None, "suppressed"
-    return 100.0 * numerator / denominator, "zero" if numerator == 0 else "observed"
-
-
-def round_to(count: int, base: int = 5) -> int:
-    """Return a count rounded to the nearest multiple of `base`, halves upwards.
-
-    Totals are rounded by themselves, so a rounded table need not add up; that is part of the protection.
-    """
-    return (count + base // 2) // base * base

@@ -28,6 +28,7 @@ from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import load_dictionary
+from transforms.disclosure import Gate
 from transforms.errors import DataRefused, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
@@ -94,6 +95,8 @@ def run_frames(
                     "fingerprint": release["fingerprint"],
                     "code_version": release["code_version"],
                     "suppression_threshold": release["suppression_threshold"],
+                    "minimum_denominator": release["minimum_denominator"],
+                    "rounding_base": release["rounding_base"],
                     "is_synthetic": release["is_synthetic"],
                     "data_mark": "SYNTETISKE DATA / SYNTHETIC DATA" if release["is_synthetic"] else None,
                 }
@@ -214,6 +217,8 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
         "code_version": code_version(),
         "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
         "suppression_threshold": settings.suppression_threshold,
+        "minimum_denominator": settings.minimum_denominator,
+        "rounding_base": settings.rounding_base,
         "deliveries": ledger.state,
         "as_of": run.as_of.isoformat() if run.as_of else None,
     }
@@ -304,7 +309,13 @@ class _Builder:
             return
         synthetic = bool(self.candidate.release["is_synthetic"])
         persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
-        self.models = python_models(known_by(self.snapshots), persons)
+        gate = Gate(
+            self.settings.suppression_threshold,
+            self.settings.minimum_denominator,
+            self.settings.rounding_base,
+            persons.rounding_key if persons is not None else b"",
+        )
+        self.models = python_models(known_by(self.snapshots), persons, gate)
         plan = transforms_tables.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
         done = ("staging.", "quarantine.")

@@ -5,26 +5,48 @@
 -- grain: indicator_id, area_code, period
 SELECT
     indicator_id, municipality_code AS area_code, period, reference_date::DATE AS reference_date,
-    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, NULL::DECIMAL(18, 4) AS numerator,
+    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, numerator::DECIMAL(18, 4) AS numerator,
     denominator::DECIMAL(18, 4) AS denominator, value_status, NULL::VARCHAR AS _snapshot_id
 FROM model.newcomer_share
 UNION ALL
 SELECT
-    indicator_id, municipality_code, year(reference_date)::VARCHAR, reference_date, value, NULL, NULL,
-    if(value = 0, 'zero', 'observed'), NULL
+    indicator_id, municipality_code, year(reference_date::DATE)::VARCHAR, reference_date::DATE, round(value, 4)::DECIMAL(18, 4), NULL, NULL,
+    CASE
+        WHEN value IS NULL THEN 'suppressed'
+        WHEN value <> 0 THEN 'observed'
+        WHEN rests_on_persons THEN 'estimated'
+        ELSE 'zero'
+    END, NULL
 FROM (
-    UNPIVOT (
+    SELECT
+        answered.*,
+        -- Answers that count persons are withheld or rounded as figures from the person rows are.
+        indicator_id IN (
+            'start_firm_directed_days', 'contract_within_1_month_pct', 'started_within_14d_pct',
+            'started_within_30d_pct'
+        ) AS rests_on_persons
+    FROM (
         SELECT
-            municipality_code, reference_date,
+            municipality_code, reference_date, is_withheld::BOOLEAN AS is_withheld,
             start_firm_directed_days_median::DECIMAL(18, 4) AS start_firm_directed_days,
-            contract_within_1_month_pct, started_within_14d_pct, started_within_30d_pct,
-            caseload_per_caseworker_count, job_consultants_fte, programme_expenditure_dkk,
+            contract_within_1_month_pct::DECIMAL(18, 4) AS contract_within_1_month_pct,
+            started_within_14d_pct::DECIMAL(18, 4) AS started_within_14d_pct,
+            started_within_30d_pct::DECIMAL(18, 4) AS started_within_30d_pct,
+            caseload_per_caseworker_count::DECIMAL(18, 4) AS caseload_per_caseworker_count,
+            job_consultants_fte::DECIMAL(18, 4) AS job_consultants_fte,
+            programme_expenditure_dkk::DECIMAL(18, 4) AS programme_expenditure_dkk,
             firm_partnerships_count::DECIMAL(18, 4) AS firm_partnerships_count
-        FROM mart.organisation
+        FROM model.organisation
         -- Two answers of one year would be two values of one period; the newest stands.
-        QUALIFY reference_date = max(reference_date) OVER (PARTITION BY municipality_code, year(reference_date))
-    ) ON COLUMNS(* EXCLUDE (municipality_code, reference_date)) INTO NAME indicator_id VALUE value
+        QUALIFY reference_date = max(reference_date) OVER (PARTITION BY municipality_code, year(reference_date::DATE))
+    ) UNPIVOT INCLUDE NULLS (
+        value FOR indicator_id IN (
+            start_firm_directed_days, contract_within_1_month_pct, started_within_14d_pct, started_within_30d_pct,
+            caseload_per_caseworker_count, job_consultants_fte, programme_expenditure_dkk, firm_partnerships_count
+        )
+    ) answered
 )
+WHERE value IS NOT NULL OR (rests_on_persons AND is_withheld)
 UNION ALL
 SELECT
     outcome_id, municipality_code, period, make_date(right(period, 4)::INTEGER, 12, 31),

@@ -2,22 +2,22 @@
 -- label_en: Methods and jobs
 -- description: How taking part in each measure goes together with getting a first lasting job, by organisation and
 --   framework condition, from the municipalities' deliveries. An association with time-varying exposure, pooled over
---   municipalities, with interval and checks; not a proof of effect.
+--   municipalities, with interval and checks; not a proof of effect. Numbers of persons are rounded.
 -- grain: method_code, context_code, outcome_id
 SELECT
     method_code, context_code, outcome_id,
-    round(hazard_ratio::DOUBLE, 4)::DECIMAL(18, 4) AS hazard_ratio,
-    round(hazard_ratio_low::DOUBLE, 4)::DECIMAL(18, 4) AS hazard_ratio_low,
-    round(hazard_ratio_high::DOUBLE, 4)::DECIMAL(18, 4) AS hazard_ratio_high,
-    round(interaction_ratio::DOUBLE, 4)::DECIMAL(18, 4) AS interaction_ratio,
-    round(interaction_low::DOUBLE, 4)::DECIMAL(18, 4) AS interaction_low,
-    round(interaction_high::DOUBLE, 4)::DECIMAL(18, 4) AS interaction_high,
-    (5 * round(n_persons::DOUBLE / 5))::BIGINT AS n_count,
-    (5 * round(n_exposed::DOUBLE / 5))::BIGINT AS exposed_count,
+    round(hazard_ratio::DOUBLE, 2)::DECIMAL(18, 4) AS hazard_ratio,
+    round(hazard_ratio_low::DOUBLE, 2)::DECIMAL(18, 4) AS hazard_ratio_low,
+    round(hazard_ratio_high::DOUBLE, 2)::DECIMAL(18, 4) AS hazard_ratio_high,
+    round(interaction_ratio::DOUBLE, 2)::DECIMAL(18, 4) AS interaction_ratio,
+    round(interaction_low::DOUBLE, 2)::DECIMAL(18, 4) AS interaction_low,
+    round(interaction_high::DOUBLE, 2)::DECIMAL(18, 4) AS interaction_high,
+    n_persons::BIGINT AS n_count,
+    n_exposed::BIGINT AS exposed_count,
     n_municipalities::INTEGER AS municipalities_count,
-    round(heterogeneity::DOUBLE, 4)::DECIMAL(18, 4) AS heterogeneity,
-    round(hazard_ratio_lagged::DOUBLE, 4)::DECIMAL(18, 4) AS hazard_ratio_lagged,
-    round(hazard_ratio_without_first_weeks::DOUBLE, 4)::DECIMAL(18, 4) AS hazard_ratio_without_first_weeks,
-    round(e_value::DOUBLE, 4)::DECIMAL(18, 4) AS e_value,
+    round(heterogeneity::DOUBLE, 2)::DECIMAL(18, 4) AS heterogeneity,
+    round(hazard_ratio_lagged::DOUBLE, 2)::DECIMAL(18, 4) AS hazard_ratio_lagged,
+    round(hazard_ratio_without_first_weeks::DOUBLE, 2)::DECIMAL(18, 4) AS hazard_ratio_without_first_weeks,
+    round(e_value::DOUBLE, 2)::DECIMAL(18, 4) AS e_value,
     value_status, what_it_is_not_da, what_it_is_not_en
 FROM model.method_effect

@@ -1,8 +1,10 @@
 -- label_da: Udgivelse
 -- label_en: Release
--- description: What this database is, in one row: fingerprint of data and code, suppression threshold, synthetic mark.
+-- description: What this database is, in one row: fingerprint of data and code, settings of disclosure
+--   control, synthetic mark.
 -- grain: run_id
 SELECT
     run_id, fingerprint, code_version, suppression_threshold::INTEGER AS suppression_threshold_count,
+    minimum_denominator::INTEGER AS minimum_denominator_count, rounding_base::INTEGER AS rounding_base_count,
     is_synthetic, data_mark
 FROM run.release

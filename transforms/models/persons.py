@@ -5,13 +5,14 @@ The rows come from the restricted database and are never written to a published 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transforms.disclosure import DEFAULT_K, round_to, safe_rate
+from transforms.disclosure import Cell, Gate
 from transforms.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ TOP_ORIGINS = 8
 
 @dataclass(frozen=True)
 class PersonData:
-    """The deliveries in force: cases, measures, employment, organisation, and the day they tell until."""
+    """The deliveries that count: cases, measures, employment, organisation, and the day they tell until.
+
+    `state` stands for all of them and `states` for those of each municipality; `rounding_key` is the secret that
+    figures made of them are rounded with.
+    """
 
     cases: pd.DataFrame = field(repr=False)
     measures: pd.DataFrame = field(repr=False)
@@ -50,6 +55,8 @@ class PersonData:
     organisation: pd.DataFrame = field(repr=False)
     until: date
     state: str
+    states: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rounding_key: bytes = field(default=b"", repr=False)
 
     @property
     def period(self) -> str:
@@ -99,34 +106,54 @@ def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame
     return followed.merge(conditions, on="municipality_code", how="left")
 
 
-def newcomer_shares(data: PersonData, k: int = DEFAULT_K) -> pd.DataFrame:
-    """Return shares among newcomers per municipality, under disclosure control.
-
-    Columns: municipality_code, indicator_id, period, reference_date, value, denominator, value_status. The number of
-    newcomers is rounded to the nearest five, so that two releases do not tell who came in between.
-    """
+def newcomers(data: PersonData) -> pd.DataFrame:
+    """Return the newcomers, one row per person: permit within NEWCOMER_YEARS of the day the deliveries tell until."""
     import pandas as pd
 
     cases = one_case_per_person(data)
     oldest = pd.Timestamp(data.until) - pd.DateOffset(years=NEWCOMER_YEARS)
-    new = cases[pd.to_datetime(cases["permit_date"]) > oldest]
+    return pd.DataFrame(cases[pd.to_datetime(cases["permit_date"]) > oldest])
+
+
+def newcomer_counts(data: PersonData) -> pd.DataFrame:
+    """Return exact counts of newcomers, never to be published: municipality_code, indicator_id, k, n.
+
+    One row per municipality that delivered and indicator, k of its n newcomers; `newcomers_count` has k = n.
+    """
+    import pandas as pd
+
+    new = newcomers(data)
     taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
     used = {kind: set(rows["person_id"]) for kind, rows in taken.groupby("measure_kind_code")}
     flags = {
+        "newcomers_count": new["sex_code"].notna() | new["sex_code"].isna(),
         "women_newcomers_pct": new["sex_code"] == "K",
         "basic_education_newcomers_pct": new["education_code"].isin(["none", "primary"]),
         "family_newcomers_pct": new["basis_group"] == "family",
         "activity_ready_newcomers_pct": new["match_category_code"] == "activity_ready",
         **{indicator: new["person_id"].isin(used.get(kind, set())) for indicator, kind in USE_INDICATORS.items()},
     }
+    wide = pd.DataFrame({"municipality_code": new["municipality_code"], **flags}).groupby("municipality_code").sum()
+    wide = wide.reindex(sorted(data.cases["municipality_code"].unique()), fill_value=0)
+    long = wide.rename_axis("municipality_code").reset_index().melt("municipality_code", None, "indicator_id", "k")
+    return long.assign(n=long["municipality_code"].map(wide["newcomers_count"]))
+
+
+def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
+    """Return the number of newcomers and shares among them per municipality, as the gate lets them out.
+
+    Columns: SHARE_COLUMNS; shares in pct, counts rounded.
+    """
+    import pandas as pd
+
     rows: list[dict[str, Any]] = []
-    for code, group in new.groupby("municipality_code"):
-        n = len(group)
-        small = n < k
-        rows.append(_row(code, "newcomers_count", None if small else float(round_to(n)), None, data, small))
-        for indicator, flag in flags.items():
-            share, status = safe_rate(int(flag.loc[group.index].sum()), n, k=k)
-            rows.append(_row(code, indicator, share, None if small else round_to(n), data, status == "suppressed"))
+    for code, indicator, k, n in newcomer_counts(data).itertuples(index=False):
+        state = f"{code}:{data.states.get(code, data.state)}"
+        if indicator == "newcomers_count":
+            cell = gate.count(indicator, state, int(k))
+        else:
+            cell = gate.share(indicator, state, int(k), int(n), "newcomers_count")
+        rows.append(_row(code, indicator, cell, data))
     return pd.DataFrame(rows, columns=SHARE_COLUMNS)
 
 
@@ -139,30 +166,17 @@ USE_INDICATORS = {
     "use_mentor_pct": "mentor",
 }
 SHARE_COLUMNS = [
-    "municipality_code",
-    "indicator_id",
-    "period",
-    "reference_date",
-    "value",
-    "denominator",
+    "municipality_code", "indicator_id", "period", "reference_date", "value", "numerator", "denominator",
     "value_status",
-]
+]  # fmt: skip
 
 
-def _row(
-    code: object, indicator: str, value: float | None, n: float | None, data: PersonData, hidden: bool
-) -> dict[str, Any]:
-    status = "suppressed" if hidden else "zero" if value == 0 else "observed"
-    numbers = {"value": None if hidden else value, "denominator": n}
-    period = f"{data.until.year}"
+def _row(code: str, indicator: str, cell: Cell, data: PersonData) -> dict[str, Any]:
     return {
-        "municipality_code": code,
-        "indicator_id": indicator,
-        "period": period,
-        "reference_date": data.until.isoformat(),
-        **numbers,
-        "value_status": status,
-    }
+        "municipality_code": code, "indicator_id": indicator, "period": f"{data.until.year}",
+        "reference_date": data.until.isoformat(), "value": cell.value, "numerator": cell.numerator,
+        "denominator": cell.denominator, "value_status": cell.status,
+    }  # fmt: skip
 
 
 PLACEMENTS = ("placement_private", "placement_public", "subsidy_private", "subsidy_public", "igu", "industry_package")
@@ -217,6 +231,68 @@ def organisation_rows(data: PersonData) -> pd.DataFrame:
         spread.columns = pd.Index([*keys, f"{column}_mean", f"{column}_lowest", f"{column}_highest"])
         out = out.drop(columns=column).merge(spread, on=keys)
     return pd.DataFrame(out)
+
+
+PERSON_SHARES = ("contract_within_1_month_pct", "started_within_14d_pct", "started_within_30d_pct")
+PERSON_DAYS = ("start_firm_directed_days_median", "health_assessment_days")
+"""Answers that are shares of, or days over, the municipality's newcomers."""
+
+
+def guarded_organisation(data: PersonData, gate: Gate) -> pd.DataFrame:
+    """Return `organisation_rows` with the answers that count persons as the gate lets them out, and `is_withheld`.
+
+    A share answered is taken to be of the newcomers, so it is turned into a count of them, rounded and turned back;
+    days over too few newcomers are empty (`is_withheld`), and so are the number of respondents below the threshold and
+    the lowest and highest of their judgements, which would be single persons' answers.
+    """
+    import pandas as pd
+
+    counts = newcomer_counts(data).query("indicator_id == 'newcomers_count'").set_index("municipality_code")["n"]
+    out = organisation_rows(data)
+    withheld = []
+    for index, row in out.iterrows():
+        code = str(row["municipality_code"])
+        state, n = f"{code}:{data.states.get(code, data.state)}", int(counts.get(code, 0))
+        withheld.append((gate.rounded("newcomers_count", state, n) or 0) < gate.least)
+        for column in PERSON_SHARES:
+            if pd.notna(row[column]) and n:
+                figure = f"{column}:{row['reference_date']}"
+                cell = gate.share(figure, state, round(float(row[column]) * n / 100), n, "newcomers_count")
+                out.loc[index, column] = cell.value
+    out["is_withheld"] = withheld
+    for column in (*PERSON_SHARES, *PERSON_DAYS):
+        out[column] = out[column].astype("Float64").mask(out["is_withheld"])
+    few = out["respondent_count"] < gate.threshold
+    for theme in RATINGS:
+        for end in ("lowest", "highest"):
+            out[f"rating_{theme}_{end}"] = out[f"rating_{theme}_{end}"].mask(few)
+    return out.assign(respondent_count=out["respondent_count"].astype("Int64").mask(few))
+
+
+def placement_counts(data: PersonData, crosswalk: pd.DataFrame, gate: Gate) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return placements by municipality and industry, and by industry with those followed by a job, all rounded.
+
+    First frame: municipality_code, industry_code, placements_count; second: industry_code, placements_count,
+    followed_by_job_count. A count that is withheld is empty. The country is rounded for itself.
+    """
+    rows = placements(data, crosswalk)
+    local = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].size().reset_index(name="k")
+    national = rows.groupby("industry_code")["followed_by_job"].agg(["size", "sum"]).reset_index()
+    local["placements_count"] = [
+        gate.part(f"placements_count:{industry}", f"{code}:{data.states.get(code, data.state)}", k)
+        for code, industry, k in local.itertuples(index=False)
+    ]
+    for column, source in (("placements_count", "size"), ("followed_by_job_count", "sum")):
+        national[column] = [
+            gate.part(f"national_{column}:{industry}", data.state, int(count))
+            for industry, count in zip(national["industry_code"], national[source], strict=True)
+        ]
+    return (
+        local[["municipality_code", "industry_code", "placements_count"]].astype({"placements_count": "Float64"}),
+        national[["industry_code", "placements_count", "followed_by_job_count"]].astype(
+            {"placements_count": "Float64", "followed_by_job_count": "Float64"}
+        ),
+    )
 
 
 # From permits and employment spells to one time-to-job record per person, and Kaplan-Meier figures of them.

@@ -9,10 +9,10 @@ One module, since all steps hand frames on to each other and share how a frame i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
+from transforms.disclosure import Gate
 from transforms.tables import Model
 from transforms.warehouse import Warehouse
 
@@ -53,8 +53,13 @@ def labour_market(warehouse: Warehouse, indicators: list[str]) -> pd.DataFrame:
 
 
 def placements(warehouse: Warehouse) -> pd.DataFrame:
-    """Return placements per municipality and industry, and how many were followed by a job."""
+    """Return placements per municipality and industry, rounded; a count that is withheld is empty."""
     return warehouse.frame("SELECT * FROM model.placement ORDER BY 1, 2")
+
+
+def industry_placements(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the country's placements per industry, and how many were followed by a job, rounded where known."""
+    return warehouse.frame("SELECT * FROM model.placement_industry WHERE followed_by_job_count IS NOT NULL ORDER BY 1")
 
 
 def municipalities(warehouse: Warehouse) -> list[str]:
@@ -282,33 +287,62 @@ CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
 )
 
 
-def person_models(data: PersonData | None) -> dict[str, Model]:
-    """Return the person-level model tables. `data` stays in memory; only guarded results reach the warehouse."""
-    return {
-        "model.newcomer_share": Model(CASES, lambda warehouse: newcomer_step(data)),
-        "model.duration": Model(AREA | CASES | MEASURES | EMPLOYMENT, _with(data, duration_step)),
-        "model.method_effect": Model(
-            AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION, _with(data, method_effect_step)
+def person_models(data: PersonData | None, gate: Gate) -> dict[str, Model]:
+    """Return the person-level model tables. `data` stays in memory; only what passed the gate reaches the warehouse."""
+    taken: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+
+    def placement(warehouse: Warehouse, part: int) -> pd.DataFrame:
+        if not taken:
+            taken.append(placement_step(warehouse, data, gate))
+        return taken[0][part]
+
+    placed = MEASURES | EMPLOYMENT | {"reference.industry_crosswalk"}
+    figures = {
+        "model.newcomer_share": Model(CASES | MEASURES, lambda warehouse: newcomer_step(data, gate)),
+        "model.duration": Model(
+            AREA | CASES | MEASURES | EMPLOYMENT, lambda warehouse: duration_step(warehouse, data, gate)
         ),
-        "model.placement": Model(MEASURES | EMPLOYMENT | {"reference.industry_crosswalk"}, _with(data, placement_step)),
-        "model.organisation": Model(ORGANISATION, lambda warehouse: organisation_step(data)),
+        "model.method_effect": Model(
+            AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION,
+            lambda warehouse: method_effect_step(warehouse, data, gate),
+        ),
+        "model.placement": Model(placed, lambda warehouse: placement(warehouse, 0)),
+        "model.placement_industry": Model(placed, lambda warehouse: placement(warehouse, 1)),
+        "model.organisation": Model(ORGANISATION | CASES, lambda warehouse: organisation_step(data, gate)),
     }
+    return {**figures, "model.protection": Model(frozenset(figures), lambda warehouse: protection_step(gate))}
 
 
-def _with(
-    data: PersonData | None, step: Callable[[Warehouse, PersonData | None], pd.DataFrame]
-) -> Callable[[Warehouse], pd.DataFrame]:
-    return lambda warehouse: step(warehouse, data)
+PROTECTION_COLUMNS = ["figure_id", "cells_count", "withheld_count", "mean_error"]
 
 
-def newcomer_step(data: PersonData | None) -> pd.DataFrame:
+def protection_step(gate: Gate) -> pd.DataFrame:
+    """Return what the gate withheld and the mean error it added, per figure; it has nothing to tell without persons."""
+    import pandas as pd
+
+    rows = [
+        (figure, cost.cells, cost.withheld, cost.error / shown if (shown := cost.cells - cost.withheld) else None)
+        for figure, cost in sorted(gate.costs.items())
+    ]
+    return pd.DataFrame(rows, columns=PROTECTION_COLUMNS) if rows else empty(PROTECTION_COLUMNS)
+
+
+def newcomer_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
     """Return the newcomers of each municipality as guarded counts and shares."""
     from transforms.models.persons import SHARE_COLUMNS, newcomer_shares
 
-    return newcomer_shares(data) if data is not None else empty(SHARE_COLUMNS)
+    return newcomer_shares(data, gate) if data is not None else empty(SHARE_COLUMNS)
 
 
-def duration_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
+DURATION_DIGITS = {
+    "observed": 0, "expected": 0, "difference": 0, "difference_low": 0, "difference_high": 0, "shrunk_difference": 0,
+    "explained_share": 2,
+}  # fmt: skip
+"""Decimals of what is published of durations, in weeks. One of 15 persons moves a mean within three years by up to ten
+weeks, and intervals span tens of them: whole weeks lose nothing, and tell no person."""
+
+
+def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate) -> pd.DataFrame:
     """Return expected against observed weeks to a first lasting job per municipality."""
     from transforms.models.durations import municipal_durations
     from transforms.models.expected import COLUMNS
@@ -318,17 +352,28 @@ def duration_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame
     if data is None or market.empty:
         return empty(COLUMNS)
     persons = followed_persons(data, market)
-    return municipal_durations(
+    told = municipal_durations(
         persons,
         [*TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         period=data.period,
         municipalities=municipalities(warehouse),
     )
+    return gate.estimates(told, DURATION, states_of(data), DURATION_DIGITS)
 
 
-def method_effect_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
-    """Return how each measure goes together with getting a job, in each organisation and labour market."""
+def states_of(data: PersonData) -> dict[str, str]:
+    """Return what stands for the deliveries of each municipality, its code included."""
+    return {code: f"{code}:{state}" for code, state in data.states.items()}
+
+
+def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate) -> pd.DataFrame:
+    """Return how each measure goes together with getting a job, in each organisation and labour market.
+
+    The numbers of persons are rounded; the ratios are of the whole country and published with two decimals.
+    """
+    import pandas as pd
+
     from transforms.models.methods import method_effects
     from transforms.models.persons import JUDGED_TRAITS, TRAITS, followed_persons, measure_weeks
 
@@ -340,13 +385,19 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None) -> pd.Data
     taken = taken[taken["method_code"] != "other"]
     columns = ["person_id", "method_code", "start_date", "end_date"]
     weeks = measure_weeks(persons[["person_id", "permit_date"]], taken[columns])
-    return method_effects(
+    told = method_effects(
         persons,
         weeks,
         [*TRAITS, *JUDGED_TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         contexts=contexts(data, market),
     )
+    exposed = zip(told["method_code"], told["n_exposed"], strict=True)
+    told["n_persons"] = [gate.rounded("followed", data.state, int(n)) or pd.NA for n in told["n_persons"]]
+    told["n_exposed"] = [
+        pd.NA if pd.isna(n) else gate.rounded(f"exposed:{code}", data.state, int(n)) or pd.NA for code, n in exposed
+    ]
+    return told
 
 
 METHOD_EFFECT_COLUMNS = [
@@ -388,23 +439,21 @@ def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
     return told.merge(jobs, on="municipality_code").dropna()
 
 
-def placement_step(warehouse: Warehouse, data: PersonData | None) -> pd.DataFrame:
-    """Return placements per municipality and industry, and how many were followed by a job; stays in the build."""
-    from transforms.models.persons import placements
+def placement_step(warehouse: Warehouse, data: PersonData | None, gate: Gate) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rounded placements per municipality and industry, and the country's per industry."""
+    from transforms.models.persons import placement_counts
 
-    columns = ["municipality_code", "industry_code", "placements_count", "followed_by_job_count"]
     if data is None:
-        return empty(columns)
-    rows = placements(data, reference_table(warehouse, "industry_crosswalk"))
-    grouped = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].agg(["size", "sum"])
-    return grouped.reset_index().set_axis(columns, axis=1)
+        local = ["municipality_code", "industry_code", "placements_count"]
+        return empty(local), empty(["industry_code", "placements_count", "followed_by_job_count"])
+    return placement_counts(data, reference_table(warehouse, "industry_crosswalk"), gate)
 
 
-def organisation_step(data: PersonData | None) -> pd.DataFrame:
+def organisation_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
     """Return the organisation questionnaire, one row per municipality and reference date."""
-    from transforms.models.persons import organisation_rows
+    from transforms.models.persons import guarded_organisation
 
-    return organisation_rows(data) if data is not None else empty(ORGANISATION_COLUMNS)
+    return guarded_organisation(data, gate) if data is not None else empty(ORGANISATION_COLUMNS)
 
 
 ORGANISATION_FACTS = [
@@ -448,6 +497,7 @@ ORGANISATION_COLUMNS = [
     "confidence_code",
     *ORGANISATION_FACTS,
     *RATING_COLUMNS,
+    "is_withheld",
 ]
 
 # The step that matches industries to municipalities, and the frames only it reads.
@@ -457,6 +507,7 @@ INDUSTRY_TABLES = frozenset(
     {
         "model.commuting_area",
         "model.placement",
+        "model.placement_industry",
         "staging.statbank_ras302",
         "staging.statbank_ras308",
         "core.area",
@@ -485,16 +536,15 @@ def industry_step(warehouse: Warehouse) -> pd.DataFrame:
     if jobs.empty or employed.empty:
         return empty(INDUSTRY_COLUMNS)
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
-    taken = placements(warehouse)
+    taken, followed = placements(warehouse), industry_placements(warehouse)
     posted, entered = openings(warehouse), shortage(warehouse)
-    by_industry = taken.groupby("industry_code", as_index=False)[["placements_count", "followed_by_job_count"]].sum()
     return match_industries(
         reach,
         national_absorption(employed),
         industries(warehouse),
         openings=None if posted.empty else openings_in_reach(posted, areas),
         shortage=None if entered.empty else entered,
-        to_job=None if taken.empty else placement_to_job(by_industry),
+        to_job=None if followed.empty else placement_to_job(followed),
         use=None if taken.empty else present_use(taken),
     )
 
@@ -546,13 +596,15 @@ PERIODS = 3
 """Years for which expectations are computed: the newest ones RAS201 holds."""
 
 
-def python_models(as_of: date, persons: PersonData | None = None) -> dict[str, Model]:
+def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | None = None) -> dict[str, Model]:
     """Return model table -> how it is computed.
 
-    `as_of` is the day deadlines are judged on; `persons` the deliveries in force, None when there are none.
+    `as_of` is the day deadlines are judged on; `persons` the deliveries in force, None when there are none; `gate` what
+    figures made of them pass.
     """
+    gate = gate or Gate()
     indicator_tables = frozenset({"mart.indicator_value", "mart.indicator", "mart.municipality"})
-    return person_models(persons) | {
+    return person_models(persons, gate) | {
         "model.commuting_area": Model(
             frozenset({"staging.statbank_pend100", "mart.municipality"}), commuting_area_step
         ),

@@ -3,11 +3,13 @@ from __future__ import annotations
 import random
 from math import inf
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.disclosure import (
+    Gate,
     Key,
     Protected,
     Relation,
@@ -19,8 +21,6 @@ from transforms.disclosure import (
     merged,
     propagate,
     relations_of,
-    round_to,
-    safe_rate,
     suppress,
 )
 from transforms.errors import DataRefused
@@ -189,23 +189,106 @@ def test_a_cell_outside_every_relation_is_unbounded() -> None:
     assert suppress({"a": 3, "b": 9}, []).hidden == {"a"}
 
 
-@pytest.mark.parametrize(
-    ("numerator", "denominator", "expected"),
-    [
-        (10, 40, (25.0, "observed")),
-        (0, 40, (0.0, "zero")),
-        (40, 40, (100.0, "observed")),
-        (3, 40, (None, "suppressed")),
-        (38, 40, (None, "suppressed")),
-        (10, 19, (None, "suppressed")),
-        (None, 40, (None, "suppressed")),
-        (10, None, (None, "suppressed")),
-    ],
+# The gate.
+
+gates = st.builds(
+    Gate,
+    threshold=st.integers(1, 60),
+    minimum_denominator=st.integers(1, 60),
+    rounding_base=st.integers(5, 20),
+    secret=st.binary(max_size=8),
 )
-def test_rates(numerator: int | None, denominator: int | None, expected: tuple[float | None, str]) -> None:
-    assert safe_rate(numerator, denominator) == expected
 
 
-def test_rounding_is_to_the_nearest_multiple() -> None:
-    assert [round_to(n) for n in (0, 1, 2, 3, 7, 8, 12, 13)] == [0, 0, 0, 5, 5, 10, 10, 15]
-    assert [round_to(n, 10) for n in (4, 5, 14, 15)] == [0, 10, 10, 20]
+@given(gates, st.integers(0, 400), st.text(max_size=5), st.text(max_size=5))
+def test_no_published_count_is_below_the_threshold(gate: Gate, count: int, figure: str, state: str) -> None:
+    told = gate.rounded(figure, state, count)
+    assert told is None or told == 0 or (told >= gate.threshold and told % gate.rounding_base == 0)
+    assert told == gate.rounded(figure, state, count)
+    if gate.threshold > gate.rounding_base:
+        assert (told is None) == (count < gate.threshold)
+    else:
+        assert told is not None
+        assert abs(told - count) < gate.rounding_base
+
+
+@given(st.integers(5, 20), st.integers(0, 60))
+def test_what_is_published_leaves_room_for_the_base_in_values(base: int, told_at: int) -> None:
+    gate = Gate(5, 15, base, b"s")
+    told = gate.rounded("figure", "state", told_at)
+    possible = [
+        count
+        for count in range(told_at + 2 * base)
+        if any(gate.rounded("figure", str(state), count) == told for state in range(200))
+    ]
+    assert len(possible) >= base
+
+
+@given(st.integers(1, 4))
+def test_small_counts_round_without_bias_and_say_nothing_of_themselves(count: int) -> None:
+    gate = Gate(secret=b"s")
+    told = [gate.rounded("figure", str(state), count) for state in range(4000)]
+    assert set(told) == {0, 5}
+    assert abs(sum(value or 0 for value in told) / len(told) - count) < 0.2
+
+
+@given(gates, st.integers(0, 300), st.integers(0, 300))
+def test_shares_are_made_of_what_is_published(gate: Gate, count: int, others: int) -> None:
+    cell = gate.share("part", "state", count, count + others, "whole")
+    whole = gate.count("whole", "state", count + others)
+    assert cell.denominator == (None if whole.value is None else int(whole.value))
+    if cell.value is None:
+        assert cell.status == "suppressed"
+        assert cell.numerator is None
+    else:
+        assert cell.numerator is not None
+        assert cell.denominator is not None
+        assert cell.denominator >= gate.least
+        assert cell.value == 100 * cell.numerator / cell.denominator <= 100
+        assert cell.status == ("observed" if cell.numerator else "estimated")
+    if gate.threshold > gate.rounding_base and (count < gate.threshold or others < gate.threshold):
+        assert cell.value is None
+
+
+def test_another_state_draws_every_figure_anew() -> None:
+    gate = Gate(secret=b"s")
+    figures = [f"figure {number}" for number in range(500)]
+    before, after = ([gate.rounded(figure, state, 32) for figure in figures] for state in ("before", "after"))
+    moved = sum(a != b for a, b in zip(before, after, strict=True))
+    assert 0.35 < moved / len(figures) < 0.6  # 2 x 2/5 x 3/5
+
+
+def test_the_draw_needs_the_secret() -> None:
+    rounded = {
+        tuple(Gate(secret=secret).rounded(f"figure {number}", "state", 32) for number in range(40))
+        for secret in (b"a", b"b", b"c")
+    }
+    assert len(rounded) == 3
+
+
+def test_model_figures_over_few_persons_are_withheld_whole() -> None:
+    frame = pd.DataFrame(
+        {
+            "municipality_code": ["101", "151", "153", "155"],
+            "n_count": pd.array([200, 9, pd.NA, 0], dtype="Int64"),
+            "observed": pd.array([101.4321, 88.1234, pd.NA, pd.NA], dtype="Float64"),
+            "rank_low": pd.array([3, 4, pd.NA, pd.NA], dtype="Int64"),
+            "assessment": ["better", "as_expected", "too_small", pd.NA],
+            "value_status": ["estimated", "estimated", "suppressed", "missing"],
+        }
+    )
+    told = Gate(secret=b"s").estimates(frame, "weeks", {"101": "a", "151": "b"}, {"observed": 0})
+    assert told["value_status"].tolist() == ["estimated", "suppressed", "suppressed", "missing"]
+    assert told["observed"].tolist() == [101, pd.NA, pd.NA, pd.NA]
+    assert told["n_count"].tolist() == [200, pd.NA, pd.NA, pd.NA]
+    assert told["rank_low"].tolist() == [3, pd.NA, pd.NA, pd.NA]
+    assert told["assessment"].tolist()[:3] == ["better", "too_small", "too_small"]
+
+
+def test_what_protection_costs_is_counted_per_figure() -> None:
+    gate = Gate(secret=b"s")
+    gate.share("part:a", "state", 20, 40, "whole")
+    gate.share("part:b", "state", 2, 4, "whole")
+    cost = gate.costs["part"]
+    assert (cost.cells, cost.withheld) == (2, 1)
+    assert cost.error >= 0
