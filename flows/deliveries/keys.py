@@ -267,6 +267,11 @@ class Keys:
         """Return the secret of the newest link, which carries pseudonyms of the chain before it over."""
         return _derived(self._secrets[-1], "person")
 
+    @property
+    def rounding_key(self) -> bytes:
+        """Return the secret that published counts are rounded with; the first key's, so a change of key moves none."""
+        return _derived(self._secrets[0], "rounding")
+
     def content_id(self, sha256: str, what: str) -> str:
         """Return a keyed hash of delivered bytes; without the key nobody can test a guess at the content.
 

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, keyed_ids
+from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, keyed_ids, load_keys
 from flows.settings import Settings
+from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
 from transforms.errors import DataRefused, UsageError
 from transforms.models.persons import PersonData
@@ -501,30 +502,211 @@ def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) 
 
 
 def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
-    """Return the person rows in force, or None when a kind was not delivered. Invented and real rows are never mixed.
+    """Return the person rows that count, or None when a kind was not delivered. Invented and real are never mixed.
 
-    Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts whose rows are
-    gone.
+    Of a municipality whose deliveries in force differ by too few persons from what is published, those published count
+    (`publishable`). Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts
+    whose rows are gone.
     """
     if not (settings.restricted / FILE).is_file():
         return None
-    with open_deliveries(settings, read_only=True) as warehouse:
-        deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
-        state = _state(deliveries)
-        if state is None:
-            return None
-        frames: dict[str, pd.DataFrame] = {}
-        for table, kind in TABLES:
-            counting = newest_periods(deliveries, kind)
-            if not counting:
+    keys = load_keys(settings.key_file, settings.root)
+    with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
+        in_force = deliveries_in_force(warehouse, known, synthetic=synthetic)
+        counting = {kind: newest_periods(in_force, kind) for _, kind in TABLES}
+        for kind, deliveries in counting.items():
+            if not deliveries:
                 log.info("no %s were delivered; person-level results wait for them", kind)
                 return None
-            frames[kind] = rows_of(warehouse, table, counting).to_pandas()
-            refuse_lost(warehouse, counting, frames[kind])
+        until = min(end_of_period(str(each.period)) for each in counting["cases"])
+        shown = [published for published in [published_release(settings)] if published]
+        states = publishable(warehouse, counting, known, settings.suppression_threshold, synthetic, shown)
+        frames: dict[str, pd.DataFrame] = {}
+        for table, kind in TABLES:
+            chosen = [each for state in states.values() for each in state if each.kind == kind]
+            frames[kind] = rows_of(warehouse, table, chosen).to_pandas()
+            refuse_lost(warehouse, chosen, frames[kind])
+        forgotten = forgotten_rows(warehouse)
     if frames["cases"].empty:
         return None
-    until = min(end_of_period(str(period)) for period in frames["cases"]["period"].dropna().unique())
-    return PersonData(frames["cases"], frames["measures"], frames["employment"], frames["organisation"], until, state)
+    marks = {code: _mark(state, forgotten) for code, state in sorted(states.items())}
+    return PersonData(
+        frames["cases"],
+        frames["measures"],
+        frames["employment"],
+        frames["organisation"],
+        until,
+        hashlib.sha256(repr(marks).encode()).hexdigest()[:16],
+        marks,
+        {
+            code: end_of_period(str(each.period))
+            for code, state in states.items()
+            for each in state
+            if each.kind == "cases"
+        },
+        {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
+        keys.rounding_key,
+    )
+
+
+def _mark(state: Sequence[Delivery], forgotten: Mapping[str, int]) -> str:
+    """Return what stands for a municipality's deliveries: their content, and how many rows of each were forgotten."""
+    told = [(each.content_id, forgotten.get(each.delivery_id, 0)) for each in state]
+    return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()[:16]
+
+
+# What has been published of each municipality's persons, and how far the deliveries in force are from it.
+#
+# Two releases that differ by a few persons tell of them, however well each is protected. So a municipality's figures
+# stand as they are published until at least `threshold` persons' rows lie between, as records wait for company before
+# they are published anew in incremental anonymisation (Byun, Sohn, Bertino and Li 2006, Secure anonymization for
+# incremental datasets; Xiao and Tao 2007, m-Invariance, SIGMOD). Every earlier release is compared, not only the last.
+
+
+PERSON_KINDS = ("cases", "measures", "employment")
+State = tuple[Delivery, ...]
+
+
+def publishable(
+    warehouse: Warehouse,
+    counting: Mapping[str, Sequence[Delivery]],
+    known: Known,
+    threshold: int,
+    synthetic: bool,
+    shown: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, State]:
+    """Return of each municipality the deliveries its figures may be made of, by code.
+
+    Those in force, when they are published already or differ from everything published by at least `threshold` persons;
+    else the newest published ones that are within `known`, and nothing where there are none. `shown`: releases that
+    are published, should their line in the restricted database be lost. Answers to the questionnaire always count.
+    """
+    in_force: dict[str, list[Delivery]] = {}
+    for deliveries in counting.values():
+        for each in deliveries:
+            in_force.setdefault(each.municipality_code or "", []).append(each)
+    published = _published_states(warehouse, shown, synthetic)
+    by_id = {each.delivery_id: each for each in _accepted(warehouse, synthetic)}
+    allowed = {each.delivery_id for each in _accepted(warehouse, synthetic, known)}
+    chosen: dict[str, State] = {}
+    for code, state in sorted(in_force.items()):
+        persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
+        others = tuple(each for each in state if each.kind not in PERSON_KINDS)
+        earlier = published.get(code, [])
+        if persons in earlier or not persons:
+            chosen[code] = tuple(state)
+            continue
+        near = [ids for ids in earlier if _changed_persons(warehouse, persons, ids, by_id) < threshold]
+        usable = [ids for ids in (near or earlier) if ids <= allowed]
+        if not near:
+            chosen[code] = tuple(state)
+        elif usable:
+            chosen[code] = (*(by_id[name] for name in sorted(usable[-1])), *others)
+            log.info("the deliveries of %s differ too little from what is published; its figures stand", code)
+        elif others:
+            chosen[code] = others
+    return chosen
+
+
+def _accepted(warehouse: Warehouse, synthetic: bool, known: Known = EVERYTHING) -> list[Delivery]:
+    sql = f"SELECT d.* FROM restricted.delivery d WHERE {_known('d')} AND verdict <> 'afvist' AND is_synthetic = ?"
+    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, synthetic])]
+
+
+def _published_states(
+    warehouse: Warehouse, shown: Sequence[Mapping[str, Any]], synthetic: bool
+) -> dict[str, list[frozenset[str]]]:
+    """Return municipality -> the sets of person deliveries its published figures were made of, oldest first."""
+    kinds = {str(name): str(kind) for name, kind in warehouse.rows("SELECT delivery_id, kind FROM restricted.delivery")}
+    rows: list[tuple[str, list[str]]] = []
+    if exists(warehouse, "published_state"):
+        sql = (
+            "SELECT municipality_code, delivery_ids FROM restricted.published_state WHERE is_synthetic = ? "
+            "ORDER BY published_at"
+        )
+        rows = [(str(code), list(ids)) for code, ids in warehouse.rows(sql, [synthetic])]
+    for release in shown:
+        if release.get("is_synthetic") == synthetic:
+            rows += list((release.get("person_deliveries") or {}).items())
+    found: dict[str, list[frozenset[str]]] = {}
+    for code, ids in rows:
+        state = frozenset(name for name in ids if kinds.get(name) in PERSON_KINDS)
+        if state and state not in found.setdefault(code, []):
+            found[code].append(state)
+    return found
+
+
+def _changed_persons(
+    warehouse: Warehouse, one: frozenset[str], other: frozenset[str], by_id: Mapping[str, Delivery]
+) -> int:
+    """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone."""
+    parts = []
+    for table, kind in TABLES:
+        if kind not in PERSON_KINDS:
+            continue
+        names = [name for name in (table, _superseded(table)) if exists(warehouse, name)]
+        if not names:
+            continue
+        left_out = ("delivery_id", "_row_number")
+        columns = [
+            column
+            for column, _ in warehouse.columns(f"SELECT * FROM {quote_table(f'restricted.{names[0]}')}")
+            if column not in left_out
+        ]
+        listed = ", ".join(quote_identifier(column) for column in columns)
+        parts += [
+            f"SELECT delivery_id, person_id, hash({quote_literal(kind)}, {listed}) AS content "
+            f"FROM {quote_table(f'restricted.{name}')}"
+            for name in names
+        ]
+    rows = " UNION ALL ".join(parts)
+    both = sorted(one | other)
+    held = dict(
+        warehouse.rows(
+            f"SELECT delivery_id, count(*) FROM ({rows}) WHERE delivery_id IN (SELECT unnest(?)) GROUP BY ALL", [both]
+        )
+    )
+    forgotten = forgotten_rows(warehouse)
+    if any(held.get(name, 0) + forgotten.get(name, 0) < by_id[name].rows_accepted for name in both if name in by_id):
+        return sum(int(count) for count in held.values()) + 1
+    side = (
+        f"SELECT person_id, sum(content::HUGEINT) AS content FROM ({rows}) "
+        "WHERE delivery_id IN (SELECT unnest(?)) GROUP BY ALL"
+    )
+    return int(
+        warehouse.scalar(
+            f"SELECT count(*) FROM ({side}) a FULL JOIN ({side}) b USING (person_id) "
+            "WHERE a.content IS DISTINCT FROM b.content",
+            [sorted(one), sorted(other)],
+        )
+    )
+
+
+def record_published(settings: Settings, release: Mapping[str, Any]) -> None:
+    """Write down of which deliveries the figures of each municipality in a release are made, before it is shown."""
+    states: Mapping[str, Sequence[str]] = release.get("person_deliveries") or {}
+    if not states or not (settings.restricted / FILE).is_file():
+        return
+    with open_deliveries(settings, read_only=False) as warehouse:
+        warehouse.execute(
+            "CREATE TABLE IF NOT EXISTS restricted.published_state (municipality_code VARCHAR, "
+            "delivery_ids VARCHAR[], is_synthetic BOOLEAN, published_at VARCHAR)"
+        )
+        for code, ids in sorted(states.items()):
+            new = [code, sorted(ids), bool(release["is_synthetic"])]
+            warehouse.execute(
+                "INSERT INTO restricted.published_state SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM "
+                "restricted.published_state WHERE municipality_code = ? AND delivery_ids = ? AND is_synthetic = ?)",
+                [*new, str(release["run_id"]), *new],
+            )
+
+
+def forgotten_rows(warehouse: Warehouse) -> dict[str, int]:
+    """Return delivery id -> how many of its rows were deleted because a person asked to be forgotten."""
+    if not exists(warehouse, "forgotten"):
+        return {}
+    sql = "SELECT delivery_id, sum(rows_deleted)::BIGINT FROM restricted.forgotten GROUP BY ALL"
+    return {str(name): int(count) for name, count in warehouse.rows(sql)}
 
 
 def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataFrame) -> None:
@@ -533,8 +715,9 @@ def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataF
     They are kept for `keep_superseded_days`; earlier versions of the program deleted them when a correction came.
     """
     stored = rows.groupby("delivery_id").size()
+    forgotten = forgotten_rows(warehouse)
     for delivery in deliveries:
-        held = int(stored.get(delivery.delivery_id, 0))
+        held = int(stored.get(delivery.delivery_id, 0)) + forgotten.get(delivery.delivery_id, 0)
         if delivery.superseded_by is not None and held < delivery.rows_accepted:
             later = find_delivery(warehouse, delivery.superseded_by)
             raise DataRefused(
@@ -547,8 +730,6 @@ def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataF
 
 def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextManager[Warehouse]:
     """Open the restricted database; UsageError without a usable key."""
-    from flows.deliveries.keys import load_keys
-
     keys = load_keys(settings.key_file, settings.root)
     return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
 

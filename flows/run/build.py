@@ -309,6 +309,7 @@ class _Builder:
             return
         synthetic = bool(self.candidate.release["is_synthetic"])
         persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
+        self.candidate.release["person_deliveries"] = dict(persons.deliveries) if persons is not None else {}
         gate = Gate(
             self.settings.suppression_threshold,
             self.settings.minimum_denominator,

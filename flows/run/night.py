@@ -27,6 +27,7 @@ from flows.deliveries.store import (
     deliveries_in_force,
     newest_periods,
     open_deliveries,
+    record_published,
     state_of,
 )
 from flows.run import ages, steps
@@ -293,6 +294,7 @@ def validate_step(settings: Settings, candidate: Candidate, run: RunInfo) -> Non
 
 def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> builds.Build:
     """Export, dress and flip to the candidate; old builds and snapshots go, never what a frozen baseline needs."""
+    record_published(settings, candidate.release)
     build_made = builds.publish(
         settings,
         candidate.path,
@@ -432,4 +434,5 @@ def deliveries_of(warehouse: Warehouse, release: dict[str, Any]) -> set[str]:
     as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
     known = Known(as_of, release.get("last_delivery"))  # absent: frozen before it was recorded
     in_force = deliveries_in_force(warehouse, known, synthetic=release["is_synthetic"])
-    return {delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)}
+    counting = {delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)}
+    return counting.union(*(release.get("person_deliveries") or {}).values())

@@ -45,8 +45,8 @@ TOP_ORIGINS = 8
 class PersonData:
     """The deliveries that count: cases, measures, employment, organisation, and the day they tell until.
 
-    `state` stands for all of them and `states` for those of each municipality; `rounding_key` is the secret that
-    figures made of them are rounded with.
+    `state` stands for all of them and `states` for those of each municipality, whose own day `untils` holds;
+    `deliveries` are their ids. `rounding_key` is the secret that figures made of them are rounded with.
     """
 
     cases: pd.DataFrame = field(repr=False)
@@ -56,6 +56,8 @@ class PersonData:
     until: date
     state: str
     states: Mapping[str, str] = field(default_factory=dict, repr=False)
+    untils: Mapping[str, date] = field(default_factory=dict, repr=False)
+    deliveries: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     rounding_key: bytes = field(default=b"", repr=False)
 
     @property
@@ -102,16 +104,25 @@ def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame
     columns = ["person_id", "municipality_code", "permit_date", "end_date", *TRAITS, *JUDGED_TRAITS]
     ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
     spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
-    followed = person_periods(recent[columns], spells, data.until)
+    until = recent["municipality_code"].map(lambda code: data.untils.get(code, data.until))
+    followed = pd.concat(
+        [person_periods(recent.loc[until == day, columns], spells, day) for day in sorted(until.unique())]
+        or [person_periods(recent[columns], spells, data.until)]
+    ).sort_index()
     return followed.merge(conditions, on="municipality_code", how="left")
 
 
 def newcomers(data: PersonData) -> pd.DataFrame:
-    """Return the newcomers, one row per person: permit within NEWCOMER_YEARS of the day the deliveries tell until."""
+    """Return the newcomers, one row per person: permit within NEWCOMER_YEARS of the day the municipality tells until.
+
+    Its own day, not that of all: else a quarter that passes would move the figures of a municipality by the one or two
+    whose permit has grown too old, though nothing came from it.
+    """
     import pandas as pd
 
     cases = one_case_per_person(data)
-    oldest = pd.Timestamp(data.until) - pd.DateOffset(years=NEWCOMER_YEARS)
+    until = pd.to_datetime(cases["municipality_code"].map(data.untils).fillna(pd.Timestamp(data.until)))
+    oldest = until - pd.DateOffset(years=NEWCOMER_YEARS)
     return pd.DataFrame(cases[pd.to_datetime(cases["permit_date"]) > oldest])
 
 
