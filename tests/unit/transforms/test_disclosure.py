@@ -200,6 +200,7 @@ gates = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(gates, st.integers(0, 400), st.text(max_size=5), st.text(max_size=5))
 def test_no_published_count_is_below_the_threshold(gate: Gate, count: int, figure: str, state: str) -> None:
     told = gate.rounded(figure, state, count)
@@ -212,6 +213,7 @@ def test_no_published_count_is_below_the_threshold(gate: Gate, count: int, figur
         assert abs(told - count) < gate.rounding_base
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(5, 20), st.integers(0, 60))
 def test_what_is_published_leaves_room_for_the_base_in_values(base: int, told_at: int) -> None:
     gate = Gate(5, 15, base, b"s")
@@ -224,6 +226,7 @@ def test_what_is_published_leaves_room_for_the_base_in_values(base: int, told_at
     assert len(possible) >= base
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 4))
 def test_small_counts_round_without_bias_and_say_nothing_of_themselves(count: int) -> None:
     gate = Gate(secret=b"s")
@@ -232,6 +235,7 @@ def test_small_counts_round_without_bias_and_say_nothing_of_themselves(count: in
     assert abs(sum(value or 0 for value in told) / len(told) - count) < 0.2
 
 
+@settings(deadline=None, max_examples=60)
 @given(gates, st.integers(0, 300), st.integers(0, 300))
 def test_shares_are_made_of_what_is_published(gate: Gate, count: int, others: int) -> None:
     cell = gate.share("part", "state", count, count + others, "whole")
