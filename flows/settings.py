@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Contact address shown to the APIs in the User-Agent")
     boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
     boundaries_source: str = Field("", description="Whom the report's map credits for those boundaries")
+    files_as: tuple[str, ...] = Field(
+        (), description="What files of a folder are, as a JSON list of FILE=TABLE (the option --as of run and fetch)"
+    )
     sample_seed: int = Field(2016, description="Seed of the sample world")
     sample_url: str | None = Field(
         None, description="Base of a running stand-in (python -m flows.sample.standin); else a run starts its own"

@@ -70,6 +70,18 @@ def areas_at(levels: Iterable[str]) -> list[Area]:
     return [area for area in areas().values() if area.level in wanted]
 
 
+@cache
+def inhabitants() -> dict[str, tuple[float, float]]:
+    """Return area -> the smallest and the largest number of inhabitants it can have, for telling other figures apart.
+
+    Wide bounds of our own, not statistics: `transforms/reference/inhabitants.csv`.
+    """
+    return {
+        row["area_code"]: (float(row["inhabitants_from"]), float(row["inhabitants_to"]))
+        for row in _read("inhabitants.csv")
+    }
+
+
 def area_code(text: str) -> str | None:
     """Return the code of the area that `text` names exactly, or None.
 

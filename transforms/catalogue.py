@@ -164,6 +164,8 @@ class Expectations(_Strict):
     value_min: float | None = None
     value_max: float | None = None
     quarantine_max_share: float = Field(default=0.01, ge=0, le=1)
+    inhabitants_share: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    """With every category at its total, the figure is from this to that share of the area's inhabitants."""
 
 
 # The `jobindsats:` part.
@@ -371,6 +373,8 @@ class Source(_Strict):
     unit: Literal["persons", "jobs", "dwellings", "pct", "dkk", "dkk_thousand", "count"] | None = None
     decimals: int = Field(default=0, ge=0, le=4)
     dimensions: list[Dimension] = []
+    lookalikes: list[Text] = []
+    """StatBank tables that have all these dimensions too, so that columns alone do not tell a file of this one."""
     expectations: Expectations = Expectations()
     jobindsats: JobindsatsQuery | None = None
     delivery: Contract | None = None

@@ -123,6 +123,8 @@ class CanonicalRows:
     StatBank's marks). `rows`: their data lines, counted by whoever wrote them, else None. `rejected`: rows put aside
     before. `absent`: what the cells mean that the rows lack, empty when nothing is known. `new_codes`: dimension id ->
     codes that no code list has; they are kept as they came. `notes`: what was left out or assumed, in words.
+    `repeated`: rows left out because another row says the same. Several `absent` are never joined to a larger one: what
+    lies between two extracts was asked for in neither.
     """
 
     source: Source
@@ -133,16 +135,18 @@ class CanonicalRows:
     absent: Sequence[Absent] = ()
     new_codes: Mapping[str, Sequence[Code]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
 class StagingCount:
-    """What became of the rows of one source: read, loaded, rejected before and by the scan, absent cells filled."""
+    """What became of the rows of one source: read, loaded, rejected, absent cells filled, equal rows counted once."""
 
     rows_in: int
     rows_loaded: int
     rows_rejected: int
     rows_filled: int
+    rows_repeated: int = 0
 
 
 def count_rows(path: Path) -> int:
@@ -200,7 +204,7 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dict
             f"the file may be cut off or hold stray line breaks; fetch it again"
         )
     before = len(given.rejected)
-    return StagingCount(rows_in + before, loaded, rejected + before, filled)
+    return StagingCount(rows_in + before + given.repeated, loaded, rejected + before, filled, given.repeated)
 
 
 def _quarantine(warehouse: Warehouse, given: CanonicalRows) -> None:

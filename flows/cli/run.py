@@ -39,6 +39,12 @@ AsOfOption = Annotated[
 ]
 
 
+FileAsOption = Annotated[
+    list[str] | None,
+    typer.Option("--as", help="What a file of the folder is, FILE=TABLE, when it does not show it (repeatable)."),
+]
+
+
 def run(
     origin: FromOption = "sample",
     data: DataOption = None,
@@ -46,14 +52,25 @@ def run(
     only: OnlyOption = None,
     as_of: AsOfOption = None,
     force: Annotated[bool, typer.Option("--force", help="Build even when nothing is new.")] = False,
+    files_as: FileAsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch, build, validate and publish. Example: kommunekort run --plain --from ~/Downloads/statbank"""
-    settings = settings_from(data)
+    settings = settings_with(data, origin, files_as)
     asked = Asked(origin, as_of=end_of_day(as_of), only=list(only or ()), force=force)
     told = run_plain(settings, asked, quiet or as_json) if plain else run_prefect(settings, asked, quiet or as_json)
     tell(settings, told, quiet=quiet, as_json=as_json)
+
+
+def settings_with(data: Path | None, origin: str, files_as: list[str] | None) -> Settings:
+    """Return the settings with what the user says of files; UsageError when no folder is read."""
+    if files_as:
+        if origin in ("sample", "live"):
+            raise UsageError("--as tells what files of a folder are; give the folder with --from")
+        # The flow makes its settings anew, from the environment.
+        os.environ["KOMMUNEKORT_FILES_AS"] = json.dumps(files_as)
+    return settings_from(data)
 
 
 def run_plain(settings: Settings, asked: Asked, quiet: bool) -> dict[str, Any]:
@@ -109,11 +126,12 @@ def fetch(
     only: OnlyOption = None,
     again: AgainOption = False,
     period: PeriodOption = None,
+    files_as: FileAsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring new bytes into the snapshots, and build nothing. Example: kommunekort fetch --from live"""
-    settings = settings_from(data)
+    settings = settings_with(data, origin, files_as)
     asked = Asked(origin, last="fetch", only=list(only or ()), again=again, period=period)
     record = run_plain(settings, asked, quiet or as_json)
     fetched = record["fetched"]

@@ -751,25 +751,99 @@ def _export_columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Colum
     return _Columns(1, 0, others, {}, measure_axis=(measures[0], names))
 
 
-def recognise(path: Path, catalogue: Catalogue) -> Source:
-    """Return the Jobindsats source whose measures and dimensions a file holds; DataRefused when none or several do."""
+@dataclass(frozen=True)
+class RecognisedFile:
+    """What a file by hand was taken for, why in words, and what it holds."""
+
+    source_id: str
+    why: str
+    periods: tuple[str, ...]
+    areas: int
+    rows: int
+
+
+def recognise_file(path: Path, name: str, catalogue: Catalogue, scratch: Path) -> RecognisedFile | None:
+    """Return which source an export or a saved answer belongs to; None when it is nothing of Jobindsats.
+
+    Raises DataRefused with the reason when the file is of Jobindsats but cannot be taken.
+    """
+    title = _title_of(path)
+    try:
+        answer = read_answer(path)
+    except DataRefused as refused:
+        if "Jobindsats refused" in str(refused) or "jobindsats" in title:
+            raise
+        return None
+    except OSError:
+        return None
+    wanted = {_key(text) for s in _of_jobindsats(catalogue) for m in query_of(s).measures for text in m.headings}
+    held = {_key(heading) for heading in answer.headings}
+    if answer.headings[-1] == VALUE:  # an export names its measures in the rows
+        held |= {_key(cell) for row in answer.rows for cell in row if cell}
+    if not wanted & held:
+        if "jobindsats" in title:
+            raise DataRefused(f"{path.name}: an export from jobindsats.dk of no table used here; nothing is lost")
+        return None
+    source = recognise(path, catalogue, f"{name} {title}")
+    rows = write_rows(source, [path], catalogue, scratch)
+    _refuse_unreadable(source, rows)
+    with rows.paths[0].open(encoding="utf-8", newline="") as stream:
+        cells = list(csv.DictReader(stream, delimiter=";", quoting=csv.QUOTE_NONE))
+    periods = tuple(sorted({cell[source.time.id.upper()] for cell in cells}))
+    why = "its name or title says so" if _is_named(source, f"{name} {title}") else "no other table has these columns"
+    return RecognisedFile(source.id, why, periods, len({cell[AREA_ID] for cell in cells}), len(cells))
+
+
+def recognise(path: Path, catalogue: Catalogue, said: str = "") -> Source:
+    """Return the Jobindsats source whose measures and dimensions a file holds; DataRefused when none or several do.
+
+    `said` is the file's name and title: where several sources have the same columns, and where tables are known that
+    have no source but look the same (`lookalikes`), it must hold the table's id or the source's title.
+    """
     answer = read_answer(path)
-    fitting = []
-    for source in catalogue.sources.values():
-        if source.connector == "jobindsats":
-            try:
-                _columns(answer, query_of(source), path.name)
-            except DataRefused:
-                continue
-            fitting.append(source)
+    fitting: list[Source] = []
+    faults: list[DataRefused] = []
+    named = [source for source in _of_jobindsats(catalogue) if _is_named(source, said)]
+    for source in named or _of_jobindsats(catalogue):
+        try:
+            _columns(answer, query_of(source), path.name)
+        except DataRefused as refused:
+            faults.append(refused)
+            continue
+        fitting.append(source)
+    if named and not fitting:
+        raise faults[0]
     most = max((len(query_of(source).measures) for source in fitting), default=0)
     best = [source for source in fitting if len(query_of(source).measures) == most]
-    if len(best) != 1:
-        told = " and ".join(source.id for source in best) or "no source of Jobindsats"
+    alike = [table for source in best for table in (query_of(source).table, *source.lookalikes)]
+    if len(best) != 1 or (len(alike) > 1 and not named):
+        told = " and ".join(alike) or "no source of Jobindsats"
         raise DataRefused(
             f"{path.name}: its columns ({', '.join(answer.headings)}) fit {told}; name it after its table"
         )
     return best[0]
+
+
+def _of_jobindsats(catalogue: Catalogue) -> list[Source]:
+    return [source for source in catalogue.sources.values() if source.connector == "jobindsats"]
+
+
+def _is_named(source: Source, said: str) -> bool:
+    """Return whether a text holds a table's id, however it is spelled (ptv_a02, PTVA02), or the source's title."""
+    letters = re.sub(r"[^a-z0-9æøå]", "", said.casefold())
+    return re.sub(r"[^a-z0-9]", "", query_of(source).table.casefold()) in letters or _key(source.title_da) in _key(said)
+
+
+def _title_of(path: Path) -> str:
+    """Return the first cell of an export and its footers, in lower case; empty for every other form."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04" or path.stat().st_size > 50_000_000:
+            return ""
+    try:
+        grid = _grid(path.read_bytes(), path.name)
+    except DataRefused:
+        return ""
+    return " ".join(row[0] for row in grid[:1] + grid[-5:] if row).casefold()
 
 
 @lru_cache(maxsize=10_000)

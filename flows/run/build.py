@@ -141,7 +141,18 @@ def _snapshot_row(snapshot: Snapshot, candidate: Candidate) -> dict[str, Any]:
         "rows_loaded": count.rows_loaded if count else 0,
         "rows_rejected": count.rows_rejected if count else 0,
         "rows_filled": count.rows_filled if count else 0,
+        "rows_repeated": count.rows_repeated if count else 0,
+        "assumed": assumptions(manifest.query),
     }
+
+
+def assumptions(query: Mapping[str, Any]) -> str:
+    """Return in words which dimensions a folder's files had no column for and were taken as their total."""
+    told = [
+        f"{name}: {', '.join(f'{dimension} = {code}' for dimension, code in sorted(taken.items()))}"
+        for name, taken in sorted(query.get("assumed", {}).items())
+    ]
+    return "; ".join(told)
 
 
 @dataclass

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,9 +20,17 @@ import httpx
 from flows.connectors import FetchOptions, FetchResult, failed, jobindsats
 from flows.connectors.http import open_client
 from flows.connectors.statbank import client as statbank
-from flows.connectors.statbank.files import recognise_directory
+from flows.connectors.statbank.files import (
+    Directory,
+    Earlier,
+    Recognised,
+    Seen,
+    normalise,
+    read_told,
+    recognise_directory,
+)
 from flows.run import steps
-from flows.run.record import FetchReport
+from flows.run.record import FetchReport, grouped_reasons
 from flows.settings import Settings
 from flows.store.builds import refuse_invented_over_real
 from flows.store.snapshots import Snapshot, SnapshotStore, replace_synced
@@ -36,6 +46,8 @@ if TYPE_CHECKING:
 
 
 Api = Literal["sample", "live"]
+LAST_TIME_BYTES = 50_000_000
+"""A snapshot beyond this is not read to tell what a new file is: other signs must do."""
 Connect = Callable[[Settings, Catalogue, Api], AbstractContextManager[httpx.Client]]
 Fetch = Callable[[httpx.Client, Sequence[Source], SnapshotStore, Catalogue, FetchOptions], list[FetchResult]]
 Rows = Callable[[Source, Snapshot, Catalogue, Path], CanonicalRows]
@@ -65,7 +77,8 @@ def fetch(
     registers = registers_of(catalogue, only)
     SnapshotStore(settings.snapshots).tidy()
     if origin not in ("sample", "live"):
-        return fetch_directory(settings, catalogue, Path(origin), [s.id for s in registers["statbank"]])
+        wanted = [source.id for sources in registers.values() for source in sources]
+        return fetch_directory(settings, catalogue, Path(origin), wanted)
     api: Api = "live" if origin == "live" else "sample"
     store = SnapshotStore(settings.snapshots)
     sizes = {source.id: _last_size(store, source, api) for sources in registers.values() for source in sources}
@@ -139,33 +152,191 @@ def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[st
 
 
 def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, wanted: Sequence[str]) -> FetchReport:
-    """Take the StatBank files of a folder in, one snapshot per table; name what was not recognised, and why."""
+    """Take the files of a folder in, one snapshot per table; tell what each was taken for, and what was not and why.
+
+    A source whose files contradict each other is left as it was. Raises UsageError when the folder does not exist or
+    the user's word on a file is none, DataRefused when not one file could be taken.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder that holds the downloaded files")
     store = SnapshotStore(settings.snapshots)
     steps.step(f"recognise the files in {folder}")
-    found = recognise_directory(folder, catalogue)
-    mark = folder / "SYNTHETIC"
-    synthetic = mark.exists()
-    report = FetchReport(refused_files={_shown(path, folder): why for path, why in found.refused if path != mark})
-    by_source: dict[str, list[tuple[Path, str]]] = {}
-    for path, recognised in found.accepted:
-        by_source.setdefault(recognised.source_id, []).append((path, recognised.presentation))
-    for source_id in wanted:
-        files = by_source.get(source_id)
-        if files is None:
-            report.missing.append(source_id)
-            continue
-        before = store.newest(source_id, synthetic=synthetic)
-        names = {_shown(path, folder).replace("/", "__"): (path, kind) for path, kind in files}
-        snapshot = store.add(source_id, names, origin="directory", synthetic=synthetic)
-        changed = before is None or before.id != snapshot.id
-        (report.new if changed else report.unchanged).append(source_id)
+    synthetic = (folder / "SYNTHETIC").exists()
+    report = FetchReport()
+    with tempfile.TemporaryDirectory(prefix="kommunekort-") as scratch:
+        unpacked = Path(scratch) / "zip"
+        unpacked.mkdir()
+        found = recognise_directory(
+            folder,
+            catalogue,
+            scratch=unpacked,
+            told=read_told(folder, settings.files_as),
+            earlier=cells_of_last_time(store, catalogue, synthetic=synthetic, scratch=Path(scratch)),
+        )
+        report.refused_files = {found.names[path]: reason for path, reason in found.refused}
+        by_source: dict[str, list[tuple[Path, Recognised]]] = {}
+        for path, recognised in found.accepted:
+            by_source.setdefault(recognised.source_id, []).append((path, recognised))
+        taking = Taking(store, catalogue, found, report, synthetic)
+        take_jobindsats(taking, by_source, Path(scratch))
+        for source_id in wanted:
+            before = _readable(store, source_id, synthetic=synthetic)
+            files = by_source.get(source_id, [])
+            if files and take_files(taking, catalogue.sources[source_id], files, before):
+                continue
+            (report.earlier if before is not None else report.missing).append(source_id)
+    if not report.new and not report.unchanged:
+        raise DataRefused(nothing_taken(folder, report))
     return report
 
 
-def _shown(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder))
+@dataclass(frozen=True)
+class Taking:
+    """A folder being taken in: where its snapshots go, what was found in it, and what is told of it."""
+
+    store: SnapshotStore
+    catalogue: Catalogue
+    found: Directory
+    report: FetchReport
+    synthetic: bool
+
+
+def take_files(
+    taking: Taking, source: Source, files: Sequence[tuple[Path, Recognised]], before: Snapshot | None
+) -> bool:
+    """Make one snapshot of a source's files and tell of it; False when they contradict each other."""
+    found, report = taking.found, taking.report
+    if fault := contradiction(source, taking.catalogue, files):
+        report.refused_files |= {found.names[path]: fault for path, _ in files}
+        return False
+    names = snapshot_names([found.names[path] for path, _ in files])
+    entries = {name: (path, recognised.presentation) for name, (path, recognised) in zip(names, files, strict=True)}
+    periods = sorted({period for _, recognised in files for period in recognised.periods})
+    query: dict[str, Any] = {
+        "periods": periods,
+        "areas": max(recognised.areas for _, recognised in files),
+        "assumed": {name: dict(r.filled) for name, (_, r) in zip(names, files, strict=True) if r.filled},
+        "bulk": [name for name, (_, recognised) in zip(names, files, strict=True) if recognised.is_bulk],
+    }
+    snapshot = taking.store.add(source.id, entries, origin="directory", synthetic=taking.synthetic, query=query)
+    changed = before is None or before.id != snapshot.id
+    (report.new if changed else report.unchanged).append(source.id)
+    report.taken += [taken_row(source, found.names[path], recognised) for path, recognised in files]
+    if changed and before is not None and (less := what_is_less(before, periods, query["areas"], source)):
+        report.warnings.append(less)
+    return True
+
+
+def take_jobindsats(taking: Taking, by_source: dict[str, list[tuple[Path, Recognised]]], scratch: Path) -> None:
+    """Take what is no StatBank table but an export or a saved answer of Jobindsats."""
+    found, report = taking.found, taking.report
+    for path, _ in found.refused:
+        name = found.names[path]
+        try:
+            told = jobindsats.recognise_file(path, name, taking.catalogue, scratch)
+        except DataRefused as refused:
+            report.refused_files[name] = str(refused)
+            continue
+        if told is None:
+            continue
+        del report.refused_files[name]
+        taken = Recognised(told.source_id, "text", "da", (), told.why, told.periods, told.areas, told.rows)
+        by_source.setdefault(told.source_id, []).append((path, taken))
+
+
+def taken_row(source: Source, name: str, recognised: Recognised) -> dict[str, Any]:
+    """Return what the summary and the ledger tell of a file that was taken."""
+    return {
+        "file": name,
+        "source_id": source.id,
+        "table": source.table or source.id,
+        "title": source.title_da,
+        "why": recognised.why,
+        "assumed": dict(recognised.filled),
+        "periods": [*recognised.periods[:1], *recognised.periods[-1:]],
+        "period_count": len(recognised.periods),
+        "areas": recognised.areas,
+        "rows": recognised.rows,
+        "remarks": list(recognised.remarks),
+    }
+
+
+def contradiction(source: Source, catalogue: Catalogue, files: Sequence[tuple[Path, Recognised]]) -> str | None:
+    """Return the sentence that names both places when the files of a source give a cell two values, else None."""
+    seen: Seen = {}
+    with tempfile.TemporaryDirectory(prefix="kommunekort-") as scratch:
+        try:
+            if source.connector == "jobindsats":
+                jobindsats.write_rows(source, [path for path, _ in files], catalogue, Path(scratch))
+                return None
+            for path, _ in files:
+                normalise(path, source, catalogue, Path(scratch) / "canonical.csv", seen=seen)
+        except DataRefused as refused:
+            return str(refused)
+    return None
+
+
+def snapshot_names(names: Sequence[str]) -> list[str]:
+    """Return a flat file name for each path below the folder, no two alike whatever their case."""
+    flat: list[str] = []
+    for name in names:
+        stem, dot, suffix = name.replace("/", "__").rpartition(".")
+        stem, suffix = (stem, f".{suffix}") if dot else (suffix, "")
+        tried, number = f"{stem}{suffix}", 1
+        while tried.casefold() in (known.casefold() for known in flat):
+            number += 1
+            tried = f"{stem}-{number}{suffix}"
+        flat.append(tried)
+    return flat
+
+
+def what_is_less(before: Snapshot, periods: Sequence[str], areas: int, source: Source) -> str | None:
+    """Return one sentence when the new files hold less than the snapshot before, which they replace; else None."""
+    query = before.manifest.query
+    rectangle = query.get("rectangle") or {}
+    held = [str(period) for period in query.get("periods") or rectangle.get(source.time.id.upper()) or []]
+    gone = sorted(set(held) - set(periods))
+    area = next((d.id.upper() for d in source.dimensions if d.role == "area"), "")
+    fewer = int(query.get("areas") or len(rectangle.get(area, []))) - areas
+    if not gone and fewer <= 0:
+        return None
+    what = [f"{len(gone)} of {len(held)} periods ({gone[0]} to {gone[-1]})"] if gone else []
+    what += [f"{fewer} areas"] if fewer > 0 else []
+    return (
+        f"{source.id}: these files lack {' and '.join(what)} that were there before and are now gone from the mapping; "
+        "put the earlier file into the folder too to keep them"
+    )
+
+
+def nothing_taken(folder: Path, report: FetchReport) -> str:
+    """Return one sentence with the reasons when not one file of a folder could be taken."""
+    if not report.refused_files:
+        return f"{folder}: the folder is empty; put the downloaded files into it"
+    told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in grouped_reasons(report.refused_files).items())
+    return f"{folder}: none of {len(report.refused_files)} files could be read ({told})"
+
+
+def cells_of_last_time(store: SnapshotStore, catalogue: Catalogue, *, synthetic: bool, scratch: Path) -> Earlier:
+    """Return a function source -> canonical cells of its newest snapshot, read when first asked for."""
+
+    @cache
+    def cells(source_id: str) -> dict[str, str]:
+        snapshot = _readable(store, source_id, synthetic=synthetic)
+        seen: Seen = {}
+        if snapshot is None or snapshot.manifest.size > LAST_TIME_BYTES:
+            return {}
+        with suppress(DataRefused):
+            for path in snapshot.data_paths():
+                normalise(path, catalogue.sources[source_id], catalogue, scratch / "last.csv", seen=seen)
+        return {key: value for key, (value, _, _) in seen.items()}
+
+    return lambda source: cells(source.id)
+
+
+def _readable(store: SnapshotStore, source_id: str, *, synthetic: bool) -> Snapshot | None:
+    with suppress(DataRefused):
+        return store.newest(source_id, synthetic=synthetic)
+    return None
 
 
 def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
@@ -383,6 +384,11 @@ class FetchReport:
     missing: list[str] = field(default_factory=list)
     kept_old: dict[str, str] = field(default_factory=dict)
     refused_files: dict[str, str] = field(default_factory=dict)
+    taken: list[dict[str, Any]] = field(default_factory=list)
+    """Per file of a folder: what it was taken for, why, what was assumed, and what it holds."""
+    earlier: list[str] = field(default_factory=list)
+    """Sources without a file in this folder, whose snapshot of an earlier one stays in force."""
+    warnings: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     """Sources that never came and were not asked, for want of a token: no fault of this run."""
 
@@ -412,6 +418,24 @@ class FetchReport:
         none = f"none of {asked} sources answered"
         told = none if self.silent else f"{len(failed)} of {asked} sources did not answer"
         return f"{told} (first {source}: {reason.rstrip('.')})"
+
+
+_PLACE = re.compile(r"(row \d+: )?('[^']*': )?")
+
+
+def grouped_reasons(refused: dict[str, str]) -> dict[str, list[str]]:
+    """Return reason -> the files it holds for, each told once; what is a file's own (its name, row and value) stays."""
+    grouped: dict[str, list[str]] = {}
+    for name, sentence in refused.items():
+        reason = sentence.removeprefix(f"{name.rpartition('/')[2]}: ")
+        alike = [other for other in refused.values() if _kind(other) == _kind(sentence)]
+        grouped.setdefault(_kind(sentence) if len(alike) > 1 else reason, []).append(name)
+    return grouped
+
+
+def _kind(sentence: str) -> str:
+    """Return a reason without file, row and value, so that equal reasons can be told once."""
+    return _PLACE.sub("", sentence.partition(": ")[2], count=1)
 
 
 @dataclass

@@ -17,7 +17,7 @@ import httpx
 
 from flows.connectors import FetchOptions, FetchResult, failed
 from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
-from flows.connectors.statbank.files import normalise
+from flows.connectors.statbank.files import Seen, bulk_codes, normalise
 from flows.connectors.statbank.query import (
     LANGUAGE,
     Query,
@@ -545,25 +545,28 @@ def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, fol
 
 def _canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
     folder.mkdir(parents=True, exist_ok=True)
+    query = snapshot.manifest.query
     paths: list[Path] = []
     rejected: list[RejectedRow] = []
-    rows, leaves_zeros_out = 0, True
+    absent = _asked_in_bulk(snapshot)
+    rows = repeated = 0
+    # Only files by hand may say a cell twice; an answer that does is at fault.
+    seen: Seen | None = {} if snapshot.manifest.origin == "directory" else None
     for number, path in enumerate(snapshot.data_paths()):
         target = folder / f"{number}.csv"
-        made = normalise(path, source, catalogue, target)
+        made = normalise(path, source, catalogue, target, seen=seen)
         rejected += [RejectedRow(path.name, each.row, each.rule, f"{each.field}={each.value}") for each in made.rejects]
         rows += made.rows_out
-        leaves_zeros_out = leaves_zeros_out and made.complete
+        repeated += made.repeated
         paths.append(path if made.canonical else target)
-    return CanonicalRows(
-        source, snapshot.id, paths, rows, rejected, _absent(source, snapshot, leaves_zeros_out=leaves_zeros_out)
-    )
+        if path.name in query.get("bulk", ()) and not made.rejects and (codes := bulk_codes(paths[-1], source)):
+            absent.append(Absent("zero", codes))
+    return CanonicalRows(source, snapshot.id, paths, rows, rejected, absent, repeated=repeated)
 
 
-def _absent(source: Source, snapshot: Snapshot, *, leaves_zeros_out: bool) -> tuple[Absent, ...]:
-    """Return that absent cells are zero: those of the rectangle asked for in BULK, else within what the files hold."""
+def _asked_in_bulk(snapshot: Snapshot) -> list[Absent]:
+    """Return that absent cells of the rectangle asked for are zero, when every file of it came in BULK."""
     rectangle = snapshot.manifest.query.get("rectangle")
-    if rectangle is not None and all(file.format == "bulk" for file in snapshot.manifest.data_files):
-        return (Absent("zero", rectangle),)
-    within = tuple(dimension.id for dimension in source.dimensions if dimension.role in ("area", "time"))
-    return (Absent("zero", within=within),) if leaves_zeros_out else ()
+    if rectangle is None or any(file.format != "bulk" for file in snapshot.manifest.data_files):
+        return []
+    return [Absent("zero", rectangle)]

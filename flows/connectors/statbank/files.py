@@ -1,19 +1,27 @@
-"""StatBank extracts as people have them: recognised by content, written as canonical CSV, or refused in a sentence.
+"""StatBank extracts as people have them: recognised, written as canonical CSV, or refused in a sentence.
 
-What comes in is CSV, BULK, XLSX or JSON-stat, in Danish or English, with codes or texts; what goes out is one form
-(see `normalise`). The forms are those of the StatBank API and of statistikbanken.dk's own downloads.
+What comes in is CSV, BULK, XLSX, PX or JSON-stat, alone or in a ZIP, in Danish or English, with codes or texts; what
+goes out is one form (see `normalise`). The forms are those of the StatBank API and of statistikbanken.dk's downloads.
+One module, since from a folder to the rows of a source is one way, each step of which is short.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import zipfile
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import repeat
-from math import prod
+from functools import cache
+from itertools import islice, repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from flows.connectors.statbank.forms import (
@@ -32,8 +40,20 @@ from flows.connectors.statbank.forms import (
     readings,
     refusal,
 )
-from flows.connectors.statbank.match import Candidate, Fit, Match, Misfit, Resolver, key_of, refusal_parts
-from transforms.errors import DataRefused
+from flows.connectors.statbank.match import (
+    Candidate,
+    Content,
+    Fit,
+    Match,
+    Misfit,
+    Reading,
+    Resolver,
+    inhabitants_fault,
+    refusal_parts,
+)
+from transforms.areas import areas, inhabitants
+from transforms.catalogue import YamlFile
+from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:
     from transforms.catalogue import Catalogue, Dimension, Source
@@ -43,21 +63,10 @@ if TYPE_CHECKING:
 
 
 VALUE = "INDHOLD"
-COUNTED_UNITS = frozenset({"persons", "jobs", "dwellings", "count"})
-ZEROS = frozenset({"0", "0.0", "0.00", "0.000", "0.0000"})
 _BLOCK = 1 << 18
 _CHECKED_LINES = 500
-_ZERO = re.compile(rb";0\.0+\r?\n")
 _GROUPED = re.compile(rb";-?[0-9]+\.[0-9]{3}\r?\n")
 _FRACTION = re.compile(rb"[0-9]\.")
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What one fast pass over a canonical file counted: data rows, and whether a cell is an explicit zero."""
-
-    rows: int
-    has_zero: bool
 
 
 def header_of(source: Source) -> str:
@@ -74,8 +83,8 @@ def is_canonical(path: Path, source: Source, catalogue: Catalogue) -> bool:
     return canonical_scan(path, source, catalogue) is not None
 
 
-def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> Scan | None:
-    """Return the counts of a canonical file (see is_canonical), or None when it must be normalised first."""
+def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> int | None:
+    """Return the data rows of a canonical file (see is_canonical), or None when it must be normalised first."""
     header = header_of(source).encode()
     with path.open("rb") as file:
         first = file.readline(4096).removeprefix(UTF8_BOM)
@@ -83,25 +92,23 @@ def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> Scan | N
             return None
         if not _ends_are_codes(path, file.tell(), source, catalogue):
             return None
-        rows, has_zero, tail = 0, False, b"\n"
+        rows, tail = 0, b"\n"
         while block := file.read(_BLOCK):
             seam = tail + block
             lines = _lines(seam)
             if not _plain(seam, source.decimals) or lines.is_odd:
                 return None
             rows += lines.ends - tail.count(b"\n")
-            has_zero = has_zero or lines.has_zero or (b"." in seam and _ZERO.search(seam) is not None)
             tail = seam[-64:]
-        return Scan(rows, has_zero) if rows and tail.endswith(b"\n") else None
+        return rows if rows and tail.endswith(b"\n") else None
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """What the line ends of a block tell: how many, whether a line is blank or ends half, whether a cell is 0."""
+    """What the line ends of a block tell: how many, and whether a line is blank or ends half."""
 
     ends: int
     is_odd: bool
-    has_zero: bool
 
 
 def _lines(block: bytes) -> _Lines:
@@ -116,8 +123,7 @@ def _lines(block: bytes) -> _Lines:
         lone = bool((returns[:-1] > ends[1:]).any())
         after = ends | returns
     blank = bool((ends[:-1] & after[1:]).any())
-    zeros = after[2:] & (signs[1:-1] == ord("0")) & (signs[:-2] == ord(";"))
-    return _Lines(int(np.count_nonzero(ends)), blank or lone, bool(zeros.any()))
+    return _Lines(int(np.count_nonzero(ends)), blank or lone)
 
 
 def _plain(block: bytes, decimals: int) -> bool:
@@ -155,91 +161,165 @@ def _is_row_of_codes(line: bytes, resolvers: Sequence[Resolver]) -> bool:
     )
 
 
-def guess_rectangle(rows: Iterable[Sequence[str]]) -> bool:
-    """Return whether a combination absent from these canonical rows means zero.
-
-    The rule: StatBank's BULK leaves out the cells that are zero, its other forms print them. So an absent combination
-    means zero when (1) no row says zero and (2) at least one combination of the codes the rows themselves use is
-    absent. A file with one explicit zero prints its zeros: what it lacks was not asked for. A full rectangle has
-    nothing absent. Rows are the dimension codes followed by the value. The rule holds for counts only: the callers
-    here apply it to sources whose unit is persons, jobs, dwellings or count, since an absent rate is unknown.
-    """
-    keys: set[tuple[str, ...]] = set()
-    for *cells, value in rows:
-        if value in ZEROS:
-            return False
-        keys.add(tuple(cells))
-    return lacks_cells(len(keys), [set(column) for column in zip(*keys, strict=True)])
-
-
-def lacks_cells(rows: int, codes: Sequence[set[str]]) -> bool:
-    """Return whether `rows` distinct rows are fewer than the combinations of the codes used in each dimension."""
-    return 0 < rows < prod(map(len, codes))
-
-
-# Which table is this file: told from its content against every source of the catalogue, never from its name.
+# Which table is this file: what fits it is settled in match.py; here its figures are looked at and the outcome told.
 
 
 Presentation = Literal["code", "text", "both"]
+LOOKED_AT = 1_000_000
+Earlier = Callable[["Source"], Mapping[str, str]]
+"""Returns source -> its canonical cells of the last time, key to value; empty when there are none."""
+
+
+def nothing_earlier(source: Source) -> Mapping[str, str]:
+    """Return no cells: there is no last time to compare with."""
+    return {}
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a file is.
+    """What a file is, and what was assumed.
 
-    `language` is "" when nothing in it is written in one language only; `filled` names the dimensions that have no
-    column and the code that stands for each; `complete_rectangle_hint` says that the file has BULK's form (CSV, one
-    row per cell, no BOM, a column for every dimension), in which absent cells may be zeros;
-    `canonical` that it can be scanned as is.
+    `why` says in words what shows it; `language` is "" when nothing in it is written in one language only; `filled`
+    names the dimensions that have no column and the code each was taken as; `periods` are those it holds, ascending,
+    `areas` how many; `is_bulk` is the user's word that absent cells are zeros; `remarks` are what was passed over.
     """
 
     source_id: str
     presentation: Presentation
     language: Literal["da", "en", ""]
-    complete_rectangle_hint: bool
     filled: tuple[tuple[str, str], ...] = ()
-    canonical: bool = False
+    why: str = ""
+    periods: tuple[str, ...] = ()
+    areas: int = 0
+    rows: int = 0
+    is_bulk: bool = False
+    remarks: tuple[str, ...] = ()
 
 
-def recognise(path: Path, catalogue: Catalogue, limits: Limits = DEFAULT_LIMITS) -> Recognised:
-    """Return which source of the catalogue a file belongs to and how it says it.
+@dataclass(frozen=True)
+class Told:
+    """What the user says of a file: its table, and whether it is a BULK answer, which leaves zero cells out."""
+
+    table: str
+    is_bulk: bool = False
+
+
+def recognise(
+    path: Path,
+    catalogue: Catalogue,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    name: str | None = None,
+    told: Told | None = None,
+    earlier: Earlier = nothing_earlier,
+) -> Recognised:
+    """Return which source of the catalogue a file belongs to, why, and what was assumed.
 
     A source fits when every column is one of its dimensions, every dimension without a column is eliminable and has
-    a total, and every cell has a code. A source with a column for each dimension goes before one with totals filled
-    in. Raises DataRefused, with the reason nearest to a fit, when no source or more than one source fits.
+    a total, and every cell has a code. That alone is not enough, since many tables share their columns: see
+    match.Reading for what shows that it is this one. `name` is what the file is called where it came from. Raises
+    DataRefused, with the reason nearest to a fit, when no source fits, and when nothing shows which.
     """
     table = open_table(path, limits)
-    sources = _sources(table, catalogue)
+    sources = _sources(table, catalogue, told)
     candidate = Candidate(table, catalogue)
     placed = [candidate.place(source) for source in sources]
-    fits = [fit for fit in placed if isinstance(fit, Fit)]
-    exact = [fit for fit in fits if not fit.filled]
-    if len(exact) == 1 and canonical_scan(path, exact[0].source, catalogue) is not None:
-        return Recognised(exact[0].source.id, "code", "", not table.shape.bom, canonical=True)
     misfits = [misfit for misfit in placed if isinstance(misfit, Misfit)]
-    accepted: list[tuple[Fit, list[Match]]] = []
-    for fit in fits:
+    accepted: dict[str, tuple[Fit, list[tuple[Dimension, list[tuple[str, Match]]]]]] = {}
+    for fit in (fit for fit in placed if isinstance(fit, Fit)):
         checked = candidate.check_cells(fit)
         if isinstance(checked, Misfit):
             misfits.append(checked)
         else:
-            accepted.append((fit, _telling(checked)))
-    accepted = [pair for pair in accepted if not pair[0].filled] or accepted
-    _require_identity(table, [fit for fit, _ in accepted])
-    if len(accepted) > 1:
-        raise _ambiguous(path, [fit.source for fit, _ in accepted])
+            accepted[fit.source.id] = (fit, checked)
     if not accepted:
-        raise max(misfits, key=lambda misfit: misfit.score).reason
-    fit, matches = accepted[0]
-    presentation = _presentation(matches)
-    shape = table.shape
-    hint = shape.format == "csv" and shape.layout == "long" and not shape.bom and not fit.filled
-    return Recognised(fit.source.id, presentation, _language(matches), hint, tuple(fit.filled.items()))
+        raise _nearest(candidate, misfits)
+    fits = [fit for fit, _ in accepted.values()]
+    with TemporaryDirectory(prefix="kommunekort-") as scratch:
+
+        @cache
+        def look(source_id: str) -> Content:
+            return _look(candidate, accepted[source_id][0], Path(scratch), earlier)
+
+        reading = Reading(candidate, name or path.name, told.table if told else None, lambda fit: look(fit.source.id))
+        identity = reading.choose([fit for fit in fits if not fit.filled] or fits)
+        fit, checked = accepted[identity.fit.source.id]
+        rows = look(fit.source.id).rows
+    matches = _telling(checked)
+    held = {dimension.role: {match.code for _, match in pairs} for dimension, pairs in checked}
+    return Recognised(
+        fit.source.id,
+        _presentation(matches),
+        _language(matches),
+        tuple(fit.filled.items()),
+        identity.why,
+        tuple(sorted(held["time"])),
+        len(held["area"]) if "area" in held else 0,
+        rows,
+        bool(told and told.is_bulk),
+        tuple(table.remarks),
+    )
 
 
-def _sources(table: Table, catalogue: Catalogue) -> list[Source]:
-    """Return the sources to try: the one the file itself names, else every StatBank source."""
+def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Content:
+    """Count what the figures of a placed table look like, over its first million canonical rows."""
+    source, catalogue, path = fit.source, candidate.catalogue, candidate.table.path
+    rows = canonical_scan(path, source, catalogue)
+    if rows is None:
+        written = scratch / f"{source.id}.csv"
+        tally = write_table(candidate.table, fit, catalogue, written)
+        if tally.rejects and len(tally.rejects) > source.expectations.quarantine_max_share * tally.rows_in:
+            first = tally.rejects[0]
+            rule = f"the first of {len(tally.rejects)} rows that cannot be read: {first.field}: {first.rule}"
+            raise refusal(path, rule, "download the table again", row=first.row, value=first.value)
+        path, rows = written, tally.rows_in
+    area = next((i for i, d in enumerate(source.dimensions) if d.role == "area"), None)
+    totals = [(i, d.total) for i, d in enumerate(source.dimensions) if d.role == "category"]
+    low, high = source.expectations.value_min, source.expectations.value_max
+    last = earlier(source)
+    counts: Counter[str] = Counter()
+    firsts: dict[str, str] = {}
+    with path.open(encoding="utf-8-sig") as lines:
+        next(lines)
+        for line in islice(lines, LOOKED_AT):
+            key, _, text = line.rstrip("\r\n").rpartition(";")
+            if text in MARKS:
+                continue
+            value = float(text)
+            counts["figures"] += 1
+            counts["zeros"] += value == 0
+            if (low is not None and value < low) or (high is not None and value > high):
+                counts["outside"] += 1
+                firsts.setdefault("outside", text)
+            if last and key in last:
+                counts["known"] += 1
+                counts["agreeing"] += _agree(text, last[key])
+            if area is not None and source.expectations.inhabitants_share is not None:
+                codes = key.split(";")
+                if all(codes[i] == total for i, total in totals) and codes[area] in inhabitants():
+                    counts["judged"] += 1
+                    if inhabitants_fault(source, codes[area], value):
+                        counts["strange"] += 1
+                        firsts.setdefault("strange", f"{text} in {areas()[codes[area]].name_da}")
+    return Content(
+        rows, counts["figures"], counts["zeros"], counts["outside"], firsts.get("outside", ""), counts["judged"],
+        counts["strange"], firsts.get("strange", ""), counts["known"], counts["agreeing"],
+    )  # fmt: skip
+
+
+def _agree(text: str, before: str) -> bool:
+    """Return whether two figures of a cell are the same, or one the revision of the other; two zeros say nothing."""
+    if before in MARKS:
+        return False
+    now, then = float(text), float(before)
+    return now != 0 and abs(now - then) <= 0.02 * abs(then)
+
+
+def _sources(table: Table, catalogue: Catalogue, told: Told | None) -> list[Source]:
+    """Return the sources to try: the one the user or the file itself names, else every StatBank source."""
     known = [source for source in catalogue.sources.values() if source.connector == "statbank"]
+    if told is not None:
+        return [catalogue.sources[f"statbank_{told.table.casefold()}"]]
     if table.table_id is not None:
         named = catalogue.by_table(table.table_id)
         if named is None or named.connector != "statbank":
@@ -253,22 +333,9 @@ def _sources(table: Table, catalogue: Catalogue) -> list[Source]:
     return known
 
 
-def _require_identity(table: Table, fits: Sequence[Fit]) -> None:
-    """Refuse a bare region × time grid: any table can be boiled down to one, of any group of people."""
-    said = key_of(table.statement)
-    for fit in fits:
-        titled = any(key_of(title) in said for title in (fit.source.title_da, fit.source.title_en))
-        roles = {d.role for d in fit.source.dimensions if d.id in fit.columns}
-        if table.table_id or titled or not fit.filled or roles & {"category", "selector"}:
-            continue
-        rule = "only area and time, so nothing in the file says which table it is and which people it counts"
-        raise refusal(table.path, rule, "download the table with its other columns")
-
-
-def _ambiguous(path: Path, sources: Sequence[Source]) -> Exception:
-    tables = [source.table or source.id for source in sources]
-    rule = f"fits {' and '.join(tables)} alike"
-    return refusal(path, rule, "download the table with all its columns and with codes, or as XLSX, which names it")
+def _nearest(candidate: Candidate, misfits: Sequence[Misfit]) -> DataRefused:
+    """Return the reason of the source that came nearest; two headings of the file's name count most."""
+    return max(misfits, key=lambda misfit: misfit.score).reason
 
 
 def _telling(checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]) -> list[Match]:
@@ -291,7 +358,7 @@ def _language(matches: Sequence[Match]) -> Literal["da", "en", ""]:
 
 
 MAX_REJECTS = 10_000
-COUNT_DUPLICATES_UP_TO = 1_000_000
+COMPARED_UP_TO = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -306,19 +373,12 @@ class Reject:
 
 @dataclass
 class Tally:
-    """What was counted while rows passed; `keys` holds hashes of the keys, None once there are too many to keep."""
+    """What was counted while rows passed; `rows` are the file rows of the rows written, in their order."""
 
-    codes: list[set[str]]
     rows_in: int = 0
     rows_out: int = 0
-    has_zero: bool = False
     rejects: list[Reject] = field(default_factory=list)
-    keys: set[int] | None = field(default_factory=set)
-
-    @property
-    def duplicates(self) -> int | None:
-        """Rows whose key came before; None when there were too many rows to count them."""
-        return None if self.keys is None else self.rows_out - len(self.keys)
+    rows: array[int] = field(default_factory=lambda: array("q"))
 
 
 class _Codes(dict[str, str | None]):
@@ -350,7 +410,7 @@ class _Writer:
         self.fit = fit
         self.numbers = numbers
         self.maps = [_Codes(Resolver(catalogue, fit.source, dimension)) for dimension in fit.source.dimensions]
-        self.tally = Tally([set() for _ in self.maps])
+        self.tally = Tally()
 
     def write(self, out: Path) -> Tally:
         with out.open("w", encoding="utf-8", newline="\n") as file:
@@ -365,23 +425,17 @@ class _Writer:
         """Map whole columns at once: no Python statement runs per row unless a row is rejected."""
         tally = self.tally
         tally.rows_in += len(chunk.values)
+        numbers: Sequence[int] = chunk.rows
         values: Sequence[str | None] = self._numbers(chunk)
         columns = [self._codes(chunk, mapping) for mapping in self.maps]
         used = [set(column) for column in columns]
         self._check_pins(chunk, columns, used)
         if None in values or any(None in codes for codes in used):
-            columns, values = self._without_rejects(chunk, columns, values)
-            used = [set(column) for column in columns]
-        for known, codes in zip(tally.codes, used, strict=True):
-            known.update(codes)  # type: ignore[arg-type]  # no None is left
+            columns, values, numbers = self._without_rejects(chunk, columns, values)
         keys = list(map(";".join, zip(*columns, strict=True)))
         file.write("\n".join(map(";".join, zip(keys, values, strict=True))) + "\n" * bool(keys))  # type: ignore[arg-type]
         tally.rows_out += len(keys)
-        tally.has_zero = tally.has_zero or not ZEROS.isdisjoint(values)
-        if tally.keys is not None:
-            tally.keys.update(map(hash, keys))
-            if tally.rows_out > COUNT_DUPLICATES_UP_TO:
-                tally.keys = None
+        tally.rows.extend(numbers)
 
     def _codes(self, chunk: Chunk, codes: _Codes) -> list[str | None]:
         name = codes.resolver.dimension.id
@@ -415,7 +469,7 @@ class _Writer:
 
     def _without_rejects(
         self, chunk: Chunk, columns: Sequence[Sequence[str | None]], values: Sequence[str | None]
-    ) -> tuple[list[list[str | None]], list[str | None]]:
+    ) -> tuple[list[list[str | None]], list[str | None], list[int]]:
         kept = []
         for at, value in enumerate(values):
             bad = next((i for i, column in enumerate(columns) if column[at] is None), None)
@@ -426,7 +480,8 @@ class _Writer:
                 self._reject(Reject(chunk.rows[at], "INDHOLD", chunk.values[at], f"must be {rule}"))
             else:
                 kept.append(at)
-        return [[column[at] for at in kept] for column in columns], [values[at] for at in kept]
+        rows = [chunk.rows[at] for at in kept]
+        return [[column[at] for at in kept] for column in columns], [values[at] for at in kept], rows
 
     def _unknown_code(self, chunk: Chunk, at: int, which: int) -> Reject:
         resolver = self.maps[which].resolver
@@ -459,46 +514,65 @@ def _deciding_style(table: Table, fit: Fit, doubtful: str) -> Style:
 
 @dataclass(frozen=True)
 class Normalised:
-    """What became of a file: `rows_in == rows_out + len(rejects)`.
+    """What became of a file: `rows_in == rows_out + repeated + len(rejects)`.
 
-    `canonical`: the file itself can be scanned and nothing was written. `complete`: a combination the file lacks means
-    zero (see guess_rectangle). `duplicates`: rows whose key came before, None when not counted (canonical files, and
-    beyond a million rows); they are written, the database's keys refuse them.
+    `canonical`: the file itself can be scanned and nothing was written. `repeated` rows stood before with the same
+    value and were not written again.
     """
 
     rows_in: int
     rows_out: int
     rejects: list[Reject]
     canonical: bool
-    complete: bool
-    duplicates: int | None = None
+    repeated: int = 0
 
 
-@dataclass(frozen=True)
-class Directory:
-    """The files of a folder: those recognised, in the order of their paths, and the others with the reason."""
+def bulk_codes(path: Path, source: Source) -> dict[str, list[str]] | None:
+    """Return dimension id -> the codes a canonical file holds; None when it writes a zero out.
 
-    accepted: list[tuple[Path, Recognised]]
-    refused: list[tuple[Path, str]]
+    A form that leaves zero cells out writes none: a file with one prints its zeros; what it lacks was not asked for.
+    """
+    codes: list[dict[str, None]] = [{} for _ in source.dimensions]
+    with path.open(encoding="utf-8-sig") as lines:
+        next(lines)
+        for line in lines:
+            *cells, value = line.rstrip("\r\n").split(";")
+            if value == "-" or (value not in MARKS and float(value) == 0):
+                return None
+            for known, cell in zip(codes, cells, strict=True):
+                known[cell] = None
+    return {dimension.id.upper(): list(known) for dimension, known in zip(source.dimensions, codes, strict=True)}
+
+
+Seen = dict[str, tuple[str, str, int]]
+"""Key of a cell -> its value, and the file and row that said it first."""
 
 
 def normalise(
-    path: Path, source: Source, catalogue: Catalogue, out: Path, limits: Limits = DEFAULT_LIMITS
+    path: Path,
+    source: Source,
+    catalogue: Catalogue,
+    out: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    seen: Seen | None = None,
 ) -> Normalised:
     """Write the file's rows to `out` as canonical CSV, or find that the file is canonical and write nothing.
 
     Canonical: UTF-8 without BOM, `;`, LF, header = the source's dimension ids in upper case and in its order +
     INDHOLD, codes only, numbers with a point and no thousands marks, marks (`..` `-` `.` `...` blank) as received;
     a file scanned in place may have a BOM and CRLF. Rows keep their order. A row with an unknown code or an unreadable
-    number is left out and returned as a Reject. CSV streams in constant memory. Raises DataRefused, leaving no `out`,
-    when the file cannot be read or does not fit the source, when it holds another selector than the source's, when
-    numbers contradict each other or could mean two things, and beyond 10,000 rejects.
+    number is left out and returned as a Reject. CSV streams in constant memory.
+
+    With `seen`, cells are compared with those it holds, of this file and of files before it: an equal one is counted
+    and left out, and the file is always written anew. Beyond a million rows cells are no longer compared; the
+    database's keys then refuse them. Raises DataRefused, leaving no `out`, when the file cannot be read or does not
+    fit the source, when it holds another selector than the source's, when numbers contradict each other or could mean
+    two things, when a cell is given two values (both places are named), and beyond 10,000 rejects.
     """
-    scan = canonical_scan(path, source, catalogue) if path.is_file() else None
-    if scan is not None:
-        # guess_rectangle's second half needs every cell; without an absent combination there is nothing to fill.
-        complete = source.unit in COUNTED_UNITS and not scan.has_zero
-        return Normalised(scan.rows, scan.rows, [], canonical=True, complete=complete)
+    rows = canonical_scan(path, source, catalogue) if path.is_file() else None
+    if rows is not None and (seen is None or rows > COMPARED_UP_TO):
+        return Normalised(rows, rows, [], canonical=True)
     table = open_table(path, limits)
     fit = Candidate(table, catalogue).place(source)
     if isinstance(fit, Misfit):
@@ -506,34 +580,225 @@ def normalise(
     working = out.with_name(out.name + ".part")
     try:
         tally = write_table(table, fit, catalogue, working)
+        repeated = _drop_repeated(working, path, tally, seen) if seen is not None else 0
         working.replace(out)
     finally:
         working.unlink(missing_ok=True)
-    counted = source.unit in COUNTED_UNITS and not tally.has_zero
-    complete = counted and lacks_cells(tally.rows_out, tally.codes)
-    return Normalised(tally.rows_in, tally.rows_out, tally.rejects, False, complete, tally.duplicates)
+    return Normalised(tally.rows_in, tally.rows_out - repeated, tally.rejects, False, repeated)
 
 
-def recognise_directory(folder: Path, catalogue: Catalogue, limits: Limits = DEFAULT_LIMITS) -> Directory:
+def _drop_repeated(canonical: Path, path: Path, tally: Tally, seen: Seen) -> int:
+    """Leave out of a canonical file the cells that `seen` holds with the same value, and add the others to it."""
+    if len(seen) + tally.rows_out > COMPARED_UP_TO:
+        return 0
+    repeated = 0
+    kept = canonical.with_name(canonical.name + ".kept")
+    with canonical.open(encoding="utf-8") as lines, kept.open("w", encoding="utf-8", newline="\n") as out:
+        out.write(next(lines))
+        for line, row in zip(lines, tally.rows, strict=True):
+            key, _, value = line.rstrip("\n").rpartition(";")
+            before = seen.setdefault(key, (value, path.name, row))
+            if before == (value, path.name, row):
+                out.write(line)
+            elif _plain_value(before[0]) == _plain_value(value):
+                repeated += 1
+            else:
+                kept.unlink()
+                raise _contradiction(before, value, path, row, key)
+    kept.replace(canonical)
+    return repeated
+
+
+def _plain_value(text: str) -> str | float:
+    return text if text in MARKS else float(text)
+
+
+def _contradiction(before: tuple[str, str, int], value: str, path: Path, row: int, key: str) -> DataRefused:
+    first, file, at = before
+    rule = f"{key.replace(';', ' ')} is {value} here and {first} in {file} row {at}"
+    return refusal(path, rule, "keep the file that is right", row=row, value=value)
+
+
+# A folder of files: what each is, and what the user says of it.
+
+
+FOLDER_FILE = "kommunekort.yml"
+_UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".tmp", ".opdownload")
+_UNPACKED_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The files of a folder: those recognised, in the order of their names, and the others with the reason.
+
+    `names` says what each is called below the folder, `x.zip/y.csv` for one in a ZIP, whose bytes lie elsewhere.
+    """
+
+    accepted: list[tuple[Path, Recognised]]
+    refused: list[tuple[Path, str]]
+    names: dict[Path, str]
+
+
+def recognise_directory(
+    folder: Path,
+    catalogue: Catalogue,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    scratch: Path | None = None,
+    told: Mapping[str, Told] | None = None,
+    earlier: Earlier = nothing_earlier,
+) -> Directory:
     """Recognise every file below a folder; a file that is refused never stops the others.
 
-    Subfolders are walked, links that lead out of the folder are refused, not followed. Several files of one source are
-    accepted. Raises DataRefused only when the folder itself does not exist.
+    Subfolders are walked, links that lead out of the folder are refused, not followed; a ZIP is unpacked into `scratch`
+    (without one it is refused). Several files of one source are accepted, an exact copy is not. `told` is the user's
+    word on files, by name. Raises DataRefused only when the folder itself does not exist, UsageError when `told` names
+    a file that is not there or a table that has no source.
     """
     if not folder.is_dir():
         raise refusal(folder, "no such folder", "give the folder that holds the downloaded files")
-    found = Directory([], [])
-    for path in _files(folder):
+    found = Directory([], [], {})
+    names = dict(_members(folder, scratch, limits, found))
+    found.names.update({path: name for name, path in names.items()})
+    said = _said_of(told or {}, names, catalogue)
+    digests: dict[str, str] = {}
+    for name, path in names.items():
         try:
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise refusal(path, "a link that leads out of the folder", "copy the file itself into the folder")
-            found.accepted.append((path, recognise(path, catalogue, limits)))
+            _refuse_unfinished(path, name)
+            recognised = recognise(path, catalogue, limits, name=name, told=said.get(name), earlier=earlier)
+            first = digests.setdefault(_sha256(path), name)
+            if first != name:
+                raise refusal(path, f"a copy of {first}, byte for byte", "nothing is lost, remove one of them")
+            found.accepted.append((path, recognised))
         except DataRefused as refused:
             found.refused.append((path, str(refused)))
         except OSError as error:
             reason = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
             found.refused.append((path, one_line(str(reason))))
     return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _said_of(told: Mapping[str, Told], names: Mapping[str, Path], catalogue: Catalogue) -> dict[str, Told]:
+    """Return the user's word by full name; a name without its folder counts when only one file has it."""
+    said: dict[str, Told] = {}
+    for given, word in told.items():
+        found = [name for name in names if given in (name, name.rpartition("/")[2])]
+        if len(found) != 1:
+            what = "no such file" if not found else f"{len(found)} files are called so ({', '.join(found)})"
+            raise UsageError(f"--as {given}={word.table}: {what} in the folder; give its name as it lies there")
+        source = catalogue.by_table(word.table)
+        if source is None or source.connector != "statbank":
+            raise UsageError(
+                f"--as {given}={word.table}: there is no StatBank source {word.table}; `kommunekort sources` lists them"
+            )
+        said[found[0]] = word
+    return said
+
+
+def read_told(folder: Path, given: Sequence[str]) -> dict[str, Told]:
+    """Return what the user says of files: `FILE=TABLE` on the command line, before `kommunekort.yml` in the folder.
+
+    The file holds `files:` with one line per file, `x.csv: FOLK1A`, or `x.csv: {table: FOLK1E, form: bulk}` for a BULK
+    answer. Raises UsageError for anything else.
+    """
+    told: dict[str, Told] = {}
+    place = folder / FOLDER_FILE
+    if place.is_file():
+        file = YamlFile(place, FOLDER_FILE)
+        entries = file.data.get("files") if isinstance(file.data, dict) else None
+        if not isinstance(entries, dict) or set(file.data) != {"files"}:
+            raise file.error([], "holds `files:` and below it a line `name.csv: TABLE` for each file, nothing else")
+        for name, word in entries.items():
+            whole = {"table": word} if isinstance(word, str) else word
+            right = (
+                isinstance(whole, dict) and isinstance(whole.get("table"), str) and whole.keys() <= {"table", "form"}
+            )
+            if not right or whole.get("form", "bulk") != "bulk":
+                raise file.error(["files", name], f"{name} needs a table, as `TABLE` or `{{table: TABLE, form: bulk}}`")
+            told[str(name)] = Told(whole["table"], "form" in whole)
+    for text in given:
+        name, sign, table = text.rpartition("=")
+        if not sign or not name or not table:
+            raise UsageError(f"--as {text}: give FILE=TABLE, as in --as 'my file.csv=FOLK1A'")
+        told[name] = Told(table, told[name].is_bulk if name in told else False)
+    return told
+
+
+def _refuse_unfinished(path: Path, name: str) -> None:
+    """Refuse what a browser has not downloaded to its end, and what Excel leaves beside an open workbook."""
+    if name.lower().endswith(_UNFINISHED):
+        raise refusal(path, "a download that has not ended", "wait for it, or download it again")
+    if path.name.startswith("~$"):
+        raise refusal(path, "Excel's mark of a workbook that is open", "save the workbook and close it")
+
+
+def _members(folder: Path, scratch: Path | None, limits: Limits, found: Directory) -> Iterator[tuple[str, Path]]:
+    """Yield the files to try, name and place; what cannot be one is put among the refused."""
+    for path in _files(folder):
+        name = str(path.relative_to(folder))
+        if name in (FOLDER_FILE, "SYNTHETIC"):
+            continue
+        found.names[path] = name
+        try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise refusal(path, "a link that leads out of the folder", "copy the file itself into the folder")
+            if scratch is None or not _is_archive(path):
+                yield name, path
+                continue
+            members = _unpacked(path, scratch / str(len(list(scratch.iterdir()))), limits)
+        except DataRefused as refused:
+            found.refused.append((path, str(refused)))
+            continue
+        except OSError as error:
+            reason = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
+            found.refused.append((path, one_line(str(reason))))
+            continue
+        yield from ((f"{name}/{member}", place) for member, place in members)
+
+
+def _is_archive(path: Path) -> bool:
+    """Return whether a file is a ZIP and no workbook."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False  # the reader of workbooks says what is wrong with it
+    return not any(name.startswith(("xl/", "[Content_Types]", "mimetype")) for name in names)
+
+
+def _unpacked(path: Path, target: Path, limits: Limits) -> list[tuple[str, Path]]:
+    """Unpack a ZIP of extracts; DataRefused for one that is empty, locked, damaged, or unfolds beyond the limits."""
+    members: list[tuple[str, Path]] = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX")]
+            size = sum(entry.file_size for entry in entries)
+            if size > min(_UNPACKED_BYTES, limits.unzip_ratio * max(path.stat().st_size, 1000)):
+                raise refusal(path, f"the ZIP unfolds to {size:,} bytes", "send the files themselves")
+            if any(entry.flag_bits & 1 for entry in entries):
+                raise refusal(path, "the ZIP is locked with a password", "unpack it into the folder")
+            target.mkdir(parents=True)
+            for number, entry in enumerate(entries):
+                place = target / str(number) / (entry.filename.replace("\\", "/").rpartition("/")[2] or "file")
+                place.parent.mkdir()
+                with archive.open(entry) as packed, place.open("wb") as out:
+                    shutil.copyfileobj(packed, out)
+                members.append((entry.filename, place))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise refusal(path, f"the ZIP is damaged ({one_line(str(error))})", "download it again") from None
+    if not members:
+        raise refusal(path, "the ZIP is empty", "download it again")
+    return members
 
 
 def _files(folder: Path) -> Iterator[Path]:

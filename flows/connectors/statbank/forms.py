@@ -37,11 +37,13 @@ _SIGNATURES = {
     b"\x89PNG": "an image; download the table as CSV",
     b"\xff\xd8\xff": "an image; download the table as CSV",
     b"PAR1": "a Parquet file; download the table as CSV",
-    b"\xff\xfe": "in UTF-16; save it as CSV UTF-8",
-    b"\xfe\xff": "in UTF-16; save it as CSV UTF-8",
+    b"SQLite format 3": "a database, perhaps a GeoPackage of boundaries; download the table as CSV",
+    b"Rar!": "a RAR archive; unpack it, or send a ZIP",
+    b"7z\xbc\xaf": "a 7z archive; unpack it, or send a ZIP",
 }
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-Format = Literal["csv", "xlsx", "jsonstat"]
+Format = Literal["csv", "xlsx", "jsonstat", "px"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ class Limits:
 class FileShape:
     """What a file is made of, told from its bytes alone.
 
-    `layout` is `long` (one row per cell, a value column) or `wide` (periods as columns); `header` is the first
-    line's fields of a long CSV and empty for the other forms; `newline` is the one the first line ends with.
+    `layout` is `long` (one row per cell, a value column) or `wide` (periods as columns); `header` is the heading's
+    fields of a long CSV and empty for the other forms; `newline` is the one the first line ends with. `above` counts
+    the lines over the heading (`sep=;`, a title); `has_row_names` tells that each row begins with a number of its own.
     """
 
     format: Format
@@ -70,6 +73,9 @@ class FileShape:
     delimiter: str = ";"
     layout: Literal["long", "wide"] = "long"
     header: tuple[str, ...] = ()
+    above: int = 0
+    has_row_names: bool = False
+    title: str = ""
 
 
 def refusal(path: Path, rule: str, next_step: str, *, row: int | None = None, value: str | None = None) -> DataRefused:
@@ -132,33 +138,83 @@ def signature_of(path: Path, head: bytes) -> str | None:
             if meaning == "zip":
                 return meaning
             raise refusal(path, f"the file is {meaning.split(';')[0]}", meaning.split("; ")[1])
+    if head.startswith(_UTF16):
+        return None
     if b"\x00" in head:
         raise refusal(path, "the file is binary, not an extract", "download the table as CSV")
-    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|!--)", head, re.IGNORECASE):
-        raise refusal(path, "the file is a web page, not data", "download the table as CSV")
+    if re.match(rb"(\xef\xbb\xbf)?\s*<", head):
+        raise refusal(path, f"the file is {_markup(path, head)}, not data", "download the table as CSV")
     return None
 
 
+def _markup(path: Path, head: bytes) -> str:
+    """Return what a file that begins with `<` is."""
+    start = head[:4096].lower()
+    if b"urn:schemas-microsoft-com:office:spreadsheet" in start and b"<html" not in start:
+        return "Excel's XML of 2003"
+    if b"<html" not in start and b"<!doctype html" not in start and b"<table" not in start:
+        return "XML"
+    return "a web page saved as Excel" if path.suffix.lower() in (".xls", ".xlsx") else "a web page"
+
+
+# The letters a Danish extract holds outside ASCII; what else an old code page makes of the bytes is another language.
+_LETTERS = frozenset("æøåÆØÅéÉèüÜöÖäÄáóíúñçôêëïâîûß–—’‘´`“”§°·½²³µ©®\u00a0«»±×…•")
+_CODE_PAGES = ("cp1252", "cp850", "mac_roman")
+
+
 def encoding_of(path: Path, gz: bool) -> str:
-    """Return `utf-8` or `cp1252`, whichever reads every byte; DataRefused when neither does."""
+    """Return the encoding that reads every byte: UTF-8, UTF-16 (by its mark), or the old code page that fits best.
+
+    Windows, DOS and Mac wrote æ ø å with bytes of their own; the page under which the bytes are letters is taken.
+    Raises DataRefused when none does.
+    """
+    counts = [0] * 256
     utf8 = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for block in blocks(path, gz):
-            utf8.decode(block)
-        utf8.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data":
+    broken: UnicodeDecodeError | None = None
+    for number, block in enumerate(blocks(path, gz)):
+        if number == 0 and block.startswith(_UTF16):
+            return _checked_utf16(path, gz)
+        if broken is None:
+            try:
+                utf8.decode(block)
+            except UnicodeDecodeError as error:
+                broken = error
+        if not block.isascii():
+            for byte in block:
+                counts[byte] += byte >= 0x80
+    if broken is None:
+        try:
+            utf8.decode(b"", final=True)
+        except UnicodeDecodeError:
             raise refusal(path, "cut off inside a letter at the end of the file", "download it again") from None
-    else:
         return "utf-8"
-    ansi = codecs.getincrementaldecoder("cp1252")()
+    used = {byte: count for byte, count in enumerate(counts) if count}
+    page, fault = min(((page, _misread(page, used)) for page in _CODE_PAGES), key=lambda pair: pair[1])
+    if fault > 0.2:
+        byte = broken.object[broken.start]
+        rule = f"byte 0x{byte:02x} is a Danish letter neither in UTF-8 nor in the code pages of Windows, DOS and Mac"
+        raise refusal(path, rule, "save it as CSV UTF-8")
+    return page
+
+
+def _misread(page: str, used: dict[int, int]) -> float:
+    """Return the share of the bytes beyond ASCII that are no letter of a Danish text under a code page."""
+    strange = 0
+    for byte, count in used.items():
+        if bytes([byte]).decode(page, "replace") not in _LETTERS:
+            strange += count
+    return strange / sum(used.values())
+
+
+def _checked_utf16(path: Path, gz: bool) -> str:
+    decoder = codecs.getincrementaldecoder("utf-16")()
     try:
         for block in blocks(path, gz):
-            ansi.decode(block)
-    except UnicodeDecodeError as error:
-        rule = f"byte 0x{error.object[error.start]:02x} is neither UTF-8 nor Windows-1252"
-        raise refusal(path, rule, "save it as CSV UTF-8") from None
-    return "cp1252"
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise refusal(path, "the UTF-16 is cut off or damaged", "save it as CSV UTF-8") from None
+    return "utf-16"
 
 
 def check_text(path: Path, text: str, first_row: int = 1) -> None:
@@ -179,12 +235,15 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
     """Yield the file's lines, BOM and line ends removed, a block at a time; the memory used stays constant.
 
     Raises DataRefused for garbled letters, an endless line, and a last line without its line break: StatBank
-    ends every line, so the end of such a file, perhaps the last digits of a value, is missing.
+    ends every line, so the end of such a file, perhaps the last digits of a value, is missing. A last line that is a
+    footnote may end as it likes.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig" if shape.encoding == "utf-8" else shape.encoding)()
     rest, row = "", 1
     for block in blocks(path, shape.gz):
         text = decoder.decode(block)
+        if "\u200b" in text or "\ufeff" in text:
+            text = text.translate(_INVISIBLE)
         check_text(path, text, row)
         lines = (rest + text).replace("\r\n", "\n").split("\n")
         rest = lines.pop()
@@ -193,13 +252,29 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
         row += len(lines)
         if lines:
             yield lines
-    if rest.strip():
+    if rest.strip() and is_footnote(rest, shape.delimiter):
+        yield [rest]
+    elif rest.strip():
         raise refusal(
             path,
             "the last line has no line break, so the file may be cut off inside a value",
             "download it again, or add the line break if the line is whole",
             value=rest[-60:],
         )
+
+
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
+_FOOTNOTE = re.compile(
+    r"\s*\"?(\*|[0-9]+\)|kilde\b|source\b|anm\b|anmærkning|note|noter\b|notes\b|der er |there |fra (?:og|den|1)|from |"
+    r"enhed|unit|[¹²³†©])",
+    re.IGNORECASE,
+)
+
+
+def is_footnote(line: str, delimiter: str) -> bool:
+    """Return whether a line is a remark of one cell, told by how it begins (*, 1), Kilde, Source, Note …)."""
+    first, _, rest = line.partition(delimiter)
+    return not rest.strip(f'{delimiter} "') and _FOOTNOTE.match(first) is not None
 
 
 # One shape for every extract: columns of text, cell by cell, whatever file they came in.
@@ -230,7 +305,8 @@ class Table:
 
     `names` are the headings of the dimension columns, None where the form has none (XLSX stubs); `chunks`
     starts a new pass over the rows; `statement` is what stands around the cells (title, unit), for telling a
-    selector that has no column; `table_id` is the table's id when the file itself says it.
+    selector that has no column; `table_id` is the table's id when the file itself says it; `remarks` are what was
+    passed over in the file (row names, footnotes, a repeated heading), complete once all rows have been read.
     """
 
     path: Path
@@ -239,6 +315,22 @@ class Table:
     chunks: Callable[[], Iterator[Chunk]]
     statement: str = ""
     table_id: str | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Add a remark, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+
+_TABLE_ID = re.compile(r"[A-ZÆØÅ]{2,}[0-9]+[A-Z0-9]*")
+_TITLE_ID = re.compile(rf"\s*({_TABLE_ID.pattern})\s*[:–-]")
+
+
+def title_id(statement: str) -> str | None:
+    """Return the table id a title begins with, as `FOLK1A: Population …`, or None."""
+    found = _TITLE_ID.match(statement)
+    return found[1] if found else None
 
 
 def is_period(text: str) -> bool:
@@ -262,59 +354,92 @@ def in_memory(rows: Sequence[tuple[int, Sequence[str], str]]) -> Callable[[], It
 
 DELIMITERS = (";", "\t", ",")
 _LOOKED_AT = 60
+_TITLE_LINES = 15
 
 
 def csv_shape(path: Path, gz: bool) -> FileShape:
     """Return the shape of a text file; DataRefused when it is neither a long nor a wide extract."""
     encoding = encoding_of(path, gz)
     head = next(blocks(path, gz))
-    text = codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM))
+    text = codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM)).translate(_INVISIBLE)
     check_text(path, text)
     if "\n" not in text and "\r" in text:
         raise refusal(path, "its lines end with CR alone", "save it as CSV UTF-8 again")
-    first_line = text.split("\n", 1)[0]
-    newline = "\r\n" if first_line.endswith("\r") else "\n"
-    lines = [line for line in text.splitlines()[:_LOOKED_AT] if line.strip()]
-    if not lines:
+    newline = "\r\n" if text.split("\n", 1)[0].endswith("\r") else "\n"
+    lines = [line.rstrip("\r") for line in text.split("\n")[:_LOOKED_AT]]
+    if not any(line.strip() for line in lines):
         raise refusal(path, "the file is empty", "download it again")
     bom = head.startswith(UTF8_BOM)
-    for delimiter in DELIMITERS:
-        header = _fields(first_line.rstrip("\r"), delimiter)
-        if VALUE_NAMES & {name.casefold() for name in header}:
-            return FileShape("csv", gz, encoding, bom, newline, delimiter, "long", tuple(header))
-    delimiter, periods = max(((d, _most_periods(lines, d)) for d in DELIMITERS), key=lambda pair: pair[1])
+    given = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())
+    delimiters = (given[1],) if given else DELIMITERS
+    for number, line in enumerate(lines[:_TITLE_LINES]):
+        for delimiter in delimiters:
+            header = [name.strip() for name in _fields(line, delimiter)]
+            if len(header) > 1 and VALUE_NAMES & {name.casefold() for name in header}:
+                title = " ".join(text.strip('" ;,') for text in lines[bool(given) : number]).strip()
+                row_names = _has_row_names(header, lines[number + 1 :], delimiter)
+                header = header[1:] if row_names and len(header) == _width(lines[number + 1 :], delimiter) else header
+                return FileShape(
+                    "csv", gz, encoding, bom, newline, delimiter, "long", tuple(header), number, row_names, title
+                )
+    delimiter, periods = max(((d, _most_periods(lines, d)) for d in delimiters), key=lambda pair: pair[1])
     if periods:
         return FileShape("csv", gz, encoding, bom, newline, delimiter, "wide")
+    first = next(line for line in lines if line.strip())
     raise refusal(
         path,
         "no value column INDHOLD and no row of periods, so it is no StatBank extract",
         "download the table from statistikbanken.dk as CSV",
         row=1,
-        value=lines[0],
+        value=first,
     )
+
+
+def _width(lines: Sequence[str], delimiter: str) -> int:
+    return len(_fields(next((line for line in lines if line.strip()), ""), delimiter))
+
+
+def _has_row_names(header: Sequence[str], lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether every row begins with a number of its own, as pandas and R write their row names.
+
+    pandas leaves its heading empty, R may leave it out altogether, so that rows are one cell wider than the heading.
+    """
+    rows = [_fields(line, delimiter) for line in lines if line.strip()]
+    wider = bool(rows) and all(len(row) == len(header) + 1 for row in rows[:-1] or rows)
+    unnamed = header[0].casefold() in ("", "unnamed: 0", "index", "row.names", "rownames")
+    firsts = [row[0] for row in rows[:-1] or rows]
+    counted = all(cell.isdigit() for cell in firsts) and len(set(firsts)) == len(firsts)
+    return bool(firsts) and counted and (unnamed or wider)
 
 
 def read_long(path: Path, shape: FileShape, limits: Limits) -> Table:
     """Return a long CSV as a table whose chunks stream from the file; the header is checked here."""
     names = list(shape.header)
-    folded = [name.casefold() for name in names]
-    twice = next((name for name in names if folded.count(name.casefold()) > 1), None)
-    if twice is not None:
-        raise refusal(path, "the column stands twice", "download the table again", row=1, value=twice)
-    value_at = next(i for i, name in enumerate(folded) if name in VALUE_NAMES)
+    value_at = _value_column(path, names, shape.above + 1)
+    table: Table
 
     def chunks() -> Iterator[Chunk]:
-        first = 1
+        first, rows = 1, _LongRows(table, names, value_at)
         for lines in line_chunks(path, shape, limits):
             numbers = range(first, first + len(lines))
             first += len(lines)
-            if numbers[0] == 1:
-                lines, numbers = lines[1:], numbers[1:]
-            columns, kept = _columns(path, lines, numbers, shape.delimiter, len(names))
+            above = max(shape.above + 2 - numbers[0], 0)
+            columns, kept = rows.take(lines[above:], numbers[above:])
             if kept:
                 yield Chunk(kept, columns[:value_at] + columns[value_at + 1 :], columns[value_at])
 
-    return Table(path, shape, tuple(names[:value_at] + names[value_at + 1 :]), chunks)
+    keys = tuple(names[:value_at] + names[value_at + 1 :])
+    table = Table(path, shape, keys, chunks, shape.title, title_id(shape.title))
+    return table
+
+
+def _value_column(path: Path, names: Sequence[str], row: int) -> int:
+    """Return where the value column stands; DataRefused for a heading given twice."""
+    folded = [name.casefold() for name in names]
+    twice = next((name for name in names if folded.count(name.casefold()) > 1), None)
+    if twice is not None:
+        raise refusal(path, "the column stands twice", "download the table again", row=row, value=twice)
+    return next(i for i, name in enumerate(folded) if name in VALUE_NAMES)
 
 
 def read_cells(path: Path, shape: FileShape, limits: Limits) -> list[list[str]]:
@@ -325,33 +450,88 @@ def read_cells(path: Path, shape: FileShape, limits: Limits) -> list[list[str]]:
     return [[cell.strip() for cell in _fields(line, shape.delimiter)] if line.strip() else [] for line in lines]
 
 
-def _columns(
-    path: Path, lines: list[str], numbers: Sequence[int], delimiter: str, width: int
-) -> tuple[list[Sequence[str]], Sequence[int]]:
-    """Return the columns of some lines and the row numbers kept; DataRefused for a row that is not `width` wide."""
-    text = delimiter.join(lines)
-    if '"' not in text and {line.count(delimiter) for line in lines} == {width - 1}:
-        # Without quotes one split and a stride per column do, four times as fast as a list per row.
-        cells = text.split(delimiter)
-        return [cells[column::width] for column in range(width)], numbers
-    rows, kept = [], []
-    for number, line in zip(numbers, lines, strict=True):
+class _LongRows:
+    """The rows of one long file, block by block: remarks below the last row are passed over, nothing else is."""
+
+    def __init__(self, table: Table, names: Sequence[str], value_at: int) -> None:
+        self.table = table
+        self.names = names
+        self.value_at = value_at
+        self.delimiter = table.shape.delimiter
+        self.shift = int(table.shape.has_row_names)
+        self.width = len(names) + self.shift
+        self.waiting: tuple[int, str] | None = None
+        if self.shift:
+            table.remark("a column of row names was passed over")
+
+    def take(self, lines: list[str], numbers: Sequence[int]) -> tuple[list[Sequence[str]], Sequence[int]]:
+        """Return the columns of some lines and the row numbers kept; DataRefused for a row of another width."""
+        width, delimiter = self.width, self.delimiter
+        text = delimiter.join(lines)
+        if '"' not in text and self.waiting is None and {line.count(delimiter) for line in lines} == {width - 1}:
+            # Without quotes one split and a stride per column do, four times as fast as a list per row.
+            cells = text.split(delimiter)
+            columns: list[Sequence[str]] = [cells[column::width] for column in range(self.shift, width)]
+            if VALUE_NAMES.isdisjoint(map(str.casefold, set(columns[self.value_at]))):
+                return columns, numbers
+        rows, kept = [], []
+        for number, line in zip(numbers, lines, strict=True):
+            row = self._row(number, line)
+            if row is not None:
+                rows.append(row)
+                kept.append(number)
+        return list(zip(*rows, strict=True)), kept
+
+    def _row(self, number: int, line: str) -> list[str] | None:
+        """Return the cells of a line, None for a blank one, a remark and the heading once more."""
+        if not line.strip(f'{self.delimiter} "'):
+            return None
         # Line by line, so that one stray quote cannot swallow the lines after it.
-        if not line.strip():
-            continue
-        row = _fields(line, delimiter)
-        if len(row) != width:
-            cut = "it may be cut off" if len(row) < width else "a text may hold the delimiter without quotes"
+        row = _fields(line, self.delimiter)
+        while len(row) > self.width and not row[-1].strip():
+            row.pop()
+        if len(row) != self.width or not any(cell.strip() for cell in row[1:]):
+            self._odd(number, line, row)
+            return None
+        if self.waiting is not None:
+            raise self._between()
+        cells = row[self.shift :]
+        if cells[self.value_at].strip().casefold() not in VALUE_NAMES:
+            return cells
+        if [cell.strip().casefold() for cell in cells] != [name.casefold() for name in self.names]:
             raise refusal(
-                path,
-                f"{len(row)} fields where the header has {width}; {cut}",
-                "download it again with ';' between the fields",
-                row=number,
-                value=line,
-            )
-        rows.append(row)
-        kept.append(number)
-    return list(zip(*rows, strict=True)), kept
+                self.table.path, "a second heading: two tables stand in one file",
+                "save each table in a file of its own", row=number, value=line,
+            )  # fmt: skip
+        self.table.remark("the heading stands again below, where files were put together")
+        return None
+
+    def _odd(self, number: int, line: str, row: list[str]) -> None:
+        """Pass a remark over, unless rows follow it; DataRefused for a row of another width."""
+        if [cell for cell in row if cell.strip().casefold() in VALUE_NAMES] and len(row) > 1:
+            rule, step = "a second heading: two tables stand in one file", "save each table in a file of its own"
+            raise refusal(self.table.path, rule, step, row=number, value=line)
+        lone = not any(cell.strip() for cell in row[1:])
+        if lone and (is_footnote(line, self.delimiter) or len(row[0].split()) > 3):
+            self.waiting = self.waiting or (number, line)
+            self.table.remark("remarks below the figures were passed over")
+            return
+        cut = "it may be cut off" if len(row) < self.width else "a text may hold the delimiter without quotes"
+        raise refusal(
+            self.table.path,
+            f"{len(row)} fields where the header has {self.width}; {cut}",
+            "download it again with ';' between the fields",
+            row=number,
+            value=line,
+        )
+
+    def _between(self) -> DataRefused:
+        assert self.waiting is not None
+        number, line = self.waiting
+        return refusal(
+            self.table.path, "text between the rows, as where files were pasted together",
+            "save each table in a file of its own", row=number, value=line,
+        )  # fmt: skip
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -388,21 +568,26 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
     """Return the grid as a table: its stub and head columns unnamed unless a heading names them, periods as TID.
 
     The publisher's layout: title and unit above, one row of periods (head variables in rows beside it, written
-    once per group), stub columns filled only on the first row of a group, footnotes below the last figure.
+    once per group), stub columns filled only on the first row of a group or in a line of their own, footnotes below
+    the last figure. A sheet with one value a row under a heading is read as that.
     Raises DataRefused when there is no row of periods or no figure.
     """
     width = max(map(len, grid), default=0)
     grid = [row + [""] * (width - len(row)) for row in grid]
+    if (heading := _heading_of(grid)) is not None:
+        return _long_grid(path, shape, grid, heading, table_id)
     layout = _layout(path, grid)
     headings = grid[layout.periods][: layout.left]
     heads = [_filled_right(grid[row], layout.left) for row in layout.heads]
     rows: list[tuple[int, Sequence[str], str]] = []
     stub = [""] * layout.left
-    for number in range(layout.first, layout.last + 1):
+    for number in range(layout.periods + 1, layout.last + 1):
         row = grid[number]
-        if not any(row):
+        if not any(row) or number in layout.heads:
             continue
         stub = _filled_down(stub, row[: layout.left])
+        if not any(row[layout.left :]):
+            continue  # a line that only names the group below it
         for column in range(layout.left, width):
             if not grid[layout.periods][column]:
                 if row[column]:
@@ -418,7 +603,43 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
             rows.append((number + 1, cells, row[column]))
     names = (*(name or None for name in headings), *(None for _ in heads), TIME)
     statement = " ".join(cell for row in grid[: layout.periods] for cell in row if cell)
-    return Table(path, shape, names, in_memory(rows), statement, table_id)
+    return Table(path, shape, names, in_memory(rows), statement, table_id or title_id(statement))
+
+
+def _heading_of(grid: Sequence[Sequence[str]]) -> int | None:
+    """Return the row that is the heading of one value a row, or None."""
+    for number, row in enumerate(grid[:_TITLE_LINES]):
+        filled = [cell.casefold() for cell in row if cell]
+        if len(filled) > 2 and VALUE_NAMES & set(filled):
+            return number
+    return None
+
+
+def _long_grid(
+    path: Path, shape: FileShape, grid: Sequence[Sequence[str]], heading: int, table_id: str | None
+) -> Table:
+    """Return a sheet of one value a row, as when a CSV was opened in Excel and saved as a workbook."""
+    columns = [n for n, cell in enumerate(grid[heading]) if cell]
+    names = [grid[heading][n] for n in columns]
+    value_at = _value_column(path, names, heading + 1)
+    statement = " ".join(cell for row in grid[:heading] for cell in row if cell)
+    rows: list[tuple[int, Sequence[str], str]] = []
+    table = Table(
+        path, shape, tuple(names[:value_at] + names[value_at + 1 :]), in_memory(rows), statement,
+        table_id or title_id(statement),
+    )  # fmt: skip
+    taken = _LongRows(table, names, value_at)
+    for number, row in enumerate(grid[heading + 1 :], start=heading + 2):
+        cells = [row[n] for n in columns]
+        if not any(cells):
+            continue
+        if not any(cells[1:]):
+            taken._odd(number, cells[0], cells[:1])
+            continue
+        if taken.waiting is not None:
+            raise taken._between()
+        rows.append((number, cells[:value_at] + cells[value_at + 1 :], cells[value_at]))
+    return table
 
 
 def _layout(path: Path, grid: list[list[str]]) -> _Layout:
@@ -464,6 +685,8 @@ def _filled_down(above: Sequence[str], stub: Sequence[str]) -> list[str]:
 Style = Literal["en", "da"]
 _MINUS = str.maketrans({"−": "-", "\u00a0": " ", "\u202f": " "})
 _PLAIN = re.compile(r"-?[0-9]+")
+# What publishers set behind a figure: a star, a number of a footnote, r for revised.
+_NOTE_SIGN = re.compile(r"(?<=[0-9])(\s*\*+|\s+[0-9]\)|r|[¹²³†])$")
 _ENGLISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
 _DANISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:[. ][0-9]{3})+)(?:,([0-9]+))?")
 
@@ -553,7 +776,8 @@ class NumberReader(dict[str, str | None]):
             return cleaned
         found = readings(cleaned, self.decimals)
         if not found:
-            return None
+            bare = _NOTE_SIGN.sub("", cleaned)
+            return self._read(bare) if bare and bare != cleaned else None
         if len(found) == 2:
             if found["en"] == found["da"]:
                 return found["en"]
@@ -593,8 +817,21 @@ def load_json(path: Path, gz: bool, limits: Limits) -> dict[str, Any]:
         raise refusal(path, f"an error answer instead of data ({answer})", "correct the query and ask again")
     dataset = content.get("dataset", content) if isinstance(content, dict) else None
     if not isinstance(dataset, dict) or not {"dimension", "value"} <= dataset.keys():
-        raise refusal(path, "JSON, but no JSON-stat dataset", _AGAIN)
+        raise refusal(path, _other_json(content), _AGAIN)
     return dataset
+
+
+def _other_json(content: Any) -> str:
+    """Return what JSON that is no dataset of StatBank is."""
+    first = content[0] if isinstance(content, list) and content else content
+    keys = set(first) if isinstance(first, dict) else set()
+    if isinstance(first, dict) and first.get("type") in ("FeatureCollection", "Topology"):
+        return "a boundary file, which the report reads (KOMMUNEKORT_BOUNDARIES), not a table"
+    if {"columns", "data"} <= keys:
+        return "PxWeb's own JSON, which names no table"
+    if {"variables", "id"} <= keys:
+        return "a list or a description of tables, not their figures"
+    return "JSON, but no JSON-stat dataset"
 
 
 def read_jsonstat(path: Path, shape: FileShape, limits: Limits) -> Table:
@@ -654,7 +891,6 @@ def _values(dataset: dict[str, Any], count: int, limits: Limits) -> list[str]:
 # The workbook statistikbanken.dk writes, as a grid of text; bombs and strangers are refused before they unfold.
 
 
-_TABLE_ID = re.compile(r"[A-ZÆØÅ]{2,}[0-9]+[A-Z0-9]*")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
@@ -674,16 +910,25 @@ def read_workbook(path: Path, gz: bool, limits: Limits) -> tuple[list[list[str]]
     except (calamine.CalamineError, OSError, ValueError) as error:
         raise refusal(path, f"the workbook cannot be read ({one_line(str(error))})", "save it as .xlsx again") from None
     filled = [(name, rows) for name, rows in sheets if any(any(cell != "" for cell in row) for row in rows)]
-    if len(filled) != 1:
+    grids = [(name, [[_text(cell) for cell in row] for row in rows]) for name, rows in filled]
+    tables = [(name, grid) for name, grid in grids if _is_table(grid)] or grids
+    if len(tables) != 1:
         raise refusal(
             path,
-            f"{len(filled)} filled sheets where StatBank writes one",
+            f"{len(tables)} filled sheets where StatBank writes one",
             "keep the sheet of one table per workbook",
         )
-    name, rows = filled[0]
-    grid = [[_text(cell) for cell in row] for row in rows]
+    name, grid = tables[0]
     check_text(path, "\n".join(" ".join(row) for row in grid))
     return grid, name if _TABLE_ID.fullmatch(name) else None
+
+
+def _is_table(grid: Sequence[Sequence[str]]) -> bool:
+    """Tell a sheet with periods or a value column from a sheet of notes."""
+    return _heading_of(grid) is not None or any(sum(map(is_period, row[1:])) for row in grid)
+
+
+_ERROR_CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*\bt="e"')
 
 
 def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
@@ -701,10 +946,15 @@ def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
                     "download the table as CSV",
                 )
             broken = archive.testzip()
+            sheets = [member.filename for member in members if member.filename.startswith("xl/worksheets/")]
+            faulty = next((found for name in sheets if (found := _ERROR_CELL.search(archive.read(name)))), None)
     except _DAMAGED as error:
         raise refusal(path, f"the workbook is damaged ({one_line(str(error))})", "download it again") from None
     if broken is not None:
         raise refusal(path, f"the workbook is damaged in {broken}", "download it again")
+    if faulty is not None:
+        rule = "an error of Excel stands where a figure was, which is no figure and no zero"
+        raise refusal(path, rule, "download the table again", value=faulty[1].decode())
 
 
 def _text(cell: object) -> str:
@@ -713,6 +963,51 @@ def _text(cell: object) -> str:
     if isinstance(cell, int | float):
         return plain_number(cell)
     return str(cell).strip()
+
+
+# PC-Axis, the site's own file format: keywords with values, then all figures in the order of stub and heading.
+
+
+_PX_START = re.compile(rb"(\xef\xbb\xbf)?\s*(CHARSET|AXIS-VERSION|CODEPAGE|LANGUAGE|CREATION-DATE|MATRIX|DECIMALS)\s*=")
+_PX_ENTRY = re.compile(r'\s*([A-Z-]+)(?:\[(\w+)\])?(?:\(((?:"[^"]*"[\s,]*)+)\))?\s*=((?:"[^"]*"|[^;"])*);')
+_PX_TEXT = re.compile(r'"([^"]*)"')
+_PX_FIGURE = re.compile(r'"([^"]*)"|([^\s"]+)')
+_PX_AGAIN = "download the table as CSV"
+
+
+def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
+    """Return a PX file as a table named by the texts of its variables, cells as codes where it has them.
+
+    Source: PX file format specification, https://www.scb.se/en/services/statistical-programs-for-px-files/px-file-format/.
+    Windows-1252 unless CODEPAGE says otherwise. Row numbers are the position in DATA, from 1. Raises DataRefused when
+    the values and the figures do not fit each other.
+    """
+    content = read_whole(path, shape.gz, limits)
+    is_utf8 = re.search(rb'CODEPAGE\s*=\s*"utf-?8"', content[:2000], re.IGNORECASE) is not None
+    try:
+        text = content.decode("utf-8-sig" if is_utf8 else "cp1252")
+    except UnicodeDecodeError:
+        raise refusal(path, "the PX file is not in the letters it says", _PX_AGAIN) from None
+    check_text(path, text)
+    head, marker, body = text.partition("DATA=")
+    entries: dict[tuple[str, str], list[str]] = {}
+    for keyword, language, of, value in _PX_ENTRY.findall(head):
+        if not language:  # the second language repeats what the first says
+            entries[keyword, " ".join(_PX_TEXT.findall(of))] = _PX_TEXT.findall(value)
+    names = entries.get(("STUB", ""), []) + entries.get(("HEADING", ""), [])
+    axes = [entries.get(("CODES", name)) or entries.get(("VALUES", name)) or [] for name in names]
+    figures = [quoted or plain for quoted, plain in _PX_FIGURE.findall(body.rstrip().removesuffix(";"))]
+    if not marker or not names or not all(axes):
+        lacking = next((name for name, axis in zip(names, axes, strict=True) if not axis), "its variables")
+        raise refusal(path, f"an incomplete PX file: it does not say the values of {lacking}", _PX_AGAIN)
+    if not body.rstrip().endswith(";") or len(figures) != prod(map(len, axes)):
+        rule = f"{len(figures)} figures where the PX file's variables span {prod(map(len, axes))}"
+        raise refusal(path, rule, "download it again")
+    rows = [(n, cells, figure) for n, (cells, figure) in enumerate(zip(product(*axes), figures, strict=True), start=1)]
+    said = [entries.get((keyword, ""), []) for keyword in ("TITLE", "DESCRIPTION", "CONTENTS", "UNITS")]
+    table_id = " ".join(entries.get(("MATRIX", ""), [])).strip() or None
+    statement = " ".join(text for texts in said for text in texts)
+    return Table(path, shape, tuple(names), in_memory(rows), statement, table_id)
 
 
 DEFAULT_LIMITS = Limits()
@@ -734,6 +1029,8 @@ def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
         if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
             load_json(path, gz, limits)
             return FileShape("jsonstat", gz)
+        if _PX_START.match(head):
+            return FileShape("px", gz, layout="wide")
         return csv_shape(path, gz)
     except OSError as error:
         raise refusal(path, f"cannot be read ({error.strerror})", "check the file's permissions") from None
@@ -744,6 +1041,8 @@ def open_table(path: Path, limits: Limits = DEFAULT_LIMITS) -> Table:
     shape = sniff(path, limits)
     if shape.format == "jsonstat":
         return read_jsonstat(path, shape, limits)
+    if shape.format == "px":
+        return read_px(path, shape, limits)
     if shape.format == "xlsx":
         grid, table_id = read_workbook(path, shape.gz, limits)
         return read_grid(path, shape, grid, table_id)

@@ -1,9 +1,12 @@
-"""Does this table fit that source: which column is which dimension, and does every cell have a code."""
+"""Which table is this file: which sources its columns and cells fit, and what shows that it is one of them.
+
+One module, since the two questions have one answer: a table that fits is taken only for what something shows it to be.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -11,7 +14,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Literal
 
 from flows.connectors.statbank.forms import Table, is_period, refusal
-from transforms.areas import area_code
+from transforms.areas import area_code, inhabitants
 from transforms.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ class Match:
 
 def key_of(text: str) -> str:
     """Return `text` as it is compared: case, spacing and kinds of dash do not matter."""
-    return " ".join(text.translate(_DASHES).casefold().split())
+    # The site's matrix file writes «Age; total» for «Age, total».
+    return " ".join(text.translate(_DASHES).replace(";", ",").casefold().split())
 
 
 class Resolver:
@@ -242,7 +246,8 @@ class Candidate:
                     step = f"download {fit.source.table} with that one"
                     return self._bad_cell(fit, column, cell, rule, step)
                 matches.append((cell, match))
-            if mixed := same_language(matches):
+            # København among English names is still København; only texts of categories tell a mixed-up file.
+            if dimension.role != "area" and (mixed := same_language(matches)):
                 rule = f"English beside Danish '{mixed[0]}' in {dimension.id}"
                 step = "download the table in one language"
                 return self._bad_cell(fit, column, mixed[1], rule, step)
@@ -292,8 +297,13 @@ class Candidate:
             return dimension.total
         pinned = dimension.select[0]
         said = key_of(self.table.statement)
-        texts = Resolver(self.catalogue, source, dimension).texts(pinned)
-        return pinned if any(key_of(text) in said for text in texts if text) else None
+        named = [
+            code.code
+            for code in self.catalogue.codes(source, dimension)
+            if any(_says(said, key_of(text)) for text in (code.text_da, code.text_en) if text)
+        ]
+        # A title that names several values does not say which of them the figures are.
+        return pinned if named == [pinned] else None
 
     def _placings(self, source: Source, columns: Sequence[int], free: Sequence[Dimension]) -> Iterator[dict[str, int]]:
         """Yield the ways to give each unnamed column its own dimension; ways with the same result count once."""
@@ -361,6 +371,11 @@ class Candidate:
         return fewest[0][0] if fewest and fewest[0] else cells[0]
 
 
+def _says(said: str, text: str) -> bool:
+    """Return whether a text holds another as words of its own: «employment rates» does not say «employment rate»."""
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", said) is not None
+
+
 def _dimension_named(source: Source, name: str | None) -> Dimension | None:
     """Return the dimension whose id or label, in either language, is `name`."""
     if name is None:
@@ -368,3 +383,209 @@ def _dimension_named(source: Source, name: str | None) -> Dimension | None:
     key = key_of(name)
     ids = next((d for d in source.dimensions if key_of(d.id) == key), None)
     return ids or next((d for d in source.dimensions if key in (key_of(d.text_da), key_of(d.text_en))), None)
+
+
+# Which of the tables that fit is it. Columns alone do not tell: 116 pairs of StatBank tables share them.
+
+
+INSTEAD = "say which table it is with --as '{name}={table}', or in a kommunekort.yml beside the files"
+_WORD = re.compile(r"[0-9A-Za-zÆØÅæøå]+")
+_LIKE_AN_ID = re.compile(r"([A-ZÆØÅ]{2,})[0-9]{1,3}[A-ZÆØÅ]*[0-9]?")
+# statistikbanken.dk names a download by a moment, the table and a number without anything between them.
+_SITE_NAME = re.compile(r"20[0-9]{8,}?([A-ZÆØÅ]+[0-9]+[A-ZÆØÅ]*)[0-9]{6,}")
+# Words people put before a number in a file's name, which then looks like a table's id.
+_PLAIN_WORDS = frozenset({
+    "ARK", "CP", "DATA", "DEL", "DOWNLOAD", "EXPORT", "FIL", "FILE", "ISO", "KOPI", "NR", "PANDAS", "SHEET", "SIDE",
+    "TABEL", "TABLE", "TEST", "UDTRÆK", "UTF", "VERSION",
+})  # fmt: skip
+_UNIT = re.compile(r"(?:enhed|units?)\s*:?\s*([^\s,;]+)", re.IGNORECASE)
+_BY = re.compile(r"\s(?:by|efter)\s(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the figures of a table placed in a source look like, counted over its canonical rows.
+
+    `judged` rows have every category at its total and a figure; of these `strange` are no number of inhabitants their
+    area can have (see Expectations.inhabitants_share), the first of which `first_strange` tells. `outside` counts
+    figures beyond the source's limits; `agreeing` of `known` cells are what the last build holds.
+    """
+
+    rows: int
+    figures: int
+    zeros: int
+    outside: int
+    first_outside: str
+    judged: int
+    strange: int
+    first_strange: str
+    known: int = 0
+    agreeing: int = 0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The source a file is taken for, and why in words."""
+
+    fit: Fit
+    why: str
+
+
+class Reading:
+    """One file under trial: what it is called, what the user says it is, and how its figures are looked at."""
+
+    def __init__(self, candidate: Candidate, name: str, said: str | None, look: Callable[[Fit], Content]) -> None:
+        self.candidate = candidate
+        self.name = name
+        self.said = said
+        self.look = look
+        self.known = {s.table.casefold(): s for s in candidate.catalogue.sources.values() if s.table}
+
+    def choose(self, fits: Sequence[Fit]) -> Identity:
+        """Return which of the fits the file is; DataRefused when nothing shows it, or something shows otherwise."""
+        identity = self._shown(fits)
+        self._check(identity.fit)
+        return identity
+
+    def _shown(self, fits: Sequence[Fit]) -> Identity:
+        path, table = self.candidate.table.path, self.candidate.table
+        if self.said is not None:
+            return Identity(fits[0], "you say so")
+        titled = [fit for fit in fits if self._has_title(fit.source)]
+        if table.table_id is not None:
+            return Identity(fits[0], "the file says so")
+        called, foreign = self._called()
+        named = [fit for fit in fits if fit.source in called]
+        bare = [fit for fit in fits if self._is_bare(fit) and fit not in titled]
+        if bare and len(bare) == len(fits):
+            rule = "only area and time, so nothing in the file says which table it is and which people it counts"
+            raise refusal(path, rule, "download the table with its other columns")
+        if foreign or (called and not named):
+            other = foreign or sorted(str(source.table) for source in called)
+            rule = f"its name says {' and '.join(other)}, but its columns are those of {_tables(fits)}"
+            raise refusal(path, rule, self._instead(fits))
+        if len(named) == 1:
+            return Identity(named[0], "its name says so")
+        if len(titled) == 1:
+            return Identity(titled[0], "its title says so")
+        return self._by_content(titled or named or list(fits))
+
+    def _by_content(self, fits: list[Fit]) -> Identity:
+        """Return the one fit that the figures themselves, or the columns alone, give away."""
+        people = [fit for fit in fits if self._counts_inhabitants(fit)]
+        if len(people) == 1:
+            return Identity(people[0], "its figures are the inhabitants of the areas")
+        alone = [fit for fit in fits if not fit.filled and not fit.source.lookalikes]
+        if len(fits) == len(alone) == 1:
+            return Identity(alone[0], "no other table has these columns")
+        same = [fit for fit in fits if (seen := self.look(fit)).known >= 12 and seen.agreeing >= 0.9 * seen.known]
+        if len(same) == 1:
+            return Identity(same[0], "its figures are those of the last time")
+        if len(fits) > 1:
+            raise refusal(self.candidate.table.path, f"fits {_tables(fits)} alike", self._instead(fits))
+        source = fits[0].source
+        others = f" as {', '.join(source.lookalikes[:4])}" if source.lookalikes else ""
+        rule = (
+            f"its columns are those of {source.table}, but other tables share them{others}; nothing shows which it is"
+        )
+        raise refusal(self.candidate.table.path, rule.replace(";", ","), self._instead(fits))
+
+    def _counts_inhabitants(self, fit: Fit) -> bool:
+        if fit.source.expectations.inhabitants_share != [1.0, 1.0] or self._is_bare(fit):
+            return False
+        seen = self.look(fit)
+        return seen.judged > 0 and seen.strange <= 0.02 * seen.judged
+
+    def _check(self, fit: Fit) -> None:
+        """Refuse figures that cannot be the source's, whoever says that they are."""
+        path, source, seen = self.candidate.table.path, fit.source, self.look(fit)
+        unit = _UNIT.search(self.candidate.table.statement)
+        if unit and (fault := _other_unit(unit[1], source.unit or "")):
+            raise refusal(
+                path, f"the unit is {fault}, and {source.table} counts {source.unit}", "choose the right table"
+            )
+        if seen.figures and seen.zeros == seen.figures:
+            rule = f"every figure is 0, which {source.table} never is"
+            raise refusal(path, rule, "download the table again")
+        if seen.strange > 0.05 * seen.judged:
+            rule = (
+                f"{seen.first_strange} cannot be {source.table} ({seen.strange} of {seen.judged} figures are far from "
+                "what the areas can have)"
+            )
+            raise refusal(path, rule, "see which table it is and what was selected")
+        limit = source.expectations.quarantine_max_share
+        if seen.outside > limit * seen.figures:
+            rule = (
+                f"{seen.outside} of {seen.figures} figures are outside what {source.table} can be "
+                f"({_limits(source)}), first {seen.first_outside}"
+            )
+            raise refusal(path, rule, "see whether a decimal sign was lost, and download it again")
+
+    def _called(self) -> tuple[list[Source], list[str]]:
+        """Return the known tables the file's name names, and the ids in it that are none."""
+        stem = re.sub(r"\.\w{1,5}$", "", self.name.rpartition("/")[2])
+        words = [found[1] if (found := _SITE_NAME.fullmatch(word)) else word for word in _WORD.findall(stem)]
+        folded = dict.fromkeys(word.casefold() for word in words)
+        known = [self.known[word] for word in folded if word in self.known]
+        dimensions = {d.id.upper() for source in self.known.values() for d in source.dimensions}
+        foreign = [
+            word
+            for word in words
+            if word.casefold() not in self.known
+            and (found := _LIKE_AN_ID.fullmatch(word))
+            and found[1] not in _PLAIN_WORDS | dimensions
+        ]
+        return known, foreign
+
+    def _has_title(self, source: Source) -> bool:
+        """Return whether what stands around the figures holds every word of the title, and no other variable."""
+        said = key_of(self.candidate.table.statement)
+        words = set(_WORD.findall(said))
+        if not any(set(_WORD.findall(key_of(title))) <= words for title in (source.title_da, source.title_en)):
+            return False
+        listed = _BY.search(said)
+        if listed is None:
+            return True
+        labels = {key_of(text) for d in source.dimensions for text in (d.id, d.text_da, d.text_en)}
+        variables = re.split(r",| and | og ", re.split(r"(?:enhed|units?)\s*:", listed[1])[0])
+        return all(variable.strip() in labels for variable in variables if variable.strip())
+
+    def _is_bare(self, fit: Fit) -> bool:
+        roles = {d.role for d in fit.source.dimensions if d.id in fit.columns}
+        return bool(fit.filled) and not roles & {"category", "selector"}
+
+    def _instead(self, fits: Sequence[Fit]) -> str:
+        return INSTEAD.format(name=self.name, table=fits[0].source.table)
+
+
+def _tables(fits: Sequence[Fit]) -> str:
+    return " and ".join(str(fit.source.table) for fit in fits)
+
+
+def _limits(source: Source) -> str:
+    low, high = source.expectations.value_min, source.expectations.value_max
+    return (
+        f"{low:g} to {high:g}"
+        if low is not None and high is not None
+        else f"from {low}"
+        if high is None
+        else f"to {high}"
+    )
+
+
+def _other_unit(said: str, unit: str) -> str | None:
+    """Return the unit a file states when the source's is another; «Antal» stands over some rates and says nothing."""
+    plain = said.casefold().strip(".")
+    is_share = plain in ("pct", "per", "percent", "procent", "%")
+    is_money = plain in ("kr", "dkk", "mio", "1.000")
+    if is_share and unit != "pct":
+        return "per cent"
+    return said if is_money and unit not in ("dkk", "dkk_thousand") else None
+
+
+def inhabitants_fault(source: Source, area: str, value: float) -> bool:
+    """Return whether a figure at the total of every category is no number of persons the area can have."""
+    share, bounds = source.expectations.inhabitants_share, inhabitants().get(area)
+    if share is None or bounds is None:
+        return False
+    return not share[0] * bounds[0] <= value <= share[1] * bounds[1]

@@ -82,8 +82,7 @@ def test_real_files_keep_their_figures(
     out = tmp_path / "out.csv"
     done = normalise(path, shipped.sources[source_id], shipped, out)
     assert done.rejects == []
-    assert done.duplicates == 0
-    assert not done.complete
+    assert done.repeated == 0
     lines = out.read_text(encoding="utf-8").splitlines()
     assert done.rows_out == len(lines) - 1 == len(path.read_text(encoding="utf-8-sig").splitlines()) - 1
     period, value = last_raw_value(path, "Copenhagen")

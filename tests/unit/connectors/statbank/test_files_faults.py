@@ -79,13 +79,27 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "image": (b"\x89PNG\r\n\x1a\n\x00", "f.csv: the file is an image; download the table as CSV"),
     "pdf": (b"%PDF-1.7\n", "f.csv: the file is a PDF; download the table as CSV"),
     "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", "f.csv: the file is an old .xls or a password-protected workbook; save"),
-    "utf-16": ((HEADER + GOOD).encode("utf-16"), "f.csv: the file is in UTF-16; save it as CSV UTF-8"),
+    "cut utf-16": ((HEADER + GOOD).encode("utf-16")[:-1], "f.csv: the UTF-16 is cut off or damaged; save it as CSV"),
+    "web page as a workbook": (b"<html><table><tr><td>1", "f.csv: the file is a web page, not data; download"),
+    "boundaries": (b'{"type": "FeatureCollection", "features": []}', "f.csv: a boundary file, which the report reads"),
+    "pxweb": (
+        b'{"columns": [], "data": []}',
+        "f.csv: PxWeb's own JSON, which names no table; ask for the table as CSV",
+    ),
+    "two tables in one file": (
+        (HEADER + GOOD + HEADER.replace("HERKOMST;", "") + "Copenhagen;Total;Age, total;2024Q1;5\n").encode(),
+        "f.csv: row 3: 'OMRÅDE;KØN;ALDER;TID;INDHOLD': a second heading: two tables stand in one file; save each",
+    ),
+    "text between the rows": (
+        (HEADER + GOOD + "Source: Statistics Denmark\n" + GOOD).encode(),
+        "f.csv: row 3: 'Source: Statistics Denmark': text between the rows, as where files were pasted together",
+    ),
     "binary": (b"abc\x00\x01;def\n", "f.csv: the file is binary"),
     "prose": (b"# README\nSome text, with a comma\n", "f.csv: row 1: '# README': no value column INDHOLD and no row"),
     "old mac": (b"OMR;TID;INDHOLD\r101;2024;5\r", "f.csv: its lines end with CR alone; save it as CSV UTF-8 again"),
     "unknown byte": (
-        b"OMR\x8fDE;K\x9dN;ALDER;HERKOMST;TID;INDHOLD\n",
-        "f.csv: byte 0x8f is neither UTF-8 nor Windows-1252; save it as CSV UTF-8",
+        b"OMR\xccDE;K\xdbN;ALDER;HERKOMST;TID;INDHOLD\n",
+        "f.csv: byte 0xcc is a Danish letter neither in UTF-8 nor in the code pages of Windows, DOS and Mac; save it",
     ),
     "mojibake": (
         (HEADER + GOOD).encode().decode("cp1252").encode(),
@@ -167,8 +181,8 @@ FAULTS: dict[str, tuple[bytes, str]] = {
         "f.csv: row 3: '2024Q5': not a period of this table in Tid",
     ),
     "languages": (
-        (HEADER + GOOD + GOOD.replace("Copenhagen", "Hele landet")).encode(),
-        "f.csv: row 2: 'Copenhagen': English beside Danish 'Hele landet' in OMRÅDE; download the table in one language",
+        (HEADER + GOOD + GOOD.replace("Age, total", "Alder i alt")).encode(),
+        "f.csv: row 2: 'Age, total': English beside Danish 'Alder i alt' in ALDER; download the table in one language",
     ),
     "shared text": (
         b"OMR\xc3\x85DE;STATUS;TID;INDHOLD\n101;Not stated;2024;5\n",
@@ -223,7 +237,7 @@ def test_two_tables_that_fit_alike_are_named(tmp_path: Path) -> None:
     twin = both.sources["statbank_folk1e"].model_copy(update={"id": "statbank_folk1x", "table": "FOLK1X"})
     both.sources["statbank_folk1x"] = twin
     path = write(tmp_path / "f.csv", folk1e_text())
-    with pytest.raises(DataRefused, match="fits FOLK1E and FOLK1X alike; download"):
+    with pytest.raises(DataRefused, match=r"fits FOLK1E and FOLK1X alike; say which table it is with --as 'f\.csv="):
         recognise(path, both)
 
 
@@ -287,7 +301,7 @@ def test_rows_that_cannot_be_read_are_rejects_with_their_row(tmp_path: Path, cat
     path = write(tmp_path / "f.csv", HEADER + GOOD + "\n".join(bad) + "\n" + GOOD + GOOD.replace("5\n", "..\n"))
     out = tmp_path / "out.csv"
     done = normalise(path, catalogue.sources["statbank_folk1e"], catalogue, out)
-    assert (done.rows_in, done.rows_out, done.duplicates) == (5, 3, 2)
+    assert (done.rows_in, done.rows_out) == (5, 3)
     assert [(r.row, r.field, r.value) for r in done.rejects] == [(3, "INDHOLD", "12.5"), (4, "OMRÅDE", "Atlantis")]
     assert done.rejects[0].rule == "must be a whole number or a mark"
     assert out.read_text().splitlines()[1:] == [f"{ROW}5", f"{ROW}5", f"{ROW}.."]
