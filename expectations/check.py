@@ -250,8 +250,9 @@ def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Ru
     share = source.expectations.quarantine_max_share
     wanted = {
         "rows_conserved": (
-            "every row of the files is either loaded or in quarantine",
-            f"SELECT * FROM ({facts}) WHERE rows_in <> rows_kept + rows_quarantined + rows_rejected",
+            "every row of the files is loaded, in quarantine, or says what another row says",
+            f"SELECT * FROM ({facts}) "
+            f"WHERE rows_in <> rows_kept + rows_quarantined + rows_rejected + {count.rows_repeated}",
         ),
         "quarantine_share": (
             f"at most {share * 100:g} % of the rows may go to quarantine",

@@ -26,6 +26,21 @@ WITH paired AS (
         ON counted_of.measure_id = indicator.counted_denominator_measure
         AND counted_of.area_code = top.area_code AND counted_of.reference_date = top.reference_date
     WHERE indicator.operation IN ('value', 'ratio', 'difference', 'growth_5y')
+    UNION ALL
+    -- What an extract holds the whole of, but not the part: the share is missing there, and told to be.
+    SELECT
+        indicator.indicator_id, indicator.operation, indicator.unit, indicator.scale,
+        indicator.denominator_measure,
+        bottom.area_code, bottom.period, bottom.reference_date, bottom._snapshot_id,
+        NULL, NULL, bottom.value, bottom.value_status, NULL, NULL
+    FROM mart.indicator indicator
+    JOIN core.measure bottom ON bottom.measure_id = indicator.denominator_measure
+    SEMI JOIN core.measure elsewhere
+        ON elsewhere.measure_id = indicator.numerator_measure AND elsewhere._snapshot_id = bottom._snapshot_id
+    ANTI JOIN core.measure top
+        ON top.measure_id = indicator.numerator_measure AND top.area_code = bottom.area_code
+        AND top.reference_date = bottom.reference_date
+    WHERE indicator.operation = 'ratio'
 ),
 judged AS (
     SELECT
