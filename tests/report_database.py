@@ -438,6 +438,7 @@ def _dictionary(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
                     "label_da": column.label_da if column else name,
                     "label_en": column.label_en if column else name,
                     "description": column.description if column else "",
+                    "description_da": column.description_da if column else "",
                     "allowed_values": None,
                     "is_key": place == 1,
                     "table_label_da": table,

@@ -25,6 +25,7 @@ class Column(BaseModel):
     label_da: str
     label_en: str
     description: str
+    description_da: str = ""
     unit: str | None = None
     allowed: tuple[str, ...] | None = None
     nullable: bool = True

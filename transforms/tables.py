@@ -324,6 +324,7 @@ def dictionary_frame(
                     "label_da": column.label_da,
                     "label_en": column.label_en,
                     "description": column.description.strip(),
+                    "description_da": column.description_da.strip() or None,
                     "allowed_values": ", ".join(column.allowed or ()) or None,
                     "is_key": name in file.grain,
                     "table_label_da": file.label_da,

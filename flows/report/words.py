@@ -182,6 +182,14 @@ def industry(row: Mapping[str, Any]) -> Words:
     return str(row["industry_name_da"]).removeprefix(code), str(row["industry_name_en"]).removeprefix(code)
 
 
+def unit_word(unit: str | None) -> Words:
+    """Return what a unit of the dictionary is called; nothing known is a dash, an unknown unit stands as it is."""
+    if not unit:
+        return "–", "–"
+    known = unit_of(unit)
+    return known.level if known.level[0] else (unit, unit)
+
+
 def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tuple[Words, str]:
     """Return the label and unit of an outcome of mart.expected."""
     known = indicators.get(outcome_id)
