@@ -201,8 +201,10 @@ def _misread(page: str, used: dict[int, int]) -> float:
     """Return the share of the bytes beyond ASCII that are no letter of a Danish text under a code page."""
     strange = 0
     for byte, count in used.items():
-        if bytes([byte]).decode(page, "replace") not in _LETTERS:
-            strange += count
+        letter = bytes([byte]).decode(page, "replace")
+        if letter == "\ufffd":
+            return 1.0
+        strange += count * (letter not in _LETTERS)
     return strange / sum(used.values())
 
 

@@ -29,8 +29,8 @@ CHECK_MANY_ROWS = """
 import sys
 import pyarrow.csv
 from flows.connectors.http import open_client, stream_to_file
-from flows.connectors.statbank_check import AnswerCheck
-from flows.connectors.statbank_plan import Query, Selected
+from flows.connectors.statbank.client import AnswerCheck
+from flows.connectors.statbank.query import Query, Selected
 import httpx, pathlib
 
 def peak():
