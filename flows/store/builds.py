@@ -24,6 +24,8 @@ from transforms.warehouse import (
 )
 
 PREFIX = "kommunekort-"
+# DuckDB names the catalog after the file a link leads to, so all builds' files have the same name, each in its folder.
+DATABASE = "kommunekort.duckdb"
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,39 @@ class Build:
     run_id: str
     path: Path
 
+    @classmethod
+    def of(cls, path: Path) -> Build:
+        """Return the build whose database stands at `path`."""
+        # Before, the file itself was named after the run.
+        name = path.parent.name if path.name == DATABASE else path.stem
+        return cls(name.removeprefix(PREFIX), path)
+
+    @property
+    def _beside(self) -> Path:
+        return self.path.parent if self.path.name == DATABASE else self.path.with_suffix("")
+
     @property
     def exports(self) -> Path:
         """Return the folder of this build's exports."""
-        return self.path.with_name(f"exports-{self.run_id}")
+        return self._beside.with_name(f"exports-{self.run_id}")
 
     @property
     def report(self) -> Path:
         """Return the folder of this build's report."""
-        return self.path.with_name(f"report-{self.run_id}")
+        return self._beside.with_name(f"report-{self.run_id}")
 
     @property
     def release(self) -> Path:
         """Return the small file that says what this build was made of."""
-        return self.path.with_suffix(".json")
+        return self._beside.with_suffix(".json")
 
 
 def builds(settings: Settings) -> list[Build]:
     """Return the kept builds, oldest first (a run id sorts by time)."""
     if not settings.builds.is_dir():
         return []
-    found = sorted(settings.builds.glob(f"{PREFIX}*.duckdb"))
-    return [Build(path.stem.removeprefix(PREFIX), path) for path in found]
+    found = [*settings.builds.glob(f"{PREFIX}*/{DATABASE}"), *settings.builds.glob(f"{PREFIX}*.duckdb")]
+    return sorted(map(Build.of, found), key=lambda build: build.run_id)
 
 
 def current(settings: Settings) -> Build | None:
@@ -63,7 +76,7 @@ def current(settings: Settings) -> Build | None:
     if not link.is_symlink():
         return None
     path = link.resolve()
-    return Build(path.stem.removeprefix(PREFIX), path) if path.is_file() else None
+    return Build.of(path) if path.is_file() else None
 
 
 def sync_tree(*folders: Path) -> None:
@@ -86,6 +99,7 @@ def flip(settings: Settings, build: Build) -> None:
     """Publish `build`: the database first, then its exports and report, each by one atomic flip."""
     sync_file(build.path)
     sync_folder(build.path.parent)
+    sync_folder(settings.builds)
     flip_link(settings.published, build.path)
     flip_folders(settings, build)
 
@@ -114,13 +128,14 @@ def publish(
     """
     if candidate.with_name(candidate.name + ".wal").exists():
         raise DataRefused(f"{candidate.name}: the database was not closed cleanly; build again")
-    build = Build(run_id, settings.builds / f"{PREFIX}{run_id}.duckdb")
+    build = Build.of(settings.builds / f"{PREFIX}{run_id}" / DATABASE)
     try:
         settings.builds.mkdir(parents=True, exist_ok=True)
         hashes = export_parquet(candidate, build.exports)
         replace_synced(build.release, json.dumps({**release, "exports": hashes}, indent=1, sort_keys=True))
         dress(candidate, build)
         sync_tree(build.exports, build.report)
+        build.path.parent.mkdir()
         candidate.replace(build.path)
         flip(settings, build)
     except DatabaseError as error:
@@ -147,8 +162,8 @@ def tidy(settings: Settings) -> None:
     kept = {build.run_id for build in builds(settings)}
     for leftover in settings.builds.glob(".*.part"):
         remove(leftover)
-    for pattern, prefix in (("exports-*", "exports-"), ("report-*", "report-"), (f"{PREFIX}*.json", PREFIX)):
-        for path in settings.builds.glob(pattern):
+    for prefix in ("exports-", "report-", PREFIX):
+        for path in settings.builds.glob(f"{prefix}*"):
             if path.stem.removeprefix(prefix) not in kept:
                 remove(path)
 
@@ -176,7 +191,7 @@ def prune(settings: Settings, keep: Collection[str] = ()) -> list[Build]:
         for folder in (build.exports, build.report):
             shutil.rmtree(folder, ignore_errors=True)
         build.release.unlink(missing_ok=True)
-        build.path.unlink(missing_ok=True)
+        remove(build.path.parent if build.path.name == DATABASE else build.path)
     return excess
 
 

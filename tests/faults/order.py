@@ -20,7 +20,7 @@ def synced_around_the_flip(folder: Path, base: Path, origin: Path) -> Tally:
     events = [(name, path.replace(f"{data}/", "").replace(str(data), ".")) for name, path in traced]
     now = builds.current(Settings(data=data))
     assert now is not None
-    database, run_id = f"builds/{now.path.name}", now.run_id
+    database, run_id = f"builds/{now.path.parent.name}/{now.path.name}", now.run_id
 
     def place(name: str, path: str) -> int:
         return next((number for number, event in enumerate(events) if event == (name, path)), -1)
@@ -36,7 +36,8 @@ def synced_around_the_flip(folder: Path, base: Path, origin: Path) -> Tally:
     checks = {
         "the flip is one rename": flip > 0,
         "the database is moved, then synced, then flipped to": 0 <= moved < place("fsync", database) < flip,
-        "the folder of builds is synced between move and flip": moved < last_before(events, ("fsync", "builds"), flip),
+        "the folders of builds and build are synced between move and flip": moved
+        < min(last_before(events, ("fsync", folder), flip) for folder in ("builds", f"builds/{now.path.parent.name}")),
         "the root folder is synced after the flip": any(e == ("fsync", ".") for e in events[flip : flip + 2]),
         "the release file is synced and in place before the database is": 0 <= released < moved,
         "the exports are whole before the database is there": 0 <= exported < moved,

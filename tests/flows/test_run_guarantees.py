@@ -174,3 +174,11 @@ def test_runs_sort_in_their_order_even_when_the_clock_goes_back(own_data: Publis
     run = RunInfo.start(own_data.settings, "sample")
     assert run.run_id == "30000101T000000000Z"
     assert (datetime.now(UTC) - run.started_at).total_seconds() < 60
+
+
+def test_the_catalog_has_the_same_name_whatever_the_build(tiny_run: Published) -> None:
+    """Written with the catalog, a query goes on working after the next publication, also through the link's target."""
+    for path in (tiny_run.settings.published, tiny_run.settings.published.resolve()):
+        with Warehouse.open(path, read_only=True) as warehouse:
+            assert warehouse.scalar("SELECT current_catalog()") == "kommunekort"
+            assert warehouse.scalar("SELECT count(*) FROM kommunekort.mart.mapping") == 98

@@ -39,7 +39,7 @@ def told(ended: Result) -> str:
 @pytest.fixture
 def real(own_data: Published) -> Published:
     """Return a data folder whose publication says that it is real, from the live registers."""
-    facts = own_data.settings.published.resolve().with_suffix(".json")
+    facts = own_data.settings.published.resolve().parent.with_suffix(".json")
     release = json.loads(facts.read_text(encoding="utf-8"))
     facts.write_text(json.dumps({**release, "is_synthetic": False, "origin": "live"}), encoding="utf-8")
     return own_data

@@ -21,8 +21,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data folder with one published build."""
     root = tmp_path_factory.mktemp("data")
     (root / "builds").mkdir()
-    make_database(root / "builds" / f"kommunekort-{RUN}.duckdb", municipalities=12)
-    (root / "kommunekort.duckdb").symlink_to(f"builds/kommunekort-{RUN}.duckdb")
+    (root / "builds" / f"kommunekort-{RUN}").mkdir(parents=True)
+    make_database(root / "builds" / f"kommunekort-{RUN}" / "kommunekort.duckdb", municipalities=12)
+    (root / "kommunekort.duckdb").symlink_to(f"builds/kommunekort-{RUN}/kommunekort.duckdb")
     return root
 
 
