@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from expectations.derived import rules_for_staging, rules_for_table
+from expectations.derived import protection_rules, rules_for_staging, rules_for_table
 from expectations.rules import Outcome, Rule, read_rule_files
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import Dictionary
@@ -313,7 +313,7 @@ def check_tables(
     written = [rule for rule in written if not _is_missing_source(warehouse, rule.table)]
     built = [file for file in files.values() if warehouse.exists(file.table)]
     derived = [rule for file in built for rule in rules_for_table(warehouse, file)]
-    rules = [*written, *derived]
+    rules = [*written, *derived, *protection_rules(warehouse, built, dictionary)]
     prepare(warehouse)
     plan(warehouse, rules)
     for table in sorted({rule.table for rule in rules if warehouse.exists(rule.table)}):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from expectations.rules import Action, Rule, Severity
@@ -424,3 +424,50 @@ def rules_for_table(warehouse: Warehouse, file: SqlFile) -> list[Rule]:
 def rules_for_staging(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: Catalogue) -> list[Rule]:
     """Return every derived rule of one staging table: first those for single rows, then those for the whole table."""
     return [*row_rules(source, file, dictionary, catalogue), *set_rules(source, file, catalogue)]
+
+
+# Tables made of person rows: every column says how it keeps persons safe.
+
+
+FROM_PERSONS = "raw.delivery_"
+
+
+def fed_by_persons(reads: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the tables made of delivered rows, directly or through others, from pairs (table, table it reads)."""
+    pairs = list(reads)
+    fed = {table for table, read in pairs if read.startswith(FROM_PERSONS)}
+    while more := {table for table, read in pairs if read in fed} - fed:
+        fed |= more
+    return fed
+
+
+def protection_rules(warehouse: Warehouse, files: Iterable[SqlFile], dictionary: Dictionary) -> list[Rule]:
+    """Return for each table made of person rows the rule that every column declares its protection.
+
+    The lineage of the build decides which tables these are, so a new table or column cannot be forgotten.
+    """
+    if not warehouse.exists("run.lineage"):
+        return []
+    fed = fed_by_persons(warehouse.rows("SELECT table_name, reads_table FROM run.lineage"))
+    rules = []
+    for file in (file for file in files if file.table in fed):
+        columns = warehouse.columns(f"SELECT * FROM {file.table}")
+        open_columns = [name for name, kind in columns if not _is_protected(dictionary, file.table, name, kind)]
+        rules.append(
+            Rule(
+                "protection_declared", file.table, "set", "critical", "stop",
+                "every column of a table made of person rows declares its protection in transforms/dictionary.yml, "
+                "and only texts, dates and yes/no are labels",
+                f"SELECT unnest([{literals(open_columns)}]) AS column_name" if open_columns else NOTHING,
+            )
+        )  # fmt: skip
+    return rules
+
+
+NOTHING = "SELECT NULL AS column_name WHERE false"
+NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "UINTEGER")
+
+
+def _is_protected(dictionary: Dictionary, table: str, name: str, kind: str) -> bool:
+    protection = dictionary.column(name, table).protection
+    return protection is not None and not (protection == "label" and kind.upper().startswith(NUMBERS))

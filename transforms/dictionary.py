@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +14,12 @@ from transforms.errors import UsageError
 from transforms.warehouse import quote_identifier, quote_literal
 
 DICTIONARY = Path(__file__).parent / "dictionary.yml"
+
+
+Protection = Literal["rounded", "model", "answer", "published", "label"]
+"""How a column keeps persons safe in a table that is made of person rows: `rounded` counts and shares of them and
+`model` figures over enough persons, both by `disclosure.Gate`; an `answer` of the municipality about itself; made of
+`published` figures alone; a `label`, which is no figure."""
 
 
 class Column(BaseModel):
@@ -29,6 +35,7 @@ class Column(BaseModel):
     unit: str | None = None
     allowed: tuple[str, ...] | None = None
     nullable: bool = True
+    protection: Protection | None = None
 
     def comment(self) -> str:
         """Return the comment stored in the database: Danish and English label, meaning, unit."""

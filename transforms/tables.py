@@ -327,6 +327,7 @@ def dictionary_frame(
                     "description_da": column.description_da.strip() or None,
                     "allowed_values": ", ".join(column.allowed or ()) or None,
                     "is_key": name in file.grain,
+                    "protection": column.protection,
                     "table_label_da": file.label_da,
                     "table_label_en": file.label_en,
                     "rests_on_sources": sources.get(table) or None,

@@ -1,0 +1,18 @@
+-- table: mart.expected
+-- severity: critical
+-- action: stop
+-- reason: A model figure from person rows stands on at least the minimum denominator, its n is rounded, and it has no
+--   decimals that single persons could be told from.
+-- owner: data-team
+SELECT municipality_code, outcome_id, period, observed, n_count
+FROM mart.expected AS expected
+JOIN mart.indicator AS indicator ON indicator.indicator_id = expected.outcome_id
+CROSS JOIN run.release AS release
+WHERE indicator.operation = 'delivery' AND (
+    n_count % rounding_base <> 0
+    OR n_count < greatest(minimum_denominator, suppression_threshold)
+    OR (n_count IS NULL AND observed IS NOT NULL)
+    OR observed <> round(observed) OR expected <> round(expected) OR difference <> round(difference)
+    OR difference_low <> round(difference_low) OR difference_high <> round(difference_high)
+    OR shrunk_difference <> round(shrunk_difference)
+)
