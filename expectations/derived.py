@@ -176,6 +176,8 @@ def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple
         return _areas(asked, dimension)
     if dimension.role != "category":
         return [], True
+    if (source.id, dimension.id) in catalogue.new_codes:
+        return [], True  # a part of a total, or a subtotal: nobody has said yet
     codes = catalogue.codes(source, dimension)
     found = [Whole(code.code, code.leaves) for code in codes if code.code in asked and code.leaves]
     return [whole for whole in found if asked.issuperset(whole.parts)], True

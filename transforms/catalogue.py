@@ -42,6 +42,8 @@ class Code:
     text_en: str
     kind: Kind = "leaf"
     leaves: tuple[str, ...] = ()
+    spelt: tuple[str, ...] = ()
+    """Other codes the publisher writes for it in one extract, when told by its text."""
 
 
 def total_code(code: str, codes: Sequence[Code]) -> Code:
@@ -108,6 +110,8 @@ class Dimension(_Strict):
     """One dimension of a table: the publisher's id and label, our column, its codes and what is asked for.
 
     `codes` are given here instead of in a code list; `is_text`: it holds the publisher's texts, which have no codes.
+    `complete`: the codes asked for are all parts of a whole that has no total of its own, and are added up; one that
+    the publisher adds is then missing in the sum, and the source waits for it.
     """
 
     id: Text
@@ -123,6 +127,7 @@ class Dimension(_Strict):
     extra_codes: list[Text] = []
     elimination: bool = False
     total: str | None = None
+    complete: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -534,6 +539,8 @@ class Catalogue:
     codelists: Mapping[str, list[Code]] = field(repr=False)
     new_codes: Mapping[tuple[str, str], Sequence[Code]] = field(default_factory=dict)
     """Source and dimension id -> codes that an extract holds and no code list has; see `with_new_codes`."""
+    spellings: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Source and dimension id -> our code -> other codes for it; see `with_spellings`."""
 
     def source(self, source_id: str) -> Source:
         """Return one source; UsageError listing the known ids when there is none."""
@@ -574,7 +581,18 @@ class Catalogue:
             others = areas_at(RESIDUAL) if owner.jobindsats is None else areas().values()
             residual = [area for area in others if area.code not in known]
             codes = codes + [Code(area.code, area.name_da, area.name_en) for area in residual]
+        other = self.spellings.get((owner.id, found.id), {})
+        codes = [replace(code, spelt=other[code.code]) if code.code in other else code for code in codes]
         return [*codes, *self.new_codes.get((owner.id, found.id), ())]
+
+    def with_spellings(self, source: Source, spellings: Mapping[str, Mapping[str, str]]) -> Catalogue:
+        """Return the catalogue with codes that one extract spells in another way (dimension id -> its code -> ours)."""
+        added: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+        for name, codes in spellings.items():
+            for theirs, ours in codes.items():
+                known = added.setdefault((source.id, source.dimension(name).id), {})
+                known[ours] = (*known.get(ours, ()), theirs)
+        return replace(self, spellings={**self.spellings, **added}) if added else self
 
     def with_new_codes(self, source: Source, new_codes: Mapping[str, Sequence[Code]]) -> Catalogue:
         """Return the catalogue with codes (dimension id -> codes) that one extract holds and no code list has."""
@@ -595,6 +613,12 @@ class Catalogue:
         patterns = [_as_regex(pattern) for pattern in found.select]
         codes = [code.code for code in self.codes(owner, found) if code.code != LEFT_OUT]
         return [code for code in codes if any(pattern.fullmatch(code) for pattern in patterns)]
+
+    def list_of(self, dimension: Dimension) -> str:
+        """Return the file a code of the dimension is to be added to, in words."""
+        if dimension.role == "area":
+            return "transforms/reference/areas.csv"
+        return f"{dimension.codelist} in transforms/reference/codelists.csv"
 
 
 def load_catalogue(

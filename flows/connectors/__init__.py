@@ -41,7 +41,8 @@ class FetchResult:
     """What became of one source: `snapshot` is the newest accepted one, None when there never was any.
 
     `passes`: a failure that waiting may cure (no answer in time), not an answer that will be the same tomorrow.
-    `notes`: what was left out, assumed or is new at the publisher, in words.
+    `trouble`: what is wrong for good though there is a snapshot (the table is closed). `notes`: what was left out,
+    assumed or is new at the publisher, in words.
     """
 
     source_id: str
@@ -49,6 +50,7 @@ class FetchResult:
     snapshot: Snapshot | None
     message: str
     passes: bool = False
+    trouble: str = ""
     notes: tuple[str, ...] = ()
 
 

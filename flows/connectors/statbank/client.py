@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,13 @@ from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Rec
 from flows.connectors.statbank.files import Seen, bulk_codes, normalise
 from flows.connectors.statbank.query import (
     LANGUAGE,
+    Plan,
     Query,
     Selected,
     TableInfo,
     Variable,
     error_code,
+    make_plan,
     near,
     own_words,
     parse_tableinfo,
@@ -32,6 +35,7 @@ from flows.connectors.statbank.query import (
     tableinfo_bytes,
 )
 from flows.store.snapshots import Origin, Snapshot, SnapshotStore
+from transforms.catalogue import Code
 from transforms.errors import DataRefused, KommunekortError
 from transforms.load import Absent, CanonicalRows, RejectedRow
 
@@ -362,13 +366,14 @@ def one_period(query: Query, period: str) -> Query:
     return replace(query, variables=(*query.variables[:-1], replace(periods, values=(period,), whole=False)))
 
 
-def rest_of(previous: Snapshot | None, query: Query, period: str, folder: Path) -> Rest:
+def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) -> Rest:
     """Write the files of `previous` without the rows of `period` into `folder`; files left empty are dropped.
 
-    `query` is the whole source's. Raises DataRefused when the snapshot does not answer that query: then its other
+    `plan` is the whole source's. Raises DataRefused when the snapshot does not answer that query: then its other
     periods are not those to keep.
     """
-    if previous is None or previous.manifest.query != query.record():
+    query = plan.query
+    if previous is None or previous.manifest.query != plan.record():
         raise DataRefused(
             f"{query.table}: no snapshot of the whole table as it is asked for now; fetch it without period"
         )
@@ -424,15 +429,34 @@ def fetch_source(
     assert source.table is not None, "every StatBank source names its table"
     described = {"en": tableinfo_bytes(client, source.table, "en", patience=patience)}
     info = parse_tableinfo(described["en"])
-    query = plan_query(source, info)
+    before = previous.manifest.query.get("rectangle") if previous is not None else None
+    plan = None
+    with suppress(DataRefused):  # told again below, with the publisher's Danish texts
+        plan = make_plan(source, info, catalogue, None, before)
+    if plan is None or plan.notes:
+        described["da"] = _known_danish(previous, info) or tableinfo_bytes(
+            client, source.table, "da", patience=patience
+        )
+        plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"]), before)
+    query, record = plan.query, plan.record()
+    trouble = (
+        ""
+        if info.active
+        else (
+            f"{info.id} is closed: StatBank gives it no new periods (the last is {_newest_period(info)}, updated "
+            f"{info.updated:%Y-%m-%d}); find the table that follows it"
+        )
+    )
+    told = partial(FetchResult, source.id, trouble=trouble, notes=plan.notes)
     unasked = not options.again and period is None
-    if unasked and previous is not None and _same(previous, query.record(), info, origin):
-        return FetchResult(source.id, "unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
-    described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
+    if unasked and previous is not None and _same(previous, record, info, origin):
+        return told("unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
+    if "da" not in described:
+        described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
         folder = Path(scratch)
-        rest = None if period is None else rest_of(previous, query, period, folder)
+        rest = None if period is None else rest_of(previous, plan, period, folder)
         extract = download(
             client,
             source,
@@ -448,7 +472,7 @@ def fetch_source(
         if rest is not None and previous is not None:
             received = frozenset().union(*(lines_of(path) for path, _ in files.values()))
             if received == rest.taken_out:
-                return FetchResult(source.id, "unchanged", previous, f"{period} holds the same figures as before")
+                return told("unchanged", previous, f"{period} holds the same figures as before")
             files = rest.files | {f"{period}-{name}": file for name, file in files.items()}
             # The other periods are as old as they were: when the table has moved on, the next fetch takes all of it.
             published_at = previous.manifest.published_at or published_at
@@ -461,7 +485,7 @@ def fetch_source(
             origin=origin,
             synthetic=options.synthetic or SYNTHETIC_MARK in info.text,
             published_at=published_at,
-            query=query.record(),
+            query=record,
             language=LANGUAGE,
             tableinfo=f"tableinfo.{LANGUAGE}.json",
             rest_of=previous.id if rest is not None and previous is not None else None,
@@ -469,9 +493,21 @@ def fetch_source(
             hashes=extract.hashes if rest is None else None,
         )
     if previous is not None and snapshot.id == previous.id:
-        return FetchResult(source.id, "unchanged", snapshot, "downloaded, the same bytes as before")
+        return told("unchanged", snapshot, "downloaded, the same bytes as before")
     odd = "" if extract.presentation == "Code" else f", written as {extract.presentation} though codes were asked for"
-    return FetchResult(source.id, "new", snapshot, f"{extract.rows:,} rows{odd}")
+    return told("new", snapshot, f"{extract.rows:,} rows{odd}")
+
+
+def _known_danish(previous: Snapshot | None, info: TableInfo) -> bytes | None:
+    """Return the Danish description kept with the last extract, when the table has not been updated since."""
+    if previous is None or previous.manifest.published_at != info.published_at:
+        return None
+    path = previous.path / "tableinfo.da.json"
+    return path.read_bytes() if path.is_file() else None
+
+
+def _newest_period(info: TableInfo) -> str:
+    return next(variable.codes[-1] for variable in info.variables if variable.time)
 
 
 def fetch_all(
@@ -546,27 +582,54 @@ def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, fol
 def _canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
     folder.mkdir(parents=True, exist_ok=True)
     query = snapshot.manifest.query
+    spellings: Mapping[str, Mapping[str, str]] = query.get("spellings", {})
+    new_codes = _new_codes(source, snapshot, catalogue, spellings)
+    known = catalogue.with_spellings(source, spellings).with_new_codes(source, new_codes)
     paths: list[Path] = []
     rejected: list[RejectedRow] = []
-    absent = _asked_in_bulk(snapshot)
+    absent = _asked_in_bulk(snapshot, spellings)
     rows = repeated = 0
     # Only files by hand may say a cell twice; an answer that does is at fault.
     seen: Seen | None = {} if snapshot.manifest.origin == "directory" else None
     for number, path in enumerate(snapshot.data_paths()):
         target = folder / f"{number}.csv"
-        made = normalise(path, source, catalogue, target, seen=seen)
+        made = normalise(path, source, known, target, seen=seen)
         rejected += [RejectedRow(path.name, each.row, each.rule, f"{each.field}={each.value}") for each in made.rejects]
         rows += made.rows_out
         repeated += made.repeated
         paths.append(path if made.canonical else target)
         if path.name in query.get("bulk", ()) and not made.rejects and (codes := bulk_codes(paths[-1], source)):
             absent.append(Absent("zero", codes))
-    return CanonicalRows(source, snapshot.id, paths, rows, rejected, absent, repeated=repeated)
+    return CanonicalRows(source, snapshot.id, paths, rows, rejected, absent, new_codes, repeated=repeated)
 
 
-def _asked_in_bulk(snapshot: Snapshot) -> list[Absent]:
+def _asked_in_bulk(snapshot: Snapshot, spellings: Mapping[str, Mapping[str, str]]) -> list[Absent]:
     """Return that absent cells of the rectangle asked for are zero, when every file of it came in BULK."""
     rectangle = snapshot.manifest.query.get("rectangle")
     if rectangle is None or any(file.format != "bulk" for file in snapshot.manifest.data_files):
         return []
-    return [Absent("zero", rectangle)]
+    ours = {name.upper(): codes for name, codes in spellings.items()}
+    codes = {name: [ours.get(name, {}).get(code, code) for code in listed] for name, listed in rectangle.items()}
+    return [Absent("zero", codes)]
+
+
+def _new_codes(
+    source: Source, snapshot: Snapshot, catalogue: Catalogue, spellings: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[Code]]:
+    """Return dimension id -> the codes asked for that no code list has, with the publisher's texts."""
+    rectangle: Mapping[str, Sequence[str]] = snapshot.manifest.query.get("rectangle", {})
+    found: dict[str, list[Code]] = {}
+    for dimension in source.dimensions:
+        if dimension.role == "time":
+            continue
+        known = {code.code for code in catalogue.readable(source, dimension)} | spellings.get(dimension.id, {}).keys()
+        if new := [code for code in rectangle.get(dimension.id.upper(), ()) if code not in known]:
+            danish, english = (_texts_of(snapshot, lang, dimension.id) for lang in ("da", "en"))
+            found[dimension.id] = [Code(code, danish.get(code, code), english.get(code, code)) for code in new]
+    return found
+
+
+def _texts_of(snapshot: Snapshot, lang: str, dimension: str) -> dict[str, str]:
+    path = snapshot.path / f"tableinfo.{lang}.json"
+    variable = parse_tableinfo(path.read_bytes()).variable(dimension) if path.is_file() else None
+    return {value.id: value.text for value in variable.values} if variable is not None else {}

@@ -58,7 +58,7 @@ class Resolver:
         self.is_time = dimension.role == "time"
         self._period = _PERIODS.get(source.frequency or "")
         self._codes = [] if self.is_time else catalogue.readable(source, dimension)
-        self._by_code = {code.code: code for code in self._codes}
+        self._by_code = {spelt: code for code in self._codes for spelt in (code.code, *code.spelt)}
         self._by_text: dict[str, dict[str, Language | None]] = {}
         for code in self._codes:
             both = key_of(code.text_da) == key_of(code.text_en)
@@ -71,7 +71,7 @@ class Resolver:
         if self.is_time:
             return self._match_period(text)
         if text in self._by_code:
-            return Match(text, "code")
+            return Match(self._by_code[text].code, "code")
         return self._match_text(text) or self._match_both(text)
 
     def matching_codes(self, cell: str) -> list[str]:

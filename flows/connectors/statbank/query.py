@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,12 +15,13 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from flows.connectors.http import AnsweredError, Patience, read_body
+from transforms.areas import areas
 from transforms.catalogue import LEFT_OUT
 from transforms.errors import DataRefused
 from transforms.periods import COPENHAGEN
 
 if TYPE_CHECKING:
-    from transforms.catalogue import Dimension, Source
+    from transforms.catalogue import Catalogue, Dimension, Source
 
 
 Language = Literal["da", "en"]
@@ -298,28 +299,85 @@ class Query:
         }
 
 
-def plan_query(source: Source, tableinfo: TableInfo) -> Query:
-    """Return the query of `source` with its select expressions worked out against `tableinfo`.
+_PERIOD_FORMS = {"year": r"\d{4}", "quarter": r"\d{4}K[1-4]", "month": r"\d{4}M(0[1-9]|1[0-2])"}
 
-    Raises DataRefused, naming the source file, when the table's variables are not those of the file, a select
-    expression finds no code, a selector finds more than one, or the cells BULK leaves out are not the zero ones.
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of one table, and what its description shows that the source file or the code lists do not know.
+
+    `spellings`: dimension id -> the publisher's code -> ours, for totals told by their text. `notes`: what is new and
+    does no harm, each with its cure.
+    """
+
+    query: Query
+    spellings: Mapping[str, Mapping[str, str]]
+    notes: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest keeps of the question."""
+        spelt = {name: dict(codes) for name, codes in self.spellings.items()}
+        return {**self.query.record(), **({"spellings": spelt} if spelt else {})}
+
+
+def plan_query(source: Source, tableinfo: TableInfo) -> Query:
+    """Return the query of `source` with its select expressions worked out against `tableinfo`; see `make_plan`."""
+    return make_plan(source, tableinfo, None).query
+
+
+def make_plan(
+    source: Source,
+    tableinfo: TableInfo,
+    catalogue: Catalogue | None,
+    danish: TableInfo | None = None,
+    before: Mapping[str, Sequence[str]] | None = None,
+) -> Plan:
+    """Return what to ask for, with the select expressions of `source` worked out against `tableinfo`.
+
+    `before` gives the codes of the last extract (id in upper case -> codes). A dimension that is new and may be left
+    out is left out; a new code that changes no figure of the others is asked for and told. Raises DataRefused, naming
+    the source file and the line to add, for everything that no build could read or would read wrongly: other
+    dimensions, a code that a select, a total or the last extract names and the table has no more, a new part of a
+    whole that has no total, a selector that is not one code, and BULK of a table that leaves out other cells than 0.
     """
     place = f"flows/sources/{source.id}.yml"
-    by_code = {dimension.id.upper(): dimension for dimension in source.dimensions}
-    _check_variables(place, list(by_code), tableinfo)
-    chosen = []
-    left_out = []
+    notes: list[str] = []
+    added = _check_variables(place, source, tableinfo)
+    chosen: list[Selected] = []
+    left_out = list(added)
+    spellings: dict[str, dict[str, str]] = {}
+    notes += [f"{place}: dimension {name} is new in {tableinfo.id} and stands at its total; add it" for name in added]
     for dimension in source.dimensions:
         variable = tableinfo.variable(dimension.id)
         assert variable is not None, "checked above"
-        if not dimension.is_left_out:
-            chosen.append(_select(place, dimension, variable, tableinfo))
-        elif variable.elimination:
+        if dimension.is_left_out:
+            if not variable.elimination:
+                raise DataRefused(
+                    f"{place}: dimension {dimension.id}: {tableinfo.id} does not let it be left out; select its codes"
+                )
             left_out.append(variable.id)
-        else:
-            raise DataRefused(
-                f"{place}: dimension {dimension.id}: {tableinfo.id} does not let it be left out; select its codes"
+            continue
+        texts = _texts(variable, danish)
+        total = _total_told_by_text(place, dimension, variable, texts)
+        if total is not None:
+            spellings[dimension.id] = {total: dimension.total or ""}
+            notes.append(
+                f"{place}: the total of {dimension.id} is {total} «{texts[total]}» in {tableinfo.id}, "
+                f"not {dimension.total}; correct `total:` and its code in {dimension.codelist}"
             )
+        chosen.append(_select(place, dimension, variable, tableinfo, total))
+        if dimension.role == "time":
+            _check_periods(place, source, chosen[-1])
+        if catalogue is not None and dimension.role != "time":
+            known = {code.code for code in catalogue.readable(source, dimension)} | ({total} if total else set())
+            new = {code: texts[code] for code in variable.codes if code not in known}
+            held = (before or {}).get(dimension.id.upper(), ())
+            gone = [code for code in catalogue.selected(source, dimension) if code not in variable.codes]
+            gone = [code for code in gone if total is None or code != dimension.total]
+            _check_withdrawn(place, dimension, tableinfo, [code for code in gone if code in held])
+            notes += _new_codes(place, catalogue, dimension, chosen[-1], new)
+            if gone:
+                notes.append(f"{place}: {tableinfo.id} has no {_listed(gone)} of {dimension.id}")
     query = Query(tableinfo.id, tuple(chosen), tuple(left_out))
     if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
         raise DataRefused(
@@ -327,7 +385,77 @@ def plan_query(source: Source, tableinfo: TableInfo) -> Query:
             f"{tableinfo.suppressed_data_value!r}, not those that are 0, so what an absent cell means is not known "
             f"here; select `{LEFT_OUT}` in a dimension that may be left out, so that CSV is asked for"
         )
-    return query
+    return Plan(query, spellings, tuple(notes))
+
+
+def _check_periods(place: str, source: Source, chosen: Selected) -> None:
+    """Refuse periods of another kind than the source's: no build could read them."""
+    form = _PERIOD_FORMS.get(source.frequency or "", r".+")
+    strange = [code for code in chosen.values if not re.fullmatch(form, code)]
+    if strange:
+        raise DataRefused(
+            f"{place}: dimension {chosen.code}: {_listed(strange)} is no {source.frequency}; "
+            f"correct `frequency` or the select"
+        )
+
+
+def _texts(variable: Variable, danish: TableInfo | None) -> dict[str, str]:
+    """Return code -> the publisher's text, in Danish where it is known."""
+    theirs = danish.variable(variable.id) if danish is not None else None
+    return {value.id: value.text for value in (theirs or variable).values}
+
+
+_TOTAL_TEXT = re.compile(r"(.+[\s,])?i alt|(.+[\s,])?total|total[\s,].+|hele landet|all denmark|whole country")
+
+
+def _total_told_by_text(place: str, dimension: Dimension, variable: Variable, texts: Mapping[str, str]) -> str | None:
+    """Return the publisher's code of a total that our file spells otherwise, None when ours is there or there is none.
+
+    `0`, `00`, `000`, `TOT` and `IALT` are spelt per table; the text («I alt», «Total») says which it is.
+    """
+    if dimension.total is None or dimension.total == LEFT_OUT or dimension.total in variable.codes:
+        return None
+    alike = {value.id: value.text for value in variable.values if _TOTAL_TEXT.fullmatch(value.text.casefold())}
+    alike |= {code: text for code, text in texts.items() if _TOTAL_TEXT.fullmatch(text.casefold())}
+    exact = [code for code, text in alike.items() if text.casefold() in ("i alt", "total")]
+    found = exact if len(exact) == 1 else list(alike)
+    if len(found) != 1:
+        listed = _listed(f"{code} «{text}»" for code, text in alike.items()) or near(dimension.total, variable)
+        raise DataRefused(
+            f"{place}: dimension {dimension.id}: the total {dimension.total} is not in the table, and which code is "
+            f"the total cannot be told: {listed}; correct `total:`"
+        )
+    return found[0]
+
+
+def _check_withdrawn(place: str, dimension: Dimension, tableinfo: TableInfo, gone: Sequence[str]) -> None:
+    """Refuse a table that has lost a code the last extract held: its figures would go missing without a word.
+
+    A region or a residual area may go: municipalities keep their codes when regions are merged.
+    """
+    if dimension.role == "area":
+        gone = [code for code in gone if areas()[code].level == "municipality"]
+    if gone:
+        raise DataRefused(
+            f"{place}: dimension {dimension.id}: {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has no code "
+            f"{_listed(gone)} any more, which the last extract holds; ask Statistics Denmark, or take it out of "
+            f"{'areas.csv' if dimension.role == 'area' else f'{dimension.codelist} in codelists.csv'}"
+        )
+
+
+def _new_codes(
+    place: str, catalogue: Catalogue, dimension: Dimension, chosen: Selected, new: Mapping[str, str]
+) -> list[str]:
+    """Return a line per new code that is read as it is; DataRefused for a new part of a whole without a total."""
+    told = [
+        f'code {code} "{text}" of {dimension.id} is new: add it to {catalogue.list_of(dimension)}'
+        for code, text in new.items()
+    ]
+    if told and dimension.complete:
+        raise DataRefused(
+            f"{place}: {'; '.join(told[:3])}; the codes of {dimension.id} are added up, and without it the sum is short"
+        )
+    return [f"{place}: {line}" for line, code in zip(told, new, strict=True) if code in chosen.values]
 
 
 def _is_zero(mark: str) -> bool:
@@ -348,20 +476,28 @@ def near(wanted: str, variable: Variable, count: int = 3) -> str:
     return ", ".join(f"{value.id} {value.text}" for value in shown)
 
 
-def _check_variables(place: str, ours: list[str], tableinfo: TableInfo) -> None:
+def _check_variables(place: str, source: Source, tableinfo: TableInfo) -> list[str]:
+    """Return the ids of new variables that may be left out; DataRefused for every other difference."""
+    ours = {dimension.id.upper() for dimension in source.dimensions}
     theirs = [variable.id.upper() for variable in tableinfo.variables]
-    gone = [code for code in ours if code not in theirs]
-    new = [code for code in theirs if code not in ours]
-    if gone or new:
-        told = [*(f"{code} is not in the table" for code in gone), *(f"{code} is missing here" for code in new)]
+    gone = [dimension.id.upper() for dimension in source.dimensions if dimension.id.upper() not in theirs]
+    new = [variable for variable in tableinfo.variables if variable.id.upper() not in ours]
+    in_the_way = [variable for variable in new if not variable.elimination]
+    if gone or in_the_way:
+        told = [
+            *(f"{code} is not in the table" for code in gone),
+            *(f"{variable.id.upper()} is missing here" for variable in (new if gone else in_the_way)),
+        ]
         raise DataRefused(
             f"{place}: dimensions: {'; '.join(told)}; {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has "
             f"{_listed(variable.id for variable in tableinfo.variables)}; correct the source file"
         )
+    return [variable.id for variable in new]
 
 
-def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo) -> Selected:
-    found = {str(asked): matching(variable.codes, str(asked), time=variable.time) for asked in dimension.select}
+def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo, total: str | None) -> Selected:
+    asked_for = [total if total is not None and asked == dimension.total else asked for asked in dimension.select]
+    found = {asked: matching(variable.codes, asked, time=variable.time) for asked in asked_for}
     gone = [asked for asked, codes in found.items() if not codes]
     if gone:
         there = f"finds no code in {tableinfo.id} of {tableinfo.updated:%Y-%m-%d}"
