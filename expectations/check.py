@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from expectations.derived import protection_rules, rules_for_staging, rules_for_table
@@ -20,6 +21,7 @@ from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quo
 
 
 EXAMPLES = 3
+_STAGING = re.compile(r"\bstaging\.\w+")
 # A Danish personal number (ddmmyy-nnnn), with or without its dash.
 PERSONAL = r"\b[0-3][0-9][01][0-9]{3}-?[0-9]{4}\b"
 TABLES = {
@@ -321,6 +323,33 @@ def check_tables(
         _run(warehouse, ours, {})
         mark_run(warehouse, ours, int(warehouse.scalar(f"SELECT count(*) FROM {table}")))
     return outcomes(warehouse, rules)
+
+
+def check_between_sources(warehouse: Warehouse, files: Mapping[str, SqlFile]) -> list[tuple[Outcome, tuple[str, ...]]]:
+    """Run the written critical rules over staging tables; return each with the staging tables it reads, its own first.
+
+    `check_tables` runs them again over what is left when a source has been taken back.
+    """
+    rules = [
+        rule
+        for rule in read_rule_files()
+        if rule.table in files and rule.table.startswith("staging.") and rule.severity == "critical"
+    ]
+    rules = [rule for rule in rules if not _is_missing_source(warehouse, rule.table)]
+    prepare(warehouse)
+    plan(warehouse, rules)
+    _run(warehouse, rules, {})
+    mark_run(warehouse, rules, 1)
+    read = {rule: tuple(dict.fromkeys([rule.table, *_STAGING.findall(rule.sql)])) for rule in rules}
+    return [(outcome, read[rule]) for rule, outcome in zip(rules, outcomes(warehouse, rules), strict=True)]
+
+
+def forget_source(warehouse: Warehouse, source: Source, file: SqlFile) -> None:
+    """Forget what was found in an extract that is not used after all: its rows in quarantine and its broken rules."""
+    prepare(warehouse)
+    warehouse.execute("DELETE FROM quarantine.row WHERE source_id = ?", [source.id])
+    for name in TABLES:
+        warehouse.execute(f"DELETE FROM quarantine.{name} WHERE table_name = ?", [file.table])
 
 
 def _is_missing_source(warehouse: Warehouse, table: str) -> bool:

@@ -4,29 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from expectations.rules import Outcome
 from flows.store.snapshots import Snapshot
 from transforms.catalogue import Source
+from transforms.periods import span
 
 RULE_ID = "source_not_too_old"
 
 
+GRACE_DAYS = {"month": 31, "quarter": 45, "rolling_year": 45, "year": 90}
+"""How much later than usual a publication may come before the table counts as standing still."""
+MONTHS = {"month": 1, "quarter": 3, "rolling_year": 3, "year": 12}
+
+
 @dataclass(frozen=True)
 class SourceAge:
-    """The age of a source's newest snapshot in whole days, at the moment it was judged."""
+    """The age of a source's newest snapshot in whole days, at the moment it was judged.
+
+    `since` is the day its publisher updated the table, or that it was received where the publisher does not say (files
+    by hand, invented data). `due`: the day by which a newer period than `newest_period` should have come.
+    """
 
     source_id: str
     received: datetime
+    since: datetime
     age_days: int
     max_age_days: int
+    required: bool = False
+    newest_period: str | None = None
+    due: datetime | None = None
+    late_days: int = 0
 
     @property
     def too_old(self) -> bool:
         """Tell whether the age is beyond what the source's file allows."""
         return self.age_days > self.max_age_days
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether the newest period has stood still for longer than the table's frequency and lag allow."""
+        return self.late_days > 0
 
 
 def age_in_days(moment: datetime | str, at: datetime) -> int:
@@ -42,36 +62,100 @@ def _aware(moment: datetime | str) -> datetime:
 def source_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot], at: datetime) -> dict[str, SourceAge]:
     """Return source id -> age at `at`, for the sources that have a snapshot."""
     return {
-        source_id: SourceAge(
-            source_id,
-            _aware(snapshot.manifest.retrieved_at),
-            age_in_days(snapshot.manifest.retrieved_at, at),
-            sources[source_id].max_age_days,
-        )
+        source_id: _age(sources[source_id], snapshot, at)
         for source_id, snapshot in sorted(snapshots.items())
+        if source_id in sources
     }
 
 
-def check_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot], at: datetime) -> list[Outcome]:
-    """Return one outcome per source with a snapshot; one that is older than its `max_age_days` at `at` stops.
-
-    `at` is the day a build is as of, else the moment the run started: an old baseline is not stale by being old.
-    """
-    return [_outcome(age) for age in source_ages(sources, snapshots, at).values()]
-
-
-def _outcome(age: SourceAge) -> Outcome:
-    return Outcome(
-        rule_id=RULE_ID,
-        table_name=f"staging.{age.source_id}",
-        severity="critical",
-        action="stop",
-        description=f"the newest snapshot of a source must not be older than its max_age_days of {age.max_age_days}",
-        n_violations=int(age.too_old),
-        rows_scanned=1,
-        examples=(f"received {age.received:%Y-%m-%d}, {age.age_days} days ago",) if age.too_old else (),
-        success=not age.too_old,
+def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
+    manifest = snapshot.manifest
+    # Invented data are as old as they are made: their publisher lives in another year.
+    published = None if manifest.synthetic else manifest.published_at
+    since = _aware(published or manifest.retrieved_at)
+    newest = None if manifest.synthetic else _newest_period(snapshot)
+    due = _due(source, snapshot, newest) if newest else None
+    return SourceAge(
+        source.id,
+        _aware(manifest.retrieved_at),
+        since,
+        age_in_days(since, at),
+        source.max_age_days,
+        source.required,
+        newest,
+        due,
+        max(0, age_in_days(due, at)) if due else 0,
     )
+
+
+def _newest_period(snapshot: Snapshot) -> str | None:
+    """Return the newest period a snapshot was asked for, or that its answer holds; None when nobody wrote it down."""
+    query = snapshot.manifest.query
+    periods = (query.get("rectangle") or {}).get("TID") or [query.get("newest_period")]
+    return max((str(period) for period in periods if period), default=None)
+
+
+def _due(source: Source, snapshot: Snapshot, newest: str) -> datetime | None:
+    """Return the day by which the period after `newest` should be published.
+
+    The publisher's own rhythm counts where it is known (one step after the last update), else the end of the next
+    period and the lag of the source's file; the earlier of both, and some grace.
+    """
+    kind = source.period_kind or "year"
+    periods = (snapshot.manifest.query.get("rectangle") or {}).get("TID") or []
+    try:
+        step = max(MONTHS[kind], _months(periods[-1]) - _months(periods[-2]) if len(periods) > 1 else 0)
+        last_day = span(newest)[1]
+    except (ValueError, KeyError, IndexError):
+        return None
+    month = last_day.year * 12 + last_day.month - 1 + step
+    ends = datetime(month // 12, month % 12 + 1, 28, tzinfo=UTC)
+    usual = ends + timedelta(days=source.publication_lag_days)
+    if snapshot.manifest.published_at:
+        usual = min(usual, _aware(snapshot.manifest.published_at) + timedelta(days=round(step * 30.5)))
+    return usual + timedelta(days=GRACE_DAYS[kind if step < 12 else "year"])
+
+
+def _months(period: str) -> int:
+    first = span(period)[0]
+    return first.year * 12 + first.month
+
+
+def check_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot], at: datetime) -> list[Outcome]:
+    """Return the outcomes per source with a snapshot: older than its `max_age_days` at `at`, and standing still.
+
+    Only a required source that is too old stops. `at` is the day a build is as of, else the moment the run started: an
+    old baseline is not stale by being old.
+    """
+    return [outcome for age in source_ages(sources, snapshots, at).values() for outcome in _outcomes(age)]
+
+
+def _outcomes(age: SourceAge) -> list[Outcome]:
+    table = f"staging.{age.source_id}"
+    told = "updated by its publisher" if age.since != age.received else "received"
+    found = [
+        Outcome(
+            rule_id=RULE_ID,
+            table_name=table,
+            severity="critical" if age.required else "warning",
+            action="stop" if age.required else "report",
+            description=f"the newest snapshot of a source is not older than its max_age_days of {age.max_age_days}",
+            n_violations=int(age.too_old),
+            rows_scanned=1,
+            examples=(f"{told} {age.since:%Y-%m-%d}, {age.age_days} days ago",) if age.too_old else (),
+            success=not age.too_old,
+        )
+    ]
+    if age.stale and age.due is not None:
+        example = f"the newest period is {age.newest_period}, the next was due by {age.due:%Y-%m-%d}"
+        found.append(
+            Outcome(
+                "source_not_standing_still", table, "warning", "report",
+                "a table gets a new period when its frequency and lag say so; else it was closed or replaced",
+                1, 1, (example,), False,
+            )
+        )  # fmt: skip
+    return found
 
 
 def publication_fault(
@@ -97,6 +181,9 @@ def as_plain(ages: Mapping[str, SourceAge]) -> dict[str, dict[str, Any]]:
     return {
         source_id: {
             "received": age.received.isoformat(),
+            "updated": age.since.isoformat(),
+            "newest_period": age.newest_period,
+            "stale": age.stale,
             "age_days": age.age_days,
             "max_age_days": age.max_age_days,
         }

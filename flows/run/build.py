@@ -6,20 +6,20 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.check import check_staging, check_tables
+from expectations.check import check_between_sources, check_staging, check_tables, forget_source
 from expectations.drift import check_drift
 from expectations.rules import Outcome, blocking, verdict_sentence
 from flows.deliveries.store import load_person_data, read_ledger
 from flows.run import steps
 from flows.run.ages import check_ages
-from flows.run.fetch import CONNECTORS, Rows, registers_of
+from flows.run.fetch import CONNECTORS, registers_of
 from flows.run.record import RunInfo, RunResult
 from flows.settings import Settings
 from flows.store import builds
@@ -164,6 +164,8 @@ class Candidate:
     counts: dict[str, StagingCount] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    taken_back: dict[str, str] = field(default_factory=dict)
+    """Source -> why its newest extract is not used: an earlier one is, or none."""
 
     @property
     def stops(self) -> list[Outcome]:
@@ -180,6 +182,7 @@ def describe(result: RunResult, candidate: Candidate) -> None:
     """Copy what a candidate holds into the result."""
     result.counts = counts_table(candidate)
     result.tables = dict(candidate.tables)
+    result.taken_back = dict(candidate.taken_back)
     result.rules = [
         {
             "table_name": outcome.table_name,
@@ -216,6 +219,8 @@ def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, 
     return f"there is no snapshot to build from; {fetch}"
 
 
+MOST_TRIED = 3
+"""Earlier extracts of a source that are tried when its newest one is not usable."""
 LAST = ("meta.data_dictionary", "meta.validation")
 """Tables that tell of the others and are built when those stand."""
 
@@ -305,17 +310,24 @@ class _Builder:
     candidate: Candidate
     work: Path
     models: dict[str, transforms_tables.Model] = field(default_factory=dict)
+    used: dict[str, Snapshot] = field(default_factory=dict)
+    checked: dict[str, list[Outcome]] = field(default_factory=dict)
 
     def run_all(self, deliveries_in: Callable[[], None]) -> None:
         self.dictionary = load_dictionary()
         self.files = read_all()
-        judged_at = self.run.as_of or self.run.started_at
-        self.candidate.outcomes += check_ages(self.catalogue.sources, self.snapshots, judged_at)
         transforms_tables.prepare(self.warehouse)
         load_reference(self.warehouse)
         self.load_sources()
+        judged_at = self.run.as_of or self.run.started_at
+        self.candidate.outcomes += check_ages(self.catalogue.sources, self.used, judged_at)
         deliveries_in()
-        self.candidate.release = release_of(self.settings, self.snapshots, self.run)
+        # The fingerprint is that of the extracts offered: the same ones come to the same end tomorrow.
+        self.candidate.release = {
+            **release_of(self.settings, self.snapshots, self.run),
+            "snapshots": {source: snapshot.id for source, snapshot in sorted(self.used.items())},
+            "taken_back": self.candidate.taken_back,
+        }
         if self.candidate.stops:
             return
         synthetic = bool(self.candidate.release["is_synthetic"])
@@ -327,7 +339,7 @@ class _Builder:
             self.settings.rounding_base,
             persons.rounding_key if persons is not None else b"",
         )
-        self.models = python_models(known_by(self.snapshots), persons, gate)
+        self.models = python_models(known_by(self.used), persons, gate)
         plan = transforms_tables.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
         done = ("staging.", "quarantine.")
@@ -340,32 +352,115 @@ class _Builder:
         self.describe_tables(plan)
 
     def load_sources(self) -> None:
-        """Load every register that has a snapshot; the others stand empty and are named as missing."""
+        """Load every register that has a usable snapshot; the others stand empty and are named.
+
+        An extract that breaks a critical rule is one source's trouble: its last good one is loaded in its place.
+        """
         self.build_tables(["quarantine.row"])
-        for name, sources in registers_of(self.catalogue).items():
+        for sources in registers_of(self.catalogue).values():
             for source in sources:
-                snapshot = self.snapshots.get(source.id)
-                if snapshot is None:
-                    self.leave_empty(source)
+                if source.id in self.snapshots:
+                    self.load_newest_good(source, self.snapshots[source.id])
                 else:
-                    steps.step(f"load {source.id}")
-                    self.load_source(source, snapshot, CONNECTORS[name].canonical_rows)
+                    self.leave_empty(source)
+        self.settle_between_sources()
+        for source_id, outcomes in self.checked.items():
+            self.candidate.outcomes += outcomes
+            if source_id in self.candidate.taken_back:
+                self.candidate.outcomes.append(_taken_back(source_id, self.candidate.taken_back[source_id]))
+
+    def load_newest_good(self, source: Source, newest: Snapshot, why: str = "") -> None:
+        """Load the newest snapshot up to `newest` that keeps every critical rule of its table.
+
+        Without one the table stands empty; a required source then keeps its broken rules, which stop the publication.
+        `why` is given when `newest` itself is no longer wanted.
+        """
+        first: list[Outcome] = []
+        for snapshot in ([] if why else [newest]) + self.earlier(newest):
+            steps.step(f"load {source.id}")
+            outcomes, reason = self.load_snapshot(source, snapshot)
+            if not reason:
+                self.use(source, snapshot, outcomes)
+                if why:
+                    self.candidate.taken_back[source.id] = f"{why}; {snapshot.id} is used in its place"
+                return
+            why, first = why or reason, first or outcomes
+        self.leave_empty(source)
+        self.used.pop(source.id, None)
+        self.checked[source.id] = first if source.required else []
+        self.candidate.taken_back[source.id] = f"{why}; there is no earlier extract, so the source is missing"
+
+    def use(self, source: Source, snapshot: Snapshot, outcomes: list[Outcome]) -> None:
+        """Remember which snapshot stands in a source's table, and what its rules said."""
+        self.used[source.id], self.checked[source.id] = snapshot, outcomes
+        self.candidate.taken_back.pop(source.id, None)
+
+    def earlier(self, newest: Snapshot) -> list[Snapshot]:
+        """Return the few snapshots before one, newest first, of its kind (invented or real)."""
+        kept = SnapshotStore(self.settings.snapshots).of(newest.manifest.source_id)
+        synthetic = newest.manifest.synthetic
+        found = [each for each in kept if each.id < newest.id and each.manifest.synthetic == synthetic]
+        return found[: -MOST_TRIED - 1 : -1]
+
+    def load_snapshot(self, source: Source, snapshot: Snapshot) -> tuple[list[Outcome], str]:
+        """Load one snapshot and hold it against its rules; return the outcomes, and in words why it is not usable."""
+        file = self.files[f"staging.{source.id}"]
+        self.leave_empty(source)
+        forget_source(self.warehouse, source, file)
+        canonical_rows = CONNECTORS[source.connector].canonical_rows
+        try:
+            rows = canonical_rows(source, snapshot, self.catalogue, self.work / "canonical" / source.id)
+            count = load_staging(self.warehouse, file, rows, self.dictionary)
+        except DataRefused as refused:
+            broken = Outcome("extract_readable", file.table, "critical", "stop", str(refused), 1, 0, (), False)
+            return [broken], str(refused)
+        self.candidate.counts[source.id] = count
+        catalogue = self.catalogue.with_new_codes(source, rows.new_codes)
+        outcomes = check_staging(self.warehouse, source, file, self.dictionary, catalogue, count)
+        broken_rules = blocking(outcomes)
+        return outcomes, verdict_sentence(broken_rules[0]) if broken_rules else ""
 
     def leave_empty(self, source: Source) -> None:
-        """Create the staging table of a source that has no snapshot."""
+        """Create the staging table of a source without rows."""
         file = self.files[f"staging.{source.id}"]
         create_empty_view(self.warehouse, source)
         self.warehouse.execute(f"DROP TABLE IF EXISTS {file.table}")
         transforms_tables.create_table(self.warehouse, file, self.dictionary)
+        self.candidate.counts.pop(source.id, None)
 
-    def load_source(self, source: Source, snapshot: Snapshot, canonical_rows: Rows) -> None:
-        """Load one snapshot and hold it against its rules: the same way for every register."""
-        file = self.files[f"staging.{source.id}"]
-        rows = canonical_rows(source, snapshot, self.catalogue, self.work / "canonical" / source.id)
-        count = load_staging(self.warehouse, file, rows, self.dictionary)
-        self.candidate.counts[source.id] = count
-        catalogue = self.catalogue.with_new_codes(source, rows.new_codes)
-        self.candidate.outcomes += check_staging(self.warehouse, source, file, self.dictionary, catalogue, count)
+    def settle_between_sources(self) -> None:
+        """Take back the source whose newest extract breaks a critical rule against others.
+
+        Of the sources a rule reads, each is tried alone, those that are new tonight first; whoever's earlier extract
+        cures it stays back. What no source cures is a fault of the mapping, and stops the publication.
+        """
+        for _ in range(len(self.used)):
+            broken = [(o, read) for o, read in check_between_sources(self.warehouse, self.files) if not o.success]
+            if not any(self.cured(outcome, tables) for outcome, tables in broken):
+                return
+
+    def cured(self, outcome: Outcome, tables: Sequence[str]) -> bool:
+        """Take one source of a broken rule back so that the rule holds; False when none does it."""
+        published = builds.published_release(self.settings) or {}
+        known = set((published.get("snapshots") or {}).values())
+        suspects = [self.catalogue.sources[table.removeprefix("staging.")] for table in tables]
+        suspects = [source for source in suspects if source.id in self.used and self.may_go_back(source)]
+        for source in sorted(suspects, key=lambda each: self.used[each.id].id in known):
+            newest, outcomes = self.used[source.id], self.checked[source.id]
+            told = self.candidate.taken_back.get(source.id)
+            self.load_newest_good(source, newest, verdict_sentence(outcome))
+            now = check_between_sources(self.warehouse, self.files)
+            if all(found.success for found, _ in now if found.rule_id == outcome.rule_id):
+                return True
+            self.load_snapshot(source, newest)
+            self.use(source, newest, outcomes)
+            if told is not None:
+                self.candidate.taken_back[source.id] = told
+        return False
+
+    def may_go_back(self, source: Source) -> bool:
+        """Tell whether a source has an earlier extract, or may be missing."""
+        return not source.required or bool(self.earlier(self.used[source.id]))
 
     def build_tables(self, tables: list[str]) -> None:
         counts = transforms_tables.build(
@@ -379,7 +474,7 @@ class _Builder:
         self.candidate.tables |= counts
 
     def load_run_facts(self, plan: transforms_tables.Plan) -> None:
-        frames = run_frames(self.catalogue, self.snapshots, self.run, self.candidate)
+        frames = run_frames(self.catalogue, self.used, self.run, self.candidate)
         for name, frame in {
             **frames,
             "run.lineage": lineage_frame(plan),
@@ -393,6 +488,21 @@ class _Builder:
         frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
         self.warehouse.load("run.data_dictionary", frame)
         self.build_tables(["meta.data_dictionary"])
+
+
+def _taken_back(source_id: str, why: str) -> Outcome:
+    """Return the outcome that tells of a newest extract that is not used."""
+    return Outcome(
+        rule_id="newest_extract_used",
+        table_name=f"staging.{source_id}",
+        severity="warning",
+        action="report",
+        description="the newest extract of a source is used, unless it breaks a critical rule",
+        n_violations=1,
+        rows_scanned=1,
+        examples=(why,),
+        success=False,
+    )
 
 
 def finish(candidate: Candidate, run: RunInfo) -> None:

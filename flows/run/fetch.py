@@ -132,6 +132,12 @@ def report_of(results: Iterable[FetchResult], unasked: Sequence[Source] = ()) ->
             report.kept_old[result.source_id] = result.message
             if result.snapshot is None:
                 report.missing.append(result.source_id)
+            if result.passes:
+                report.passing.append(result.source_id)
+        if result.trouble:
+            report.closed[result.source_id] = result.trouble
+        if result.notes:
+            report.notes[result.source_id] = list(result.notes)
     report.unasked += [source.id for source in unasked if source.id in report.missing]
     return report
 

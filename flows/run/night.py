@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -266,6 +266,7 @@ def build_step(
     refuse_invented_over_real(settings, run.origin)
     builds.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
+    refuse_without_required(catalogue, snapshots, run)
     published = published_release(settings)
     if published is not None and not force:
         deliveries_in()
@@ -273,6 +274,21 @@ def build_step(
             refuse_old(catalogue, snapshots, run)
             raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
     return build(settings, catalogue, snapshots, run, deliveries_in)
+
+
+def refuse_without_required(catalogue: Catalogue, snapshots: Mapping[str, Snapshot], run: RunInfo) -> None:
+    """Raise DataRefused when a required source has no snapshot at all: the mapping would be no mapping.
+
+    A folder of files is what somebody chose: it gives the indicators it can carry.
+    """
+    if run.origin not in ("sample", "live"):
+        return
+    absent = [source.id for source in catalogue.sources.values() if source.required and source.id not in snapshots]
+    if absent:
+        raise DataRefused(
+            f"nothing is published without {', '.join(absent)}: required, and never received; see why it was not "
+            f"fetched, or set `required: false` in flows/sources/{absent[0]}.yml"
+        )
 
 
 def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:

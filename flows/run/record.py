@@ -9,7 +9,7 @@ import platform
 import re
 import smtplib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -86,13 +86,21 @@ TIMEOUT_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
-def follow(settings: Settings, run_id: str, status: str, message: str) -> None:
-    """Raise the alarm, take it back or leave it, as the ending of a run asks for."""
+def follow(
+    settings: Settings, run_id: str, status: str, message: str, troubles: Mapping[str, str] | None = None
+) -> None:
+    """Raise the alarm, take it back or leave it, as the ending of a run asks for.
+
+    `troubles` of single sources (source -> what is wrong) raise it after any ending: the night goes on without them.
+    """
     alarm = ENDINGS[status].alarm
-    if alarm == "clear":
+    told = "; ".join(f"{source}: {reason.rstrip('.')}" for source, reason in (troubles or {}).items())
+    if alarm == "raise":
+        sound(settings, run_id, status, f"{message}; {told}" if told and told not in message else message)
+    elif told:
+        sound(settings, run_id, status, told)
+    elif alarm == "clear":
         clear(settings)
-    elif alarm == "raise":
-        sound(settings, run_id, status, message)
 
 
 def standing(settings: Settings) -> dict[str, Any] | None:
@@ -140,8 +148,13 @@ def sentence(alarm: dict[str, Any]) -> str:
     """Return the alarm in one line."""
     return (
         f"kommunekort: run {alarm['run_id']} {alarm['status']} (alarm since {alarm['since']}): {alarm['message']}; "
-        "what was published before stands"
+        + ("all other sources are up to date" if _goes_on(alarm["status"]) else "what was published before stands")
     )
+
+
+def _goes_on(status: str) -> bool:
+    """Tell whether a run that raised the alarm for single sources went on without them."""
+    return status in ENDINGS and ENDINGS[status].alarm != "raise"
 
 
 def without_secrets(settings: Settings, text: str) -> str:
@@ -391,6 +404,22 @@ class FetchReport:
     warnings: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     """Sources that never came and were not asked, for want of a token: no fault of this run."""
+    passing: list[str] = field(default_factory=list)
+    """Sources whose failure waiting may cure: no answer in time, a fault of the server."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """Source -> what is wrong for good though there is a snapshot: its table is closed."""
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """Source -> what is new at its publisher, left out or assumed, in words."""
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Return source -> what will be the same tomorrow unless somebody acts: no fault of the network."""
+        lasting = {source: reason for source, reason in self.failed.items() if source not in self.passing}
+        return {**lasting, **self.closed}
+
+    def outcome_of(self, source: str) -> str:
+        """Return in words what a source that failed is left with."""
+        return "missing" if source in self.missing else "kept the old snapshot of"
 
     @property
     def sentence(self) -> str:
@@ -406,7 +435,7 @@ class FetchReport:
 
     @property
     def silent(self) -> bool:
-        """Tell whether every source asked failed: then the fault is on the way, not at a source."""
+        """Tell whether every source asked failed: then the fault is on the way, or in the address."""
         return bool(self.kept_old) and not self.new and not self.unchanged
 
     @property
@@ -451,12 +480,18 @@ class RunResult:
     tables: dict[str, int] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
     release: dict[str, Any] = field(default_factory=dict)
+    taken_back: dict[str, str] = field(default_factory=dict)
     database: str | None = None
     ages: dict[str, dict[str, Any]] = field(default_factory=dict)
     flow_run_id: str | None = None
     is_watched: bool = True
     """The alarm tells of it. It tells of nights: who builds as of a day, or validates, sees how it ends."""
     process: dict[str, Any] = field(default_factory=this_process)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Return source -> what is wrong with it for good: refused, closed, or an extract that is not used."""
+        return {**self.fetched.troubles, **self.taken_back}
 
     @property
     def ending(self) -> Ending:
@@ -506,6 +541,8 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
         weigh_silence(result)
     except KommunekortError as error:
         result.status, result.message = status_of(error), str(error)
+        if result.status == "nothing_new":  # what is published is still made without the extracts taken back then
+            result.taken_back = dict((published_release(settings) or {}).get("taken_back") or {})
         weigh_silence(result)
         if result.message == str(error):
             raise
@@ -522,7 +559,7 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
         except UsageError as error:
             result.status, result.message = "failed", str(error)
         if result.is_watched:
-            follow(settings, result.run.run_id, result.ending.status, result.message)
+            follow(settings, result.run.run_id, result.ending.status, result.message, result.troubles)
 
 
 def weigh_silence(result: RunResult) -> None:
@@ -533,11 +570,15 @@ def weigh_silence(result: RunResult) -> None:
     fetched = result.fetched
     if fetched.silent and result.status in ("nothing_new", "unconfirmed"):
         result.status = "failed"
-        result.message = f"{fetched.silence}; see the network and run again"
+        cure = "see the network" if fetched.passing else "correct what it says"
+        result.message = f"{fetched.silence}; {cure} and run again"
     elif fetched.silent and result.status in ("failed", "refused"):
         result.message = f"{fetched.silence}; {result.message}"
-    elif result.status == "nothing_new" and fetched.failed:
+    elif result.status == "nothing_new" and fetched.passing:
         result.message = f"{result.message}; {fetched.silence}, so there may be news unseen"
+    elif result.status == "nothing_new" and fetched.failed:
+        told = "; ".join(f"{source}: {reason.rstrip('.')}" for source, reason in fetched.failed.items())
+        result.message = f"{result.message}; {told}"
 
 
 def fault_sentence(fault: BaseException) -> str:

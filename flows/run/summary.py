@@ -41,7 +41,10 @@ def markdown_summary(result: RunResult) -> str:
         f"- unchanged: {', '.join(fetched.unchanged) or 'none'}",
         f"- missing: {', '.join(fetched.missing) or 'none'}",
     ]
-    lines += [f"- kept the old snapshot of {source}: {reason}" for source, reason in fetched.kept_old.items()]
+    lines += [f"- {fetched.outcome_of(source)} {source}: {reason}" for source, reason in fetched.kept_old.items()]
+    lines += [f"- {source}: {reason}" for source, reason in fetched.closed.items()]
+    lines += [f"- newest extract of {source} not used: {reason}" for source, reason in result.taken_back.items()]
+    lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
     lines += [f"- not read: {name}: {reason}" for name, reason in fetched.refused_files.items()]
     if result.ages:
         lines += ["", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
@@ -72,7 +75,13 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     for name, reason in fetched["refused_files"].items():
         console.print(f"[yellow]not read:[/] {name}: {reason}", highlight=False, soft_wrap=True)
     for source, reason in fetched["kept_old"].items():
-        console.print(f"[yellow]kept the old snapshot of {source}:[/] {reason}", highlight=False, soft_wrap=True)
+        left = "missing" if source in fetched["missing"] else "kept the old snapshot of"
+        console.print(f"[yellow]{left} {source}:[/] {reason}", highlight=False, soft_wrap=True)
+    for source, reason in {**fetched.get("closed", {}), **result.get("taken_back", {})}.items():
+        console.print(f"[yellow]{source}:[/] {reason}", highlight=False, soft_wrap=True)
+    for source, notes in fetched.get("notes", {}).items():
+        for note in notes:
+            console.print(f"[yellow]new at {source}:[/] {note}", highlight=False, soft_wrap=True)
     if fetched["missing"]:
         console.print(f"[yellow]missing sources:[/] {', '.join(fetched['missing'])}", highlight=False, soft_wrap=True)
     if result.get("receipts"):

@@ -154,11 +154,6 @@ def test_halves_cover_every_period_once() -> None:
         (FOLK1A, {**CODES, "Tid": ["2015K1"]}, r"dimension Tid: select '2016K1' finds no code .*near it: 2015K1"),
         (
             FOLK1A,
-            {**CODES, "HERKOMST": ["1"]},
-            r"dimensions: HERKOMST is missing here; FOLK1A of 2025-08-11 has OMRÅDE",
-        ),
-        (
-            FOLK1A,
             {k: v for k, v in CODES.items() if k != "CIVILSTAND"},
             r"dimensions: CIVILSTAND is not in the table; .*correct the source file",
         ),
@@ -169,6 +164,18 @@ def test_what_has_changed_is_named_with_what_is_near(
 ) -> None:
     with pytest.raises(DataRefused, match=sentence):
         plan_query(source, info(codes))
+
+
+def test_a_new_dimension_stands_at_its_total_where_it_may_be_left_out() -> None:
+    described = info({**CODES, "HERKOMST": ["1"]})
+    assert plan_query(FOLK1A, described).left_out == ("HERKOMST",)
+    assert plan_query(FOLK1A, described).file_format == "CSV"
+    fixed = [
+        variable.model_copy(update={"elimination": False}) if variable.id == "HERKOMST" else variable
+        for variable in described.variables
+    ]
+    with pytest.raises(DataRefused, match="dimensions: HERKOMST is missing here; FOLK1A of 2025-08-11 has OMRÅDE"):
+        plan_query(FOLK1A, described.model_copy(update={"variables": tuple(fixed)}))
 
 
 def test_a_selector_finds_exactly_one_code() -> None:
