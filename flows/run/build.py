@@ -312,6 +312,7 @@ class _Builder:
     models: dict[str, transforms_tables.Model] = field(default_factory=dict)
     used: dict[str, Snapshot] = field(default_factory=dict)
     checked: dict[str, list[Outcome]] = field(default_factory=dict)
+    refused: dict[str, list[Outcome]] = field(default_factory=dict)
 
     def run_all(self, deliveries_in: Callable[[], None]) -> None:
         self.dictionary = load_dictionary()
@@ -323,6 +324,9 @@ class _Builder:
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.used, judged_at)
         deliveries_in()
         # The fingerprint is that of the extracts offered: the same ones come to the same end tomorrow.
+        if not self.used and self.candidate.taken_back:
+            source, why = next(iter(self.candidate.taken_back.items()))
+            raise DataRefused(f"no source is usable (first {source}: {why})")
         self.candidate.release = {
             **release_of(self.settings, self.snapshots, self.run),
             "snapshots": {source: snapshot.id for source, snapshot in sorted(self.used.items())},
@@ -364,6 +368,8 @@ class _Builder:
                 else:
                     self.leave_empty(source)
         self.settle_between_sources()
+        if self.is_nothing_usable():
+            self.checked |= {source: self.refused[source] for source in self.candidate.taken_back}
         for source_id, outcomes in self.checked.items():
             self.candidate.outcomes += outcomes
             if source_id in self.candidate.taken_back:
@@ -375,20 +381,33 @@ class _Builder:
         Without one the table stands empty; a required source then keeps its broken rules, which stop the publication.
         `why` is given when `newest` itself is no longer wanted.
         """
-        first: list[Outcome] = []
+        first = self.checked.get(source.id, []) if why else []
         for snapshot in ([] if why else [newest]) + self.earlier(newest):
             steps.step(f"load {source.id}")
             outcomes, reason = self.load_snapshot(source, snapshot)
             if not reason:
                 self.use(source, snapshot, outcomes)
                 if why:
+                    self.refused[source.id] = first
                     self.candidate.taken_back[source.id] = f"{why}; {snapshot.id} is used in its place"
                 return
             why, first = why or reason, first or outcomes
         self.leave_empty(source)
         self.used.pop(source.id, None)
+        self.refused[source.id] = first
         self.checked[source.id] = first if source.required else []
         self.candidate.taken_back[source.id] = f"{why}; there is no earlier extract, so the source is missing"
+
+    def is_nothing_usable(self) -> bool:
+        """Tell whether files given by hand brought only what is not usable: then whoever gave them is told so.
+
+        A night with the registers goes on without what is not usable.
+        """
+        published = builds.published_release(self.settings) or {}
+        known = set((published.get("snapshots") or {}).values())
+        fresh = {source for source, snapshot in self.snapshots.items() if snapshot.id not in known}
+        by_hand = self.run.origin not in ("sample", "live")
+        return by_hand and bool(fresh) and fresh <= self.candidate.taken_back.keys()
 
     def use(self, source: Source, snapshot: Snapshot, outcomes: list[Outcome]) -> None:
         """Remember which snapshot stands in a source's table, and what its rules said."""
@@ -451,6 +470,7 @@ class _Builder:
             self.load_newest_good(source, newest, verdict_sentence(outcome))
             now = check_between_sources(self.warehouse, self.files)
             if all(found.success for found, _ in now if found.rule_id == outcome.rule_id):
+                self.refused[source.id] = [outcome]
                 return True
             self.load_snapshot(source, newest)
             self.use(source, newest, outcomes)

@@ -132,8 +132,8 @@ def report_of(results: Iterable[FetchResult], unasked: Sequence[Source] = ()) ->
             report.kept_old[result.source_id] = result.message
             if result.snapshot is None:
                 report.missing.append(result.source_id)
-            if result.passes:
-                report.passing.append(result.source_id)
+            if not result.passes:
+                report.lasting.append(result.source_id)
         if result.trouble:
             report.closed[result.source_id] = result.trouble
         if result.notes:

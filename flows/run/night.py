@@ -266,13 +266,13 @@ def build_step(
     refuse_invented_over_real(settings, run.origin)
     builds.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
-    refuse_without_required(catalogue, snapshots, run)
     published = published_release(settings)
     if published is not None and not force:
         deliveries_in()
         if published.get("fingerprint") == release_of(settings, snapshots, run)["fingerprint"]:
             refuse_old(catalogue, snapshots, run)
             raise NothingNew(f"nothing new since build {published['run_id']}: same snapshots, code and settings")
+    refuse_without_required(catalogue, snapshots, run)
     return build(settings, catalogue, snapshots, run, deliveries_in)
 
 
@@ -281,7 +281,7 @@ def refuse_without_required(catalogue: Catalogue, snapshots: Mapping[str, Snapsh
 
     A folder of files is what somebody chose: it gives the indicators it can carry.
     """
-    if run.origin not in ("sample", "live"):
+    if run.origin != "live":
         return
     absent = [source.id for source in catalogue.sources.values() if source.required and source.id not in snapshots]
     if absent:

@@ -404,8 +404,8 @@ class FetchReport:
     warnings: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     """Sources that never came and were not asked, for want of a token: no fault of this run."""
-    passing: list[str] = field(default_factory=list)
-    """Sources whose failure waiting may cure: no answer in time, a fault of the server."""
+    lasting: list[str] = field(default_factory=list)
+    """Sources whose failure will be the same tomorrow: refused, gone, changed. Of the others waiting may cure it."""
     closed: dict[str, str] = field(default_factory=dict)
     """Source -> what is wrong for good though there is a snapshot: its table is closed."""
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -414,8 +414,12 @@ class FetchReport:
     @property
     def troubles(self) -> dict[str, str]:
         """Return source -> what will be the same tomorrow unless somebody acts: no fault of the network."""
-        lasting = {source: reason for source, reason in self.failed.items() if source not in self.passing}
-        return {**lasting, **self.closed}
+        return {**{source: self.failed[source] for source in self.lasting if source in self.failed}, **self.closed}
+
+    @property
+    def passing(self) -> list[str]:
+        """Return the sources whose failure waiting may cure: no answer in time, a fault of the server."""
+        return [source for source in self.failed if source not in self.lasting]
 
     def outcome_of(self, source: str) -> str:
         """Return in words what a source that failed is left with."""
