@@ -94,7 +94,7 @@ def fetch(
     for name, sources in registers.items():
         if not sources:
             continue
-        steps.step(f"fetch from {name}")
+        steps.step(f"fetch from {CONNECTORS[name].title}")
         try:
             with CONNECTORS[name].connect(settings, catalogue, api) as client:
                 results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
@@ -418,14 +418,15 @@ def connect_jobindsats(settings: Settings, catalogue: Catalogue, origin: Api) ->
 class Connector(NamedTuple):
     """One register: how it is reached, how its sources are fetched, and how a snapshot of it is read."""
 
+    title: str
     connect: Connect
     fetch: Fetch
     canonical_rows: Rows
 
 
 CONNECTORS: dict[str, Connector] = {
-    "statbank": Connector(connect_statbank, statbank.fetch_all, statbank.canonical_rows),
-    "jobindsats": Connector(connect_jobindsats, jobindsats.fetch_all, jobindsats.canonical_rows),
+    "statbank": Connector("StatBank", connect_statbank, statbank.fetch_all, statbank.canonical_rows),
+    "jobindsats": Connector("Jobindsats", connect_jobindsats, jobindsats.fetch_all, jobindsats.canonical_rows),
 }
 
 
