@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: help setup run test lint test-long faults faults-short bench audit lock clean
+.PHONY: help setup run test lint test-long faults faults-short bench matrix audit lock clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ faults-short: setup  ## Inject a few of each, as CI does
 
 bench: setup  ## Measure, and print the tables
 	$(BIN)/python -m tests.benchmarks
+
+matrix: setup  ## Try the supported Pythons, and which versions of DuckDB read what is published (after make run)
+	$(BIN)/python -m tests.matrix --database $(DATA)/kommunekort.duckdb
 
 audit: setup  ## Hold the locked dependencies against known advisories, without network
 	$(BIN)/python -m tests.audit
