@@ -126,7 +126,7 @@ def test_every_command_has_help_with_an_example() -> None:
 
 def readme_calls() -> list[list[str]]:
     """Return the words of every `kommunekort …` the README shows, in code blocks and inline."""
-    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in tracked() if page.suffix == ".md")
     lines = [line for block in re.findall(r"```[a-z]*\n(.*?)```", text, re.S) for line in block.splitlines()]
     lines += re.findall(r"`(kommunekort [^`\n]+)`", text)
     found = [re.split(r"(?:^|[/\s])kommunekort\s", line, maxsplit=1) for line in lines]
