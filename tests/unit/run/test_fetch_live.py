@@ -1,0 +1,248 @@
+"""What publishers do overnight, met by the fetch alone: what becomes of the source, in which words, and of the others.
+
+Against the replica of `tests/fixtures/replica.py`, which is no code of the sample world's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from flows.connectors.http import Patience
+from flows.run.fetch import fetch
+from flows.run.record import FetchReport
+from flows.settings import Settings
+from flows.store.snapshots import SnapshotStore
+from tests.fixtures.replica import Replica, Variable, serving
+from transforms.catalogue import load_catalogue
+
+ONLY = [f"statbank_{table}" for table in ("folk1a", "indoph1", "ras201", "auk01", "hfudd11")] + ["jobindsats_otij01"]
+
+
+@dataclass
+class Night:
+    """The servers, and a data folder that is fetched into."""
+
+    replica: Replica
+    settings: Settings
+
+    def fetch(self) -> FetchReport:
+        return fetch(self.settings, load_catalogue(), "live", ONLY)
+
+    def snapshots(self) -> dict[str, str]:
+        store = SnapshotStore(self.settings.snapshots)
+        newest = {source: store.newest(source) for source in ONLY}
+        return {source: snapshot.id for source, snapshot in newest.items() if snapshot is not None}
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the snapshots of one quiet night."""
+    folder = tmp_path_factory.mktemp("quiet")
+    with night_in(folder) as first:
+        report = first.fetch()
+    assert sorted(report.new) == sorted(ONLY)
+    assert not report.kept_old
+    return folder
+
+
+@contextmanager
+def night_in(folder: Path) -> Iterator[Night]:
+    """Yield a night over fresh servers that fetches into a folder."""
+    replica = Replica()
+    with serving(replica) as root:
+        settings = Settings(
+            data=folder,
+            statbank_url=f"{root}/v1",
+            jobindsats_url=f"{root}/v3",
+            jobindsats_token=SecretStr("hemmelig"),
+        )
+        yield Night(replica, settings)
+
+
+@pytest.fixture(params=["on a good folder", "on the first night"])
+def night(request: pytest.FixtureRequest, quiet: Path, tmp_path: Path) -> Iterator[Night]:
+    """Yield a night on a good folder, or the first one; every table has been updated since."""
+    if request.param == "on a good folder":
+        shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    with night_in(tmp_path) as made:
+        for table in made.replica.tables.values():
+            table.updated = "2026-11-27T08:00:00"
+        yield made
+
+
+def _new_code(table: str, variable: str) -> Callable[[Replica], None]:
+    return lambda replica: replica.tables[table].variable(variable).codes.append(("53", "Ny tilladelse", "New permit"))
+
+
+def _drop_code(table: str, variable: str, code: str) -> Callable[[Replica], None]:
+    def change(replica: Replica) -> None:
+        found = replica.tables[table].variable(variable)
+        found.codes = [each for each in found.codes if each[0] != code]
+
+    return change
+
+
+def _rename(replica: Replica) -> None:
+    replica.tables["HFUDD11"].variable("HFUDD").id = "HFUDD25"
+
+
+def _add(*, eliminable: bool) -> Callable[[Replica], None]:
+    new = Variable("BRANCHE25", [("TOT", "I alt", "Total"), ("A", "Landbrug", "Agriculture")], elimination=eliminable)
+    return lambda replica: replica.tables["INDOPH1"].variables.insert(0, new)
+
+
+def _drop(replica: Replica) -> None:
+    table = replica.tables["HFUDD11"]
+    table.variables = [variable for variable in table.variables if variable.id != "ALDER"]
+
+
+def _weeks(replica: Replica) -> None:
+    replica.tables["INDOPH1"].variable("Tid").codes.append(("2026U03", "2026U03", "2026U03"))
+
+
+def _heading(old: str, new: str | None) -> Callable[[Replica], None]:
+    def change(replica: Replica) -> None:
+        columns = replica.jobindsats["otij01"]["columns"]
+        columns[columns.index(old)] = new
+
+    return change
+
+
+def _unequal(replica: Replica) -> None:
+    rows = replica.jobindsats["otij01"]["rows"]
+    rows.append([*rows[0][:4], 999, 99, 9.9, 1.5, 1.6])
+
+
+HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
+    "a new part of a whole without a total": (
+        "statbank_ras201",
+        _new_code("RAS201", "SOCIO"),
+        r'code 53 "Ny tilladelse" of SOCIO is new: add it to labour_status_ras201 in .*codelists\.csv',
+    ),
+    "a code withdrawn that is asked for": (
+        "statbank_hfudd11", _drop_code("HFUDD11", "HFUDD", "H70"), r"HFUDD: select 'H70' finds no code in HFUDD11"),
+    "a municipality withdrawn": (
+        "statbank_auk01", _drop_code("AUK01", "OMRÅDE", "840"), r"AUK01 of 2026-11-27 has no code 840 any more"),
+    "the total withdrawn": (
+        "statbank_indoph1", _drop_code("INDOPH1", "OPHGR1", "000"), r"the total 0 is not in the table, and which code"),
+    "a dimension renamed": (
+        "statbank_hfudd11", _rename, r"dimensions: HFUDD is not in the table; HFUDD25 is missing here"),
+    "a dimension dropped": ("statbank_hfudd11", _drop, r"dimensions: ALDER is not in the table"),
+    "a dimension added that must be asked for": (
+        "statbank_indoph1", _add(eliminable=False), r"dimensions: BRANCHE25 is missing here"),
+    "periods of another kind": ("statbank_indoph1", _weeks, r"2026U03 is no year"),
+    "a table gone": (
+        "statbank_auk01", lambda replica: replica.tables.pop("AUK01"), r"Table does not exist: AUK01 \(EXTRACT-NOTF"),
+    "a token refused": (
+        "jobindsats_otij01", lambda replica: setattr(replica, "token_refused", True), r"refuses the token \(401\)"),
+    "a Jobindsats table gone": (
+        "jobindsats_otij01", lambda replica: replica.jobindsats.clear(), r"answered 422: Unknown table: otij01"),
+    "a measure renamed": (
+        "jobindsats_otij01",
+        _heading("Antal personer med ordinære timer", "Antal med ordinære timer"),
+        r"no column for measure with_hours_count; .*add it under `headings:`",
+    ),
+    "unequal double categories": ("jobindsats_otij01", _unequal, r"is given twice, as 50 and as 99"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HURT)
+def test_trouble_for_good_is_that_source_s_alone(night: Night, what: str) -> None:
+    source, change, sentence = HURT[what]
+    before = night.snapshots()
+    if what == "a municipality withdrawn" and not before:
+        pytest.skip("nothing says that it was there before; its rule tells when the extract is loaded")
+    change(night.replica)
+    report = night.fetch()
+    assert re.search(sentence, report.kept_old[source]), report.kept_old[source]
+    assert set(report.troubles) == {source}
+    assert not re.search("network|later|tries", report.kept_old[source])
+    assert night.snapshots().get(source) == before.get(source)
+    assert (source in report.missing) == (not before)
+    others = set(ONLY) - {source, "jobindsats_otij01"}
+    assert others <= set(report.new), "the news of every other source"
+
+
+KEPT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
+    "a new permit": (
+        "statbank_indoph1",
+        _new_code("INDOPH1", "OPHGR1"),
+        r'code 53 "Ny tilladelse" of OPHGR1 is new: add it to first_permit in transforms/reference/codelists\.csv',
+    ),
+    "a new region": (
+        "statbank_folk1a",
+        lambda replica: replica.tables["FOLK1A"].variable("OMRÅDE").codes.append(
+            ("086", "Region Østdanmark", "Region Østdanmark")
+        ),
+        r'code 086 "Region Østdanmark" of OMRÅDE is new: add it to transforms/reference/areas\.csv',
+    ),
+    "a dimension added that may be left out": (
+        "statbank_indoph1", _add(eliminable=True), r"dimension BRANCHE25 is new in INDOPH1 and stands at its total"),
+    "a further measure": (
+        "jobindsats_otij01",
+        lambda replica: replica.jobindsats["otij01"].update(
+            columns=[*replica.jobindsats["otij01"]["columns"], "Ny måling"],
+            rows=[[*row, 1] for row in replica.jobindsats["otij01"]["rows"]],
+        ),
+        r"measure 'Ny måling' is not asked for and left out",
+    ),
+    "equal double categories": (
+        "jobindsats_otij01",
+        lambda replica: replica.jobindsats["otij01"]["rows"].append(replica.jobindsats["otij01"]["rows"][0]),
+        r"3 cells came twice with the same figure and count once",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_what_changes_no_figure_is_kept_and_told(night: Night, what: str) -> None:
+    source, change, sentence = KEPT[what]
+    change(night.replica)
+    report = night.fetch()
+    assert source in report.new
+    assert not report.kept_old
+    assert not report.troubles
+    assert re.search(sentence, "\n".join(report.notes[source])), report.notes[source]
+
+
+def test_regions_merge_and_municipalities_keep_their_codes(night: Night) -> None:
+    areas = night.replica.tables["AUK01"].variable("OMRÅDE")
+    areas.codes = [code for code in areas.codes if code[0] not in ("084", "085")]
+    areas.codes.insert(1, ("086", "Region Østdanmark", "Region Østdanmark"))
+    report = night.fetch()
+    assert "statbank_auk01" in report.new
+    assert any("has no 084, 085 of OMRÅDE" in note for note in report.notes["statbank_auk01"])
+
+
+def test_a_closed_table_is_told_on_the_day_it_is_met(night: Night) -> None:
+    night.replica.tables["AUK01"].active = False
+    report = night.fetch()
+    assert "statbank_auk01" in report.new
+    assert re.search(r"AUK01 is closed: .*the last is 2026K1", report.troubles["statbank_auk01"])
+
+
+def test_a_server_that_is_down_is_no_trouble_for_good(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.connectors.http.Patience", lambda: Patience(attempts=2, wait_initial=0.01))
+    night.replica.down = {"AUK01"}
+    report = night.fetch()
+    assert report.passing == ["statbank_auk01"]
+    assert not report.troubles
+    assert "given up after 2 tries, try later" in report.kept_old["statbank_auk01"]
+
+
+def test_a_quiet_night_asks_one_description_a_table(quiet: Path, tmp_path: Path) -> None:
+    shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    with night_in(tmp_path) as second:
+        report = second.fetch()
+    assert not report.new
+    asked = [request for request in second.replica.requests if "/v1/" in request]
+    assert len(asked) == len([source for source in ONLY if source.startswith("statbank")])
+    assert all("/v1/tableinfo" in request for request in asked)
