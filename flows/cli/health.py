@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -291,10 +291,21 @@ def examine(settings: Settings, *, live: bool = False) -> dict[str, list[Fault]]
 def doctor(
     data: DataOption = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the public APIs too whether they answer.")] = False,
+    origin: Annotated[
+        Literal["live", "sample"] | None,
+        typer.Option("--from", help="Look at the registers' own descriptions instead: what a fetch would meet."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for everything that can be wrong; exit code 1 when anything is. Example: kommunekort doctor"""
+    """Look for everything that can be wrong; exit code 1 when anything is. Example: kommunekort doctor --from live
 
+    With --from one line per source and finding, each with its cure; exit code 2 when a source would not be fetched.
+    """
+    if origin is not None:
+        from flows.cli.look import tell_preflight
+
+        tell_preflight(settings_from(data), origin, as_json=as_json)
+        return
     found = examine(settings_from(data), live=live)
     if as_json:
         print_json({check: [asdict(fault) for fault in faults] for check, faults in found.items()})

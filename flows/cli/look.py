@@ -51,13 +51,41 @@ def source_rows(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def sources(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List the sources with their newest snapshot and its age. Example: kommunekort sources"""
+def sources(
+    data: DataOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Ask the live registers what has changed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the sources with their newest snapshot and its age. Example: kommunekort sources --check"""
+    if check:
+        tell_preflight(settings_from(data), "live", as_json=as_json)
+        return
     rows = source_rows(settings_from(data))
     if as_json:
         print_json(rows)
         return
     print_rows(rows, ("source_id", "producer", "frequency", "licence", "snapshot", "origin", "age_days", "status"))
+
+
+def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_json: bool = False) -> None:
+    """Print a line per finding of a look at the registers' own descriptions; DataRefused when a fetch would fail."""
+    from dataclasses import asdict
+
+    from flows.run.fetch import preflight
+    from transforms.catalogue import load_catalogue
+
+    found = preflight(settings, load_catalogue(), origin)
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
+        for finding in found:
+            line = f"{marks[finding.level]} {finding.source_id}: {finding.text}"
+            out.print(line, soft_wrap=True, highlight=False, markup=False)
+    faults = [finding for finding in found if finding.level == "fault"]
+    if faults:
+        told = f"{len(faults)} of {len({finding.source_id for finding in found})} sources would not be fetched"
+        raise DataRefused(f"{told} (first {faults[0].source_id}: {faults[0].text})")
 
 
 def status(data: DataOption = None, as_json: JsonOption = False) -> None:

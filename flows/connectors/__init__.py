@@ -58,3 +58,12 @@ def failed(source_id: str, previous: Snapshot | None, error: Exception) -> Fetch
     """Return the result of a source whose fetch ended with an error; it keeps what it had."""
     passes = isinstance(error, GivenUpError | OSError)
     return FetchResult(source_id, "failed", previous, str(error), passes)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look at a publisher's own description shows of one source: all well, something new, or a fault."""
+
+    source_id: str
+    level: Literal["ok", "new", "fault"]
+    text: str

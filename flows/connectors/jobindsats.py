@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from flows.connectors import FetchOptions, FetchResult, failed
+from flows.connectors import FetchOptions, FetchResult, Finding, failed
 from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
@@ -203,6 +203,56 @@ def fetch_all(
             if options.on_end:
                 options.on_end(source.id)
     return results
+
+
+def check_all(
+    client: httpx.Client,
+    sources: Iterable[Source],
+    store: SnapshotStore,
+    catalogue: Catalogue,
+    options: FetchOptions,
+) -> list[Finding]:
+    """Return what the descriptions of the tables show, before any figure is asked for."""
+    return [finding for source in sources for finding in _check_source(client, source, options)]
+
+
+def _check_source(client: httpx.Client, source: Source, options: FetchOptions) -> list[Finding]:
+    query = query_of(source)
+    try:
+        told = describe(client, query.table, patience=options.patience)
+    except AnsweredError as error:
+        return [Finding(source.id, "fault", str(explained(source, error)))]
+    except KommunekortError as error:
+        return [Finding(source.id, "fault", str(error))]
+    place = f"flows/sources/{source.id}.yml"
+    if told is None or not told.hierarchies:
+        return [Finding(source.id, "new", f"{query.table} has no description; whether it answers is seen by a fetch")]
+    found: list[Finding] = []
+    for dimension in query.dimensions:
+        if _hierarchy(dimension, told) not in told.hierarchies:
+            listed = ", ".join(f"{name} ({of})" for name, of in told.hierarchies.items())
+            text = f"{place}: {query.table} has no hierarchy for {dimension.text_da}; it has {listed}"
+            found.append(
+                Finding(source.id, "fault", f"{text}; add one to `hierarchies:` or the dimension's `headings:`")
+            )
+    if query.area_hierarchy not in told.hierarchies:
+        text = f"{place}: {query.table} has no {query.area_hierarchy}; correct `area_hierarchy:`"
+        found.append(Finding(source.id, "fault", text))
+    if told.measures:
+        absent = [m for m in query.measures if not {_key(heading) for heading in m.headings} & told.measures.keys()]
+        listed = ", ".join(told.measures)
+        found += [
+            Finding(
+                source.id, "fault", f"{place}: no measure {m.headings[0]!r}; the table has {listed}; add its heading"
+            )
+            for m in absent
+        ]
+    periods = told.periods.get(query.period_kind, ())
+    if told.periods and not periods:
+        kinds = ", ".join(told.periods)
+        found.append(Finding(source.id, "fault", f"{place}: no periods of kind {query.period_kind}; it has {kinds}"))
+    newest = periods[-1] if periods else "not told"
+    return found or [Finding(source.id, "ok", f"{query.table}, newest period {newest}, {source.licence}")]
 
 
 def fetch_source(

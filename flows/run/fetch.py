@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import httpx
 
-from flows.connectors import FetchOptions, FetchResult, failed, jobindsats
+from flows.connectors import FetchOptions, FetchResult, Finding, failed, jobindsats
 from flows.connectors.http import open_client
 from flows.connectors.statbank import client as statbank
 from flows.connectors.statbank.files import (
@@ -50,6 +50,7 @@ LAST_TIME_BYTES = 50_000_000
 """A snapshot beyond this is not read to tell what a new file is: other signs must do."""
 Connect = Callable[[Settings, Catalogue, Api], AbstractContextManager[httpx.Client]]
 Fetch = Callable[[httpx.Client, Sequence[Source], SnapshotStore, Catalogue, FetchOptions], list[FetchResult]]
+Check = Callable[[httpx.Client, Sequence[Source], SnapshotStore, Catalogue, FetchOptions], list[Finding]]
 Rows = Callable[[Source, Snapshot, Catalogue, Path], CanonicalRows]
 
 
@@ -106,6 +107,21 @@ def fetch(
         refuse_synthetic(settings, results)
     without_token = api == "live" and settings.jobindsats_token is None
     return report_of(results, unasked=registers["jobindsats"] if without_token else ())
+
+
+def preflight(settings: Settings, catalogue: Catalogue, origin: Api, only: Sequence[str] = ()) -> list[Finding]:
+    """Return what the publishers' descriptions of the tables show, source by source; no figure is asked for."""
+    store = SnapshotStore(settings.snapshots)
+    found: list[Finding] = []
+    for name, sources in registers_of(catalogue, only).items():
+        if not sources:
+            continue
+        try:
+            with CONNECTORS[name].connect(settings, catalogue, origin) as client:
+                found += CONNECTORS[name].check(client, sources, store, catalogue, FetchOptions(origin=origin))
+        except UsageError as error:
+            found += [Finding(source.id, "fault", str(error)) for source in sources]
+    return found
 
 
 def registers_of(catalogue: Catalogue, only: Sequence[str] = ()) -> dict[str, list[Source]]:
@@ -421,12 +437,17 @@ class Connector(NamedTuple):
     title: str
     connect: Connect
     fetch: Fetch
+    check: Check
     canonical_rows: Rows
 
 
 CONNECTORS: dict[str, Connector] = {
-    "statbank": Connector("StatBank", connect_statbank, statbank.fetch_all, statbank.canonical_rows),
-    "jobindsats": Connector("Jobindsats", connect_jobindsats, jobindsats.fetch_all, jobindsats.canonical_rows),
+    "statbank": Connector(
+        "StatBank", connect_statbank, statbank.fetch_all, statbank.check_all, statbank.canonical_rows
+    ),
+    "jobindsats": Connector(
+        "Jobindsats", connect_jobindsats, jobindsats.fetch_all, jobindsats.check_all, jobindsats.canonical_rows
+    ),
 }
 
 

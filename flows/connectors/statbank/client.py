@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from flows.connectors import FetchOptions, FetchResult, failed
+from flows.connectors import FetchOptions, FetchResult, Finding, failed
 from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
 from flows.connectors.statbank.files import Seen, bulk_codes, normalise
 from flows.connectors.statbank.query import (
     LANGUAGE,
+    LANGUAGES,
     Plan,
     Query,
     Selected,
     TableInfo,
     Variable,
+    changed_texts,
     error_code,
     make_plan,
     near,
@@ -439,14 +441,7 @@ def fetch_source(
         )
         plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"]), before)
     query, record = plan.query, plan.record()
-    trouble = (
-        ""
-        if info.active
-        else (
-            f"{info.id} is closed: StatBank gives it no new periods (the last is {_newest_period(info)}, updated "
-            f"{info.updated:%Y-%m-%d}); find the table that follows it"
-        )
-    )
+    trouble = "" if info.active else _closed(info)
     told = partial(FetchResult, source.id, trouble=trouble, notes=plan.notes)
     unasked = not options.again and period is None
     if unasked and previous is not None and _same(previous, record, info, origin):
@@ -496,6 +491,50 @@ def fetch_source(
         return told("unchanged", snapshot, "downloaded, the same bytes as before")
     odd = "" if extract.presentation == "Code" else f", written as {extract.presentation} though codes were asked for"
     return told("new", snapshot, f"{extract.rows:,} rows{odd}")
+
+
+def check_all(
+    client: httpx.Client,
+    sources: Iterable[Source],
+    store: SnapshotStore,
+    catalogue: Catalogue,
+    options: FetchOptions,
+) -> list[Finding]:
+    """Return what the descriptions of the tables show, before anything is downloaded: every fault and news of each."""
+    look = partial(_check_source, client, store, catalogue, options)
+    with ThreadPoolExecutor(max_workers=options.max_workers, thread_name_prefix="check") as pool:
+        return [finding for found in pool.map(look, sources) for finding in found]
+
+
+def _check_source(
+    client: httpx.Client, store: SnapshotStore, catalogue: Catalogue, options: FetchOptions, source: Source
+) -> list[Finding]:
+    assert source.table is not None, "every StatBank source names its table"
+    try:
+        raw = {lang: tableinfo_bytes(client, source.table, lang, patience=options.patience) for lang in LANGUAGES}
+        english, danish = parse_tableinfo(raw["en"]), parse_tableinfo(raw["da"])
+        previous = store.newest(source.id, synthetic=options.synthetic)
+        before = previous.manifest.query.get("rectangle") if previous is not None else None
+        plan = make_plan(source, english, catalogue, danish, before)
+    except KommunekortError as error:
+        return [Finding(source.id, "fault", str(error))]
+    found = [Finding(source.id, "new", note) for note in (*plan.notes, *changed_texts(source, danish, catalogue))]
+    if not english.active:
+        found.append(Finding(source.id, "fault", _closed(english)))
+    areas = sum(len(v.codes) for v in english.variables if v.map is not None)
+    told = (
+        f"{plan.query.cells:,} cells by {plan.query.file_format}, newest period {_newest_period(english)}, updated "
+        f"{english.updated:%Y-%m-%d}, {english.unit}, cells left out are {english.suppressed_data_value!r}, "
+        f"{source.licence}" + (f", {areas} areas" if areas else "")
+    )
+    return found or [Finding(source.id, "ok", told)]
+
+
+def _closed(info: TableInfo) -> str:
+    return (
+        f"{info.id} is closed: StatBank gives it no new periods (the last is {_newest_period(info)}, updated "
+        f"{info.updated:%Y-%m-%d}); find the table that follows it"
+    )
 
 
 def _known_danish(previous: Snapshot | None, info: TableInfo) -> bytes | None:

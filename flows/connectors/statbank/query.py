@@ -21,10 +21,11 @@ from transforms.errors import DataRefused
 from transforms.periods import COPENHAGEN
 
 if TYPE_CHECKING:
-    from transforms.catalogue import Catalogue, Dimension, Source
+    from transforms.catalogue import Catalogue, Code, Dimension, Source
 
 
 Language = Literal["da", "en"]
+LANGUAGES: tuple[Language, ...] = ("da", "en")
 Label = Annotated[str, Field(min_length=1)]
 
 
@@ -456,6 +457,43 @@ def _new_codes(
             f"{place}: {'; '.join(told[:3])}; the codes of {dimension.id} are added up, and without it the sum is short"
         )
     return [f"{place}: {line}" for line, code in zip(told, new, strict=True) if code in chosen.values]
+
+
+def changed_texts(source: Source, danish: TableInfo, catalogue: Catalogue) -> list[str]:
+    """Return a line per dimension whose codes asked for have other texts than the code list's.
+
+    The texts are those of somebody who knew the code; under another text it may stand for something else.
+    """
+    told = []
+    for dimension in source.dimensions:
+        variable = danish.variable(dimension.id)
+        if variable is None or dimension.role == "time" or dimension.is_left_out:
+            continue
+        theirs = {value.id: value.text for value in variable.values}
+        asked = set(catalogue.selected(source, dimension))
+        other = [
+            f'{code.code} "{theirs[code.code]}" here and "{code.text_da}" in the list'
+            for code in catalogue.codes(source, dimension)
+            if code.code in asked and code.code in theirs and not _same_text(theirs[code.code], code)
+        ]
+        if other:
+            listed = "; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else "")
+            told.append(
+                f"codes of {dimension.id} have other texts than {catalogue.list_of(dimension)}: {listed}; see that "
+                "they stand for the same, and correct the list"
+            )
+    return told
+
+
+def _same_text(text: str, code: Code) -> bool:
+    """Tell whether the publisher's text is the code list's: case, signs and the code in front do not matter."""
+    names = (code.text_da, code.text_da.removeprefix(f"{code.code} "), f"{code.code} {code.text_da}")
+    both_total = all(_TOTAL_TEXT.fullmatch(each.casefold()) for each in (text, code.text_da))
+    return both_total or _plain(text) in map(_plain, names)
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[^\w]+", " ", text.casefold()).split())
 
 
 def _is_zero(mark: str) -> bool:

@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from flows.cli.look import tell_preflight
 from flows.connectors.http import Patience
-from flows.run.fetch import fetch
+from flows.run.fetch import fetch, preflight
 from flows.run.record import FetchReport
 from flows.settings import Settings
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.replica import Replica, Variable, serving
 from transforms.catalogue import load_catalogue
+from transforms.errors import DataRefused
 
 ONLY = [f"statbank_{table}" for table in ("folk1a", "indoph1", "ras201", "auk01", "hfudd11")] + ["jobindsats_otij01"]
 
@@ -246,3 +248,27 @@ def test_a_quiet_night_asks_one_description_a_table(quiet: Path, tmp_path: Path)
     asked = [request for request in second.replica.requests if "/v1/" in request]
     assert len(asked) == len([source for source in ONLY if source.startswith("statbank")])
     assert all("/v1/tableinfo" in request for request in asked)
+
+
+def test_preflight_tells_every_source_before_anything_is_fetched(tmp_path: Path) -> None:
+    with night_in(tmp_path) as first:
+        _drop_code("HFUDD11", "HFUDD", "H70")(first.replica)
+        first.replica.tables["AUK01"].active = False
+        found = preflight(first.settings, load_catalogue(), "live", ONLY)
+    levels = {source: {finding.level for finding in found if finding.source_id == source} for source in ONLY}
+    assert levels["statbank_folk1a"] == {"ok"}
+    assert levels["statbank_hfudd11"] == levels["statbank_auk01"] - {"new"} == {"fault"}
+    assert levels["statbank_indoph1"] == {"new"}
+    told = "\n".join(finding.text for finding in found)
+    assert "select 'H70' finds no code in HFUDD11" in told
+    assert "AUK01 is closed" in told
+    assert 'codes of OPHGR1 have other texts than first_permit in transforms/reference/codelists.csv: 13 "Gr' in told
+    assert not [request for request in first.replica.requests if "/data" in request]
+
+
+def test_the_command_ends_with_2_when_a_source_would_not_be_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with night_in(tmp_path) as first, pytest.raises(DataRefused, match=r"\d+ of 26 sources would not be fetched"):
+        tell_preflight(first.settings, "live")
+    assert "ok    statbank_folk1a: 945 cells by BULK" in capsys.readouterr().out
