@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 from datetime import date
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from transforms.errors import UsageError
+
 ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "KOMMUNEKORT_"
+# Read beside the settings: whether errors are shown with their trace; two for the tests only.
+ALSO_READ = frozenset({"KOMMUNEKORT_DEBUG", "KOMMUNEKORT_CHROMIUM", "KOMMUNEKORT_REAL"})
 
 
 class Settings(BaseSettings):
-    """What can be set, by `KOMMUNEKORT_<NAME>` in the environment or by a flag of the command."""
+    """What can be set, by `KOMMUNEKORT_<NAME>` in the environment or by a flag of the command.
 
-    model_config = SettingsConfigDict(env_prefix="KOMMUNEKORT_", frozen=True, extra="forbid")
+    An empty variable is one that is not set. UsageError for a variable of that prefix that names no setting.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     data: Path = Field(Path("data"), description="Folder of everything the program writes")
     key_file: Path = Field(
@@ -56,6 +66,18 @@ class Settings(BaseSettings):
         7, ge=1, description="Days after which a publication that no good run has confirmed is too old"
     )
     drop_folder: Path | None = Field(None, description="Folder watched for municipal deliveries")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_misspelt(cls, values: Any) -> Any:
+        """Refuse variables that would rule nothing: a threshold misspelt is a threshold not kept."""
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields} | ALSO_READ
+        for name in sorted(os.environ):
+            if name.upper().startswith(PREFIX) and name.upper() not in known:
+                near = get_close_matches(name.upper(), known, n=1)
+                meant = f"; did you mean {near[0]}?" if near else "; `kommunekort doctor` lists the settings"
+                raise UsageError(f"{name}: no such setting{meant}")
+        return values
 
     @cached_property
     def root(self) -> Path:

@@ -309,7 +309,6 @@ class Contract(_Strict):
     key: list[Name]
     period_field: Name
     file_words: list[str]
-    max_rejected_share: float = Field(default=0.2, ge=0, le=1)
     fields: list[DeliveryField]
     rules: list[DeliveryRule] = []
     title_da: str = ""

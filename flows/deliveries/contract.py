@@ -10,7 +10,7 @@ from functools import cache
 from flows.deliveries.keys import MASK, looks_like_cpr
 from transforms.areas import suggest
 from transforms.catalogue import Contract, DeliveryField, Severity, load_catalogue, squash
-from transforms.errors import DataRefused
+from transforms.errors import DataRefused, UsageError
 
 
 def load_contracts() -> dict[str, Contract]:
@@ -26,6 +26,24 @@ def _load() -> dict[str, Contract]:
         if source.delivery is not None
     ]
     return {contract.kind: contract for contract in contracts}
+
+
+def largest_rejected_share(kind: str) -> float:
+    """Return the share of rejected rows above which a whole delivery of a kind is refused (`quarantine_max_share`)."""
+    return load_catalogue().sources[f"delivery_{kind}"].expectations.quarantine_max_share
+
+
+def kind_named(word: str, option: str) -> str:
+    """Return the kind a word stands for, in English or Danish; UsageError with all of them when it stands for none."""
+    key = squash(word)
+    for kind, contract in load_contracts().items():
+        if key in {squash(kind), *(squash(one) for one in contract.file_words)}:
+            return kind
+    known = ", ".join(f"{kind} ({contract.file_words[0]})" for kind, contract in load_contracts().items())
+    near = get_close_matches(key, [squash(one) for each in load_contracts().values() for one in each.file_words], n=1)
+    raise UsageError(
+        f"{option} {word}: unknown" + (f"; did you mean {near[0]}?" if near else "") + f"; use one of {known}"
+    )
 
 
 # What can be wrong with a delivered cell or row, in words a municipality can act on, and never a person's data.
@@ -50,7 +68,19 @@ CELL_RULES: dict[str, Text] = {
     "cpr": Text(
         "reject", "Ikke et CPR-nummer på ti cifre med en fødselsdato, der findes.",
         "Not a CPR number of ten digits with an existing birth date.",
-        "Ret nummeret; erstatningsnumre kan ikke modtages.", "Correct the number; replacement numbers are not taken.",
+        "Ret nummeret.", "Correct the number.",
+    ),
+    "cpr_shortened": Text(
+        "reject", "Excel har forkortet CPR-nummeret til et tal som 1,01E+09.",
+        "Excel has shortened the CPR number to a figure such as 1.01E+09.",
+        "Formatér kolonnen som tekst, og hent numrene ind igen.",
+        "Format the column as text and fetch the numbers again.",
+    ),
+    "cpr_replacement": Text(
+        "reject", "Et erstatningsnummer eller et skjult nummer, ikke et CPR-nummer.",
+        "A replacement number or a hidden number, not a CPR number.",
+        "Erstatningsnumre kan ikke modtages; send rækken, når personen har fået CPR-nummer.",
+        "Replacement numbers are not taken; send the row once the person has a CPR number.",
     ),
     "cpr_misplaced": Text(
         "reject", "Her står noget, der ligner et CPR-nummer, i et felt, der ikke er til det.",
@@ -60,6 +90,31 @@ CELL_RULES: dict[str, Text] = {
     "date": Text(
         "reject", "Ikke en dato, der findes.", "Not an existing date.",
         "Skriv dd-mm-åååå, fx 31-03-2016.", "Write dd-mm-yyyy, e.g. 31-03-2016.",
+    ),
+    "open_end": Text(
+        "info", "Læst som «ikke afsluttet»: 31-12-9999, 01-01-0001, d.d. og lignende.",
+        "Read as «not ended»: 31-12-9999, 01-01-0001, d.d. and the like.",
+        "Ingen handling.", "No action.",
+    ),
+    "error_value": Text(
+        "reject", "Cellen rummer en fejl fra regnearket, fx #N/A eller #REFERENCE!.",
+        "The cell holds an error of the spreadsheet, such as #N/A or #REF!.",
+        "Ret formlen, eller tøm cellen.", "Correct the formula or clear the cell.",
+    ),
+    "unit": Text(
+        "reject", "Enheden bag tallet passer ikke til feltet.", "The unit behind the number is not that of the field.",
+        "Skriv tallet i feltets enhed.", "Write the number in the unit of the field.",
+    ),
+    "share_below_one": Text(
+        "warn", "Andelen er under 1 pct.; er 0,80 skrevet for 80 pct.?",
+        "The share is below 1 per cent; was 0.80 written for 80 per cent?",
+        "Kontrollér andelen; rækken er medtaget.", "Check the share; the row is kept.",
+    ),
+    "cut_off": Text(
+        "reject", "Filen slutter uden linjeskift midt i rækken, så den sidste værdi kan være skåret over.",
+        "The file ends without a line break, so the last value may be cut off.",
+        "Dan filen igen, eller sæt et linjeskift efter sidste række.",
+        "Export the file again, or put a line break behind the last row.",
     ),
     "number": Text("reject", "Ikke et tal.", "Not a number.", "Skriv fx 20,5.", "Write e.g. 20,5."),
     "whole_number": Text("reject", "Ikke et helt tal.", "Not a whole number.", "Skriv fx 3.", "Write e.g. 3."),
@@ -73,16 +128,17 @@ CELL_RULES: dict[str, Text] = {
         "Brug en værdi fra skabelonens liste.", "Use a value of the template's list.",
     ),
     "industry": Text(
-        "reject", "Ikke en DB07-branchekode.", "Not a DB07 industry code.",
-        "Skriv seks cifre, fx 561010.", "Write six digits, e.g. 561010.",
+        "reject", "Ikke en kode i DB07 på to, fire eller seks cifre.", "Not a DB07 code of two, four or six digits.",
+        "Skriv koden som tekst, fx 561010 eller 56.10; flere koder adskilles med komma og mellemrum.",
+        "Write the code as text, e.g. 561010 or 56.10; separate several by comma and space.",
     ),
     "municipality": Text(
         "reject", "Ikke en af de 98 kommuner.", "Not one of the 98 municipalities.",
         "Skriv kommunens navn eller trecifrede kode.", "Write the municipality's name or three-digit code.",
     ),
     "formula": Text(
-        "reject", "Cellen indeholder en formel som tekst.", "The cell holds a formula as text.",
-        "Gem værdierne i stedet for formlerne.", "Save values instead of formulas.",
+        "reject", "Cellen indeholder en formel uden en gemt værdi.", "The cell holds a formula without a saved value.",
+        "Indsæt værdierne i stedet for formlerne, og gem igen.", "Paste values instead of formulas and save again.",
     ),
     "row_shape": Text(
         "reject", "Rækken har et andet antal felter end overskriften.",
@@ -133,6 +189,8 @@ def shown(text: str, field: DeliveryField, rule: str) -> str:
     plain = " ".join(text.split())
     if not plain or rule == "required":
         return ""
+    if rule == "error_value":
+        return plain  # one of a short list
     if field.personal != "none" or looks_like_cpr(plain):
         return MASK
     if _PLAIN_NUMBER.fullmatch(plain):
@@ -145,10 +203,23 @@ def shown(text: str, field: DeliveryField, rule: str) -> str:
     return MASK
 
 
-class Refusal(DataRefused):
-    """A delivery nothing can be taken from, in Danish for its receipt and in English for the terminal."""
+@dataclass(frozen=True)
+class Remark:
+    """A remark on a delivery as a whole; one that needs no action is `info` and changes no verdict."""
 
-    def __init__(self, label: str, text_da: str, text_en: str):
+    text_da: str
+    text_en: str
+    severity: Severity = "warn"
+
+
+class Refusal(DataRefused):
+    """A delivery nothing can be taken from, in Danish for its receipt and in English for the terminal.
+
+    `is_table` is False for what holds no rows at all, such as a letter in PDF.
+    """
+
+    def __init__(self, label: str, text_da: str, text_en: str, *, is_table: bool = True):
         super().__init__(f"{label}: {text_en}")
         self.text_da = text_da
         self.text_en = text_en
+        self.is_table = is_table

@@ -1,34 +1,33 @@
-"""One delivered table file: recognised by its bytes, unpacked, hashed, its encoding told, and read row by row.
+"""Delivered files as tables of text: recognised by their bytes, whatever they are called, and read row by row.
 
-One module, since CSV, workbook and ZIP share their bounds and how a heading row is found.
+One concept, from bytes to rows, and long because municipalities send the same table in so many ways. Workbooks are
+read in `flows.deliveries.sheets`.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-import datetime as dt
+import gzip
 import hashlib
 import io
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Refusal
-from flows.deliveries.keys import mask
-from flows.deliveries.values import Wrong, parse_municipality, parse_period
+from flows.deliveries.contract import Refusal, Remark
+from flows.deliveries.keys import mask, normalise_cpr
+from flows.deliveries.values import clean, parser_of
 from transforms.catalogue import Contract, DeliveryField, squash
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from python_calamine import CalamineSheet, CalamineWorkbook
 
 
 CHUNK = 1 << 20
@@ -37,12 +36,22 @@ OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 BOM = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
 OTHER_KINDS = {
-    b"%pdf": "PDF", b"{\\rt": "RTF", b"\x1f\x8b\x08": "gzip", b"7z\xbc\xaf": "7-Zip", b"rar!": "RAR",
-    b"<htm": "HTML", b"<!do": "HTML", b"<?xm": "XML",
+    b"%pdf": "PDF", b"{\\rt": "RTF", b"7z\xbc\xaf": "7-Zip", b"rar!": "RAR", b"<htm": "HTML", b"<!do": "HTML",
+    b"<?xm": "XML", b"\x89png": "PNG", b"\xff\xd8\xff": "JPEG", b"gif8": "GIF", b"bzh": "bzip2", b"\xfd7zx": "xz",
 }  # fmt: skip
-# The bytes of æ ø å Æ Ø Å in the two eight-bit encodings municipal systems still write.
-CP850, CP1252 = b"\x91\x9b\x86\x92\x9d\x8f", b"\xe6\xf8\xe5\xc6\xd8\xc5"
+# The files an operating system leaves in a folder or a ZIP; they are no part of a delivery.
+LEFT_BY_SYSTEMS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|thumbs\.db$|desktop\.ini$|~\$|\.~lock\.)", re.IGNORECASE)
+# The bytes of æ ø å Æ Ø Å in the eight-bit encodings municipal systems and Excel for Mac still write.
+DANISH = {
+    "cp1252": b"\xe6\xf8\xe5\xc6\xd8\xc5",
+    "cp850": b"\x91\x9b\x86\x92\x9d\x8f",
+    "mac_roman": b"\xbe\xbf\x8c\xae\xaf\x81",
+}
+DANISH_UTF8 = re.compile(rb"\xc3[\xa6\xb8\xa5\x86\x98\x85]")
+MIXED = "utf-8 and "
+"""Before the name of the second encoding: most lines are UTF-8, some are not."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,20 @@ class Part:
 
     label: str
     hint: str
-    form: Literal["csv", "xlsx"]
+    form: Literal["csv", "xlsx", "ods"]
     open: Callable[[], IO[bytes]]
     sha256: str
     encoding: str
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A file among those delivered that is no table, or cannot be read as one, and why."""
+
+    label: str
+    refusal: Refusal
+    sha256: str
 
 
 def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, bounds: Bounds) -> Part:
@@ -78,46 +97,92 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
         raise Refusal(label, "Filen er tom; send den igen.", "the file is empty; deliver it again")
     if start.startswith(OLE_MAGIC):
         raise _refuse_ole(label, open_part)
-    form: Literal["csv", "xlsx"] = "xlsx" if start.startswith(ZIP_MAGIC) else "csv"
+    if start.startswith(GZIP_MAGIC):
+        raise Refusal(label, "Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
     other = next((kind for magic, kind in OTHER_KINDS.items() if start.lower().startswith(magic)), None)
     if other:
         raise Refusal(
             label,
-            f"Filen er {other}; send CSV, XLSX eller en ZIP af dem.",
-            f"this is {other}; deliver CSV, XLSX or a ZIP of them",
+            f"Filen er {other}; send CSV, XLSX, ODS eller en ZIP af dem.",
+            f"this is {other}; deliver CSV, XLSX, ODS or a ZIP of them",
+            is_table=False,
         )
+    form: Literal["csv", "xlsx", "ods"] = "csv"
+    if start.startswith(ZIP_MAGIC):
+        with _archive_in(open_part(), label) as archive:
+            form = _form_of(archive, label)
     with open_part() as stream:
-        digest, encoding = _inspect(stream, label, text=form == "csv")
-    return Part(label, hint, form, open_part, digest, encoding)
+        digest, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
+    return Part(label, hint, form, open_part, digest, encoding, remarks)
 
 
-def _inspect(stream: IO[bytes], label: str, *, text: bool) -> tuple[str, str]:
-    """Return SHA-256 and encoding: UTF-8 where every byte agrees, else UTF-16 by its mark, else Windows or DOS."""
-    import codecs
+def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tuple[str, str, tuple[Remark, ...]]:
+    """Return SHA-256, encoding and what is to be told of it.
 
+    UTF-8 where every byte agrees, UTF-16 by its mark or its noughts, else the eight-bit encoding most of the Danish
+    letters speak for; where letters of UTF-8 stand beside others, each line is read by itself.
+    """
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    utf8, marked, dos, windows = True, "", 0, 0
+    utf8, wide, size, letters = True, "", 0, 0
+    found = dict.fromkeys(DANISH, 0)
     while chunk := read_chunk(stream, label):
         digest.update(chunk)
-        if not text:
-            continue
-        marked = marked or UTF16.get(chunk[:2], "-")
-        if marked == "-" and b"\0" in chunk:
+        size += len(chunk)
+        if size > bounds.unpacked:
             raise Refusal(
                 label,
-                "Filen er ikke en tekstfil; send CSV, XLSX eller en ZIP af dem.",
-                "this is no text file; deliver CSV, XLSX or a ZIP of them",
+                f"Filen fylder mere end {bounds.unpacked:,} bytes; del den op.",
+                f"more than the {bounds.unpacked:,} bytes allowed; split the file",
+            )
+        if not text:
+            continue
+        wide = wide or _wide_encoding(chunk)
+        if wide == "-" and b"\0" in chunk:
+            raise Refusal(
+                label,
+                "Filen er ikke en tekstfil; send CSV, XLSX, ODS eller en ZIP af dem.",
+                "this is no text file; deliver CSV, XLSX, ODS or a ZIP of them",
+                is_table=False,
             )
         try:
             utf8 = utf8 and decoder.decode(chunk) is not None
         except UnicodeDecodeError:
             utf8 = False
-        if not utf8:  # what came before the first letter that is no UTF-8 tells nothing
-            dos += sum(chunk.count(byte) for byte in CP850)
-            windows += sum(chunk.count(byte) for byte in CP1252)
-    if marked in UTF16.values():
-        return digest.hexdigest(), marked
-    return digest.hexdigest(), "utf-8" if utf8 else "cp850" if dos > windows else "cp1252"
+        if not chunk.isascii():
+            single, pairs = DANISH_UTF8.subn(b"", chunk)
+            letters += pairs
+            for name, signs in DANISH.items():
+                found[name] += sum(single.count(byte) for byte in signs)
+    if wide not in ("", "-"):
+        return digest.hexdigest(), wide, ()
+    if utf8:
+        return digest.hexdigest(), "utf-8", ()
+    best = max(found, key=found.__getitem__)
+    if letters:
+        told = Remark(
+            f"Filen blander to tegnsæt (UTF-8 og {best}); hver linje er læst for sig. Kontrollér æ, ø og å.",
+            f"The file mixes two encodings (UTF-8 and {best}); each line was read by itself. Check æ, ø and å.",
+        )
+        return digest.hexdigest(), MIXED + best, (told,)
+    if best == "mac_roman":
+        told = Remark(
+            "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som «CSV UTF-8».",
+            "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as «CSV UTF-8».",
+        )
+        return digest.hexdigest(), best, (told,)
+    return digest.hexdigest(), best, ()
+
+
+def _wide_encoding(chunk: bytes) -> str:
+    """Return the UTF-16 of a text's first bytes, told by its mark or by a nought in every other byte; else `-`."""
+    if chunk[:2] in UTF16:
+        return UTF16[chunk[:2]]
+    start = chunk[:400]
+    if len(start) > 3 and start[1::2].count(0) > 0.9 * len(start[1::2]) and 0 not in start[::2]:
+        return "utf-16-le"
+    if len(start) > 3 and start[::2].count(0) > 0.9 * len(start[::2]) and 0 not in start[1::2]:
+        return "utf-16-be"
+    return "-"
 
 
 def read_chunk(stream: IO[bytes], label: str) -> bytes:
@@ -167,13 +232,13 @@ def check_sizes(entries: list[zipfile.ZipInfo], label: str, limit: int, ratio: i
 # The table files in what was delivered, a ZIP or a file by itself: checked before unpacked, never written to disk.
 
 
-def parts_of(path: Path, bounds: Bounds) -> list[Part]:
-    """Return the table files in `path`, whose form is told by its first bytes and not by its name.
+def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], list[Stranger]]:
+    """Return the table files in `path`, whose form is told by its first bytes and not by its name, and the others.
 
     Raises UsageError when the file cannot be opened, and Refusal for what is no table file, protected by a
     password, or larger than `bounds`.
     """
-    label = mask(path.name)
+    label, hint = mask(path.name), hint or path.name
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -186,11 +251,32 @@ def parts_of(path: Path, bounds: Bounds) -> list[Part]:
             f"Filen fylder mere end {bounds.file:,} bytes; del den op.",
             f"{size:,} bytes is more than the {bounds.file:,} allowed; split the file",
         )
+    if start.startswith(GZIP_MAGIC):
+        return [_gzipped(path, hint, size, bounds)], []
     if start.startswith(ZIP_MAGIC):
         with _archive(path, label) as archive:
-            if not _is_workbook(archive):
-                return _members(path, archive, label, bounds)
-    return [part_of(label, path.name, lambda: path.open("rb"), start, bounds)]
+            if _is_archive(archive):
+                return _members(path, archive, hint, bounds)
+    return [part_of(label, hint, lambda: path.open("rb"), start, bounds)], []
+
+
+def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
+    """Return the table in a `.csv.gz`."""
+    label = mask(path.name)
+
+    def open_part() -> IO[bytes]:
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+
+    with open_part() as stream:
+        start = read_chunk(stream, label)[:8]
+    if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
+        raise Refusal(
+            label,
+            "Filen er pakket to gange; pak den én gang.",
+            "the file is packed twice; pack it once",
+        )
+    swollen = Bounds(unpacked=min(bounds.unpacked, max(10 << 20, bounds.ratio * size)))
+    return part_of(label, hint, open_part, start, swollen)
 
 
 def _archive(path: Path, label: str) -> zipfile.ZipFile:
@@ -204,19 +290,44 @@ def _archive(path: Path, label: str) -> zipfile.ZipFile:
         ) from None
 
 
-def _is_workbook(archive: zipfile.ZipFile) -> bool:
-    return "xl/workbook.xml" in {name.lstrip("/") for name in archive.namelist()}
+def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "ods"]:
+    """Return which workbook an archive is; Refusal when it is none that is read."""
+    names = {name.lstrip("/") for name in archive.namelist()}
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    if "content.xml" in names and "mimetype" in names:
+        return "ods"
+    if "xl/workbook.bin" in names:
+        raise Refusal(
+            label,
+            "Projektmappen er en binær Excel-fil (.xlsb); gem den som .xlsx, og send den igen.",
+            "a binary Excel workbook (.xlsb); save it as .xlsx and deliver again",
+        )
+    if "[Content_Types].xml" in names:
+        raise Refusal(
+            label,
+            "Filen er et Word- eller PowerPoint-dokument; send CSV, XLSX, ODS eller en ZIP af dem.",
+            "this is a Word or PowerPoint document; deliver CSV, XLSX, ODS or a ZIP of them",
+            is_table=False,
+        )
+    raise Refusal(
+        label, "Der ligger en ZIP i ZIP-filen; pak filerne én gang.", "a ZIP inside the ZIP; pack the files once"
+    )
 
 
-def _members(path: Path, archive: zipfile.ZipFile, label: str, bounds: Bounds) -> list[Part]:
-    """Return the table files of a ZIP, all of them checked before the first is unpacked."""
-    entries = [
-        entry
-        for entry in archive.infolist()
-        if not entry.is_dir()
-        and not entry.filename.startswith("__MACOSX/")
-        and not entry.filename.endswith(".DS_Store")
-    ]
+def _is_archive(archive: zipfile.ZipFile) -> bool:
+    """Tell whether a ZIP holds files to read, and is not itself a workbook or a document."""
+    names = {name.lstrip("/") for name in archive.namelist()}
+    return not names & {"xl/workbook.xml", "xl/workbook.bin", "[Content_Types].xml"} and not names >= {
+        "content.xml",
+        "mimetype",
+    }
+
+
+def _members(path: Path, archive: zipfile.ZipFile, hint: str, bounds: Bounds) -> tuple[list[Part], list[Stranger]]:
+    """Return the table files of a ZIP and the other files; all of them are checked before the first is unpacked."""
+    label = mask(path.name)
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not LEFT_BY_SYSTEMS.search(_name(entry))]
     if not entries or len(entries) > bounds.members:
         raise Refusal(
             label,
@@ -224,7 +335,7 @@ def _members(path: Path, archive: zipfile.ZipFile, label: str, bounds: Bounds) -
             f"holds {len(entries)} files; deliver 1 to {bounds.members}",
         )
     for entry in entries:
-        name = PurePosixPath(entry.filename.replace("\\", "/"))
+        name = PurePosixPath(_name(entry))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise Refusal(
                 label,
@@ -238,11 +349,38 @@ def _members(path: Path, archive: zipfile.ZipFile, label: str, bounds: Bounds) -
                 "the ZIP is protected by a password; pack it without",
             )
     check_sizes(entries, label, bounds.unpacked, bounds.ratio)
-    return [_member(path, entry, label, bounds) for entry in entries]
+    parts: list[Part] = []
+    strangers: list[Stranger] = []
+    for entry in entries:
+        try:
+            parts.append(_member(path, entry, hint, bounds))
+        except Refusal as refusal:
+            digest = hashlib.sha256(f"{entry.filename}:{entry.CRC}:{entry.file_size}".encode()).hexdigest()
+            strangers.append(Stranger(f"{label}/{mask(PurePosixPath(_name(entry)).name)}", refusal, digest))
+    return parts, strangers
 
 
-def _member(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) -> Part:
-    inside = f"{label}/{mask(PurePosixPath(entry.filename).name)}"
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Return a member's name as its sender saw it.
+
+    Without the flag for UTF-8 a name is in the code page of the sender's Windows (850 in Denmark, where the standard
+    says 437), or in UTF-8 all the same.
+    """
+    name = entry.filename
+    if not entry.flag_bits & 0x800 and not name.isascii():
+        try:
+            raw = name.encode("cp437")
+            try:
+                name = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                name = raw.decode("cp850")
+        except UnicodeEncodeError:
+            pass
+    return name.replace("\\", "/")
+
+
+def _member(path: Path, entry: zipfile.ZipInfo, hint: str, bounds: Bounds) -> Part:
+    inside = f"{mask(path.name)}/{mask(PurePosixPath(_name(entry)).name)}"
     try:
         with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
             start = stream.read(8)
@@ -256,15 +394,7 @@ def _member(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) -> P
             return _unpacked(path, entry, inside, bounds)
         return zipfile.ZipFile(path).open(entry)
 
-    if start.startswith(ZIP_MAGIC):
-        with _archive_in(open_member(), inside) as nested:
-            if not _is_workbook(nested):
-                raise Refusal(
-                    inside,
-                    "Der ligger en ZIP i ZIP-filen; pak filerne én gang.",
-                    "a ZIP inside the ZIP; pack the files once",
-                )
-    return part_of(inside, entry.filename, open_member, start, bounds)
+    return part_of(inside, f"{hint}/{_name(entry)}", open_member, start, bounds)
 
 
 def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) -> io.BytesIO:
@@ -309,6 +439,8 @@ class Layout:
     positions: dict[str, int]
     dropped: tuple[str, ...]
     undeclared: tuple[str, ...]
+    questions: dict[str, int] = field(default_factory=dict)
+    """Of a form with one question a line: field name -> the line it is asked on. Else empty."""
 
 
 def find_layout(rows: Sequence[Sequence[str]], contracts: Iterable[Contract], hint: str = "") -> Layout | None:
@@ -339,7 +471,7 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     undeclared: list[str] = []
     run_together = _holds_data(row)
     for column, heading in enumerate(row):
-        field = _field_of(heading, contract)
+        field = field_of(heading, contract)
         if field is None:
             if heading.strip():
                 undeclared.append(_safe_heading(heading, column, run_together=run_together))
@@ -352,7 +484,8 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     return Layout(contract, number, len(row), positions, tuple(dropped), tuple(undeclared))
 
 
-def _field_of(heading: str, contract: Contract) -> DeliveryField | None:
+def field_of(heading: str, contract: Contract) -> DeliveryField | None:
+    """Return the field a heading stands for, or None."""
     return next((contract.by_heading[name] for name in _names(heading) if name in contract.by_heading), None)
 
 
@@ -409,41 +542,6 @@ def require_complete(layout: Layout, label: str) -> None:
         )
 
 
-def municipality_in(name: str) -> str | None:
-    """Return the code of the one municipality a file name speaks of, or None when there is none or several."""
-    tokens = re.split(r"[\s_.,()]+", re.sub(r"\.[A-Za-z]{3,4}$", "", name.rsplit("/", 1)[-1]))
-    tokens += [part for token in tokens for part in token.split("-")]
-    found: set[str] = set()
-    for length in (1, 2):
-        for start in range(len(tokens) - length + 1):
-            text = " ".join(tokens[start : start + length])
-            if not re.fullmatch(r"(19|20)\d\d|\d{1,2}", text):
-                try:
-                    found.add(parse_municipality(text))
-                except Wrong:
-                    continue
-    return found.pop() if len(found) == 1 else None
-
-
-def period_in(name: str) -> str | None:
-    """Return the quarter or year a file name speaks of, or None."""
-    stem = re.sub(r"\.[A-Za-z]{3,4}$", "", name.rsplit("/", 1)[-1])
-    patterns = (
-        r"(?<!\d)\d{4}[-_ ]?[kKqQ][1-4](?!\d)",
-        r"(?<![A-Za-z\d])[kKqQ][1-4][-_ ]?(?:19|20)\d\d(?!\d)",
-        r"(?<!\d)(?:19|20)\d\d-\d\d-\d\d(?!\d)",
-        r"(?<!\d)\d\d-\d\d-(?:19|20)\d\d(?!\d)",
-        r"(?<!\d)(?:19|20)\d\d(?!\d)",
-    )
-    for pattern in patterns:
-        if match := re.search(pattern, stem):
-            try:
-                return parse_period(match[0].replace("_", " "))
-            except Wrong:
-                continue
-    return None
-
-
 # A delivered CSV as blocks of text columns: any usual delimiter and encoding, every row accounted for.
 
 
@@ -451,13 +549,31 @@ DELIMITERS = ";\t,|"
 BLOCK = 8 << 20
 
 
+# Lines below, above or between the rows of a table that are no rows of it.
+FOOTER = re.compile(
+    r"(i\s?alt|total|sum|subtotal|antal|kilde|source|note|noter|anm|bemærk|udtr|dato|opgjort|genereret|rapport|"
+    r"side \d|slut|end of|sidst|opdateret|fortrolig|\*|©|-{3,}|={3,}|_{3,})",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a table: field name -> texts, the row number of each, and the rows that have no such shape."""
+    """Some rows of a table: field name -> texts, the row number of each, and the rows that have no such shape.
+
+    `first` is the first column, for telling lines that are no rows; `notes` are the numbers of such lines, `blank` how
+    many lines were empty. `ends_open`: the file ends without an end of line; `cut_row` is then its last row, when that
+    may be cut off.
+    """
 
     columns: dict[str, pa.Array]
     rows: np.ndarray
     misshapen: list[int]
+    first: pa.Array
+    notes: tuple[int, ...] = ()
+    blank: int = 0
+    cut_row: int | None = None
+    ends_open: bool = False
 
 
 def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tuple[Layout, str, int]:
@@ -467,7 +583,7 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
     """
     contracts = list(contracts)
     with part.open() as stream:
-        text = b"".join(_first(_utf8(stream, part), 1 << 20)).decode("utf-8", "ignore")
+        text = b"".join(_first(_text(stream, part), 1 << 20)).decode("utf-8", "ignore")
     best: tuple[int, Layout, str, int] | None = None
     for delimiter in DELIMITERS:
         rows, lines = _first_rows(text, delimiter)
@@ -485,6 +601,7 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
             part.label,
             "Ingen række med en leverances overskrifter; brug skabelonens overskrifter.",
             "no row with the headings of a delivery; use those of the template",
+            is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE),
         )
     if best[1].width > bounds.columns:
         raise Refusal(
@@ -499,9 +616,9 @@ def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bou
     """Yield the rows under the heading in blocks of about 8 MB. Row 1 is the table's first row."""
     row = layout.heading_row + 2
     with part.open() as stream:
-        for block in _whole_lines(_utf8(stream, part), skip_lines, part.label, bounds):
-            parsed = _parse(block, layout, delimiter, row, part.label)
-            row += len(parsed.rows) + len(parsed.misshapen)
+        for block, is_whole in _whole_lines(_text(stream, part), skip_lines, part.label, bounds):
+            parsed, count = _parse(block, layout, delimiter, row, part.label, is_whole=is_whole)
+            row += count
             yield parsed
 
 
@@ -528,11 +645,30 @@ def _first(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
             return
 
 
+def _text(stream: IO[bytes], part: Part) -> Iterator[bytes]:
+    """Yield the stream as UTF-8 without byte-order mark, every line ended by one line feed.
+
+    Systems end lines by CR, LF, CRLF or CRCRLF, and several of them in one file. All readers below see one form only,
+    so that the lines one of them skips and the rows another counts are the same.
+    """
+    held = b""
+    for chunk in _utf8(stream, part):
+        text = (held + chunk).replace(b"\x1a", b"")
+        stripped = text.rstrip(b"\r")
+        text, held = stripped, text[len(stripped) :]
+        yield re.sub(rb"\r+\n|\r", b"\n", text) if b"\r" in text else text
+    if held:
+        yield b"\n"
+
+
 def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
     """Yield the stream as UTF-8 without byte-order mark."""
-    decoder = None if part.encoding == "utf-8" else codecs.getincrementaldecoder(part.encoding)()
-    first = True
     try:
+        if part.encoding.startswith(MIXED):
+            yield from _line_by_line(stream, part.encoding.removeprefix(MIXED))
+            return
+        decoder = None if part.encoding == "utf-8" else codecs.getincrementaldecoder(part.encoding)()
+        first = True
         while chunk := stream.read(BLOCK):
             if decoder:
                 chunk = decoder.decode(chunk).removeprefix("\ufeff" if first else "").encode()
@@ -554,16 +690,36 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
         ) from None
 
 
-def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: Bounds) -> Iterator[bytes]:
-    """Yield blocks that end at a line's end and, where a closing quote is near, not inside a quoted cell."""
-    rest, line_end = b"", b""
+def _line_by_line(stream: IO[bytes], other: str) -> Iterator[bytes]:
+    """Yield a stream as UTF-8 whose lines are UTF-8 or, where they are not, in another encoding."""
+    rest, first = b"", True
+    while chunk := stream.read(BLOCK):
+        *lines, rest = re.split(rb"(?<=[\r\n])", rest + (chunk.removeprefix(BOM) if first else chunk))
+        first = False
+        yield b"".join(_line(line, other) for line in lines)
+    yield _line(rest, other)
+
+
+def _line(line: bytes, other: str) -> bytes:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode(other).encode()
+    return line
+
+
+def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: Bounds) -> Iterator[tuple[bytes, bool]]:
+    """Yield blocks that end at a line's end and, where a closing quote is near, not inside a quoted cell.
+
+    The second value is False for the rest of a file whose last line has no end.
+    """
+    rest = b""
     for chunk in chunks:
         buffer = rest + chunk
-        line_end = line_end or (b"\n" if b"\n" in buffer else b"\r" if b"\r" in buffer else b"")
-        while skip_lines and line_end in buffer and line_end:
-            buffer = buffer[buffer.index(line_end) + 1 :]
+        while skip_lines and b"\n" in buffer:
+            buffer = buffer[buffer.index(b"\n") + 1 :]
             skip_lines -= 1
-        cut = buffer.rfind(line_end) + 1 if line_end and not skip_lines else 0
+        cut = buffer.rfind(b"\n") + 1 if not skip_lines else 0
         if cut and buffer.count(b'"', 0, cut) % 2 and len(buffer) <= BLOCK + bounds.line:
             cut = 0
         if len(buffer) - cut > BLOCK + 2 * bounds.line:
@@ -573,28 +729,30 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: B
                 f"a line longer than {bounds.line:,} bytes; deliver one row per line",
             )
         if cut:
-            yield buffer[:cut]
+            yield buffer[:cut], True
         rest = buffer[cut:]
     if rest and not skip_lines:
-        yield rest
+        yield rest, rest.endswith(b"\n")
 
 
-def _parse(block: bytes, layout: Layout, delimiter: str, first_row: int, label: str) -> Block:
-    """Return one block as text columns; rows of another width are set apart by their number."""
+def _parse(
+    block: bytes, layout: Layout, delimiter: str, first_row: int, label: str, *, is_whole: bool
+) -> tuple[Block, int]:
+    """Return one block as text columns, and how many rows it holds; rows of another width are looked at one by one."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.csv as pacsv
 
-    misshapen: list[int] = []
+    misshapen: list[tuple[int, str]] = []
 
     def set_apart(row: pacsv.InvalidRow) -> str:
-        misshapen.append(row.number or 0)
+        misshapen.append((row.number or 0, row.text))
         return "skip"
 
     def read(*, threads: bool) -> pa.Table:
         misshapen.clear()
         names = [str(number) for number in range(layout.width)]
-        wanted = [str(position) for position in layout.positions.values()]
+        wanted = list(dict.fromkeys(["0", *(str(position) for position in layout.positions.values())]))
         return pacsv.read_csv(
             pa.BufferReader(block),
             read_options=pacsv.ReadOptions(use_threads=threads, block_size=len(block) + 1, column_names=names),
@@ -621,16 +779,117 @@ def _parse(block: bytes, layout: Layout, delimiter: str, first_row: int, label: 
     if b'"' in block:
         _refuse_swallowed(block, total, bool(misshapen), layout.width, delimiter, first_row, label)
     numbers = np.arange(first_row, first_row + total)
-    bad = [first_row + number - 1 for number in misshapen]
     columns = {name: table.column(str(position)).combine_chunks() for name, position in layout.positions.items()}
-    return Block(columns, np.setdiff1d(numbers, bad, assume_unique=True) if bad else numbers, bad)
+    first = table.column("0").combine_chunks()
+    cut_row = None if is_whole or _ends_whole(block, layout, delimiter) else first_row + total - 1
+    if not misshapen:
+        return Block(columns, numbers, [], first, cut_row=cut_row, ends_open=not is_whole), total
+    others = _fit([(first_row + number - 1, text) for number, text in misshapen], layout, delimiter, cut_row)
+    good = np.setdiff1d(numbers, [first_row + number - 1 for number, _ in misshapen], assume_unique=True)
+    if others.fitted:
+        for name, position in layout.positions.items():
+            added = pa.array([row[position] for row in others.fitted.values()], pa.string())
+            columns[name] = pa.concat_arrays([columns[name], added])
+        first = pa.concat_arrays([first, pa.array([row[0] for row in others.fitted.values()], pa.string())])
+        good = np.concatenate([good, np.array(list(others.fitted), good.dtype)])
+    block_of = Block(columns, good, others.bad, first, tuple(others.notes), others.blank, cut_row, not is_whole)
+    return block_of, total
+
+
+@dataclass
+class _Others:
+    """The rows of another width than the heading's: those that fit all the same, and what the rest are."""
+
+    fitted: dict[int, list[str]] = field(default_factory=dict)
+    bad: list[int] = field(default_factory=list)
+    notes: list[int] = field(default_factory=list)
+    blank: int = 0
+
+
+def _fit(rows: list[tuple[int, str]], layout: Layout, delimiter: str, cut_row: int | None) -> _Others:
+    """Sort out rows that have more or fewer cells than the heading.
+
+    Excel leaves out the delimiters of empty columns at the end, sixteen rows at a time, and writes those of columns
+    that are empty to the last row. Such rows fit, when every required field can be read in them. But where one short
+    row does not, a line end inside a cell may have torn rows in two, and then no short row of the block is trusted.
+    """
+    found = _Others()
+    short: dict[int, list[str]] = {}
+    torn = False
+    for number, text in rows:
+        cells = next(csv.reader([text], delimiter=delimiter), [])
+        filled = [cell for cell in cells if clean(cell)]
+        if not filled:
+            found.blank += 1
+        elif FOOTER.match(clean(filled[0])) and not _has_required(cells, layout):
+            found.notes.append(number)
+        elif number == cut_row:
+            found.bad.append(number)
+        elif len(cells) > layout.width:
+            fits = not any(clean(cell) for cell in cells[layout.width :]) and _has_required(cells, layout)
+            if fits:
+                found.fitted[number] = cells[: layout.width]
+            else:
+                found.bad.append(number)
+        else:
+            short[number] = cells + [""] * (layout.width - len(cells))
+            torn = torn or not _has_required(cells, layout)
+    if torn:
+        found.bad += list(short)
+    else:
+        found.fitted |= short
+    found.bad.sort()
+    return found
+
+
+def _has_required(cells: Sequence[str], layout: Layout) -> bool:
+    """Tell whether every required field that has a column can be read in a row."""
+    for name, position in layout.positions.items():
+        each = layout.contract.field(name)
+        if each.required and (position >= len(cells) or not _is_readable(each, cells[position])):
+            return False
+    return True
+
+
+def _is_readable(each: DeliveryField, text: str) -> bool:
+    if each.type == "cpr":
+        return normalise_cpr(clean(text)) is not None
+    return parser_of(each)(text)[1] is None and bool(clean(text))
+
+
+def _ends_whole(block: bytes, layout: Layout, delimiter: str) -> bool:
+    """Tell whether the last value of a file without an end of line can be seen to be whole.
+
+    It can when it is quoted, has no field here, is a full number of ten digits or a date with its year of four digits,
+    or one of the allowed texts that none with another meaning begins with. A number might have had more digits.
+    """
+    line = block[block.rfind(b"\n") + 1 :].decode("utf-8", "replace")
+    if not line.strip():
+        return True
+    cells = next(csv.reader([line], delimiter=delimiter), [])
+    if len(cells) < layout.width:
+        return False
+    if line.rstrip().endswith('"'):
+        return True
+    last = next((name for name, position in layout.positions.items() if position == len(cells) - 1), None)
+    if last is None:
+        return True
+    each, text = layout.contract.field(last), clean(cells[-1])
+    if not _is_readable(each, text):
+        return False
+    if each.type == "date":
+        return re.search(r"(^\d{4}\D\d\d\D\d\d|\D\d{4})$", text) is not None
+    if each.type == "enum":
+        key = squash(text)
+        return not any(other.startswith(key) and code != each.known[key] for other, code in each.known.items())
+    return each.type == "cpr"
 
 
 def _refuse_swallowed(
     block: bytes, total: int, any_bad: bool, width: int, delimiter: str, first_row: int, label: str
 ) -> None:
     """Refuse a block where a stray quote has made one cell of several rows; an honest multi-line note passes."""
-    lines = block.count(b"\n") + (not block.endswith(b"\n")) if b"\n" in block else total
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if total == lines:
         return
     if any_bad or _holds_rows_in_a_cell(block.decode(), width, delimiter):
@@ -650,143 +909,3 @@ def _holds_rows_in_a_cell(text: str, width: int, delimiter: str) -> bool:
         )
     except csv.Error:  # a cell beyond the reader's limit is no note
         return True
-
-
-# A delivered workbook as blocks of text columns: measured before it is opened, formulas counted, never run.
-
-
-ROWS_PER_BLOCK = 50_000
-_COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})\d")
-_ROW = re.compile(rb"\sr=[\"'][A-Z]{0,3}(\d{1,7})[\"']")
-_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-
-
-def open_workbook(part: Part, bounds: Bounds) -> tuple[CalamineWorkbook, int]:
-    """Return the workbook and its number of formulas; Refusal when it is damaged or implausibly large."""
-    import python_calamine
-
-    with part.open() as stream:
-        content = stream.read(bounds.workbook // 4 + 1)
-    if len(content) > bounds.workbook // 4:
-        raise Refusal(
-            part.label,
-            f"Projektmappen fylder mere end {bounds.workbook // 4:,} bytes; send den som CSV.",
-            f"a workbook larger than {bounds.workbook // 4:,} bytes; deliver it as CSV",
-        )
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            formulas = _measure(archive, part.label, bounds)
-        return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)), formulas
-    except (*ZIP_ERRORS, python_calamine.CalamineError):
-        raise Refusal(
-            part.label,
-            "Projektmappen er beskadiget; gem den igen, og send den.",
-            "a damaged workbook; save it again and deliver it",
-        ) from None
-
-
-def _measure(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> int:
-    """Return the number of formulas, after refusing sheets whose cells would not fit in memory.
-
-    The reader lays a sheet out as a full rectangle: two cells far apart would ask for terabytes.
-    """
-    check_sizes(archive.infolist(), label, bounds.workbook, bounds.ratio)
-    formulas = 0
-    for entry in archive.infolist():
-        if not re.fullmatch(r"/?xl/worksheets/[^/]+\.xml", entry.filename):
-            continue
-        columns: set[bytes] = set()
-        last_row, tail = 1, b""
-        with archive.open(entry) as stream:
-            while chunk := stream.read(1 << 20):
-                if b"\0" in chunk[:256]:
-                    raise Refusal(
-                        label,
-                        "Et ark har et usædvanligt tegnsæt; gem projektmappen igen i Excel.",
-                        "a sheet in an unusual encoding; save the workbook again in Excel",
-                    )
-                text = tail + chunk
-                columns.update(_COLUMN.findall(text))
-                last_row = max(last_row, max(map(int, set(_ROW.findall(text))), default=1))
-                formulas += len(_FORMULA.findall(text)) - len(_FORMULA.findall(tail))
-                tail = text[-64:]
-        width = max((_column_number(name) for name in columns), default=1)
-        if width * last_row > bounds.cells:
-            raise Refusal(
-                label,
-                f"Et ark spænder over {last_row:,} rækker og {width:,} kolonner; slet alt uden for tabellen.",
-                f"a sheet spans {last_row:,} rows and {width:,} columns; delete what lies outside the table",
-            )
-    return formulas
-
-
-def _column_number(name: bytes) -> int:
-    number = 0
-    for letter in name:
-        number = number * 26 + letter - 64
-    return number
-
-
-def sheets(workbook: CalamineWorkbook) -> list[str]:
-    """Return the names of the visible work sheets."""
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum
-
-    return [
-        sheet.name
-        for sheet in workbook.sheets_metadata
-        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
-    ]
-
-
-def read_sheet(workbook: CalamineWorkbook, name: str, label: str) -> CalamineSheet:
-    """Return one sheet; Refusal when it cannot be read."""
-    import python_calamine
-
-    try:
-        return workbook.get_sheet_by_name(name)
-    except (*ZIP_ERRORS, python_calamine.CalamineError):
-        raise Refusal(
-            label,
-            "Et ark kan ikke læses; gem projektmappen igen, og send den.",
-            "a sheet cannot be read; save the workbook again and deliver it",
-        ) from None
-
-
-def sheet_layout(sheet: CalamineSheet, contracts: Iterable[Contract], hint: str) -> Layout | None:
-    """Return the layout of a sheet, or None when it holds no delivery (an instruction, a list)."""
-    rows = [[_text(cell) for cell in row] for row in islice(_rows(sheet), HEADING_ROWS)]
-    return find_layout(rows, list(contracts), hint)
-
-
-def sheet_blocks(sheet: CalamineSheet, layout: Layout) -> Iterator[Block]:
-    """Yield the rows under the heading in blocks; row numbers are those Excel shows."""
-    import numpy as np
-    import pyarrow as pa
-
-    rows = _rows(sheet)
-    first = layout.heading_row + 2
-    for _ in range(layout.heading_row + 1):
-        next(rows)
-    while batch := list(islice(rows, ROWS_PER_BLOCK)):
-        columns = {
-            name: pa.array([_text(row[position]) for row in batch], pa.string())
-            for name, position in layout.positions.items()
-        }
-        yield Block(columns, np.arange(first, first + len(batch)), [])
-        first += len(batch)
-
-
-def _rows(sheet: CalamineSheet) -> Iterator[Sequence[Any]]:
-    """Yield all rows from the sheet's first, also the empty ones in front, each from column A."""
-    return iter(sheet.to_python(skip_empty_area=False))
-
-
-def _text(cell: Any) -> str:
-    """Return a cell as a municipality would have written it in a Danish CSV."""
-    if isinstance(cell, bool):
-        return "Ja" if cell else "Nej"
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell).replace(".", ",")
-    if isinstance(cell, dt.datetime):
-        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(" ")
-    return str(cell)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,40 +19,66 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.deliveries import store
-from flows.deliveries.contract import Fault, Refusal, load_contracts, shown
+from flows.deliveries.claims import (
+    Claims,
+    claims_of,
+    is_correction,
+    periods_in,
+    settle_municipality,
+    settle_period,
+)
+from flows.deliveries.contract import (
+    Fault,
+    Refusal,
+    Remark,
+    kind_named,
+    load_contracts,
+    shown,
+)
 from flows.deliveries.files import (
+    FOOTER,
     Block,
     Bounds,
     Layout,
     Part,
-    municipality_in,
-    open_workbook,
+    Stranger,
+    field_of,
+    missing_fields,
     parts_of,
-    period_in,
     read_blocks,
     read_layout,
-    read_sheet,
     require_complete,
-    sheet_blocks,
-    sheet_layout,
-    sheets,
 )
-from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask
-from flows.deliveries.receipts import Outcome, Receipt, Remark, Tally, receipt_of, unchanged_receipt, write_receipt
+from flows.deliveries.folder import refuse_unread
+from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask, why_no_cpr
+from flows.deliveries.receipts import (
+    SHRUNK,
+    TABLE_STEP,
+    Outcome,
+    Receipt,
+    Tally,
+    receipt_of,
+    unchanged_receipt,
+    write_receipt,
+)
+from flows.deliveries.sheets import open_book, sheet_blocks, sheet_layout, sheet_remarks
 from flows.deliveries.store import Delivery, RowRule, open_restricted, supersede
 from flows.deliveries.values import (
     MISSING,
     Parsed,
     Wrong,
     clean,
+    is_error,
     parse_municipality,
     parse_period,
     parser_of,
-    quarter_of,
+    rejects,
+    suggested_industry,
 )
 from transforms.areas import areas, suggest
-from transforms.catalogue import KINDS, Contract, DeliveryField
+from transforms.catalogue import Contract, DeliveryField
 from transforms.errors import KommunekortError, UsageError
+from transforms.periods import span
 from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -114,23 +139,28 @@ REMEMBERED = 200_000
 
 @dataclass(frozen=True)
 class Column:
-    """One field's column read: what is stored of it, which rows are wrong, and of a wrong row its text and rule."""
+    """One field's column read: what is stored of it, which rows are wrong or noted, and of a row its text and rule."""
 
     field: DeliveryField
     stored: dict[str, pa.Array]
     wrong: np.ndarray
     text: Callable[[int], str]
     rule: Callable[[int], str]
+    noted: np.ndarray | None = None
 
 
 class Parser:
-    """Reads the blocks of one table. `expected` is field name -> value every row must have, where it has one."""
+    """Reads the blocks of one table. `expected` is field name -> value every row must have, where it has one.
 
-    def __init__(self, layout: Layout, people: Pseudonymiser, tally: Tally, expected: dict[str, str]):
+    `base` is added to its row numbers, which tells the tables of one delivery apart.
+    """
+
+    def __init__(self, layout: Layout, people: Pseudonymiser, tally: Tally, expected: dict[str, str], base: int = 0):
         self.layout = layout
         self.tally = tally
         self._people = people
         self._expected = expected
+        self._base = base
         self._fields = [layout.contract.field(name) for name in layout.positions]
         self._parse: dict[str, Callable[[str], Parsed]] = {
             each.name: lru_cache(maxsize=REMEMBERED)(parser_of(each)) for each in self._fields if each.type != "cpr"
@@ -139,39 +169,64 @@ class Parser:
     def typed(self, block: Block) -> pa.Table:
         """Return the accepted rows of a block: `row_number`, the stored columns, and `birth_date` for deriving ages.
 
-        Every row that is not there is in the tally: rejected with its faults, or blank.
+        Every row that is not there is in the tally: rejected with its faults, blank, or a line that is no row.
         """
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
         for row in block.misshapen:
-            self.tally.add(Fault(row, "", "row_shape"))
+            self.tally.add(Fault(row + self._base, "", "cut_off" if row == block.cut_row else "row_shape"))
         self.tally.rows_in += len(block.misshapen)
         self.tally.rejected += len(block.misshapen)
 
         good = np.ones(len(block.rows), dtype=bool)
         filled = np.zeros(len(block.rows), dtype=bool)
+        keyless = np.ones(len(block.rows), dtype=bool)  # no required field can be read
         found: dict[str, pa.Array] = {}
-        faulty: list[Column] = []
+        columns: list[Column] = []
         for each in self._fields:
             texts = block.columns[each.name]
             if not filled.all():
                 filled |= pc.not_equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
             column = self._people_in(each, texts) if each.type == "cpr" else self._values_in(each, texts)
-            if column.wrong.any():
-                faulty.append(column)
-                good &= ~column.wrong
+            if column.wrong.any() or (column.noted is not None and column.noted.any()):
+                columns.append(column)
+            if each.required:
+                keyless &= column.wrong
+            good &= ~column.wrong
             found |= column.stored
-        for column in faulty:
+        notes = self._lines_that_are_no_rows(block, np.flatnonzero(keyless & filled))
+        self.tally.notes += [row + self._base for row in (*block.notes, *block.rows[notes].tolist())]
+        filled[notes] = False
+        if block.cut_row is not None and block.cut_row not in block.misshapen:
+            self.tally.add(Fault(block.cut_row + self._base, "", "cut_off"))
+            good[block.rows == block.cut_row] = False
+        for column in columns:
             self._note(column, np.flatnonzero(column.wrong & filled), block)
-        blank = int((~filled).sum())
-        self.tally.blank += blank
-        self.tally.rows_in += len(good) - blank
+            if column.noted is not None:
+                self._note(column, np.flatnonzero(column.noted & filled & good), block)
+        blank = int((~filled).sum()) - len(notes)
+        self.tally.blank += blank + block.blank
+        self.tally.rows_in += int(filled.sum())
         self.tally.rejected += int((filled & ~good).sum())
-        table = pa.table({"row_number": pa.array(block.rows), **found})
+        self.tally.ends_open |= block.ends_open
+        table = pa.table({"row_number": pa.array(block.rows + self._base), **found})
         keep = good & filled
         return table if keep.all() else table.filter(pa.array(keep))
+
+    def _lines_that_are_no_rows(self, block: Block, where: np.ndarray) -> list[int]:
+        """Return the places in a block of lines such as «I alt», «Kilde: …» and the heading written once more."""
+        found: list[int] = []
+        for place in where.tolist():
+            texts = [clean(str(block.first[place].as_py()))]
+            texts += [clean(str(block.columns[each.name][place].as_py())) for each in self._fields]
+            filled = [text for text in texts if text]
+            headings = [each for each, text in zip(self._fields, texts[1:], strict=True)
+                        if text and field_of(text, self.layout.contract) is each]  # fmt: skip
+            if len(headings) > 1 or (filled and FOOTER.match(filled[0])):
+                found.append(place)
+        return found
 
     def _read(self, each: DeliveryField, text: str) -> Parsed:
         value, rule = self._parse[each.name](text)
@@ -190,7 +245,10 @@ class Parser:
             return str(texts[row].as_py())
 
         def rule(row: int) -> str:
-            return "required" if clean(text(row)).casefold() in MISSING else "cpr"
+            plain = clean(text(row))
+            if plain.casefold() in MISSING:
+                return "required"
+            return "error_value" if is_error(plain) else "formula" if plain[0] in "=@" else why_no_cpr(plain)
 
         return Column(each, stored, people.person_id.is_null().to_numpy(zero_copy_only=False), text, rule)
 
@@ -205,22 +263,21 @@ class Parser:
         stored = {}
         if each.type not in ("municipality", "period"):
             stored[each.name] = pa.array([value for value, _ in parsed], _arrow_type(each)).take(encoded.indices)
-        wrong = np.array([rule is not None for _, rule in parsed], dtype=bool)[indices]
+        wrong = np.array([rejects(rule) for _, rule in parsed], dtype=bool)[indices]
+        noted = np.array([rule is not None and not rejects(rule) for _, rule in parsed], dtype=bool)
         return Column(
-            each, stored, wrong, lambda row: str(distinct[indices[row]]), lambda row: str(parsed[indices[row]][1])
-        )
+            each, stored, wrong, lambda row: str(distinct[indices[row]]), lambda row: str(parsed[indices[row]][1]),
+            noted[indices] if noted.any() else None,
+        )  # fmt: skip
 
     def _note(self, column: Column, where: np.ndarray, block: Block) -> None:
-        """Put the faults of one column into the tally: all counted, the first ones kept with what may be shown."""
-        by_rule = Counter(column.rule(row) for row in where)
-        room = max(0, self.tally.limit - len(self.tally.faults))
-        for row in where[:room]:
+        """Put what one column tells into the tally: every row, and of the first ones what may be shown."""
+        for row in where.tolist():
             rule = column.rule(row)
-            by_rule[rule] -= 1
-            text = shown(column.text(row), column.field, rule)
-            self.tally.add(Fault(int(block.rows[row]), column.field.name, rule, text))
-        for rule, count in by_rule.items():
-            self.tally.totals[column.field.name, rule] += count
+            text = shown(column.text(row), column.field, rule) if self.tally.has_room else ""
+            if rule == "industry" and text and (meant := suggested_industry(clean(column.text(row)))):
+                text += f": måske/perhaps {meant}"
+            self.tally.add(Fault(int(block.rows[row]) + self._base, column.field.name, rule, text))
 
 
 def _arrow_type(each: DeliveryField) -> Any:
@@ -233,7 +290,7 @@ def _arrow_type(each: DeliveryField) -> Any:
     return kinds.get(each.type, pa.string())
 
 
-# One delivered table from text to the restricted database, all of it or nothing, and its receipt.
+# One hand-in from text to the restricted database, all of each delivery or nothing, and its receipts.
 
 
 @dataclass(frozen=True)
@@ -246,7 +303,12 @@ class Table:
     sheet: str
     layout: Layout
     blocks: Callable[[], Iterator[Block]]
-    formulas: int = 0
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of delivery the table follows."""
+        return self.layout.contract.kind
 
 
 @dataclass(frozen=True)
@@ -275,56 +337,77 @@ class Intake:
             near = suggest(municipality or "")
             hint = f"; did you mean {near[0]}?" if near else "; give its name or three-digit code"
             raise UsageError(f"--municipality {municipality}: not one of the 98 municipalities{hint}") from None
-        if kind is not None and kind not in KINDS.values():
-            raise UsageError(f"--kind {kind}: unknown; use one of {', '.join(KINDS.values())}")
         try:
             given = parse_period(clean(period)) if period else None
         except Wrong:
             raise UsageError(f"--period {period}: not a period; write 2016 or 2016K1") from None
-        return cls(keys, code, kind, given, keys.pseudonymiser(), from_folder)
+        known = kind_named(kind, "--kind") if kind is not None else None
+        return cls(keys, code, known, given, keys.pseudonymiser(), from_folder)
 
     def contracts(self) -> dict[str, Contract]:
         """Return the contracts a table may follow: the kind given, or all."""
         known = load_contracts()
         return known if self.kind is None else {self.kind: known[self.kind]}
 
-    def take(self, table: Table, moment: datetime, synthetic: bool, warehouse: Warehouse, bounds: Bounds) -> Receipt:
-        """Store the accepted rows of a table, or none of them, and return its receipt.
+    def take(
+        self,
+        tables: Sequence[Table],
+        request: Request,
+        warehouse: Warehouse,
+        bounds: Bounds,
+        *,
+        remarks: Sequence[Remark] = (),
+        unreadable: Refusal | None = None,
+    ) -> Receipt:
+        """Store the accepted rows of tables that belong together, or none of them, and return their receipt.
 
-        A table of the same bytes as the delivery in force changes nothing.
+        Tables of the same bytes as the delivery in force change nothing. `unreadable` refuses them all: a table of the
+        same kind in the same hand-in could not be read, and half of a delivery must not stand for the whole.
         """
-        outcome = Outcome(table.label, table.layout, self.keys.key_id, moment, synthetic, Tally(bounds.faults))
+        contract = tables[0].layout.contract
+        outcome = Outcome(
+            " + ".join(table.label for table in tables), [table.layout for table in tables],
+            [table.label for table in tables], self.keys.key_id, request.moment, request.synthetic,
+            Tally(bounds.faults),
+        )  # fmt: skip
+        outcome.remarks += [*remarks, *(remark for table in tables for remark in table.remarks)]
+        peeked = tables[0].blocks() if len(tables) == 1 else None
         try:
-            require_complete(table.layout, table.label)
-            blocks = table.blocks()
-            first = next(blocks, None)
-            self._name(outcome, table, first)
+            for table in tables if unreadable is None else ():
+                require_complete(table.layout, table.label)
+            first = next(peeked, None) if peeked else None
+            claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
+            if all(one.is_empty for one in claims):
+                raise Refusal(outcome.label, "Leverancen indeholder ingen rækker.", "the delivery holds no rows")
+            settle_municipality(outcome, self.municipality, claims)
+            if unreadable is not None:
+                raise unreadable
         except Refusal as refusal:
-            return self._refuse(table, outcome, refusal, warehouse)
-        contract = table.layout.contract
-        outcome.content_id = self._content_id(table, outcome)
-        known = self._known(warehouse, contract.kind, outcome.municipality, outcome.content_id, synthetic)
+            return self._refuse(tables, outcome, refusal, warehouse)
+        stated = self.period or next((one.stated_period for one in claims if one.stated_period), None)
+        named = [period for one in claims for period in one.named_periods]
+        outcome.content_id = self._content_id(tables, stated or (named[0].period if named else ""))
+        known = self._known(warehouse, contract.kind, outcome.municipality, outcome.content_id, request.synthetic)
         if known is not None:
-            return unchanged_receipt(known, table.label, contract)
+            return unchanged_receipt(known, outcome.label, contract)
         outcome.delivery_id = store.next_delivery_id(warehouse)
         if contract.table not in self.prepared:
             comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
             store.prepare_table(warehouse, contract.table, contract.columns, comments)
             self.prepared.add(contract.table)
-        if table.formulas:
-            outcome.remark(
-                f"Projektmappen indeholder {table.formulas} formler; de gemte værdier er brugt.",
-                f"The workbook holds {table.formulas} formulas; their saved values were used.",
-            )
         try:
-            self._load(outcome, chain([first] if first else [], blocks), warehouse)
+            store.begin_incoming(warehouse, contract.columns)
+            blocks = chain([first] if first else [], peeked) if peeked else None
+            for number, table in enumerate(tables):
+                self._load(outcome, table, number, blocks or table.blocks(), stated, warehouse)
             self._judge(outcome, warehouse)
+            newest = store.newest_date(warehouse, contract.period_field, request.day)
+            settle_period(outcome, self.period, stated, named, newest, request.day)
         except Refusal as refusal:
             outcome.refuse(refusal.text_da, refusal.text_en)
-        current = store.current_delivery(
-            warehouse, contract.kind, outcome.municipality, outcome.period, synthetic=synthetic
-        )
-        outcome.compare(current)
+        outcome.judge()
+        current = self._replaced(outcome, tables, warehouse)
+        outcome.compare(current, self._shares_few(outcome, current, warehouse))
         line = self._line(outcome)
         with transaction(warehouse):
             if not outcome.refused:
@@ -335,27 +418,20 @@ class Intake:
         warehouse.execute("DROP TABLE temp.incoming")
         return receipt_of(outcome)
 
-    def _name(self, outcome: Outcome, table: Table, first: Block | None) -> None:
-        """Settle municipality and period: what was given, else the data's first row, else the file's name."""
-        code = (
-            self.municipality or _first_value(first, "municipality", parse_municipality) or municipality_in(table.hint)
-        )
-        if code is None:
-            raise Refusal(
-                table.label,
-                "Kommunen kan ikke genkendes; udfyld kolonnen Kommune, eller angiv den ved afsendelsen.",
-                "the municipality cannot be told; fill in the column Kommune or give --municipality",
-            )
-        outcome.municipality, outcome.municipality_name = code, areas()[code].name_da
-        outcome.period = self.period or _first_value(first, "period", parse_period) or period_in(table.hint)
-
-    def _load(self, outcome: Outcome, blocks: Iterator[Block], warehouse: Warehouse) -> None:
-        contract = outcome.contract
-        expected = {"municipality": outcome.municipality, "period": outcome.period or ""}
-        parser = Parser(
-            outcome.layout, self.people, outcome.tally, {name: value for name, value in expected.items() if value}
-        )
-        store.begin_incoming(warehouse, contract.columns)
+    def _load(
+        self,
+        outcome: Outcome,
+        table: Table,
+        number: int,
+        blocks: Iterator[Block],
+        period: str | None,
+        warehouse: Warehouse,
+    ) -> None:
+        """Put the rows of one table that can be read among those waiting to be judged."""
+        columns = outcome.contract.columns
+        expected = {"municipality": outcome.municipality, "period": period or ""}
+        given = {name: value for name, value in expected.items() if value}
+        parser = Parser(table.layout, self.people, outcome.tally, given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
             stored: Future[None] | None = None
@@ -366,25 +442,25 @@ class Intake:
                 if held is not None:
                     if stored is None:
                         store.use_all_threads(warehouse)
-                    stored = storing.submit(store.add_incoming, warehouse, contract.columns, held)
+                    stored = storing.submit(store.add_incoming, warehouse, columns, held)
                 held = parser.typed(block)
             if stored is not None:
                 stored.result()
             if held is not None:
-                store.add_incoming(warehouse, contract.columns, held)
+                store.add_incoming(warehouse, columns, held)
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
-        """Apply the rules over rows and the delivery as a whole; the rows that break a rule are taken out."""
+        """Apply the rules over rows; those that break a rule are taken out."""
         contract, tally, day = outcome.contract, outcome.tally, outcome.moment.date()
-        rules = [RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject") for rule in contract.rules]
-        informing = {rule.id for rule in contract.rules if rule.severity == "info"}
-        room = max(0, tally.limit - len(tally.faults))
-        broken = store.broken_rules(warehouse, rules, day, room)
+        rules = [
+            RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject", rule.severity != "info")
+            for rule in contract.rules
+        ]
+        broken = store.broken_rules(warehouse, rules, day)
         for rule, count, rows in broken:
-            listed = [] if rule.id in informing else rows
-            for row in listed:
+            for row in rows:
                 tally.add(Fault(row, rule.field, rule.id))
-            tally.totals[rule.field, rule.id] += count - len(listed)
+            tally.totals[rule.field, rule.id] += count - len(rows)
         repeated = store.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
@@ -393,23 +469,45 @@ class Intake:
         outcome.accepted = store.count_incoming(warehouse)
         if "person_id" in contract.columns:
             outcome.persons = store.count_persons(warehouse)
-        if outcome.period is None:
-            newest = store.newest_date(warehouse, contract.period_field, day)
-            if newest is not None:
-                outcome.period = quarter_of(newest)
-                if contract.field(contract.period_field).aspect != "about":
-                    outcome.remark(
-                        f"Perioden {outcome.period} er udledt af nyeste dato i leverancen.",
-                        f"The period {outcome.period} was derived from the newest date in the delivery.",
-                    )
-        outcome.judge()
 
-    def _refuse(self, table: Table, outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
+    def _replaced(self, outcome: Outcome, tables: Sequence[Table], warehouse: Warehouse) -> Delivery | None:
+        """Return the delivery in force that this one replaces.
+
+        That is the one of its own period. Where nobody stated the period, a correction may have moved it with the rows:
+        then it is the newest one, when the name says it is corrected or neither period was stated.
+        """
+        kind, synthetic = outcome.contract.kind, outcome.synthetic
+        current = store.current_delivery(warehouse, kind, outcome.municipality, outcome.period, synthetic=synthetic)
+        if current is not None or outcome.period is None or outcome.period_source in ("stated", "name"):
+            return current
+        newest = store.newest_in_force(warehouse, kind, outcome.municipality, synthetic=synthetic)
+        if newest is None:
+            return None
+        not_before = store.told_until(newest) >= min(span(outcome.period)[1], outcome.moment.date())
+        if any(is_correction(table.hint) for table in tables) or (
+            outcome.period_source == "rows" and newest.period_source == "rows" and not_before
+        ):
+            outcome.remark(
+                f"Leverancen erstatter {newest.delivery_id} for perioden {newest.period}.",
+                f"The delivery replaces {newest.delivery_id} for the period {newest.period}.",
+                "info",
+            )
+            return newest
+        return None
+
+    def _shares_few(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> bool:
+        """Tell whether fewer than half of the persons of the delivery to be replaced are in this one."""
+        if current is None or outcome.refused or not current.persons or outcome.persons is None:
+            return False
+        kept = store.count_shared_persons(warehouse, outcome.contract.table, current)
+        return kept < SHRUNK * current.persons
+
+    def _refuse(self, tables: Sequence[Table], outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
         kind, municipality = outcome.contract.kind, outcome.municipality or None
-        outcome.content_id = self._content_id(table, outcome)
+        outcome.content_id = self._content_id(tables, outcome.period or "")
         known = self._known(warehouse, kind, municipality, outcome.content_id, outcome.synthetic)
         if known is not None:
-            return unchanged_receipt(known, table.label, outcome.contract)
+            return unchanged_receipt(known, outcome.label, outcome.contract)
         outcome.delivery_id = store.next_delivery_id(warehouse)
         outcome.refuse(refusal.text_da, refusal.text_en)
         store.enter(warehouse, self._line(outcome))
@@ -429,11 +527,11 @@ class Intake:
     def _line(self, outcome: Outcome) -> Delivery:
         return replace(outcome.ledger_line(), is_from_folder=self.from_folder)
 
-    def _content_id(self, table: Table, outcome: Outcome) -> str:
-        contract = outcome.contract
-        return self.keys.content_id(
-            table.sha256, f"{table.sheet}:{contract.kind}:{contract.version}:{outcome.period or ''}"
-        )
+    def _content_id(self, tables: Sequence[Table], period: str) -> str:
+        contract = tables[0].layout.contract
+        sha256 = ",".join(sorted(table.sha256 for table in tables))
+        sheet = ",".join(sorted(table.sheet for table in tables))
+        return self.keys.content_id(sha256, f"{sheet}:{contract.kind}:{contract.version}:{period}")
 
     def refuse_file(
         self, label: str, sha256: str, refusal: Refusal, moment: datetime, synthetic: bool, warehouse: Warehouse
@@ -463,20 +561,17 @@ class Intake:
         )
 
 
-def _first_value(block: Block | None, name: str, parse: Callable[[str], str]) -> str | None:
-    """Return the first readable value of a column in a block, or None."""
-    if block is None or name not in block.columns:
-        return None
-    for text in block.columns[name].unique().to_pylist():
-        try:
-            return parse(clean(text))
-        except Wrong:
-            continue
-    return None
+def _peek(table: Table) -> Claims:
+    """Return what a table says about itself, reading its first block only."""
+    blocks = table.blocks()
+    try:
+        return claims_of(table.hint, next(blocks, None))
+    finally:
+        if isinstance(blocks, Generator):
+            blocks.close()
 
 
 log = logging.getLogger(__name__)
-TAKEN_SUFFIXES = {".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".zip"}
 
 
 @dataclass(frozen=True)
@@ -512,17 +607,20 @@ def deliver(
     received_at: datetime | None = None,
     bounds: Bounds | None = None,
     from_folder: bool = False,
+    folder: Path | None = None,
 ) -> list[Receipt]:
-    """Receive files and return one receipt per table in them, each also written to `data/receipts`.
+    """Receive files and return one receipt per delivery in them, each also written to `data/receipts`.
 
-    With `from_folder` they lie in the drop folder: what came from there before changes nothing. They are left to their
-    owner, since deleting personal data is the sender's act. A refused delivery is a receipt with the verdict «afvist»,
-    not an error. Raises UsageError when the key is missing or open to others, the municipality, kind or period given
-    is unknown, or the restricted database is in use.
+    Files given together are one hand-in: tables of one kind, municipality and period in it are one delivery. With
+    `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): each file is
+    then a hand-in of its own, what came from there before changes nothing, and the trouble of one stays its own. They
+    are left to their owner, since deleting personal data is the sender's act. A refused delivery is a receipt with the
+    verdict «afvist», not an error. Raises UsageError when the key is missing or open to others, the municipality, kind
+    or period given is unknown, or the restricted database is in use.
     """
     files = list(files)
     for path in files:
-        if not path.is_file():
+        if not from_folder and not path.is_file():
             raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
     request = Request(municipality, kind, period, synthetic, received_at)
     keys = load_keys(key_file, data_dir)
@@ -532,58 +630,203 @@ def deliver(
         quietly("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
     ):
-        for path in files:
-            for receipt in receive(path, request, intake, warehouse, bounds or Bounds()):
-                folder = data_dir / "receipts"
-                page = folder / f"{receipt.delivery_id}.html"
+        for hand_in in [[path] for path in files] if from_folder else [files]:
+            for receipt in _received(hand_in, request, intake, warehouse, bounds or Bounds(), folder):
+                page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
                 if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
-                    page = write_receipt(receipt, folder)
+                    page = write_receipt(receipt, data_dir / "receipts")
                 receipts.append(replace(receipt, path_html=str(page)))
                 log.info("%s", receipt.line())
     return receipts
 
 
-def receive(path: Path, request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds) -> Iterator[Receipt]:
-    """Yield the receipt of each table in one file (a CSV, the sheets of a workbook, the members of a ZIP)."""
+def _received(
+    files: Sequence[Path], request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds, folder: Path | None
+) -> Iterator[Receipt]:
+    """Yield the receipts of one hand-in; of one from the drop folder also when the program itself fails on it.
+
+    Such a file is in no ledger, so that it is tried again the next time.
+    """
+    try:
+        yield from receive(files, request, intake, warehouse, bounds, folder)
+    except UsageError:
+        raise
+    except KommunekortError as error:
+        if not intake.from_folder:
+            raise
+        log.error("%s", error)
+        label = mask(files[0].name)
+        yield Receipt(
+            "F" + hashlib.sha256(str(files[0]).encode()).hexdigest()[:8], label, "afvist",
+            request.moment.strftime("%Y-%m-%dT%H:%M:%SZ"), is_synthetic=request.synthetic,
+            remarks=(
+                Remark(
+                    "Filen kunne ikke behandles på grund af en fejl i programmet; intet af den er gemt. Giv datateamet "
+                    "besked. Den prøves igen ved næste kørsel.",
+                    "the program failed on this file and nothing of it was stored; tell the data team. It is tried "
+                    "again at the next run",
+                ),
+            ),
+        )  # fmt: skip
+
+
+@dataclass
+class _Opened:
+    """What was found in one file: its tables, the files that are none, and whether it is a ZIP of several."""
+
+    tables: list[Table] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
+
+
+def receive(
+    files: Path | Sequence[Path],
+    request: Request,
+    intake: Intake,
+    warehouse: Warehouse,
+    bounds: Bounds,
+    folder: Path | None = None,
+) -> Iterator[Receipt]:
+    """Yield the receipts of one hand-in: one per delivery in its files, sheets and ZIP members, and per unread file."""
+    paths = [files] if isinstance(files, Path) else files
+    opened = [_open(path, intake, bounds, folder) for path in paths]
+    tables = _distinct([table for one in opened for table in one.tables])
+    unread = [stranger for one in opened for stranger in one.strangers]
+    beside: list[Remark] = []
+    for one in opened:
+        for stranger in [stranger for stranger in one.strangers if one.tables]:
+            if not stranger.refusal.is_table:
+                unread.remove(stranger)
+                beside.append(
+                    Remark(
+                        f"{stranger.label} er ikke en tabel og er ikke læst.",
+                        f"{stranger.label} is no table and was not read.",
+                        "info",
+                    )
+                )
+    beside += [
+        Remark(
+            f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
+            f"Another file of the same hand-in could not be read: {stranger.label}. Is every row here?",
+        )
+        for stranger in unread
+        if tables
+    ]
+    for group in belonging_together(tables, intake):
+        incomplete = next((table for table in group if missing_fields(table.layout)), None) if len(group) > 1 else None
+        unreadable = _half(incomplete) if incomplete else None
+        with quietly(f"receiving {group[0].label}"):
+            yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
+    for stranger in unread:
+        yield intake.refuse_file(
+            stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
+        )
+
+
+def _half(table: Table) -> Refusal:
+    names = ", ".join(missing_fields(table.layout))
+    return Refusal(
+        table.label,
+        f"I {table.label} mangler kolonner: {names}. Afleveringens tabeller af samme slags hører sammen, så ingen af "
+        "dem er taget ind.",
+        f"{table.label} lacks columns: {names}; tables of one kind in one hand-in belong together, so none was taken",
+    )
+
+
+def _distinct(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables without copies of the same bytes."""
+    return list({(table.sha256, table.sheet, table.kind): table for table in reversed(tables)}.values())[::-1]
+
+
+def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Table]]:
+    """Return the tables of a hand-in as deliveries: those of one kind, municipality and period are one.
+
+    A table that names no period goes with the others of its kind and municipality. One whose name says that it corrects
+    another stands for itself, and comes last.
+    """
+    if len(tables) == 1:
+        return [list(tables)]
+    groups: dict[tuple[bool, str, str | None, str | None], list[Table]] = {}
+    for table in tables:
+        try:
+            with quietly(f"receiving {table.label}"):
+                claims = _peek(table)
+        except Refusal:
+            claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
+        named = claims.named_municipality
+        code = intake.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
+        key = (is_correction(table.hint), table.kind, code or (named.code if named else None), claims.sign)
+        groups.setdefault(key, []).append(table)
+    for key in [key for key in groups if key[3] is None]:
+        others = [other for other in groups if other[:3] == key[:3] and other[3] is not None]
+        if len(others) == 1:
+            groups[others[0]] += groups.pop(key)
+    order = {id(table): number for number, table in enumerate(tables)}
+    found = [sorted(group, key=lambda table: order[id(table)]) for _, group in groups.items()]
+    return sorted(found, key=lambda group: (is_correction(group[0].hint), order[id(group[0])]))
+
+
+def _open(path: Path, intake: Intake, bounds: Bounds, folder: Path | None) -> _Opened:
+    """Return the tables and the other files in one file of a hand-in."""
     label = mask(path.name)
+    found = _Opened()
     try:
         with quietly(f"receiving {label}"):
-            parts = parts_of(path, bounds)
+            if intake.from_folder:
+                refuse_unread(path)
+            hint = str(path.relative_to(folder)) if folder else path.name
+            parts, found.strangers = parts_of(path, bounds, hint)
     except Refusal as refusal:
-        yield intake.refuse_file(label, _hash(path), refusal, request.moment, request.synthetic, warehouse)
-        return
+        found.strangers.append(Stranger(label, refusal, _hash(path)))
+        return found
     for part in parts:
         try:
             with quietly(f"receiving {part.label}"):
-                tables = list(_tables(part, intake.contracts(), bounds))
+                found.tables += _tables(part, intake.contracts(), bounds)
         except Refusal as refusal:
-            yield intake.refuse_file(part.label, part.sha256, refusal, request.moment, request.synthetic, warehouse)
-            continue
-        for table in tables:
-            with quietly(f"receiving {table.label}"):
-                yield intake.take(table, request.moment, request.synthetic, warehouse, bounds)
+            found.strangers.append(Stranger(part.label, refusal, part.sha256))
+    return found
 
 
 def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Iterator[Table]:
     if part.form == "csv":
         layout, delimiter, lines = read_layout(part, contracts.values(), bounds)
         yield Table(
-            part.label, part.hint, part.sha256, "", layout, lambda: read_blocks(part, layout, delimiter, lines, bounds)
-        )
+            part.label, part.hint, part.sha256, "", layout,
+            lambda: read_blocks(part, layout, delimiter, lines, bounds), part.remarks,
+        )  # fmt: skip
         return
-    workbook, formulas = open_workbook(part, bounds)
+    book = open_book(part, bounds)
+    remarks = list(part.remarks)
+    if book.formulas:
+        remarks.append(
+            Remark(
+                f"Projektmappen indeholder {book.formulas} formler; de gemte værdier er brugt.",
+                f"The workbook holds {book.formulas} formulas; their saved values were used.",
+                "info",
+            )
+        )
+    for sheet in book.hidden:
+        if sheet_layout(sheet, contracts.values(), part.hint) is not None:
+            remarks.append(
+                Remark(
+                    f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter og er ikke læst.",
+                    f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read.",
+                )
+            )
     found = 0
-    for number, name in enumerate(sheets(workbook), start=1):
-        sheet = read_sheet(workbook, name, part.label)
-        layout_of_sheet = sheet_layout(sheet, contracts.values(), f"{part.hint} {name}")
+    for sheet in book.sheets:
+        hint = f"{part.hint}/{sheet.name}" if periods_in(sheet.name) else part.hint
+        layout_of_sheet = sheet_layout(sheet, contracts.values(), f"{part.hint} {sheet.name}")
         if layout_of_sheet is not None:
             found += 1
-            label = f"{part.label}, ark/sheet {number}"
+            label = f"{part.label}, ark/sheet {sheet.number}"
+            told = tuple(remarks + sheet_remarks(sheet, layout_of_sheet))
 
-            def blocks(sheet: object = sheet, layout: Layout = layout_of_sheet) -> Iterator[Block]:
-                return sheet_blocks(sheet, layout)  # type: ignore[arg-type]
+            def blocks(number: int = sheet.number, layout: Layout = layout_of_sheet) -> Iterator[Block]:
+                again = next(one for one in open_book(part, bounds).sheets if one.number == number)
+                return sheet_blocks(again, layout)
 
-            yield Table(label, part.hint, part.sha256, name, layout_of_sheet, blocks, formulas)
+            yield Table(label, hint, part.sha256, sheet.name, layout_of_sheet, blocks, told)
     if not found:
         raise Refusal(
             part.label,
@@ -593,5 +836,10 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the SHA-256 of a file, or of its name where it cannot be read or is a link."""
+    try:
+        refuse_unread(path)
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (Refusal, OSError):
+        return hashlib.sha256(str(path).encode()).hexdigest()

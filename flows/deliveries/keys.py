@@ -40,7 +40,10 @@ MASK = "«skjult»"
 WEIGHTS = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 PSEUDONYM_LENGTH = 32
 _DASH = "\\-‐‑‒–—−"
-_CPR = re.compile(rf"(\d{{5,6}})[\s{_DASH}./]?(\d{{4}})(?:[.,]0+)?")
+_BREAK = rf"[\s{_DASH}./]"
+_CPR = re.compile(
+    rf"(?:(\d{{5,6}})|(\d{{1,2}})[\s./]{{1,2}}(\d\d)[\s./]{{1,2}}(\d\d)){_BREAK}{{0,3}}(\d{{4}})(?:[.,]0+)?"
+)
 # Nine digits or more with at most three other signs between them: a CPR number however it is broken up,
 # also without the leading zero that Excel drops.
 _LOOKS_LIKE_CPR = re.compile(r"\d(?:[\W_]{0,3}\d){8,}")
@@ -69,8 +72,9 @@ class People(NamedTuple):
 def normalise_cpr(text: str) -> str | None:
     """Return the ten digits of a CPR number, or None when `text` is none.
 
-    Takes hyphen, space or nothing between birth date and serial, full-width digits, a leading zero lost in
-    Excel and `.0` behind a number read as decimal. The birth date must exist. Never raises.
+    Takes spaces, dots or nothing between day, month and year, those or a hyphen before the serial, full-width digits,
+    signs that cannot be seen, a leading zero lost in Excel and `.0` behind a number read as decimal. The birth date
+    must exist, and the serial 0000, which is never issued, is none. Never raises.
     """
     digits = _ten_digits(text)
     return digits if digits and birth_date(digits) else None
@@ -81,16 +85,42 @@ def _ten_digits(text: str) -> str | None:
         digits = text[:6] + text[7:]
         if digits.isdigit():
             return digits
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    match = _CPR.fullmatch(plain) or _CPR.fullmatch(plain.strip())
+    match = _CPR.fullmatch((text if text.isascii() else visible(text)).strip())
     if match is None:
         return None
-    digits = match[1].zfill(6) + match[2]
+    born = match[1] or match[2] + match[3] + match[4]
+    digits = born.zfill(6) + match[5]
     return digits if digits.isascii() else None
 
 
+def visible(text: str) -> str:
+    """Return `text` with usual letters and spaces for odd ones, and without signs that cannot be seen.
+
+    Those are the Unicode categories Cf (zero-width spaces, marks of direction, soft hyphens, a byte-order mark inside
+    the text) and Cc (control signs), save those that are spaces, and the variation selectors.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(
+        sign
+        for sign in plain
+        if sign.isspace() or (unicodedata.category(sign) not in ("Cf", "Cc") and not "\ufe00" <= sign <= "\ufe0f")
+    )
+
+
+def why_no_cpr(text: str) -> str:
+    """Return the id of the rule that a text which is no CPR number breaks."""
+    plain = visible(text).strip()
+    if re.fullmatch(r"\d+([.,]\d+)?e\+?\d+", plain.casefold()):
+        return "cpr_shortened"
+    if re.fullmatch(rf"\d{{6}}{_BREAK}?(?=\w*[^\W\d])\w{{4}}", plain) or re.match(r"[6-9]\d{5}\D?\d{4}$", plain):
+        return "cpr_replacement"
+    return "cpr"
+
+
 def birth_date(digits: str) -> date | None:
-    """Return the birth date in ten CPR digits, or None when there is no such day."""
+    """Return the birth date in ten CPR digits, or None when there is no such day or the serial is 0000."""
+    if digits.endswith("0000"):
+        return None
     day, month, year, seventh = int(digits[:2]), int(digits[2:4]), int(digits[4:6]), int(digits[6])
     if seventh <= 3:
         century = 1900
@@ -116,12 +146,12 @@ def is_modulus11(digits: str) -> bool:
 
 def mask(text: str) -> str:
     """Return `text` with everything that may be a CPR number replaced by «skjult»."""
-    return _LOOKS_LIKE_CPR.sub(MASK, unicodedata.normalize("NFKC", text))
+    return _LOOKS_LIKE_CPR.sub(MASK, visible(text))
 
 
 def looks_like_cpr(text: str) -> bool:
     """Tell whether `text` holds something that may be a CPR number."""
-    return _LOOKS_LIKE_CPR.search(unicodedata.normalize("NFKC", text)) is not None
+    return _LOOKS_LIKE_CPR.search(visible(text)) is not None
 
 
 class KeyedHash:
@@ -240,7 +270,8 @@ def _birth_dates(table: np.ndarray) -> np.ndarray:
     century = np.where(seventh <= 3, 1900, np.where(late, 2000, np.where(np.isin(seventh, (4, 9)), 1900, 1800)))
     months = (century + year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
     days = months.astype("datetime64[D]") + (day - 1)
-    exists = (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("datetime64[M]") == months)
+    issued = table[:, 6:].any(axis=1)
+    exists = issued & (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("datetime64[M]") == months)
     return np.where(exists, days, np.datetime64("NaT"))
 
 

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Fault, text_of
+from flows.deliveries.contract import Fault, Remark, largest_rejected_share, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
-from transforms.catalogue import Contract
+from transforms.catalogue import Contract, Severity
+from transforms.periods import COPENHAGEN
 
 if TYPE_CHECKING:
     import jinja2
@@ -24,19 +25,31 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What was seen so far: rows in and rejected, faults shown and counted, rows that were empty."""
+    """What was seen so far: rows in and rejected, every row of every rule, faults shown, rows that were empty.
+
+    `notes` are the lines that are no rows of the table; `ends_open`: a file has no end of line at its end.
+    """
 
     limit: int
     rows_in: int = 0
     rejected: int = 0
     blank: int = 0
+    ends_open: bool = False
+    notes: list[int] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    rows: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     totals: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, fault: Fault, count: int = 1) -> None:
-        """Count a broken rule; keep the fault itself while there is room."""
-        self.totals[fault.field, fault.rule] += count
-        if len(self.faults) < self.limit:
+    @property
+    def has_room(self) -> bool:
+        """Tell whether the next fault is kept with what may be shown of it."""
+        return len(self.faults) < self.limit
+
+    def add(self, fault: Fault) -> None:
+        """Count a broken rule and note its row; keep the fault itself while there is room."""
+        self.totals[fault.field, fault.rule] += 1
+        self.rows.setdefault((fault.field, fault.rule), []).append(fault.row)
+        if self.has_room:
             self.faults.append(fault)
 
 
@@ -44,7 +57,6 @@ class Tally:
 
 
 TEMPLATES = Path(__file__).parent.parent / "report"
-SHOWN_IN_HTML = 200
 
 Verdict = Literal["godkendt", "godkendt med bemærkninger", "afvist"]
 VERDICT_EN = {"godkendt": "accepted", "godkendt med bemærkninger": "accepted with remarks", "afvist": "refused"}
@@ -52,17 +64,20 @@ VERDICT_EN = {"godkendt": "accepted", "godkendt med bemærkninger": "accepted wi
 
 @dataclass(frozen=True)
 class FaultLine:
-    """One broken rule in one row, in words. `shown` never holds a person's data."""
+    """One broken rule in one row, in words, never with a person's data in `shown`; `file` where there are several."""
 
     row: int
     field: str
     rule: str
     shown: str
+    text_da: str = ""
+    text_en: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
 class RuleTotal:
-    """How often a rule was broken in a field, what it says and what to do."""
+    """How often a rule was broken in a field, in which rows («5, 7, 9-120»), what it says and what to do."""
 
     rule: str
     field_da: str
@@ -73,6 +88,7 @@ class RuleTotal:
     text_en: str
     fix_da: str
     fix_en: str
+    rows: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,14 +100,6 @@ class Previous:
     rows_in: int
     rows_accepted: int
     persons: int | None
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A remark on the delivery as a whole."""
-
-    text_da: str
-    text_en: str
 
 
 @dataclass(frozen=True)
@@ -154,13 +162,17 @@ def as_json(receipt: Receipt) -> str:
     """Return the receipt as JSON, the same facts as the page plus all kept faults."""
     content = asdict(receipt)
     del content["path_html"]
+    for fault in content["faults"]:  # the words stand once with each rule
+        del fault["text_da"], fault["text_en"]
+        if not fault["file"]:
+            del fault["file"]
     return json.dumps({**content, "verdict_en": VERDICT_EN[receipt.verdict]}, ensure_ascii=False, indent=1) + "\n"
 
 
 def as_html(receipt: Receipt) -> str:
     """Return the receipt as one self-contained page, Danish with English beside it; every text is escaped."""
     template = _template()
-    return template.render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict], limit=SHOWN_IN_HTML)
+    return template.render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict])
 
 
 @cache
@@ -171,8 +183,21 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["danish_time"] = danish_time
     environment.filters["number"] = lambda number: f"{number:,}".replace(",", ".")
     return environment.get_template("receipt.html.jinja")
+
+
+MONTHS = (
+    "januar", "februar", "marts", "april", "maj", "juni", "juli", "august", "september", "oktober", "november",
+    "december",
+)  # fmt: skip
+
+
+def danish_time(moment: str) -> str:
+    """Return a moment of the ledger as Danes read it: `15. april 2016 kl. 11.00`."""
+    local = datetime.fromisoformat(moment).astimezone(COPENHAGEN)
+    return f"{local.day}. {MONTHS[local.month - 1]} {local.year} kl. {local:%H.%M}"
 
 
 def worst(receipts: Sequence[Receipt]) -> Verdict:
@@ -183,14 +208,20 @@ def worst(receipts: Sequence[Receipt]) -> Verdict:
 
 SHRUNK = 0.5
 SEVERITIES = ("reject", "warn", "info")
+TABLE_STEP = 1_000_000_000
+"""Row numbers of the second table of a delivery begin here, those of the third at twice as much."""
 
 
 @dataclass
 class Outcome:
-    """What has been settled about one delivery so far."""
+    """What has been settled about one delivery so far. `layouts` and `labels` are those of its tables, in order.
+
+    `period_source`: `stated` by sender or rows, read from the `name` or from a `day` in it, or from the `rows`.
+    """
 
     label: str
-    layout: Layout
+    layouts: list[Layout]
+    labels: list[str]
     key_id: str
     moment: datetime
     synthetic: bool
@@ -200,6 +231,7 @@ class Outcome:
     municipality: str = ""
     municipality_name: str = ""
     period: str | None = None
+    period_source: str | None = None
     accepted: int = 0
     persons: int | None = None
     refused: bool = False
@@ -208,8 +240,8 @@ class Outcome:
 
     @property
     def contract(self) -> Contract:
-        """Return the contract the table follows."""
-        return self.layout.contract
+        """Return the contract the tables follow."""
+        return self.layouts[0].contract
 
     @property
     def received_at(self) -> str:
@@ -222,11 +254,12 @@ class Outcome:
         if self.refused:
             return "afvist"
         serious = any(text_of(rule, self.contract).severity != "info" for _, rule in self.tally.totals)
-        return "godkendt med bemærkninger" if serious or self.remarks else "godkendt"
+        told = any(remark.severity != "info" for remark in self.remarks)
+        return "godkendt med bemærkninger" if serious or told else "godkendt"
 
-    def remark(self, text_da: str, text_en: str) -> None:
+    def remark(self, text_da: str, text_en: str, severity: Severity = "warn") -> None:
         """Add a remark on the delivery as a whole."""
-        self.remarks.append(Remark(text_da, text_en))
+        self.remarks.append(Remark(text_da, text_en, severity))
 
     def refuse(self, text_da: str, text_en: str) -> None:
         """Refuse the delivery: no row is taken. The reason comes first among the remarks."""
@@ -235,12 +268,30 @@ class Outcome:
         self.remarks.insert(0, Remark(text_da, text_en))
 
     def judge(self) -> None:
-        """Refuse a delivery without rows or period, or with too many rejected rows."""
+        """Refuse a delivery without rows or period, or with too many rejected rows; tell what was passed over."""
         rows_in, rejected = self.tally.rows_in, self.tally.rejected
+        if self.tally.notes:
+            count = len(self.tally.notes)
+            where = ranges([row % TABLE_STEP for row in self.tally.notes])
+            self.remark(
+                f"{count} {'linje er' if count == 1 else 'linjer er'} ikke en række i tabellen (sum, kilde, gentaget "
+                f"overskrift) og sprunget over: linje {where}.",
+                f"{count} {'line is' if count == 1 else 'lines are'} no row of the table (a total, a source, a heading "
+                f"once more) and passed over: line {where}.",
+                "info",
+            )
+        if self.tally.ends_open and ("", "cut_off") not in self.tally.totals:
+            self.remark(
+                "Filen slutter uden linjeskift; den sidste række ser hel ud og er taget med.",
+                "The file ends without a line break; its last row looks whole and was taken.",
+                "info",
+            )
+        if self.refused:
+            return
         if rows_in == 0:
             self.refuse("Leverancen indeholder ingen rækker.", "the delivery holds no rows")
-        elif rejected > self.contract.max_rejected_share * rows_in:
-            share = f"{self.contract.max_rejected_share:.0%}".replace("%", " %")
+        elif rejected > (most := largest_rejected_share(self.contract.kind)) * rows_in:
+            share = f"{most:.0%}".replace("%", " %")
             self.refuse(
                 f"{rejected} af {rows_in} rækker har fejl; ved mere end {share} afvises hele leverancen.",
                 f"{rejected} of {rows_in} rows have faults; above {share} the whole delivery is refused",
@@ -251,14 +302,23 @@ class Outcome:
                 "the period cannot be told; fill in the column Periode or give --period",
             )
 
-    def compare(self, current: Delivery | None) -> None:
-        """Note the delivery this one replaces, with a remark when it has shrunk to less than half."""
+    def compare(self, current: Delivery | None, shares_few: bool = False) -> None:
+        """Note the delivery this one replaces; ask when it has shrunk to less than half, or holds other persons."""
         self.previous = current
-        if current and not self.refused and self.accepted < SHRUNK * current.rows_accepted:
+        if current is None or self.refused:
+            return
+        if self.accepted < SHRUNK * current.rows_accepted:
             self.remark(
                 f"Leverancen har {self.accepted} godkendte rækker mod {current.rows_accepted} i den forrige; "
                 "er alt med?",
                 f"The delivery has {self.accepted} accepted rows against {current.rows_accepted}; complete?",
+            )
+        elif shares_few:
+            self.remark(
+                "Under halvdelen af personerne i den forrige leverance er med i denne, som erstatter den. Er det et "
+                "andet team eller et udsnit, så send alle rækker samlet.",
+                "Less than half of the persons of the former delivery are in this one, which replaces it. If it is "
+                "another team's or a selection, send all rows together.",
             )
 
     def ledger_line(self) -> Delivery:
@@ -278,7 +338,35 @@ class Outcome:
             rows_rejected=self.tally.rows_in - self.accepted,
             persons=self.persons,
             is_synthetic=self.synthetic,
+            period_source=self.period_source,
         )
+
+
+def ranges(rows: Sequence[int]) -> str:
+    """Return row numbers as people write them: `5, 7, 9-120`."""
+    found: list[tuple[int, int]] = []
+    for row in sorted(set(rows)):
+        if found and row == found[-1][1] + 1:
+            found[-1] = (found[-1][0], row)
+        else:
+            found.append((row, row))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+
+
+def _place(outcome: Outcome, row: int, name: str) -> tuple[str, int]:
+    """Return the file (empty when there is but one) and the row in it that a fault is shown at."""
+    number, row = divmod(row, TABLE_STEP)
+    row = outcome.layouts[number].questions.get(name, row)
+    return outcome.labels[number] if len(outcome.labels) > 1 else "", row
+
+
+def _rows(outcome: Outcome, name: str, rows: Sequence[int]) -> str:
+    """Return the rows of one rule, file by file."""
+    by_file: dict[str, list[int]] = {}
+    for row in rows:
+        file, number = _place(outcome, row, name)
+        by_file.setdefault(file, []).append(number)
+    return "; ".join((f"{file}: " if file else "") + ranges(numbers) for file, numbers in by_file.items())
 
 
 def receipt_of(outcome: Outcome) -> Receipt:
@@ -288,11 +376,22 @@ def receipt_of(outcome: Outcome) -> Receipt:
     totals = []
     for (name, rule), count in tally.totals.items():
         text = text_of(rule, contract)
+        rows = "" if text.severity == "info" else _rows(outcome, name, tally.rows.get((name, rule), []))
         totals.append(
-            RuleTotal(rule, *labels[name], text.severity, count, text.text_da, text.text_en, text.fix_da, text.fix_en)
+            RuleTotal(
+                rule, *labels[name], text.severity, count, text.text_da, text.text_en, text.fix_da, text.fix_en, rows
+            )
         )
     totals.sort(key=lambda total: (SEVERITIES.index(total.severity), -total.count, total.field_da))
     faults = sorted(tally.faults, key=lambda fault: (fault.row, fault.field))
+    lines = []
+    for fault in faults:
+        text = text_of(fault.rule, contract)
+        if text.severity != "info":
+            file, row = _place(outcome, fault.row, fault.field)
+            lines.append(
+                FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, text.text_da, text.text_en, file)
+            )
     previous = outcome.previous
     return Receipt(
         delivery_id=outcome.delivery_id,
@@ -314,11 +413,11 @@ def receipt_of(outcome: Outcome) -> Receipt:
         key_id=outcome.key_id,
         contract_version=contract.version,
         totals=tuple(totals),
-        faults=tuple(FaultLine(each.row, labels[each.field][0], each.rule, each.shown) for each in faults),
-        faults_total=sum(tally.totals.values()),
-        remarks=tuple(outcome.remarks),
-        dropped=outcome.layout.dropped,
-        undeclared=outcome.layout.undeclared,
+        faults=tuple(lines),
+        faults_total=sum(total.count for total in totals if total.severity != "info"),
+        remarks=tuple(dict.fromkeys(outcome.remarks)),
+        dropped=tuple(dict.fromkeys(name for layout in outcome.layouts for name in layout.dropped)),
+        undeclared=tuple(dict.fromkeys(name for layout in outcome.layouts for name in layout.undeclared)),
         previous=None
         if previous is None
         else Previous(

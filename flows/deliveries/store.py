@@ -24,6 +24,7 @@ from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
 from transforms.errors import DataRefused, UsageError
 from transforms.models.persons import PersonData
+from transforms.periods import COPENHAGEN, span
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ LEDGER_COMMENT = "Alle modtagne leverancer / Every delivery received. One row pe
 class Delivery:
     """One line of the ledger. `content_id` is a keyed hash of the bytes; counts are rows, persons are distinct.
 
-    `is_from_folder`: its content has lain in the drop folder; None: entered before that was recorded.
+    `is_from_folder`: its content has lain in the drop folder; `period_source`: whether its period was `stated`, or read
+    from the `name`, a `day` in the name or the `rows`. None: entered before that was recorded.
     """
 
     delivery_id: str
@@ -60,6 +62,7 @@ class Delivery:
     is_synthetic: bool
     superseded_by: str | None = None
     is_from_folder: bool | None = None
+    period_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def use_all_threads(warehouse: Warehouse) -> None:
 def _create_ledger(warehouse: Warehouse) -> None:
     if exists(warehouse, "delivery"):
         warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
+        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS period_source VARCHAR")
         return
     columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
@@ -180,6 +184,13 @@ def current_delivery(
     )
     rows = warehouse.rows(sql, [kind, municipality, period, synthetic])
     return Delivery(*rows[0]) if rows else None
+
+
+def newest_in_force(warehouse: Warehouse, kind: str, municipality: str, *, synthetic: bool) -> Delivery | None:
+    """Return the accepted delivery in force that tells furthest of a municipality and kind, or None."""
+    of_kind = [each for each in deliveries_in_force(warehouse, synthetic=synthetic) if each.kind == kind]
+    found = newest_periods([each for each in of_kind if each.municipality_code == municipality], kind)
+    return found[0] if found else None
 
 
 def same_content(
@@ -271,12 +282,16 @@ def copy_database(warehouse: Warehouse, source: Path, key: str) -> None:
 
 @dataclass(frozen=True)
 class RowRule:
-    """A rule over stored columns: `breaks` is true where it is broken; `received_on` may be used in it."""
+    """A rule over stored columns: `breaks` is true where it is broken; `received_on` may be used in it.
+
+    Of a rule that is not `listed` only the number of rows is wanted.
+    """
 
     id: str
     field: str
     breaks: str
     rejects: bool
+    listed: bool = True
 
 
 def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
@@ -319,9 +334,9 @@ def duplicate_rows(warehouse: Warehouse, key: Sequence[str]) -> list[int]:
 
 
 def broken_rules(
-    warehouse: Warehouse, rules: Sequence[RowRule], received_on: date, limit: int
+    warehouse: Warehouse, rules: Sequence[RowRule], received_on: date
 ) -> list[tuple[RowRule, int, list[int]]]:
-    """Return (rule, rows breaking it, the first `limit` row numbers) for every rule broken, in one pass to count."""
+    """Return (rule, rows breaking it, their numbers where it is listed) for every rule broken; one pass counts."""
     if not rules:
         return []
     source = _with_day(received_on)
@@ -330,8 +345,8 @@ def broken_rules(
     broken = []
     for rule, count in zip(rules, found, strict=True):
         if count:
-            sql = f"SELECT _row_number FROM {source} WHERE {rule.breaks} ORDER BY 1 LIMIT {limit:d}"
-            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql)]))
+            sql = f"SELECT _row_number FROM {source} WHERE {rule.breaks} ORDER BY 1"
+            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql)] if rule.listed else []))
     return broken
 
 
@@ -371,6 +386,15 @@ def newest_date(warehouse: Warehouse, column: str, received_on: date) -> date | 
 def count_persons(warehouse: Warehouse) -> int:
     """Return the distinct persons among the rows waiting."""
     return int(warehouse.scalar("SELECT count(DISTINCT person_id) FROM temp.incoming"))
+
+
+def count_shared_persons(warehouse: Warehouse, table: str, delivery: Delivery) -> int:
+    """Return how many persons of a stored delivery are among the rows waiting."""
+    sql = (
+        f"SELECT count(DISTINCT person_id) FROM {quote_table(f'restricted.{table}')} WHERE delivery_id = ? "
+        "AND person_id IN (SELECT person_id FROM temp.incoming)"
+    )
+    return int(warehouse.scalar(sql, [delivery.delivery_id]))
 
 
 def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None:
@@ -423,10 +447,16 @@ def _known(alias: str) -> str:
 
 
 def newest_periods(deliveries: Iterable[Delivery], kind: str) -> list[Delivery]:
-    """Return of each municipality the delivery of a kind that counts: that of its newest period, by municipality."""
+    """Return of each municipality the delivery of a kind that counts: the one that tells furthest, by municipality."""
     of_kind = (delivery for delivery in deliveries if delivery.kind == kind)
-    ordered = sorted(of_kind, key=lambda each: (each.municipality_code or "", each.period or "", each.delivery_id))
+    ordered = sorted(of_kind, key=lambda each: (each.municipality_code or "", told_until(each), each.delivery_id))
     return list({delivery.municipality_code: delivery for delivery in ordered}.values())
+
+
+def told_until(delivery: Delivery) -> date:
+    """Return the last day a delivery can tell of: the end of its period, but never after the day it was received."""
+    received = datetime.fromisoformat(delivery.received_at).astimezone(COPENHAGEN).date()
+    return min(span(delivery.period)[1], received) if delivery.period else received
 
 
 def rows_of(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> pa.Table:
@@ -518,7 +548,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
             if not deliveries:
                 log.info("no %s were delivered; person-level results wait for them", kind)
                 return None
-        until = min(end_of_period(str(each.period)) for each in counting["cases"])
+        until = max(told_until(each) for each in counting["cases"])
         shown = [published for published in [published_release(settings)] if published]
         states = publishable(warehouse, counting, known, settings.suppression_threshold, synthetic, shown)
         frames: dict[str, pd.DataFrame] = {}
@@ -538,12 +568,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
         until,
         hashlib.sha256(repr(marks).encode()).hexdigest()[:16],
         marks,
-        {
-            code: end_of_period(str(each.period))
-            for code, state in states.items()
-            for each in state
-            if each.kind == "cases"
-        },
+        {code: told_until(each) for code, state in states.items() for each in state if each.kind == "cases"},
         {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
         keys.rounding_key,
     )
@@ -737,15 +762,6 @@ def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextMa
 def _state(deliveries: list[Delivery]) -> str | None:
     rows = [(delivery.delivery_id, delivery.content_id) for delivery in deliveries]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None
-
-
-def end_of_period(period: str) -> date:
-    """Return the last day of `2025`, `2025K4` or `2025M11`."""
-    import calendar
-
-    year = int(period[:4])
-    month = 12 if len(period) == 4 else int(period[5:]) * (3 if period[4] == "K" else 1)
-    return date(year, month, calendar.monthrange(year, month)[1])
 
 
 # Change of key: stored pseudonyms carried over and the restricted database encrypted anew, without a CPR number.

@@ -29,6 +29,7 @@ from flows.connectors.statbank.files import (
     read_told,
     recognise_directory,
 )
+from flows.deliveries.folder import waiting_files
 from flows.run import steps
 from flows.run.record import FetchReport, grouped_reasons
 from flows.settings import Settings
@@ -469,25 +470,8 @@ def receive(settings: Settings, origin: str) -> dict[str, int]:
     from flows.deliveries.intake import deliver
 
     files, key = waiting_files(settings.drop_folder), settings.key_file.expanduser()
-    receipts = deliver(files, None, settings.root, key, from_folder=True)
+    receipts = deliver(files, None, settings.root, key, from_folder=True, folder=settings.drop_folder)
     return dict(Counter(str(receipt.verdict) for receipt in receipts))
-
-
-def waiting_files(folder: Path) -> list[Path]:
-    """Return the files of a drop folder that may hold a table, the last written last, so that a correction wins.
-
-    Files written at the same moment go by name: the order is the same every night.
-    """
-    from flows.deliveries.intake import TAKEN_SUFFIXES
-
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; set KOMMUNEKORT_DROP_FOLDER to the folder deliveries come to")
-    files = (
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in TAKEN_SUFFIXES and not path.name.startswith((".", "~$"))
-    )
-    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def receive_sample(settings: Settings) -> dict[str, int]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
-from flows.deliveries.values import countries, quarter_of
+from flows.deliveries.values import countries, industry_classes, quarter_of
 from transforms.areas import areas
 from transforms.catalogue import KINDS, DeliveryField
 
@@ -421,7 +421,7 @@ def _plain(value: Any) -> Any:
 
 
 def _industry(group: Any) -> str | None:
-    """Return a six-digit DB07 code of a group of 37: its first division, filled up."""
+    """Return a six-digit DB07 code of a group of 37: the first class of its first division, filled up."""
     return _FIRST_DIVISION.get(str(group))
 
 
@@ -434,7 +434,9 @@ def _first_divisions() -> dict[str, str]:
         rows = list(csv.DictReader(file, delimiter=";"))
     found: dict[str, str] = {}
     for row in rows:
-        found.setdefault(row["db07_37_code"], f"{row['division_code']}1000")
+        classes = sorted(code for code in industry_classes() if code.startswith(row["division_code"]))
+        if classes:
+            found.setdefault(row["db07_37_code"], f"{classes[0]}00")
     return {group: code for group, code in found.items() if group != "X"}
 
 

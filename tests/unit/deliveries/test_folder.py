@@ -48,7 +48,6 @@ def night(door: Door) -> list[tuple[str, bool]]:
 
 def test_the_folder_is_received_once(door: Door) -> None:
     drop(door, "Rebild sager 2016K1.csv", FIRST)
-    drop(door, "læsmig.pdf", b"%PDF")
     drop(door, "~$Rebild sager 2016K1.xlsx", b"x")
     assert night(door) == [("L000001", False)]
     page = door.data / "receipts" / "L000001.html"

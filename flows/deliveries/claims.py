@@ -1,0 +1,303 @@
+"""What a hand-in says about whose it is and until when it tells; every sign is held against its rows, and told.
+
+A guess from a name never moves what everybody is judged by: a period that the rows contradict is not taken, and a
+number is a municipality's code only when nothing else speaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from flows.deliveries.contract import Refusal
+from flows.deliveries.files import Block
+from flows.deliveries.keys import mask
+from flows.deliveries.receipts import Outcome
+from flows.deliveries.values import Wrong, clean, parse_date, parse_municipality, parse_period, quarter_of
+from transforms.areas import areas
+from transforms.catalogue import Contract
+from transforms.periods import span
+
+
+@dataclass(frozen=True)
+class NamedMunicipality:
+    """The municipality a file's name or folder speaks of; `is_number` when only a number says so."""
+
+    code: str
+    is_number: bool
+    told_by: str
+
+
+def municipality_in(hint: str) -> NamedMunicipality | None:
+    """Return the one municipality that a file's name, or else the folder it lies in, speaks of; None when several do.
+
+    A name wins over a number. A number counts when it is written as a code is (0840, «kommune 840») or stands last or
+    before another number: «461 borgere» is a number of citizens.
+    """
+    parts = [part for part in hint.split("/") if part]
+    for part in reversed(parts[-3:]):
+        stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", part)
+        names, numbers = _municipalities_in(stem)
+        for found, is_number in ((names, False), (numbers, True)):
+            if len(found) == 1:
+                return NamedMunicipality(next(iter(found)), is_number, mask(part))
+            if found:
+                return None
+    return None
+
+
+def _municipalities_in(stem: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the municipalities a text names, and those it gives by number: code -> the words."""
+    tokens = [token for token in re.split(r"[\s_.,()\[\]+]+", stem) if token]
+    tokens = [part for token in tokens for part in ([token] if _is_name(token) else token.split("-")) if part]
+    names: dict[str, str] = {}
+    numbers: dict[str, str] = {}
+    for length in (1, 2):
+        for start in range(len(tokens) - length + 1):
+            text = " ".join(tokens[start : start + length])
+            if not re.search(r"\d", text) and _is_name(text):
+                names[parse_municipality(text)] = text
+    for start, token in enumerate(tokens):
+        before, after = tokens[start - 1] if start else "", tokens[start + 1] if start + 1 < len(tokens) else ""
+        as_code = token.startswith("0") or before.casefold() in ("kommune", "kom", "kommunekode", "kommunenr")
+        if re.fullmatch(r"0?\d{3}", token) and _is_name(token) and (as_code or not re.match(r"[^\W\d]", after)):
+            numbers[parse_municipality(token)] = token
+    return names, numbers
+
+
+def _is_name(text: str) -> bool:
+    try:
+        parse_municipality(clean(text))
+    except Wrong:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class NamedPeriod:
+    """A period a file's name may speak of, or the day it was extracted; not yet held against the rows."""
+
+    period: str
+    text: str
+    is_day: bool = False
+
+
+def periods_in(hint: str) -> list[NamedPeriod]:
+    """Return what a file's name may say about its period, the plainest sign first: a quarter, a day, a year.
+
+    Two different years in one name say nothing about the period.
+    """
+    stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", hint.rsplit("/", 1)[-1])
+    patterns = (
+        (r"(?<!\d)\d{4}[-_ ]?[kKqQ][1-4](?!\d)", False),
+        (r"(?<![A-Za-z\d])[kKqQ][1-4][-_ ]?(?:19|20)\d\d(?!\d)", False),
+        (r"(?<!\d)[1-4]\.?[-_ ]?(?:kvartal|kvt)\.?[-_ ]?(?:19|20)\d\d(?!\d)", False),
+        (r"(?<!\d)(?:19|20)\d\d[-._]\d\d[-._]\d\d(?!\d)", True),
+        (r"(?<!\d)\d\d[-._]\d\d[-._](?:19|20)\d\d(?!\d)", True),
+        (r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)", True),
+    )
+    found: list[NamedPeriod] = []
+    for pattern, is_day in patterns:
+        for match in re.finditer(pattern, stem):
+            text = match[0].replace("_", "-" if is_day else " ")
+            try:
+                period = parse_period(text)
+            except Wrong:
+                continue
+            found.append(NamedPeriod(period, text, is_day))
+        if found:
+            return found
+    years = set(re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", stem))
+    return [NamedPeriod(year, year) for year in years] if len(years) == 1 else []
+
+
+CORRECTION_WORDS = re.compile(
+    r"rettet|rettelse|korrig|korrektion|genfremsend|gensend|erstat|opdater|correct|\bny version\b", re.IGNORECASE
+)
+
+
+def is_correction(hint: str) -> bool:
+    """Tell whether a file's name says that it corrects an earlier one."""
+    return CORRECTION_WORDS.search(hint.rsplit("/", 1)[-1].replace("_", " ")) is not None
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a table says about itself: the municipalities and periods in its first rows, and in its name."""
+
+    municipalities: Counter[str]
+    periods: Counter[str]
+    named_municipality: NamedMunicipality | None
+    named_periods: tuple[NamedPeriod, ...]
+    is_empty: bool = False
+
+    @property
+    def stated_period(self) -> str | None:
+        """Return the period most of the rows name, or None."""
+        return self.periods.most_common(1)[0][0] if self.periods else None
+
+    @property
+    def sign(self) -> str | None:
+        """Return the period by which tables of one hand-in belong together; None goes with any."""
+        plain = [named.period for named in self.named_periods if not named.is_day]
+        return self.stated_period or (plain[0] if plain else None)
+
+
+def claims_of(hint: str, first: Block | None) -> Claims:
+    """Return what a table says about its municipality and period: in its first rows and in its name."""
+    return Claims(
+        _values(first, "municipality", parse_municipality),
+        _values(first, "period", parse_period),
+        municipality_in(hint),
+        tuple(periods_in(hint)),
+        first is None or len(first.rows) + len(first.misshapen) == 0,
+    )
+
+
+def _values(block: Block | None, name: str, parse: Callable[[str], str]) -> Counter[str]:
+    """Return how often each readable value of a column stands in a block."""
+    found: Counter[str] = Counter()
+    if block is None or name not in block.columns:
+        return found
+    for pair in block.columns[name].value_counts().to_pylist():
+        try:
+            found[parse(clean(pair["values"]))] += pair["counts"]
+        except Wrong:
+            continue
+    return found
+
+
+def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Claims]) -> None:
+    """Settle whose delivery it is: what was given, else what most rows say, else the name; what is assumed is told.
+
+    A number in a name counts only when there is no other sign.
+    """
+    counted: Counter[str] = sum((one.municipalities for one in claims), Counter())
+    named = next((one.named_municipality for one in claims if one.named_municipality), None)
+    if given is not None:
+        code = given
+    elif counted:
+        code = counted.most_common(1)[0][0]
+        if named is not None and not named.is_number and named.code != code:
+            outcome.remark(
+                f"Fil- eller mappenavnet siger {areas()[named.code].name_da}, men rækkerne {areas()[code].name_da}; "
+                "rækkerne er fulgt.",
+                f"The name of the file or folder says {areas()[named.code].name_da}, but the rows "
+                f"{areas()[code].name_da}; the rows were followed.",
+            )
+    elif named is not None:
+        code = named.code
+        name = areas()[code].name_da
+        if named.is_number:
+            outcome.remark(
+                f"Leverancen er lagt under {name}, fordi navnet «{named.told_by}» rummer koden {code}; "
+                "er det forkert, så angiv kommunen ved afsendelsen (-m).",
+                f"Filed under {name} because the name «{named.told_by}» holds the code {code}; say -m if that is "
+                "wrong.",
+            )
+        else:
+            outcome.remark(
+                f"Kommunen er læst af fil- eller mappenavnet: {name}.",
+                f"The municipality was read from the name of the file or folder: {name}.",
+                "info",
+            )
+    else:
+        raise Refusal(
+            outcome.label,
+            "Kommunen kan ikke genkendes; udfyld kolonnen Kommune, eller angiv den ved afsendelsen (-m).",
+            "the municipality cannot be told; fill in the column Kommune or give --municipality",
+        )
+    outcome.municipality, outcome.municipality_name = code, areas()[code].name_da
+
+
+# Up to this long after the end of a period measures and jobs planned in it may begin, and answers about it be given.
+LATER = timedelta(days=92)
+# A period that begins later than this after the newest row is asked about.
+QUIET = timedelta(days=366)
+
+
+def settle_period(
+    outcome: Outcome,
+    given: str | None,
+    stated: str | None,
+    named: Sequence[NamedPeriod],
+    newest: date | None,
+    day: date,
+) -> None:
+    """Settle which period a delivery tells until, holding every sign against its rows and the day of receipt.
+
+    What the sender gave or the rows state is refused when it cannot be right. What a name says is then left aside, and
+    the newest date in the rows counts. Nothing is taken from a name without a remark.
+    """
+    if stated is not None:
+        why = _contradiction(stated, newest, day, outcome.contract)
+        if why is not None:
+            raise Refusal(
+                outcome.label,
+                f"Perioden {stated} {why[0]}; ret perioden eller rækkerne.",
+                f"the period {stated} {why[1]}; correct the period or the rows",
+            )
+        outcome.period, outcome.period_source = stated, "stated"
+        if given is not None:
+            outcome.remark(
+                f"Perioden {stated} er den, afsenderen har angivet.", f"The period {stated} is the sender's.", "info"
+            )
+    left_aside: list[tuple[NamedPeriod, tuple[str, str]]] = []
+    for one in named if stated is None else ():
+        period = _of_extraction(one, newest) if one.is_day else one.period
+        why = _contradiction(period, newest, day, outcome.contract)
+        if why is not None:
+            left_aside.append((one, why))
+            continue
+        outcome.period, outcome.period_source = period, "day" if one.is_day else "name"
+        outcome.remark(
+            f"Perioden {period} er læst af filnavnet («{mask(one.text)}»).",
+            f"The period {period} was read from the file's name («{mask(one.text)}»).",
+            "info",
+        )
+        break
+    if outcome.period is None and newest is not None:
+        outcome.period, outcome.period_source = quarter_of(newest), "rows"
+        if outcome.contract.field(outcome.contract.period_field).aspect != "about":
+            outcome.remark(
+                f"Perioden {outcome.period} er udledt af nyeste dato i leverancen.",
+                f"The period {outcome.period} was derived from the newest date in the delivery.",
+                "info",
+            )
+    for one, why in left_aside:
+        outcome.remark(
+            f"Filnavnet nævner {mask(one.text)}, men den periode {why[0]}; navnet er ikke fulgt.",
+            f"The file's name says {mask(one.text)}, but that period {why[1]}; the name was not followed.",
+        )
+    if outcome.period and newest and span(outcome.period)[0] - newest > QUIET:
+        outcome.remark(
+            f"Nyeste dato i rækkerne er {newest:%d-%m-%Y}, mere end et år før perioden {outcome.period}; er alt med?",
+            f"The newest date in the rows is {newest}, more than a year before {outcome.period}; is it complete?",
+        )
+
+
+def _contradiction(period: str, newest: date | None, day: date, contract: Contract) -> tuple[str, str] | None:
+    """Return in Danish and English why a period cannot be that of a delivery, or None."""
+    start, end = span(period)
+    if start > day:
+        return "ligger i fremtiden", "lies in the future"
+    later = timedelta() if contract.table == "case" else LATER
+    if newest is not None and newest > end + later:
+        return (
+            f"slutter før den nyeste dato i rækkerne ({newest:%d-%m-%Y})",
+            f"ends before the newest date in the rows ({newest})",
+        )
+    return None
+
+
+def _of_extraction(named: NamedPeriod, newest: date | None) -> str:
+    """Return the period of an extract made on a day: the last whole quarter, or the running one when rows are newer."""
+    day = parse_date(named.text.replace("_", "-"))
+    start, end = span(quarter_of(day))
+    before = quarter_of(start - timedelta(days=1))
+    if day == end or (newest is not None and newest > span(before)[1]):
+        return quarter_of(day)
+    return before

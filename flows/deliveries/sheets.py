@@ -1,0 +1,590 @@
+"""Delivered workbooks, XLSX and ODS, as blocks of text columns: measured before they are opened, formulas never run.
+
+Values are read by python-calamine. What it does not tell is taken from the sheet's own XML: per cent, codes that the
+spreadsheet turned into dates and times, errors, formulas without a saved value, hidden rows, merged cells.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from flows.deliveries.contract import Refusal, Remark
+from flows.deliveries.files import (
+    HEADING_ROWS,
+    ZIP_ERRORS,
+    Block,
+    Bounds,
+    Layout,
+    Part,
+    check_sizes,
+    field_of,
+    find_layout,
+)
+from flows.deliveries.values import EXCEL_EPOCH, UNSAVED, Wrong, parse_industry
+from transforms.catalogue import Contract, DeliveryField, squash
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineWorkbook
+
+ROWS_PER_BLOCK = 50_000
+EPOCH_1904 = dt.date(1904, 1, 1)
+LEAST_QUESTIONS = 4
+_COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})\d")
+_ROW = re.compile(rb"\sr=[\"'][A-Z]{0,3}(\d{1,7})[\"']")
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_ROW_OR_CELL = re.compile(
+    rb"<(?:\w+:)?(?:(row)\b([^>]*)>|c\b([^>]*?)(?:/>|>(.*?)</(?:\w+:)?c>))", re.DOTALL
+)  # fmt: skip
+_ATTRIBUTE = re.compile(rb"\b(r|s|t|hidden)=[\"']([^\"']*)[\"']")
+_VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^>]*)?>([^<]*)</")
+# Formats every Excel knows by number; the others are written out in the workbook.
+BUILT_IN = {
+    9: "0%", 10: "0.00%", 14: "dd-mm-yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM",
+    19: "h:mm:ss AM/PM", 20: "h:mm", 21: "h:mm:ss", 22: "dd-mm-yyyy h:mm", 45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Special:
+    """A cell whose value alone says too little: an error or a lost formula (`text`), or a number with its format."""
+
+    text: str = ""
+    number: str = ""
+    format: str = ""
+
+
+@dataclass
+class Facts:
+    """What the XML of a sheet tells beside its values; rows and columns count from 0."""
+
+    special: dict[tuple[int, int], Special] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: its rows from the first, each from column A, and what else is known of its cells."""
+
+    name: str
+    number: int
+    rows: Callable[[], Iterator[Sequence[Any]]] = field(repr=False)
+    facts: Callable[[], Facts] = field(repr=False)
+    merged: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()
+    epoch: dt.date = EXCEL_EPOCH
+
+
+@dataclass(frozen=True)
+class Book:
+    """A workbook: its visible sheets, the names of hidden ones, and its number of formulas."""
+
+    sheets: tuple[Sheet, ...]
+    hidden: tuple[Sheet, ...]
+    formulas: int
+
+
+@lru_cache(maxsize=2)  # the sheets of one workbook are asked for one after another
+def open_book(part: Part, bounds: Bounds) -> Book:
+    """Return the workbook of a part; Refusal when it is damaged or implausibly large."""
+    with part.open() as stream:
+        content = stream.read(bounds.workbook // 4 + 1)
+    if len(content) > bounds.workbook // 4:
+        raise Refusal(
+            part.label,
+            f"Projektmappen fylder mere end {bounds.workbook // 4:,} bytes; send den som CSV.",
+            f"a workbook larger than {bounds.workbook // 4:,} bytes; deliver it as CSV",
+        )
+    import python_calamine
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            check_sizes(archive.infolist(), part.label, bounds.workbook, bounds.ratio)
+            if part.form == "ods":
+                return _open_ods(archive, part.label, bounds)
+            formulas = _measure(archive, part.label, bounds)
+        return _open_xlsx(content, formulas, part.label)
+    except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, python_calamine.CalamineError):
+        raise Refusal(
+            part.label,
+            "Regnearket er beskadiget eller tomt; gem det igen som .xlsx, og send det.",
+            "a damaged or empty workbook; save it again as .xlsx and deliver it",
+        ) from None
+
+
+def _measure(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> int:
+    """Return the number of formulas, after refusing sheets whose cells would not fit in memory.
+
+    The reader lays a sheet out as a full rectangle: two cells far apart would ask for terabytes.
+    """
+    formulas = 0
+    for entry in archive.infolist():
+        if not re.fullmatch(r"/?xl/worksheets/[^/]+\.xml", entry.filename):
+            continue
+        columns: set[bytes] = set()
+        last_row, tail = 1, b""
+        with archive.open(entry) as stream:
+            while chunk := stream.read(1 << 20):
+                if b"\0" in chunk[:256]:
+                    raise Refusal(
+                        label,
+                        "Et ark har et usædvanligt tegnsæt; gem projektmappen igen i Excel.",
+                        "a sheet in an unusual encoding; save the workbook again in Excel",
+                    )
+                text = tail + chunk
+                columns.update(_COLUMN.findall(text))
+                last_row = max(last_row, max(map(int, set(_ROW.findall(text))), default=1))
+                formulas += len(_FORMULA.findall(text)) - len(_FORMULA.findall(tail))
+                tail = text[-64:]
+        width = max((_column_number(name) for name in columns), default=1)
+        _refuse_wide(width, last_row, label, bounds)
+    return formulas
+
+
+def _refuse_wide(width: int, rows: int, label: str, bounds: Bounds) -> None:
+    if width * rows > bounds.cells:
+        raise Refusal(
+            label,
+            f"Et ark spænder over {rows:,} rækker og {width:,} kolonner; slet alt uden for tabellen.",
+            f"a sheet spans {rows:,} rows and {width:,} columns; delete what lies outside the table",
+        )
+
+
+def _column_number(name: bytes) -> int:
+    number = 0
+    for letter in name:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _open_xlsx(content: bytes, formulas: int, label: str) -> Book:
+    import python_calamine
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        paths, is_1904 = _sheet_paths(archive)
+        formats = _formats(archive)
+    seen: list[Sheet] = []
+    hidden: list[Sheet] = []
+    for number, told in enumerate(workbook.sheets_metadata, start=1):
+        if told.typ != SheetTypeEnum.WorkSheet:
+            continue
+        path = paths.get(told.name, "")
+
+        def facts(path: str = path) -> Facts:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                return _facts(archive, path, formats) if path else Facts()
+
+        rows, merged = _calamine_rows(workbook, told.name, label)
+        sheet = Sheet(told.name, number, rows, facts, merged, EPOCH_1904 if is_1904 else EXCEL_EPOCH)
+        (seen if told.visible == SheetVisibleEnum.Visible else hidden).append(sheet)
+    return Book(tuple(seen), tuple(hidden), formulas)
+
+
+def _calamine_rows(
+    workbook: CalamineWorkbook, name: str, label: str
+) -> tuple[Callable[[], Iterator[Sequence[Any]]], tuple[tuple[tuple[int, int], tuple[int, int]], ...]]:
+    import python_calamine
+
+    try:
+        sheet = workbook.get_sheet_by_name(name)
+    except (*ZIP_ERRORS, python_calamine.CalamineError):
+        raise Refusal(
+            label,
+            "Et ark kan ikke læses; gem projektmappen igen, og send den.",
+            "a sheet cannot be read; save the workbook again and deliver it",
+        ) from None
+    return lambda: iter(sheet.to_python(skip_empty_area=False)), tuple(sheet.merged_cell_ranges or ())
+
+
+def _local(element: ElementTree.Element) -> str:
+    return element.tag.rsplit("}", 1)[-1]
+
+
+def _sheet_paths(archive: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
+    """Return sheet name -> path in the archive, and whether days count from 1904."""
+    names = {name.lstrip("/"): name for name in archive.namelist()}
+    book = ElementTree.fromstring(archive.read(names["xl/workbook.xml"]))
+    relations = {
+        each.get("Id", ""): each.get("Target", "")
+        for each in ElementTree.fromstring(archive.read(names["xl/_rels/workbook.xml.rels"]))
+    }
+    paths: dict[str, str] = {}
+    is_1904 = False
+    for each in book.iter():
+        if _local(each) == "workbookPr":
+            is_1904 = each.get("date1904", "0") in ("1", "true")
+        elif _local(each) == "sheet":
+            key = next((value for name, value in each.attrib.items() if name.endswith("}id")), "")
+            target = relations.get(key, "")
+            path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+            if path in names:
+                paths[each.get("name", "")] = names[path]
+    return paths, is_1904
+
+
+def _formats(archive: zipfile.ZipFile) -> list[str]:
+    """Return the number format of each cell style, in order; empty for the general one."""
+    path = next((name for name in archive.namelist() if name.lstrip("/") == "xl/styles.xml"), None)
+    if path is None:
+        return []
+    own: dict[int, str] = {}
+    found: list[str] = []
+    for each in ElementTree.fromstring(archive.read(path)):
+        if _local(each) == "numFmts":
+            own = {int(one.get("numFmtId", "0")): one.get("formatCode", "") for one in each}
+        elif _local(each) == "cellXfs":
+            ids = [int(one.get("numFmtId", "0")) for one in each]
+            found = [own.get(one, BUILT_IN.get(one, "")) for one in ids]
+    return [_plain_format(code) for code in found]
+
+
+def _plain_format(code: str) -> str:
+    """Return the first section of a number format without texts, colours and languages, in small letters."""
+    first = re.sub(r"\"[^\"]*\"|\\.|_.|\*.", "", code).split(";")[0]
+    return re.sub(r"\[(?!h+\]|m+\]|s+\])[^\]]*\]", "", first.casefold()).strip()
+
+
+def _facts(archive: zipfile.ZipFile, path: str, formats: Sequence[str]) -> Facts:
+    """Return what a sheet's XML tells beside its values: one pass, and only over what it can matter for."""
+    data = archive.read(path)
+    facts = Facts()
+    styles = {str(number).encode() for number, code in enumerate(formats) if _is_special(code)}
+    row = column = -1
+    for match in _ROW_OR_CELL.finditer(data):
+        is_row, row_text, cell_text, inner = match.groups()
+        found = dict(_ATTRIBUTE.findall(row_text if is_row else cell_text))
+        place = found.get(b"r", b"")
+        if is_row:
+            row, column = int(place) - 1 if place else row + 1, -1
+            if found.get(b"hidden") in (b"1", b"true"):
+                facts.hidden.add(row)
+            continue
+        column = _column_number(place.rstrip(b"0123456789")) - 1 if place else column + 1
+        special = _special(found.get(b"t", b"n"), found.get(b"s", b"") if styles else b"", inner, styles, formats)
+        if special is not None:
+            facts.special[row, column] = special
+    return facts
+
+
+def _special(
+    kind: bytes, style: bytes, inner: bytes | None, styles: set[bytes], formats: Sequence[str]
+) -> Special | None:
+    if inner is None:
+        return None
+    value = _VALUE.search(inner)
+    if kind == b"e":
+        return Special(text=value[1].decode("utf-8", "replace").strip() if value else "#N/A")
+    if kind == b"n" and (value is None or not value[1].strip()):
+        return Special(text=UNSAVED) if _FORMULA.search(inner) else None
+    if kind == b"n" and value is not None and style in styles:
+        return Special(number=value[1].decode("ascii", "replace").strip(), format=formats[int(style)])
+    return None
+
+
+def _is_special(code: str) -> bool:
+    return "%" in code or bool(re.search(r"[dmyh]", code) and "general" not in code)
+
+
+# What the sheet of a spreadsheet in OpenDocument holds: a plain reading of its content.xml.
+
+
+def _open_ods(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
+    """Return the sheets of an OpenDocument spreadsheet; Refusal when it is none or spans too much."""
+    if archive.read("mimetype")[:60].strip() != b"application/vnd.oasis.opendocument.spreadsheet":
+        raise Refusal(
+            label,
+            "Filen er et OpenDocument, men ikke et regneark; send CSV, XLSX, ODS eller en ZIP af dem.",
+            "an OpenDocument file, but no spreadsheet; deliver CSV, XLSX, ODS or a ZIP of them",
+            is_table=False,
+        )
+    hidden_styles: set[str] = set()
+    seen: list[Sheet] = []
+    hidden: list[Sheet] = []
+    formulas = 0
+    with archive.open("content.xml") as stream:
+        for _, element in ElementTree.iterparse(stream):
+            if _local(element) == "style" and any(_ods(one, "display") == "false" for one in element):
+                hidden_styles.add(_ods(element, "name"))
+            elif _local(element) == "table" and element.tag.startswith("{urn:oasis:names:tc:opendocument:xmlns:table"):
+                sheet, count = _ods_sheet(element, len(seen) + len(hidden) + 1, label, bounds)
+                formulas += count
+                (hidden if _ods(element, "style-name") in hidden_styles else seen).append(sheet)
+                element.clear()
+    if not seen and not hidden:
+        raise Refusal(
+            label,
+            "OpenDocument-regnearket rummer ingen ark, der kan læses; gem det som .xlsx, og send det.",
+            "an OpenDocument spreadsheet without a sheet that can be read; save it as .xlsx and deliver it",
+        )
+    return Book(tuple(seen), tuple(hidden), formulas)
+
+
+def _ods(element: ElementTree.Element, name: str) -> str:
+    """Return an attribute by its local name; empty when it is not there."""
+    return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == name), "")
+
+
+def _ods_sheet(table: ElementTree.Element, number: int, label: str, bounds: Bounds) -> tuple[Sheet, int]:
+    rows: list[list[Any]] = []
+    facts = Facts()
+    merged: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    waiting = formulas = 0
+    for line in (each for each in table.iter() if _local(each) == "table-row"):
+        repeated = int(_ods(line, "number-rows-repeated") or 1)
+        cells: list[Any] = []
+        gap = 0
+        for cell in line:
+            if _local(cell) not in ("table-cell", "covered-table-cell"):
+                continue
+            times = int(_ods(cell, "number-columns-repeated") or 1)
+            formulas += bool(_ods(cell, "formula"))
+            value, special = _ods_value(cell)
+            if value == "" and special is None:
+                gap += times
+                continue
+            cells += [""] * gap
+            gap = 0
+            _refuse_wide(len(cells) + times, len(rows) + waiting + 1, label, bounds)
+            if special is not None:
+                for step in range(times):
+                    facts.special[len(rows) + waiting, len(cells) + step] = special
+            down, across = int(_ods(cell, "number-rows-spanned") or 1), int(_ods(cell, "number-columns-spanned") or 1)
+            if down > 1 or across > 1:
+                start = (len(rows) + waiting, len(cells))
+                merged.append((start, (start[0] + down - 1, start[1] + across - 1)))
+            cells += [value] * times
+        if not cells:
+            waiting += repeated
+            continue
+        _refuse_wide(len(cells), len(rows) + waiting + repeated, label, bounds)
+        rows += [[] for _ in range(waiting)]
+        waiting = 0
+        if _ods(line, "visibility") in ("collapse", "filter"):
+            facts.hidden.update(range(len(rows), len(rows) + repeated))
+        rows += [cells] * repeated
+    width = max(map(len, rows), default=0)
+    full = [[*row, *[""] * (width - len(row))] for row in rows]
+    return Sheet(_ods(table, "name"), number, lambda: iter(full), lambda: facts, tuple(merged)), formulas
+
+
+def _ods_value(cell: ElementTree.Element) -> tuple[Any, Special | None]:
+    """Return a cell's value and, where that says too little, what else there is to it."""
+    kind, value = _ods(cell, "value-type"), _ods(cell, "value")
+    text = "\n".join("".join(part.itertext()) for part in cell if _local(part) == "p")
+    if any(key.endswith("}value-type") and told == "error" for key, told in cell.attrib.items()) or (
+        _ods(cell, "formula") and re.match(r"#|Err:", text)
+    ):
+        return text, Special(text=text if text.startswith("#") else "#VALUE!")
+    if kind == "" and _ods(cell, "formula") and not text:
+        return UNSAVED, Special(text=UNSAVED)
+    if kind == "percentage":
+        return float(value), Special(number=value, format="%")
+    if kind in ("float", "currency"):
+        return float(value), None
+    if kind == "date":
+        return _ods(cell, "date-value").replace("T", " "), None
+    if kind == "boolean":
+        return _ods(cell, "boolean-value") == "true", None
+    return text, None
+
+
+# From sheets to tables.
+
+
+def sheet_layout(sheet: Sheet, contracts: Iterable[Contract], hint: str) -> Layout | None:
+    """Return the layout of a sheet, or None when it holds no delivery (an instruction, a list)."""
+    contracts = list(contracts)
+    rows = [[_text(cell) for cell in row] for row in islice(sheet.rows(), HEADING_ROWS)]
+    return find_layout(rows, contracts, hint) or _form_layout(sheet, contracts)
+
+
+def _form_layout(sheet: Sheet, contracts: Sequence[Contract]) -> Layout | None:
+    """Return the layout of a form that asks one question a line, or None.
+
+    `positions` are then lines, and the answers stand in the columns headed «Svar» (else in the one after the
+    questions), one answer sheet each.
+    """
+    for contract in contracts:
+        if contract.table != "organisation":
+            continue
+        rows = [[_text(cell) for cell in row] for row in islice(sheet.rows(), 500)]
+        for column in range(min(4, max(map(len, rows), default=0))):
+            asked: dict[str, int] = {}
+            for number, row in enumerate(rows):
+                each = field_of(row[column], contract) if column < len(row) else None
+                if each is not None and each.type != "dropped":
+                    asked.setdefault(each.name, number)
+            if len(asked) >= LEAST_QUESTIONS:
+                lines = {name: number + 1 for name, number in asked.items()}
+                return Layout(contract, column, len(rows), asked, (), (), lines)
+    return None
+
+
+def sheet_blocks(sheet: Sheet, layout: Layout) -> Iterator[Block]:
+    """Yield the rows under the heading in blocks; row numbers are those Excel shows."""
+    facts = sheet.facts()
+    fields = {name: layout.contract.field(name) for name in layout.positions}
+    if layout.questions:
+        yield from _form_blocks(sheet, layout, fields, facts)
+        return
+    rows = sheet.rows()
+    first = layout.heading_row + 2
+    fill = _fill_down(sheet, layout.heading_row)
+    above: dict[tuple[int, int], Any] = {}
+    for _ in range(layout.heading_row + 1):
+        next(rows, None)
+    while batch := list(islice(rows, ROWS_PER_BLOCK)):
+        for number, row in enumerate(batch, start=first - 1):
+            for column, start in fill.get(number, ()):
+                if number == start:
+                    above[start, column] = row[column]
+                elif isinstance(row, list) and column < len(row):
+                    row[column] = above.get((start, column), "")
+        columns = {
+            name: _array(
+                _text(row[position], fields[name], facts.special.get((number, position)), sheet.epoch)
+                for number, row in enumerate(batch, start=first - 1)
+            )
+            for name, position in layout.positions.items()
+        }
+        yield _block(columns, range(first, first + len(batch)), [_text(row[0]) for row in batch])
+        first += len(batch)
+
+
+def _form_blocks(sheet: Sheet, layout: Layout, fields: dict[str, DeliveryField], facts: Facts) -> Iterator[Block]:
+    """Yield the answers of a form with one question a line: one row for each column that is filled in."""
+    rows = list(sheet.rows())
+    question, top = layout.heading_row, min(layout.positions.values())
+    width = max(map(len, rows), default=0)
+    answers = [
+        column
+        for column in range(question + 1, width)
+        if any(squash(_text(row[column])).startswith(("svar", "answer")) for row in rows[:top] if column < len(row))
+    ] or [question + 1]
+    filled = [column for column in answers if any(_text(rows[n][column]).strip() for n in layout.positions.values())]
+    columns = {
+        name: _array(
+            _text(rows[n][column], fields[name], facts.special.get((n, column)), sheet.epoch) for column in filled
+        )
+        for name, n in layout.positions.items()
+    }
+    yield _block(columns, range(2, 2 + len(filled)), [""] * len(filled))
+
+
+def _array(texts: Iterable[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(list(texts), pa.string())
+
+
+def _block(columns: dict[str, Any], rows: range, first: list[str]) -> Block:
+    import numpy as np
+
+    return Block(columns, np.arange(rows.start, rows.stop), [], _array(first))
+
+
+def _fill_down(sheet: Sheet, heading_row: int) -> dict[int, list[tuple[int, int]]]:
+    """Return row -> (column, row its value stands in) for cells merged over several rows under the heading."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for (top, left), (bottom, right) in sheet.merged:
+        if heading_row < top < bottom and left == right:
+            for row in range(top, bottom + 1):
+                found.setdefault(row, []).append((left, top))
+    return found
+
+
+def sheet_remarks(sheet: Sheet, layout: Layout) -> list[Remark]:
+    """Return what is to be told of a sheet: hidden rows, cells merged over rows, codes restored from dates."""
+    facts = sheet.facts()
+    told: list[Remark] = []
+    below = [row for row in facts.hidden if row > layout.heading_row]
+    if below and not layout.questions:
+        told.append(
+            Remark(
+                f"{len(below)} skjulte eller filtrerede rækker er læst med.",
+                f"{len(below)} hidden or filtered rows were read too.",
+            )
+        )
+    merged = sum(1 for row in _fill_down(sheet, layout.heading_row).values() for _ in row)
+    if merged and not layout.questions:
+        told.append(
+            Remark(
+                f"{merged} flettede celler er læst, som om værdien stod i hver række.",
+                f"{merged} merged cells were read as if the value stood in every row.",
+            )
+        )
+    codes = {position for name, position in layout.positions.items() if layout.contract.field(name).type == "industry"}
+    restored = sum(
+        1
+        for (row, column), special in facts.special.items()
+        if (row if layout.questions else column) in codes
+        and row > layout.heading_row
+        and restored_code(special, sheet.epoch)
+    )
+    if restored:
+        told.append(
+            Remark(
+                f"{restored} branchekoder, som Excel havde gjort til datoer eller tider, er genskabt; kontrollér dem.",
+                f"{restored} industry codes that Excel had turned into dates or times were restored; check them.",
+            )
+        )
+    return told
+
+
+def restored_code(special: Special, epoch: dt.date) -> str | None:
+    """Return the industry code that a spreadsheet turned into a date or time, told by the cell's format; else None.
+
+    «01.11» typed becomes 1 November (d-mmm), «10.71» October 1971 (mmm-yy), «47.19» a time (h:mm). A full date says
+    nothing about what was typed, and gives None.
+    """
+    try:
+        value = float(special.number)
+    except ValueError:
+        return None
+    letters = set(re.findall(r"[dmyhs]", special.format))
+    if letters == {"d", "m"} or letters == {"m", "y"}:
+        day = epoch + dt.timedelta(days=int(value))
+        text = f"{day:%d.%m}" if "d" in letters else f"{day:%m.%y}"
+    elif "h" in letters and not letters & {"d", "y"}:
+        seconds = round(value * 86_400)
+        text = f"{seconds // 3600:02d}.{seconds // 60 % 60:02d}" + (f".{seconds % 60:02d}" if seconds % 60 else "")
+    else:
+        return None
+    try:
+        return parse_industry(text) and text
+    except Wrong:
+        return None
+
+
+def _text(
+    cell: Any, each: DeliveryField | None = None, special: Special | None = None, epoch: dt.date = EXCEL_EPOCH
+) -> str:
+    """Return a cell as a municipality would have written it in a Danish CSV."""
+    if special is not None:
+        if special.text:
+            return special.text
+        if "%" in special.format:
+            return f"{Decimal(special.number) * 100:f} %".replace(".", ",")
+        if each is not None and each.type in ("industry", "industries") and (code := restored_code(special, epoch)):
+            return code
+    if isinstance(cell, bool):
+        return "Ja" if cell else "Nej"
+    if isinstance(cell, (int, float)) and each is not None and each.type == "date" and epoch != EXCEL_EPOCH:
+        return (epoch + dt.timedelta(days=int(cell))).isoformat() if 0 <= cell < 2_950_000 else str(cell)
+    if isinstance(cell, float):
+        if each is not None and each.type in ("industry", "industries") and not cell.is_integer():
+            return repr(cell)  # a code is written with a dot
+        return str(int(cell)) if cell.is_integer() else repr(cell).replace(".", ",")
+    if isinstance(cell, dt.datetime):
+        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(" ")
+    return str(cell)
