@@ -89,14 +89,17 @@ def build_report(
         pages.script("KK_PLACES", pages.places(data)) + pages.script("KK_RELEASE", pages.release(data)),
     )
     site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
-    contexts = page_contexts(database, data, options)
+    if data.conditions:
+        site.write("assets/conditions.js", pages.script("KK_CONDITIONS", pages.peer_conditions(data)))
+    changed = pages.revisions(database, options.previous)
+    contexts = page_contexts(data, options, changed)
     for page, template in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
     columns = column_labels(data)
     units = {str(row["column_name"]): row["unit"] for row in data.dictionary}
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
-        context = pages.context(data, municipality, columns, units)
+        context = pages.context(data, municipality, columns, units, changed)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -131,7 +134,7 @@ def _seen(value: Any) -> Any:
     return clean(value) if type(value) is str else value
 
 
-def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> dict[str, dict[str, Any]]:
+def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] | None) -> dict[str, dict[str, Any]]:
     """Return what each page but the profiles needs beside the data."""
     rules, receipts = pages.rules(data), pages.receipts(options.receipts)
     return {
@@ -148,13 +151,20 @@ def page_contexts(database: Path, data: ReportData, options: ReportOptions) -> d
             "receipts": receipts,
             "delivered": pages.deliveries(receipts),
             "withheld": pages.withheld(data),
-            "revisions": pages.revisions(database, options.previous),
+            "revisions": changed,
+            "changes": pages.changes(data, changed),
+            "silent": pages.not_delivered(data, receipts),
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
         },
         "metode.html": {
             "ages": pages.ages,
             "groups": method_groups(data),
             "effects": effects(data),
+            "columns": column_labels(data),
+            "method_names": {
+                str(row["method_code"]): (str(row["label_da"]), str(row["label_en"]))
+                for row in data.tables.get("reference.methods", [])
+            },
         },
         "ordbog.html": {"tables": dictionary_tables(data)},
         "deltagere.html": {"multiples": participants(data), "programme": PROGRAMME},

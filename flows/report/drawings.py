@@ -22,12 +22,12 @@ from transforms.models.wording import shown
 
 Spec = dict[str, Any]
 # Colours that stand for the page's own; replaced in the finished drawing so that it follows light, dark and print.
-INK, MUTED, GRID, OWN, SECOND, THIRD, NATION = (
-    "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707",
+INK, MUTED, GRID, OWN, SECOND, THIRD, NATION, BETTER, WORSE = (
+    "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707", "#080808", "#090909",
 )  # fmt: skip
 THEME = {
     INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", OWN: "var(--s1)", SECOND: "var(--s2)",
-    THIRD: "var(--s3)", NATION: "var(--s4)",
+    THIRD: "var(--s3)", NATION: "var(--s4)", BETTER: "var(--better)", WORSE: "var(--worse)",
 }  # fmt: skip
 CONFIG: Spec = {
     "font": "sans-serif",
@@ -102,7 +102,10 @@ def trend_spec() -> Spec:
 
 
 def interval_spec() -> Spec:
-    """Return differences with their 95 % intervals around nought, one municipality a row; the rows come later."""
+    """Return differences with their intervals around nought, coloured by assessment; the rows come later.
+
+    One municipality a row; the municipality itself has the larger dot.
+    """
     y = {
         "field": "name",
         "type": "nominal",
@@ -117,21 +120,25 @@ def interval_spec() -> Spec:
         },
     }
     color = {
-        "field": "own",
+        "field": "assessment",
         "type": "nominal",
         "legend": None,
-        "scale": {"domain": [True, False], "range": [OWN, MUTED]},
+        "scale": {"domain": ["better", "as_expected", "worse", "too_small"], "range": [BETTER, MUTED, WORSE, MUTED]},
     }
+    size = {
+        "field": "own", "type": "nominal", "legend": None, "scale": {"domain": [True, False], "range": [190, 70]},
+    }  # fmt: skip
     x = {"type": "quantitative", "axis": {"title": None, "format": "d", "tickCount": 7, "domain": False}}
     return {
         "width": 380, "height": {"step": 25}, "config": CONFIG,
-        "data": {"name": "rows", "values": [{"name": "a", "low": 0.0, "high": 1.0, "difference": 0.5, "own": True}]},
+        "data": {"name": "rows", "values": [
+            {"name": "a", "low": 0.0, "high": 1.0, "difference": 0.5, "own": True, "assessment": "better"}]},
         "layer": [
             {"mark": {"type": "rule", "strokeWidth": 1.4, "color": INK}, "encoding": {"x": {"datum": 0, **x}}},
             {"mark": {"type": "rule", "strokeWidth": 2.6},
              "encoding": {"y": y, "color": color, "x": {"field": "low", **x}, "x2": {"field": "high"}}},
-            {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-             "encoding": {"y": y, "color": color, "x": {"field": "difference", **x}}},
+            {"mark": {"type": "point", "filled": True, "opacity": 1},
+             "encoding": {"y": y, "color": color, "size": size, "x": {"field": "difference", **x}}},
         ],
     }  # fmt: skip
 

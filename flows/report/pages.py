@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from statistics import mean
+from statistics import mean, pstdev
 from typing import Any
 
 from markupsafe import Markup
@@ -19,15 +19,28 @@ from flows.report.data import Cell, ReportData, Row, plain
 from flows.report.drawings import breaks
 from flows.report.words import ASSESSMENTS, DIMENSIONS, SIZE_BANDS, Words, clean, outcome, words
 from transforms.areas import aliases
-from transforms.models.wording import STATUSES, period_text, shown, unit_of
+from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
+from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
 from transforms.warehouse import Warehouse
 
 # Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
 
 
-RECEIPT_KEYS = ("kind", "municipality", "period", "verdict", "received_at", "rows_in", "rows_accepted", "rows_rejected")
+DELIVERED_KINDS = ("cases", "measures", "employment", "organisation")
+RECEIPT_KEYS = (
+    "kind",
+    "municipality",
+    "municipality_code",
+    "period",
+    "verdict",
+    "received_at",
+    "rows_in",
+    "rows_accepted",
+    "rows_rejected",
+)
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 MOST_CHANGES = 200
+"""Revised figures listed on the page of data quality; each profile lists its own."""
 
 
 def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]:
@@ -134,8 +147,8 @@ def withheld(data: ReportData) -> list[Row]:
     return out
 
 
-def revisions(database: Path, previous: Path | None) -> tuple[list[Row], int] | None:
-    """Return figures that changed since an earlier build (the largest relative changes first), and how many did.
+def revisions(database: Path, previous: Path | None) -> list[Row] | None:
+    """Return the figures that changed since an earlier build, the largest relative changes first.
 
     None when there is no earlier build to look at.
     """
@@ -149,14 +162,41 @@ def revisions(database: Path, previous: Path | None) -> tuple[list[Row], int] | 
             USING (municipality_code, indicator_id, period)
             WHERE a.value IS DISTINCT FROM b.value OR a.value_status <> b.value_status
         """
-        total = int(warehouse.scalar(f"SELECT count(*) {changed}"))
         rows = warehouse.rows(
             f"""SELECT municipality_code, indicator_id, period, b.value, b.value_status, a.value, a.value_status
             {changed}
-            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, 1, 2, 3 LIMIT {MOST_CHANGES}"""
+            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, 1, 2, 3"""
         )
     names = ("municipality_code", "indicator_id", "period", "before", "status_before", "after", "status_after")
-    return [dict(zip(names, map(plain, row), strict=True)) for row in rows], total
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+
+
+def changes(data: ReportData, changed: list[Row] | None) -> list[tuple[Row, int]]:
+    """Return the municipalities with how many of their figures changed since the earlier build, most first."""
+    counted: dict[str, int] = {}
+    for row in changed or []:
+        code = str(row["municipality_code"])
+        counted[code] = counted.get(code, 0) + 1
+    found = [(m, counted[code]) for m in data.municipalities if (code := str(m["municipality_code"])) in counted]
+    return sorted(found, key=lambda pair: (-pair[1], danish_key(str(pair[0]["municipality_name"]))))
+
+
+def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple[str, list[Row], int]] | None:
+    """Return per kind of delivery who has had none accepted, participants first, and how many have.
+
+    None when there is no folder of receipts to judge by.
+    """
+    if receipts_of is None:
+        return None
+    out = []
+    for kind in DELIVERED_KINDS:
+        given = {
+            str(row["municipality_code"]) for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist"
+        }
+        silent = [m for m in data.municipalities if str(m["municipality_code"]) not in given]
+        silent.sort(key=lambda m: (not m.get("is_participant"), danish_key(str(m["municipality_name"]))))
+        out.append((kind, silent, len(data.municipalities) - len(silent)))
+    return out
 
 
 def newest_day(data: ReportData) -> date | None:
@@ -451,6 +491,7 @@ def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str
     drawn = [
         {
             "name": names.get(other, other), "own": other == code, "difference": float(row["difference"]),
+            "assessment": str(row.get("assessment")),
             "low": float(row["difference_low"]), "high": float(row["difference_high"]),
         }
         for other, row in rows.items()
@@ -459,9 +500,16 @@ def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str
 
 
 def context(
-    data: ReportData, municipality: Row, columns: dict[str, Words], units: dict[str, str | None]
+    data: ReportData,
+    municipality: Row,
+    columns: dict[str, Words],
+    units: dict[str, str | None],
+    changed: list[Row] | None = None,
 ) -> dict[str, Any]:
-    """Return everything the profile template shows of one municipality."""
+    """Return everything the profile template shows of one municipality.
+
+    `changed`: the figures that changed since the earlier build; None when there is none.
+    """
     code = str(municipality["municipality_code"])
     names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}
     near = peers(data, code)
@@ -487,10 +535,7 @@ def context(
         "organisation": organisation(data, code),
         "industries": None
         if industries is None
-        else sorted(
-            (row for row in industries if row.get("match_score") is not None),
-            key=lambda row: row.get("match_rank") or 99,
-        ),
+        else sorted(industries, key=lambda row: (row.get("match_rank") or 999, str(row["industry_code"]))),
         "methods": None
         if (rows := data.of("mart.method_candidate", code)) is None
         else sorted(rows, key=lambda r: r["candidate_rank"]),
@@ -499,26 +544,67 @@ def context(
         "columns": columns,
         "units": units,
         "joint": joint_with(data, municipality),
+        "shares": as_expected(data, found),
+        "changed": None if changed is None else [row for row in changed if row["municipality_code"] == code],
     }
 
 
-def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[str]]]:
+def peer_conditions(data: ReportData) -> dict[str, Any]:
+    """Return what the page needs to find the nearest municipalities under other weights.
+
+    `weights`: id, label and weight of each condition that varies. `values`: municipality -> its conditions in
+    standard deviations over all municipalities (population formula, as mart.peer), None where not known.
+    """
+    weights = []
+    scaled: dict[str, list[float | None]] = {str(row["municipality_code"]): [] for row in data.municipalities}
+    for row in data.tables.get("reference.peer_weights", []):
+        key = str(row["indicator_id"])
+        known = [values[key] for values in data.conditions.values() if key in values]
+        spread = pstdev(known) if len(known) > 1 else 0.0
+        if not spread:
+            continue
+        indicator = data.indicators.get(key)
+        label = [str(indicator["label_da"]), str(indicator["label_en"])] if indicator else list(words(key))
+        weights.append({"id": key, "label": [clean(text) for text in label], "weight": float(row["weight"])})
+        for code, own in scaled.items():
+            value = data.conditions.get(code, {}).get(key)
+            own.append(None if value is None else round(value / spread, 6))
+    return {"weights": weights, "values": scaled, "least": MIN_WEIGHT_SHARE, "peers": PEERS}
+
+
+def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[Words]]]:
     """Return the tables the indicators rest on, by producer, licence and the day they were received."""
     used = {str(row.get("source_id")) for row in data.indicators.values()}
-    out: dict[tuple[str, str, Any], list[str]] = {}
+    out: dict[tuple[str, str, Any], list[Words]] = {}
     for key, source in data.sources.items():
         received = data.snapshots.get(key, {}).get("retrieved_at")
         if key in used and received is not None:
             told = (str(source.get("producer") or ""), str(source.get("licence") or ""), received.date())
-            out.setdefault(told, []).append(str(source.get("publisher_table") or key))
+            table = source.get("publisher_table")
+            name = (str(table), str(table)) if table else (str(source["title_da"]), str(source["title_en"]))
+            out.setdefault(told, []).append(name)
     return list(out.items())
 
 
-def joint_with(data: ReportData, municipality: Row) -> list[str]:
-    """Return the names of the municipalities that share an application with this one."""
+def joint_with(data: ReportData, municipality: Row) -> list[Row]:
+    """Return the municipalities that share an application with this one."""
     unit = municipality.get("project_unit")
     others = (m for m in data.municipalities if unit and m.get("project_unit") == unit)
-    return [str(m["municipality_name"]) for m in others if m["municipality_code"] != municipality["municipality_code"]]
+    return [m for m in others if m["municipality_code"] != municipality["municipality_code"]]
+
+
+def as_expected(data: ReportData, found: list[Estimate]) -> list[tuple[Words, int, int]]:
+    """Return per outcome how many municipalities are as expected, of how many that were judged, in its period."""
+    out = []
+    for estimate in found:
+        same = [
+            row["assessment"] for row in data.tables["mart.expected"]
+            if (row["outcome_id"], row["period"]) == (estimate.row["outcome_id"], estimate.row["period"])
+        ]  # fmt: skip
+        judged = sum(value in ("better", "as_expected", "worse") for value in same)
+        if judged:
+            out.append((estimate.label, same.count("as_expected"), judged))
+    return out
 
 
 # Data the pages load as scripts, since a page opened from disk may not fetch: definitions and values.
@@ -609,6 +695,7 @@ def values(data: ReportData) -> dict[str, Any]:
         "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()},
         "indicators": {key: _indicator(data, key, codes) for key in ordered(data)},
         "outcomes": _outcomes(data, codes),
+        "peers": {code: [str(row["peer_code"]) for row in peers(data, code)] for code in codes},
     }
 
 
@@ -624,7 +711,8 @@ def ordered(data: ReportData) -> list[str]:
 def _municipality(row: dict[str, Any]) -> list[Any]:
     band = list(SIZE_BANDS.get(str(row.get("size_band")), ("", "")))
     return [row["municipality_code"], clean(row["municipality_name"]), clean(row["municipality_name_en"]),
-            clean(row.get("region_name") or ""), band, bool(row.get("is_participant"))]  # fmt: skip
+            clean(row.get("region_name") or ""), band, bool(row.get("is_participant")),
+            clean(row.get("municipality_group_da") or ""), clean(row.get("municipality_group_en") or "")]  # fmt: skip
 
 
 def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[str, Any]:
@@ -656,6 +744,7 @@ def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[st
         "n": [[None if c is None or c.n is None else plain_number(c.n, 0) for c in cells[period]] for period in periods]
         if counted
         else None,
+        "compiled": bool(national),
         "nation": [encoded(national.get(period), unit.decimals) for period in periods],
         "marked": marked,
     }

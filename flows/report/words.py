@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from flows.report.data import Cell
-from transforms.models.wording import STATUSES, date_text, listed, number, official_name, period_text, signed, unit_of
+from transforms.models.wording import (
+    STATUSES,
+    date_text,
+    gap,
+    level,
+    listed,
+    number,
+    official_name,
+    period_text,
+    signed,
+    unit_of,
+)
 from transforms.models.wording import shown as rounded
+from transforms.periods import COPENHAGEN
 
 Words = tuple[str, str]
+RULE_TEXTS = Path(__file__).with_name("rule_texts.csv")
 
 DIMENSIONS: dict[str, Words] = {
     "starting_point": ("Afsæt", "Starting point"),
@@ -45,13 +61,13 @@ OUTCOMES: dict[str, tuple[Words, str]] = {
     ),
 }
 STRENGTHS: dict[str, Words] = {
-    "strong": ("stærk", "strong"),
-    "medium": ("middel", "medium"),
-    "weak": ("svag", "weak"),
+    "strong": ("stor forskel", "large difference"),
+    "medium": ("mellemstor forskel", "medium difference"),
+    "weak": ("lille forskel", "small difference"),
 }
 GROUPS: dict[str, Words] = {
     "participant": ("deltagere", "participants"),
-    "sister_pool": ("søsterpuljen", "the sister pool"),
+    "sister_pool": ("puljen for brancheorienteret indsats", "the pool for industry-oriented effort"),
     "other": ("øvrige kommuner", "other municipalities"),
     "unknown": ("ukendt", "unknown"),
 }
@@ -71,7 +87,7 @@ CODES: dict[str, Words] = {
     "other": ("andet", "other"),
     "all": ("alle", "all"),
     "participant": ("deltager", "participant"),
-    "sister_pool": ("søsterpulje", "sister pool"),
+    "sister_pool": ("puljen for brancheorienteret indsats", "the pool for industry-oriented effort"),
     "unknown": ("ukendt", "unknown"),
     "during": ("under forløbet", "during the measure"),
     "after": ("efter forløbet", "after the measure"),
@@ -80,6 +96,8 @@ CODES: dict[str, Words] = {
     "missing": ("mangler", "missing"),
     "peers": ("sammenligningskommuner", "peers"),
     "nation": ("hele landet", "the country"),
+    "text": ("svaret i skemaet", "the answer on the form"),
+    "assessment": ("vurderingen", "the assessment"),
     "expected": ("forventet", "expected"),
     "critical": ("kritisk", "critical"),
     "warning": ("advarsel", "warning"),
@@ -87,7 +105,7 @@ CODES: dict[str, Words] = {
     "afvist": ("afvist", "refused"),
     "godkendt med bemærkninger": ("godkendt med bemærkninger", "accepted with remarks"),
     "stop": ("stopper udgivelsen", "stops the publication"),
-    "quarantine": ("rækken sættes til side", "the row is set aside"),
+    "quarantine": ("rækken frasorteres", "the row is set aside"),
     "report": ("meldes", "is reported"),
     "value": ("værdien selv", "the value itself"),
     "ratio": ("forhold", "ratio"),
@@ -107,31 +125,43 @@ CODES: dict[str, Words] = {
     "ras": ("registerbaseret arbejdsstyrkestatistik (RAS)", "register-based labour force (RAS)"),
     "municipalities": ("alle kommuner", "all municipalities"),
     "groups": ("grupper", "groups"),
-    "matched": ("deltagere mod sammenligningskommuner", "participants against peers"),
+    "matched": ("deltagere i forhold til sammenligningskommuner", "participants against peers"),
     "matched_beyond_regression": (
-        "det samme, renset for regression mod middelværdien",
+        "det samme, uden regression mod middelværdien",
         "the same, regression to the mean taken out",
     ),
-    "difference_in_differences": ("forskel i forskelle", "difference in differences"),
+    "difference_in_differences": ("difference-in-differences", "difference-in-differences"),
     "group": ("gruppe", "group"),
     "comparison": ("sammenligning", "comparison"),
     "baseline_value": ("nulpunkt", "baseline"),
     "later_value": ("senere", "later"),
     "change": ("ændring", "change"),
-    "expected_change": ("ventet af regression", "expected by regression"),
-    "change_beyond_regression": ("ændring ud over regression", "change beyond regression"),
-    "peer_change": ("sammenligningskommuners ændring", "change of the peers"),
-    "peers_used_count": ("antal brugt", "number used"),
-    "difference_beyond_regression": ("forskel ud over regression", "difference beyond regression"),
+    "expected_change": (
+        "forventet alene ved regression mod middelværdien",
+        "expected from regression to the mean alone",
+    ),
+    "change_beyond_regression": (
+        "ændring ud over regression mod middelværdien",
+        "change beyond regression to the mean",
+    ),
+    "peer_change": ("sammenligningskommunernes ændring", "change of the peers"),
+    "peers_used_count": ("antal sammenligningskommuner", "number of peers used"),
+    "difference_beyond_regression": (
+        "forskel ud over regression mod middelværdien",
+        "difference beyond regression to the mean",
+    ),
     "difference_low": ("nedre grænse", "lower limit"),
     "difference_high": ("øvre grænse", "upper limit"),
     "participants_count": ("deltagere", "participants"),
     "others_count": ("øvrige", "others"),
-    "sister_pool_count": ("i søsterpuljen", "in the sister pool"),
+    "sister_pool_count": ("i puljen for brancheorienteret indsats", "in the pool for industry-oriented effort"),
     "municipality_code": ("kommune", "municipality"),
     "municipality_count": ("kommuner", "municipalities"),
     "mean_change": ("gennemsnitlig ændring", "mean change"),
-    "mean_expected_change": ("heraf ventet af regression", "of it expected by regression"),
+    "mean_expected_change": (
+        "heraf forventet alene ved regression mod middelværdien",
+        "of it expected from regression to the mean alone",
+    ),
     "value_status": ("status", "status"),
     "population_log": ("indbyggertal (logaritme)", "population (logarithm)"),
     "is_colocated": ("samlet på ét sted", "on one site"),
@@ -142,6 +172,25 @@ CODES: dict[str, Words] = {
     "measures": ("indsatser", "measures"),
     "employment": ("ansættelser", "employment"),
     "organisation": ("organisering", "organisation"),
+    "challenge": ("udfordring", "challenge"),
+    "potential": ("potentiale", "potential"),
+    "asylum": ("asyl", "asylum"),
+    "asylum or family of refugee": ("asyl eller familiesammenføring til flygtning", "asylum or family of refugee"),
+    "family of refugee": ("familiesammenføring til flygtning", "family of refugee"),
+    "other family": ("anden familiesammenføring", "other family"),
+    "work": ("arbejde", "work"),
+    "study": ("studie", "study"),
+    "special act on Ukraine": ("særloven om fordrevne fra Ukraine", "special act on Ukraine"),
+    "refugees and family-reunified": ("flygtninge og familiesammenførte", "refugees and family-reunified"),
+    "refugees and family-reunified to refugees": (
+        "flygtninge og familiesammenførte til flygtninge",
+        "refugees and family-reunified to refugees",
+    ),
+    "13w": ("mindst 13 uger i træk uden støtte", "at least 13 weeks in a row, unsubsidised"),
+    "190h_3m": ("mindst 190 løntimer på tre måneder", "at least 190 hours in three months"),
+    "rolling_year": ("rullende år", "rolling year"),
+    "commuting_area": ("det samme for hele pendlingsområdet", "the same for the whole commuting area"),
+    "delivery": ("beregnet af kommunernes leverancer", "computed from municipal deliveries"),
     "higher_is_better": ("højere er bedre", "higher is better"),
     "lower_is_better": ("lavere er bedre", "lower is better"),
     "neutral": ("hverken bedre eller ringere", "neither better nor worse"),
@@ -182,12 +231,114 @@ def industry(row: Mapping[str, Any]) -> Words:
     return str(row["industry_name_da"]).removeprefix(code), str(row["industry_name_en"]).removeprefix(code)
 
 
+MODELS: dict[str, Words] = {
+    "indirect_standardisation": ("standardisering efter alder og køn", "standardisation by age and sex"),
+    "binomial_random_effect": (
+        "binomial model med kommunevis tilfældig effekt",
+        "binomial with municipal random effect",
+    ),
+    "discrete_time_cloglog": ("diskret varighedsmodel", "discrete-time duration model"),
+    "random_effect": ("tilfældig effekt pr. kommune", "random effect by municipality"),
+}
+
+
+def model_name(method: str) -> Words:
+    """Return what a model of mart.expected is called: its parts in words."""
+    known = [MODELS.get(part, words(part)) for part in method.split("+")]
+    return ", ".join(da for da, _ in known), ", ".join(en for _, en in known)
+
+
+def condition(rule: Mapping[str, Any], unit: str | None) -> Words:
+    """Return when a rule of finding_rules or method_rules is met, in words."""
+    against, threshold = str(rule["compare_to"]), str(rule["threshold"])
+    if str(rule["operator"]) == "one_of":
+        known = [ASSESSMENTS.get(part) or answer(str(rule["indicator_id"]), part) for part in threshold.split()]
+        da, en = " eller ".join(f"»{a}«" for a, _ in known), " or ".join(f"“{b}”" for _, b in known)
+        if against == "assessment":
+            return f"vurderingen er {da}", f"the assessment is {en}"
+        return f"kommunen har svaret {da}", f"the municipality answered {en}"
+    size = abs(float(threshold))
+    above = str(rule["operator"]) == "above"
+    if against == "value":
+        da, en = level(float(threshold), unit or "", "da"), level(float(threshold), unit or "", "en")
+        return (f"over {da}", f"above {en}") if above else (f"under {da}", f"below {en}")
+    da, en = gap(size, unit or "", "da"), gap(size, unit or "", "en")
+    whom = {
+        "peers": ("sammenligningskommunernes gennemsnit", "the mean of the peers"),
+        "nation": ("hele landet", "the country"), "expected": ("det forventede", "the expected"),
+    }[against]  # fmt: skip
+    if not size:
+        return (
+            f"{'ikke under' if above else 'ikke over'} {whom[0]}",
+            f"{'not below' if above else 'not above'} {whom[1]}",
+        )
+    return (
+        f"mindst {da} {'over' if above else 'under'} {whom[0]}",
+        f"at least {en} {'above' if above else 'below'} {whom[1]}",
+    )
+
+
+PLACES_IN_TEMPLATES: dict[str, Words] = {
+    "municipality": ("[kommunen]", "[municipality]"), "value": ("[tal]", "[figure]"),
+    "reference": ("[sammenligning]", "[reference]"), "gap": ("[forskel]", "[difference]"),
+    "size": ("[forskel]", "[difference]"), "n": ("[antal]", "[number]"),
+}  # fmt: skip
+
+
+def template(rule: Mapping[str, Any]) -> Words:
+    """Return the sentence of a rule with words for what is filled in."""
+    da = str(rule.get("template_da") or rule.get("reason_da") or "")
+    en = str(rule.get("template_en") or rule.get("reason_en") or "")
+    for name, (danish, english) in PLACES_IN_TEMPLATES.items():
+        da, en = da.replace(f"{{{name}}}", danish), en.replace(f"{{{name}}}", english)
+    return da, en
+
+
+def rule_text(row: Mapping[str, Any]) -> Words:
+    """Return what a rule of meta.validation asks for; a rule that has no Danish text yet is told in English."""
+    english = str(row["description"])
+    danish = row.get("description_da") or _danish_rule(str(row["rule_id"]), english)
+    return str(danish), english
+
+
+@cache
+def _rule_texts() -> list[tuple[re.Pattern[str], str]]:
+    """Return the Danish texts of the rules by the names they are for, in order."""
+    with RULE_TEXTS.open(encoding="utf-8", newline="") as stream:
+        return [(re.compile(row["rule"]), row["text_da"]) for row in csv.DictReader(stream, delimiter=";")]
+
+
+def _danish_rule(rule_id: str, english: str) -> str:
+    """Return a rule's Danish text with the column of its name and the figures of its English text."""
+    for pattern, text in _rule_texts():
+        found = pattern.fullmatch(rule_id)
+        if found:
+            figures = re.findall(r"\d+(?:[.,]\d+)*(?= |%|$)", english)
+            return text.format(*(group for group in found.groups() if group), figures=figures, tail=english.split()[-1])
+    return english
+
+
 def unit_word(unit: str | None) -> Words:
     """Return what a unit of the dictionary is called; nothing known is a dash, an unknown unit stands as it is."""
     if not unit:
         return "–", "–"
     known = unit_of(unit)
     return known.level if known.level[0] else (unit, unit)
+
+
+FACTORS: dict[str, Words] = {
+    "jobs_in_reach_count": ("job inden for rækkevidde", "jobs within reach"),
+    "openings_count": ("nye stillinger", "new openings"),
+    "absorption_pct": ("ikke-vestlige i branchen", "non-western in the industry"),
+    "placement_to_job_pct": ("praktik, der førte til job", "placements that led to a job"),
+    "present_use_pct": ("nuværende praktik", "present placements"),
+}
+
+
+def factors(names: str | None) -> Words:
+    """Return the factors of an industry's match in words."""
+    known = [FACTORS.get(name, words(name)) for name in (names or "").split()]
+    return ", ".join(da for da, _ in known) or "–", ", ".join(en for _, en in known) or "–"
 
 
 def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tuple[Words, str]:
@@ -268,6 +419,11 @@ def day(value: date | datetime | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(plain.isoformat(), date_text(plain, "da"))
 
 
+def day_of(text: str | None) -> Markup:
+    """Return the Danish day of a moment told as text in UTC."""
+    return day(datetime.fromisoformat(text).astimezone(COPENHAGEN)) if text else Markup("–")
+
+
 def period(text: str) -> Markup:
     """Return a publisher's period in words."""
     return t(*period_text(text))
@@ -331,7 +487,8 @@ def spark(values: list[float | None], width: int = 84, height: int = 22) -> Mark
 
 
 HELPERS = {
-    "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "period": period, "level_unit": level_unit,
+    "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "day_of": day_of, "period": period,
+    "level_unit": level_unit,
     "difference_unit": difference_unit, "status": status, "shown": shown, "definition": definition, "spark": spark,
     "unit_of": unit_of, "clean": clean, "official": official, "officials": officials,
 }  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -119,7 +121,7 @@ def test_from_the_map_to_a_profile_to_compare_to_data_quality(visit: Visit, lang
     page.get_by_role("link", name="Sammenlign med andre" if danish else "Compare with others").click()
     page.wait_for_url("**/sammenlign.html*")
     assert page.locator("#chosen li").count() == 4
-    assert page.locator("#compare thead th").count() == 6
+    assert page.locator("#compare thead th").count() == 7, "four municipalities, their mean and the country"
     page.get_by_role("link", name="Datakvalitet" if danish else "Data quality").first.click()
     page.wait_for_url("**/datakvalitet.html*")
     assert ("Rækker modtaget" if danish else "Rows received") in page.locator("main").inner_text()
@@ -362,3 +364,96 @@ class _Silent(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+
+def test_groups_trend_and_expected_are_compared_and_kept_in_the_address(visit: Visit) -> None:
+    page = visit.open("sammenlign.html#group:participants&trend")
+    assert page.locator("#chosen li").count() == 17, "no limit of eight"
+    assert page.locator("#compare svg.spark").count() > 17 * 5
+    assert page.locator("#compare tbody tr.part").first.inner_text() == "Forventet og faktisk"
+    assert re.search(r"\[[+\u2212]?\d+; [+\u2212]?\d+\]", page.locator("#compare tbody td").first.inner_text())
+    page.select_option("#group", "peers")
+    assert page.locator("#chosen li").count() > 17
+    page.get_by_role("button", name="Fjern alle").click()
+    page.select_option("#group", "region-Region Nordjylland")
+    assert page.locator("#chosen li").count() == 11
+    address = page.evaluate("location.hash")
+    assert address.endswith("&trend")
+    page.goto("about:blank")
+    visit.open("sammenlign.html" + address)
+    assert page.locator("#chosen li").count() == 11
+    assert page.is_checked("#trend")
+
+
+def test_weights_are_moved_and_their_effect_is_shown(visit: Visit) -> None:
+    page = visit.open("kommune/461.html")
+    page.locator("#weigh summary").click()
+    before = page.locator("#weigh-result li").evaluate_all("found => found.map(li => li.dataset.c)")
+    assert len(before) == 7
+    assert page.locator("#weigh-said").inner_text().startswith("0 af 7")
+    for slider in page.locator("#weigh input").all()[1:]:
+        slider.fill("0")
+    after = page.locator("#weigh-result li").evaluate_all("found => found.map(li => li.dataset.c)")
+    assert after != before
+    assert not page.locator("#weigh-said").inner_text().startswith("0 af 7")
+    page.get_by_role("button", name="Sæt vægtene tilbage").click()
+    assert page.locator("#weigh-result li").evaluate_all("found => found.map(li => li.dataset.c)") == before
+
+
+@pytest.mark.parametrize("visit", [{"viewport": PHONE}], indirect=True)
+@pytest.mark.parametrize("path", ["index.html", "kommune/461.html"])
+def test_on_a_phone_no_column_lies_off_the_screen(visit: Visit, path: str) -> None:
+    page = visit.open(path)
+    cells = page.locator("table.folds tbody td:visible")
+    assert cells.count() > 50
+    edges = cells.evaluate_all("found => found.map(c => [c.getBoundingClientRect().right, c.dataset.label])")
+    assert max(right for right, _ in edges) <= PHONE["width"]
+    assert all(label for _, label in edges), "each figure says what it is"
+
+
+def _printed(page: Page, folder: Path) -> str:
+    """Return the text of the page as it is printed, blanks as single ones."""
+    pdftotext = shutil.which("pdftotext")
+    if pdftotext is None:
+        pytest.skip("no pdftotext here: apt-get install poppler-utils")
+    file = folder / "page.pdf"
+    page.pdf(path=file, prefer_css_page_size=True)
+    found = subprocess.run([pdftotext, "-raw", file, "-"], capture_output=True, check=True, text=True)
+    return "".join(found.stdout.split())
+
+
+def test_the_front_page_prints_all_98(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open("index.html")
+    names = page.locator("#overview tbody th a").all_inner_texts()
+    text = _printed(page, tmp_path)
+    assert len(names) == 98
+    assert [name for name in names if "".join(name.split()) not in text] == []
+    assert "Søgkommune" not in text, "form controls are not printed"
+    assert "SYNTETISKEDATA" in text
+
+
+def test_a_printed_profile_drops_no_finding_caution_source_or_row(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open("kommune/461.html")
+    read = "found => found.map(e => e.innerText)"
+    parts = [
+        ".findings li",
+        ".methods li p",
+        ".sources p",
+        "#peer-scroll tr",
+        "#industry-scroll tr",
+        "table.figures tr",
+    ]
+    wanted = {part: page.eval_on_selector_all(f"{part}", read) for part in parts}
+    text = _printed(page, tmp_path)
+    for part, found in wanted.items():
+        pieces = [piece for told in found for piece in told.split("\n") if len(piece) > 3 and "CSV" not in piece]
+        assert pieces, part
+        # Words may be broken over lines, with a hyphen; the pieces of a cell are looked for one by one.
+        lost = [
+            piece
+            for piece in pieces
+            for word in re.findall(r"[\wæøåÆØÅ,.]{4,}", piece)
+            if word not in text and "definition" not in piece and "Vis" not in piece
+        ]
+        assert lost == [], part
+    assert "Udskrivprofilen" not in text

@@ -135,6 +135,17 @@
     table.querySelectorAll("th[aria-sort]").forEach(function (th) { th.setAttribute("aria-sort", "none"); });
     header.setAttribute("aria-sort", descending ? "descending" : "ascending");
   }
+  // --- on a phone a table's rows become cards; each cell then says what it is ---
+  function labelCells() {
+    document.querySelectorAll("table.folds").forEach(function (table) {
+      var head = Array.from(table.tHead ? table.tHead.rows[0].cells : []).map(function (th) { return spoken(th).replace(/ [\u2013-] definition$/, ""); });
+      Array.from(table.tBodies).forEach(function (body) {
+        Array.from(body.rows).forEach(function (row) {
+          Array.from(row.cells).forEach(function (cell, k) { if (cell.tagName === "TD" && head[k]) { cell.dataset.label = head[k]; } });
+        });
+      });
+    });
+  }
   function wireSorting() {
     document.querySelectorAll("table.sortable thead button").forEach(function (button) {
       var header = button.closest("th");
@@ -419,6 +430,7 @@
     wireFilters();
     wireFinding();
     wireGoTo();
+    listeners.push(labelCells);
     wireTakingOut();
     speak();
   });

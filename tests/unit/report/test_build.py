@@ -126,7 +126,8 @@ def _definitions(folder: Path) -> dict[str, dict[str, list[str]]]:
 
 def test_a_withheld_figure_is_told_and_never_nought(folder: Path) -> None:
     text = (folder / "kommune" / f"{SUPPRESSED_CODE}.html").read_text(encoding="utf-8")
-    own = re.findall(r'<td class="num own">(.*?)</td>', text)
+    own = re.findall(r'<td class="num own">(.*?)</td>', text[: text.index('id="industry-title"')])
+    own += re.findall(r'<td class="num own">(.*?)</td>', text[text.index('id="method-title"') :])
     figures = [cell for cell in own if "status" not in cell]
     assert len([cell for cell in own if "diskretioneret" in cell]) > 50
     assert len(figures) == 1, "only the estimate of the expected has a figure"
@@ -198,7 +199,12 @@ def test_revised_figures_are_listed_against_the_earlier_build(tmp_path: Path) ->
     build_report(now, tmp_path / "site", ReportOptions(previous=then))
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
     part = text[text.index('id="q-revised"') : text.index('id="q-withheld"')]
-    assert part.count("<tr>") == 2
+    assert part.count("<tr>") == 4, "one municipality and one figure, each under a heading"
+    own = (tmp_path / "site" / "kommune" / "851.html").read_text(encoding="utf-8")
+    assert "Ændret siden forrige udgivelse" in own
+    [path] = [path for path in (tmp_path / "site" / "kommune").glob("*.html") if path.stem != "851"]
+    other = path.read_text(encoding="utf-8")
+    assert "Ingen af kommunens tal er ændret." in other
     assert "Aalborg" in part
     assert "diskretioneret" in part
 
@@ -278,4 +284,4 @@ def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) 
     assert ">1,3</data>" in text
     assert "Aalborg" in text
     assert "mangler" in text
-    assert text.index("forskel i forskelle") < text.index("alle kommuner</span>")
+    assert text.index("difference-in-differences") < text.index("alle kommuner</span>")

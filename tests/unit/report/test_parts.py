@@ -181,11 +181,23 @@ def test_a_chart_is_one_named_image_in_the_page_s_own_colours() -> None:
 
 
 def test_a_chart_of_differences_names_every_municipality() -> None:
-    rows = [{"name": f"K{k}", "difference": k - 1.0, "low": k - 2.0, "high": float(k), "own": k == 0} for k in range(3)]
+    judged = ("better", "as_expected", "worse")
+    rows = [
+        {
+            "name": f"K{k}",
+            "difference": k - 1.0,
+            "low": k - 2.0,
+            "high": float(k),
+            "own": k == 0,
+            "assessment": judged[k],
+        }
+        for k in range(3)
+    ]
     drawing = drawings.svg("interval", rows, "x")
     assert [f"K{k}" in drawing for k in range(3)] == [True, True, True]
     assert "var(--ink)" in drawing
-    assert "var(--s1)" in drawing
+    for colour in ("better", "muted", "worse"):
+        assert f"var(--{colour})" in drawing, "the colour is the assessment"
 
 
 def test_a_spark_line_breaks_where_a_year_is_missing() -> None:
