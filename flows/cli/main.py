@@ -34,6 +34,7 @@ for command in (
     look.profile,
     manage.deliver,
     manage.keygen,
+    manage.forget,
     look.sources,
     look.status,
     look.sql,

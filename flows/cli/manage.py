@@ -92,6 +92,35 @@ def keygen(
     err.print(f"key {key_id} is in {path}; keep a copy where it is safe: without it no delivery can be linked again")
 
 
+def forget(
+    data: DataOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again before the rows are deleted.")] = False,
+) -> None:
+    """Delete one person's rows on request; the CPR number is asked for and not shown. Example: kommunekort forget"""
+    from datetime import UTC, datetime
+
+    from flows.deliveries.store import forget as forget_person
+
+    settings = settings_from(data)
+    number = typer.prompt("CPR-nummer / CPR number", hide_input=True, err=True)
+    if not yes:
+        typer.confirm("Slet alle personens rækker? / Delete all rows of this person?", abort=True, err=True)
+    with writer_lock(settings.root):
+        gone = forget_person(settings, number, datetime.now(UTC))
+    if not gone.rows:
+        err.print("no rows of this person are held; nothing was deleted")
+        return
+    err.print(
+        f"{sum(gone.rows.values())} rows deleted from {len(gone.rows)} deliveries: {', '.join(sorted(gone.rows))}"
+    )
+    err.print(
+        "the next run makes the figures without this person; earlier publications and baselines are protected figures"
+    )
+    if gone.baselines:
+        err.print(f"baselines that stand as frozen but cannot be built again: {', '.join(gone.baselines)}")
+    err.print("delete the person from the delivered files and from backups too: a person delivered again is held again")
+
+
 # freeze, compare: the dated baseline and the progress since.
 
 

@@ -523,7 +523,8 @@ def read_ledger(settings: Settings, *, synthetic: bool, known: Known = EVERYTHIN
         return LedgerState()
     with open_deliveries(settings, read_only=True) as warehouse:
         deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
-        return LedgerState(_state(deliveries), last_delivery(warehouse, known))
+        forgotten = forgotten_rows(warehouse)
+        return LedgerState(_state(deliveries, forgotten), last_delivery(warehouse, known))
 
 
 def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> str | None:
@@ -759,9 +760,65 @@ def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextMa
     return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
 
 
-def _state(deliveries: list[Delivery]) -> str | None:
-    rows = [(delivery.delivery_id, delivery.content_id) for delivery in deliveries]
+def _state(deliveries: list[Delivery], forgotten: Mapping[str, int]) -> str | None:
+    rows: list[tuple[str | int, ...]] = [(each.delivery_id, each.content_id) for each in deliveries]
+    rows += sorted(
+        (each.delivery_id, forgotten[each.delivery_id]) for each in deliveries if each.delivery_id in forgotten
+    )
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None
+
+
+# A person's right to be forgotten: the rows go, and what is left says only how many went from which delivery.
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was deleted of one person: rows per delivery, and the baselines that can no longer be built again."""
+
+    rows: Mapping[str, int]
+    baselines: tuple[str, ...]
+
+
+def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
+    """Delete every row of the person behind a CPR number, superseded rows too, and write the database anew without.
+
+    The pseudonym is worked out from the number and kept nowhere. What has been published or frozen are protected
+    figures of many persons and stays; a baseline made of these rows cannot be built again. A person delivered again is
+    entered again.
+
+    Raises UsageError when the text is no CPR number or there is no restricted database.
+    """
+    from flows.store.baselines import baselines
+
+    if not (settings.restricted / FILE).is_file():
+        raise UsageError(f"{settings.restricted / FILE}: there are no person rows here")
+    keys = load_keys(settings.key_file, settings.root)
+    person = keys.pseudonymiser().person(cpr_number)
+    if person is None:
+        raise UsageError("that is no CPR number; rule: ten digits that begin with a day that exists; type it again")
+    found: dict[str, int] = {}
+    with open_restricted(settings.restricted, keys.database_key) as warehouse:
+        for table in person_tables(warehouse):
+            sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE person_id = ? RETURNING delivery_id"
+            for (delivery_id,) in warehouse.rows(sql, [person.person_id]):
+                found[str(delivery_id)] = found.get(str(delivery_id), 0) + 1
+        warehouse.execute(
+            "CREATE TABLE IF NOT EXISTS restricted.forgotten "
+            "(delivery_id VARCHAR, rows_deleted BIGINT, forgotten_at VARCHAR)"
+        )
+        for delivery_id, count in sorted(found.items()):
+            entry = [delivery_id, count, ledger_time(now)]
+            warehouse.execute("INSERT INTO restricted.forgotten VALUES (?, ?, ?)", entry)
+        warehouse.checkpoint()
+    if found:
+        _write_anew(settings.restricted, keys, keys)
+    hit = [
+        frozen.name
+        for frozen in baselines(settings)
+        if found.keys()
+        & {name for ids in (frozen.manifest["release"].get("person_deliveries") or {}).values() for name in ids}
+    ]
+    return Forgotten(found, tuple(hit))
 
 
 # Change of key: stored pseudonyms carried over and the restricted database encrypted anew, without a CPR number.
@@ -793,7 +850,12 @@ def _opens(folder: Path, keys: Keys) -> bool:
 
 
 def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
-    """Build the database under the new key beside the old one, then put it in its place in one step."""
+    """Build the database under the new key, its pseudonyms carried over."""
+    _write_anew(folder, before, after, carry_over=True)
+
+
+def _write_anew(folder: Path, before: Keys, after: Keys, *, carry_over: bool = False) -> None:
+    """Build the database beside the old one, then put it in its place in one step; deleted rows leave no trace."""
     built = folder / NEW
     for left_over in (built / FILE, built / f"{FILE}.wal"):
         left_over.unlink(missing_ok=True)
@@ -802,7 +864,7 @@ def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
     with open_restricted(built, after.database_key) as warehouse:
         copy_database(warehouse, folder / FILE, before.database_key)
         step = KeyedHash(after.last_step())
-        for table in person_tables(warehouse):
+        for table in person_tables(warehouse) if carry_over else ():
             ids = person_ids(warehouse, table)
             replace_person_ids(warehouse, table, dict(zip(ids, keyed_ids(step, ids), strict=True)))
         warehouse.checkpoint()

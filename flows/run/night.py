@@ -25,6 +25,7 @@ from flows.deliveries.store import (
     Known,
     delete_superseded,
     deliveries_in_force,
+    forgotten_rows,
     newest_periods,
     open_deliveries,
     record_published,
@@ -391,11 +392,25 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
     )
     if state_of(settings, synthetic=release["is_synthetic"], known=run.known) != release["deliveries"]:
         up_to = f" (up to {run.last_delivery})" if run.last_delivery else ""
+        if forgotten_of(settings, release):
+            raise DataRefused(
+                f"{baseline.name}: a person it was made of has been forgotten since, so it cannot be built again; "
+                "its frozen figures stand, and `freeze --verify` proves their bytes"
+            )
         raise DataRefused(
             f"{baseline.name}: {settings.restricted / FILE} does not hold the deliveries it was made of{up_to}; "
             f"restore that file from a backup of {baseline.manifest['frozen_at'][:10]} or later"
         )
     return run
+
+
+def forgotten_of(settings: Settings, release: Mapping[str, Any]) -> bool:
+    """Tell whether rows that a release was made of were deleted because a person asked to be forgotten."""
+    if not (settings.restricted / FILE).is_file():
+        return False
+    with open_deliveries(settings, read_only=True) as warehouse:
+        gone = forgotten_rows(warehouse)
+    return any(name in gone for ids in (release.get("person_deliveries") or {}).values() for name in ids)
 
 
 # How long data are kept: snapshots and superseded person rows, and whatever a frozen baseline rests on.

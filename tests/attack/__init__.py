@@ -1,0 +1,1 @@
+"""Attempts to win small counts of persons back from what is published."""

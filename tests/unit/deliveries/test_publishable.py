@@ -1,0 +1,199 @@
+"""Two releases never tell few persons apart: a municipality's figures stand until enough persons lie between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.main import app
+from flows.deliveries.store import FILE, Known, forget, load_person_data, read_ledger, record_published
+from flows.run.night import prune_superseded
+from tests.unit.deliveries.delivery_files import Door, cpr
+from tests.unit.deliveries.test_as_of_deliveries import (
+    APRIL,
+    AUGUST,
+    JUNE,
+    MAY,
+    deliver_cases,
+    deliver_rest,
+    known,
+    settings_of,
+)
+from tests.unit.deliveries.test_retention import LONG_AFTER
+from transforms.disclosure import Gate
+from transforms.errors import UsageError
+from transforms.models.persons import PersonData, newcomer_shares
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    """Return a door through which forty persons have come."""
+    door = Door(tmp_path)
+    deliver_rest(door, APRIL)
+    deliver_cases(door, 40, APRIL)
+    return door
+
+
+def publish(door: Door, data: PersonData, run_id: str) -> dict[str, Any]:
+    release = {"person_deliveries": dict(data.deliveries), "is_synthetic": False, "run_id": run_id}
+    record_published(settings_of(door), release)
+    return release
+
+
+def figures(data: PersonData) -> str:
+    return newcomer_shares(data, Gate(secret=data.rounding_key)).to_json()
+
+
+def test_what_is_published_stands_until_enough_persons_lie_between(door: Door) -> None:
+    first = known(door)
+    publish(door, first, "1")
+    for count in (41, 44, 36):
+        deliver_cases(door, count, JUNE)
+        again = known(door)
+        assert len(again.cases) == 40
+        assert figures(again) == figures(first)
+        assert again.states == first.states
+    deliver_cases(door, 45, JUNE)
+    assert len(known(door).cases) == 45
+
+
+def test_a_release_is_set_against_every_earlier_one_not_only_the_last(door: Door) -> None:
+    publish(door, known(door), "1")
+    deliver_cases(door, 50, JUNE)
+    publish(door, known(door), "2")
+    deliver_cases(door, 41, AUGUST)
+    assert len(known(door).cases) == 40
+
+
+def test_without_a_publication_what_is_in_force_counts(door: Door) -> None:
+    deliver_cases(door, 41, JUNE)
+    assert len(known(door).cases) == 41
+
+
+def test_a_build_of_the_past_does_not_come_too_near_what_is_published(door: Door) -> None:
+    deliver_cases(door, 41, JUNE)
+    publish(door, known(door), "1")
+    with pytest.raises(AssertionError):  # forty persons, one fewer than is published, and nothing else known by then
+        known(door, MAY)
+
+
+def test_a_build_repeats_what_it_chose_when_more_has_been_published_since(door: Door) -> None:
+    publish(door, known(door), "1")
+    deliver_cases(door, 43, JUNE)
+    held, upto = known(door), read_ledger(settings_of(door), synthetic=False).last_delivery
+    publish(door, held, "2")
+    deliver_cases(door, 60, AUGUST)
+    publish(door, known(door), "3")
+    again = load_person_data(settings_of(door), synthetic=False, known=Known(upto=upto))
+    assert again is not None
+    assert (again.deliveries, figures(again)) == (held.deliveries, figures(held))
+
+
+def test_a_lost_record_is_made_good_by_the_release_that_is_published(door: Door) -> None:
+    first = known(door)
+    settings = settings_of(door)
+    settings.builds.mkdir(parents=True)
+    release = {"person_deliveries": dict(first.deliveries), "is_synthetic": False, "run_id": "1"}
+    (settings.builds / "kommunekort-1.json").write_text(json.dumps(release), encoding="utf-8")
+    (settings.builds / "kommunekort-1.duckdb").touch()
+    settings.published.symlink_to("builds/kommunekort-1.duckdb")
+    deliver_cases(door, 41, JUNE)
+    assert len(known(door).cases) == 40
+
+
+def test_the_threshold_of_the_settings_rules(door: Door) -> None:
+    publish(door, known(door), "1")
+    deliver_cases(door, 45, JUNE)
+    settings = settings_of(door).model_copy(update={"suppression_threshold": 6})
+    data = load_person_data(settings, synthetic=False)
+    assert data is not None
+    assert len(data.cases) == 40
+
+
+def test_changed_rows_of_one_person_count_as_one(door: Door) -> None:
+    from tests.unit.deliveries.delivery_files import CASES, case_rows, csv_bytes
+
+    publish(door, known(door), "1")
+    rows = case_rows(40)
+    for number in range(4):
+        rows[number][5] = "7"
+    door.one("sager_2016K1.csv", csv_bytes(CASES, rows), period="2016K1", received_at=JUNE)
+    assert (known(door).cases["children_count"] == 7).sum() == 0
+    rows[4][5] = "7"
+    door.one("sager_2016K1.csv", csv_bytes(CASES, rows), period="2016K1", received_at=AUGUST)
+    assert (known(door).cases["children_count"] == 7).sum() == 5
+
+
+def test_the_rows_published_figures_stand_on_are_kept_while_they_stand(door: Door) -> None:
+    first = known(door)
+    release = publish(door, first, "1")
+    settings = settings_of(door)
+    settings.builds.mkdir(parents=True)
+    (settings.builds / "kommunekort-1.json").write_text(
+        json.dumps(release | {"as_of": None, "last_delivery": None}), encoding="utf-8"
+    )
+    (settings.builds / "kommunekort-1.duckdb").touch()
+    settings.published.symlink_to("builds/kommunekort-1.duckdb")
+    deliver_cases(door, 41, JUNE)
+    prune_superseded(settings, LONG_AFTER)
+    assert len(known(door).cases) == 40
+
+
+# The right to be forgotten.
+
+
+def held(door: Door, number: str) -> int:
+    from flows.deliveries.keys import load_keys
+
+    person = load_keys(door.key).pseudonymiser().person(number)
+    assert person is not None
+    tables = door.rows("SELECT table_name FROM information_schema.columns WHERE column_name = 'person_id'")
+    return sum(
+        door.rows(f"SELECT count(*) FROM restricted.{table} WHERE person_id = '{person.person_id}'")[0][0]
+        for (table,) in tables
+    )
+
+
+def test_every_row_of_the_person_goes_superseded_ones_too(door: Door) -> None:
+    deliver_cases(door, 48, JUNE)
+    assert held(door, cpr(3)) == 4  # two cases, a measure, a job
+    before = read_ledger(settings_of(door), synthetic=False)
+    gone = forget(settings_of(door), cpr(3).replace("-", " "), AUGUST)
+    assert sum(gone.rows.values()) == 4
+    assert held(door, cpr(3)) == 0
+    assert held(door, cpr(4)) == 4
+    assert len(known(door).cases) == 47
+    assert read_ledger(settings_of(door), synthetic=False).state != before.state
+    assert door.rows("SELECT count(*), sum(rows_deleted) FROM restricted.forgotten") == [(4, 4)]
+    columns = door.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'forgotten'")
+    assert ("person_id",) not in columns
+
+
+def test_forgetting_draws_all_figures_of_the_municipality_anew(door: Door) -> None:
+    before = known(door)
+    forget(settings_of(door), cpr(3), AUGUST)
+    assert known(door).states != before.states
+
+
+def test_forgetting_nobody_deletes_nothing(door: Door) -> None:
+    assert forget(settings_of(door), cpr(77), AUGUST).rows == {}
+    assert len(known(door).cases) == 40
+    with pytest.raises(UsageError, match="no CPR number"):
+        forget(settings_of(door), "3113600000", AUGUST)
+
+
+def test_the_command_asks_for_the_number_and_never_shows_it(door: Door) -> None:
+    environment = {"KOMMUNEKORT_KEY_FILE": str(door.key)}
+    typed = f"{cpr(3)}\ny\n"
+    result = CliRunner().invoke(app, ["forget", "--data", str(door.data)], input=typed, env=environment)
+    assert result.exit_code == 0, result.output
+    assert "3 rows deleted" in result.output
+    assert cpr(3) not in result.output
+    assert held(door, cpr(3)) == 0
+    assert (door.data / "restricted" / FILE).stat().st_mode & 0o777 == 0o600
+    again = CliRunner().invoke(app, ["forget", "--data", str(door.data)], input=typed, env=environment)
+    assert "no rows of this person" in again.output
