@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from flows.report.workbook import DICTIONARY, GUIDE, write_workbook
+from flows.report.workbook import ADDED_LABELS, DICTIONARY, GUIDE, ORDER, SERIES, write_workbook
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse
@@ -47,11 +47,19 @@ def test_every_table_reads_back_equal(files: tuple[Path, Path], book: openpyxl.W
     database, _ = files
     with Warehouse.open(database, read_only=True) as warehouse:
         tables = [t for (t,) in warehouse.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart'")]
-        assert set(book.sheetnames) == {GUIDE, DICTIONARY, *(table[:31] for table in tables)}
+        assert set(book.sheetnames) == {GUIDE, SERIES, DICTIONARY, *(table[:31] for table in tables)}
+        shown = [name for name in book.sheetnames if name in ORDER]
+        assert shown == [name for name in ORDER if name in shown], "the sheets stand in reading order"
         for table in tables:
             names, rows = rows_of(book, table[:31])
             query = f'SELECT * FROM mart."{table}"'
-            assert names == [name for name, _ in warehouse.columns(query)]
+            own = [name for name, _ in warehouse.columns(query)]
+            added = [name for name in names if name not in own]
+            assert [name for name in names if name in own] == own
+            assert set(added) <= {"municipality_name", *ADDED_LABELS}
+            for row in rows:
+                told = {name: row.pop(name) for name in added}
+                assert None not in {told.get(name, "") for name in ("municipality_name", "peer_name")}, table
             expected = [
                 tuple(_as_read(value) for value in row)
                 for row in warehouse.rows(query)
@@ -156,3 +164,32 @@ def test_libreoffice_opens_it_and_sees_the_same_cells(
         assert [list(map(_as_read, row[:width])) for row in theirs[: len(ours)]] == [
             list(map(_as_read, row)) for row in ours
         ], name
+
+
+def test_every_sheet_prints_on_pages_and_tells_what_its_columns_mean(book: openpyxl.Workbook) -> None:
+    assert book.properties.title.startswith("Kortlægning")
+    assert book.properties.creator == "kommunekort"
+    for name in book.sheetnames[1:]:
+        sheet = book[name]
+        assert sheet.page_setup.orientation == "landscape", name
+        assert sheet.page_setup.fitToWidth == 1, name
+        assert sheet.print_title_rows == "$2:$3", name
+    notes = {cell.value: cell.comment.text for cell in book["expected"][3] if cell.comment}
+    assert notes["difference"].startswith("Faktisk minus forventet")
+
+
+def test_the_years_stand_side_by_side_and_are_the_figures(files: tuple[Path, Path], book: openpyxl.Workbook) -> None:
+    names, rows = rows_of(book, SERIES)
+    assert names[:5] == ["indicator_id", "indicator_label", "unit", "municipality_code", "municipality_name"]
+    assert [int(name) for name in names[5:]] == list(range(2018, 2025))
+    with Warehouse.open(files[0], read_only=True) as warehouse:
+        figures = {
+            (indicator, code, str(day.year)): value
+            for indicator, code, day, value in warehouse.rows(
+                "SELECT indicator_id, municipality_code, reference_date, value FROM mart.indicator_value"
+            )
+        }
+    told = {(r["indicator_id"], r["municipality_code"], y): r[y] for r in rows for y in names[5:]}
+    assert len(told) > 1000
+    assert all(value is None or value == pytest.approx(figures[key]) for key, value in told.items())
+    assert sum(value is not None for value in told.values()) == sum(v is not None for v in figures.values())
