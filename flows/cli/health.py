@@ -178,6 +178,25 @@ def check_modes(settings: Settings) -> Iterator[Fault]:
             yield Fault("modes", f"{path} has mode {found:04o}", f"chmod {mode:04o} {path}")
 
 
+def check_drop_folder(settings: Settings) -> Iterator[Fault]:
+    """Yield a fault when deliveries could not be fetched from the drop folder, or others could."""
+    folder = settings.drop_folder
+    if folder is None:
+        return
+    path = folder.expanduser()
+    if not path.is_dir():
+        yield Fault("drop folder", f"{path} is no folder", "make it, or set KOMMUNEKORT_DROP_FOLDER to another")
+        return
+    if not os.access(path, os.R_OK | os.X_OK):
+        yield Fault("drop folder", f"{path} cannot be read", f"give user {os.getuid()} access to it")
+    if path.resolve().is_relative_to(settings.root):
+        yield Fault("drop folder", f"{path} lies inside the data folder", "set KOMMUNEKORT_DROP_FOLDER to one outside")
+    if path.stat().st_mode & 0o007:
+        yield Fault("drop folder", f"{path} is open to every user of the machine", f"chmod o= {path}")
+    if not settings.key_file.expanduser().exists():
+        yield Fault("drop folder", "deliveries may come and there is no key", "`kommunekort keygen`")
+
+
 def check_work(settings: Settings) -> Iterator[Fault]:
     """Yield a fault for a run that writes too long, and for what a killed run left behind."""
     pid = lock_holder(settings.root)
@@ -272,6 +291,7 @@ CHECKS: dict[str, Check] = {
     "Prefect": check_prefect,
     "data folder and disk": check_folder,
     "file modes": check_modes,
+    "drop folder": check_drop_folder,
     "lock and leftovers": check_work,
     "published database": check_published,
     "snapshots": check_snapshots,

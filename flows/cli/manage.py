@@ -27,11 +27,16 @@ from transforms.periods import TIMEZONE
 
 
 def deliver(
-    files: Annotated[list[Path] | None, typer.Argument(help="CSV, XLSX or ZIP files.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="CSV, XLSX, ODS, .csv.gz or ZIP files; together they are one hand-in.")
+    ] = None,
     municipality: Annotated[
         str | None, typer.Option("--municipality", "-m", help="Whose delivery it is, when the files do not say.")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="cases, measures, employment or organisation.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="cases (sager), measures (indsatser), employment (ansættelser) or organisation."),
+    ] = None,
     period: Annotated[str | None, typer.Option("--period", help="Year or quarter the delivery tells until.")] = None,
     template: Annotated[
         str | None, typer.Option("--template", help="Write an empty form of this kind (XLSX) and receive nothing.")

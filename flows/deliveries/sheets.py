@@ -411,8 +411,7 @@ def sheet_layout(sheet: Sheet, contracts: Iterable[Contract], hint: str) -> Layo
 def _form_layout(sheet: Sheet, contracts: Sequence[Contract]) -> Layout | None:
     """Return the layout of a form that asks one question a line, or None.
 
-    `positions` are then lines, and the answers stand in the columns headed «Svar» (else in the one after the
-    questions), one answer sheet each.
+    `positions` are then lines, and the answers stand in the columns headed «Svar», each of them one whole answer.
     """
     for contract in contracts:
         if contract.table != "organisation":
@@ -424,7 +423,8 @@ def _form_layout(sheet: Sheet, contracts: Sequence[Contract]) -> Layout | None:
                 each = field_of(row[column], contract) if column < len(row) else None
                 if each is not None and each.type != "dropped":
                     asked.setdefault(each.name, number)
-            if len(asked) >= LEAST_QUESTIONS:
+            top = min(asked.values(), default=0)
+            if len(asked) >= LEAST_QUESTIONS and _answer_columns(rows[:top], column):
                 lines = {name: number + 1 for name, number in asked.items()}
                 return Layout(contract, column, len(rows), asked, (), (), lines)
     return None
@@ -465,12 +465,7 @@ def _form_blocks(sheet: Sheet, layout: Layout, fields: dict[str, DeliveryField],
     """Yield the answers of a form with one question a line: one row for each column that is filled in."""
     rows = list(sheet.rows())
     question, top = layout.heading_row, min(layout.positions.values())
-    width = max(map(len, rows), default=0)
-    answers = [
-        column
-        for column in range(question + 1, width)
-        if any(squash(_text(row[column])).startswith(("svar", "answer")) for row in rows[:top] if column < len(row))
-    ] or [question + 1]
+    answers = _answer_columns([[_text(cell) for cell in row] for row in rows[:top]], question)
     filled = [column for column in answers if any(_text(rows[n][column]).strip() for n in layout.positions.values())]
     columns = {
         name: _array(
@@ -479,6 +474,17 @@ def _form_blocks(sheet: Sheet, layout: Layout, fields: dict[str, DeliveryField],
         for name, n in layout.positions.items()
     }
     yield _block(columns, range(2, 2 + len(filled)), [""] * len(filled))
+
+
+def _answer_columns(rows: Sequence[Sequence[str]], question: int) -> list[int]:
+    """Return the columns after the questions that are headed «Svar», «Svar 2», «Answer»."""
+    found = {
+        column
+        for row in rows
+        for column, text in enumerate(row)
+        if column > question and re.fullmatch(r"(svar|answer)\d*", squash(text))
+    }
+    return sorted(found)
 
 
 def _array(texts: Iterable[str]) -> Any:

@@ -7,8 +7,7 @@ import pytest
 
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.intake import deliver
-from flows.deliveries.template import template
-from tests.unit.deliveries.delivery_files import CASES, MOMENT, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
+from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.catalogue import KINDS, load_catalogue
 from transforms.errors import UsageError
 
@@ -237,34 +236,6 @@ def test_formulas_in_a_workbook_are_values_and_remarked(door: Door) -> None:
     receipt = door.one("i_2016K1.xlsx", xlsx_bytes(rows))
     assert any("formula" in remark.text_en for remark in receipt.remarks)
     assert receipt.rows_rejected == 1
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS.values()))
-def test_the_template_is_recognised_as_its_own_kind(door: Door, tmp_path: Path, kind: str) -> None:
-    import openpyxl
-
-    path = template(kind, tmp_path / f"{kind}.xlsx")
-    book = openpyxl.load_workbook(path)
-    sheet = book.worksheets[0]
-    columns = {cell.value: cell.column for cell in sheet[1]}
-    contract = load_contracts()[kind]
-    rules = sheet.data_validations.dataValidation
-    assert sum(rule.type == "list" for rule in rules) == sum(
-        field.type in ("enum", "boolean", "municipality") for field in contract.fields
-    )
-    examples: dict[str, object] = {
-        "cpr": cpr(3),
-        "date": dt.date(2016, 1, 31),
-        "municipality": "Rebild",
-        "boolean": "Nej",
-    }
-    for field in contract.fields:
-        if field.required:
-            value = field.values[0].text_da if field.values else examples[field.type]
-            sheet.cell(2, columns[field.label_da], value)  # type: ignore[arg-type]
-    book.save(path)
-    (receipt,) = deliver([path], "840", door.data, door.key, period="2016K1", received_at=MOMENT)
-    assert (receipt.kind, receipt.verdict, receipt.rows_accepted) == (kind, "godkendt", 1)
 
 
 def test_a_high_rating_needs_evidence_and_its_text_is_not_kept(door: Door) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,3 +164,94 @@ def test_a_ledger_without_the_way_a_delivery_came_by_gets_it_and_the_folder_chan
     drop(door, "Rebild sager 2016K1.csv", FIRST)
     drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
     assert night(door) == [("L000001", True), ("L000002", True)]
+
+
+# Everything in the folder is received or answered.
+
+
+def answered(door: Door) -> dict[str, str]:
+    """Return file -> verdict of a night's receipts."""
+    folder = door.folder / "drop"
+    receipts = deliver(waiting_files(folder), None, door.data, door.key, from_folder=True, folder=folder)
+    return {receipt.file: receipt.verdict for receipt in receipts}
+
+
+def test_subfolders_by_municipality_are_read(door: Door) -> None:
+    for name in ("Rebild", "Høje-Taastrup Kommune", "0461"):
+        (door.folder / "drop" / name).mkdir(parents=True)
+        drop(door, f"{name}/sager.csv", FIRST)
+    folder = door.folder / "drop"
+    receipts = deliver(waiting_files(folder), None, door.data, door.key, from_folder=True, folder=folder)
+    assert {receipt.municipality_code for receipt in receipts} == {"840", "169", "461"}
+    assert not any(receipt.is_refused for receipt in receipts)
+
+
+def test_what_is_no_table_is_refused_with_a_receipt_once(door: Door) -> None:
+    drop(door, "Rebild sager 2016K1", FIRST)  # no suffix
+    drop(door, "læsmig.pdf", b"%PDF")
+    drop(door, "gammel.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
+    drop(door, "sager.ods", b"PK\x03\x04")
+    drop(door, "tom.csv", b"")
+    drop(door, "sager Skive.csv.gz", gzip.compress(FIRST))
+    for left in (".DS_Store", "Thumbs.db", "~$sager.xlsx", ".~lock.sager.ods#", "sager.csv.part"):
+        drop(door, left, b"x")
+    verdicts = answered(door)
+    assert {name for name, verdict in verdicts.items() if verdict != "afvist"} == {
+        "Rebild sager 2016K1", "sager Skive.csv.gz"
+    }  # fmt: skip
+    assert len(verdicts) == 6
+    ledger = door.rows(LEDGER)
+    assert answered(door) == verdicts
+    assert door.rows(LEDGER) == ledger
+
+
+def test_no_link_is_followed_and_each_is_answered(door: Door) -> None:
+    outside = door.folder / "andre"
+    outside.mkdir()
+    (outside / "Rebild sager.csv").write_bytes(FIRST)
+    drop(door, "Skive sager.csv", FIRST)
+    folder = door.folder / "drop"
+    (folder / "Rebild sager.csv").symlink_to(outside / "Rebild sager.csv")
+    (folder / "Rebild").symlink_to(outside, target_is_directory=True)
+    (folder / "væk.csv").symlink_to(folder / "findes ikke")
+    verdicts = answered(door)
+    assert verdicts == {"Skive sager.csv": "godkendt", "Rebild sager.csv": "afvist", "Rebild": "afvist",
+                        "væk.csv": "afvist"}  # fmt: skip
+    assert door.rows('SELECT DISTINCT municipality_code FROM restricted."case"') == [("779",)]
+
+
+def test_pipes_are_not_waited_for(door: Door) -> None:
+    drop(door, "Rebild sager.csv", FIRST)
+    os.mkfifo(door.folder / "drop" / "rør.csv")
+    assert answered(door)["rør.csv"] == "afvist"
+
+
+def test_the_program_failing_on_one_file_leaves_the_others(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.deliveries import intake
+
+    drop(door, "Rebild sager.csv", FIRST)
+    drop(door, "Skive sager.csv", FIRST, minute=1)
+    read = intake.read_layout
+
+    def fail(part: Any, *arguments: Any) -> Any:
+        if "Rebild" in part.label:
+            raise ZeroDivisionError(cpr(1))
+        return read(part, *arguments)
+
+    monkeypatch.setattr(intake, "read_layout", fail)
+    assert answered(door) == {"Rebild sager.csv": "afvist", "Skive sager.csv": "godkendt"}
+    monkeypatch.undo()
+    assert answered(door)["Rebild sager.csv"] == "godkendt"  # it was tried again
+
+
+def test_doctor_looks_at_the_drop_folder(door: Door) -> None:
+    from flows.cli.health import check_drop_folder
+
+    folder = door.folder / "drop"
+    assert [fault.found for fault in check_drop_folder(settings_of(door))] == [f"{folder} is no folder"]
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o757)
+    assert "open to every user" in next(check_drop_folder(settings_of(door))).found
+    folder.chmod(0o700)
+    assert list(check_drop_folder(settings_of(door))) == []
+    assert list(check_drop_folder(Settings(data=door.data))) == []
