@@ -256,6 +256,8 @@ def _meta(hostile: bool) -> dict[str, pd.DataFrame]:
                 "fingerprint": ["f" * 64],
                 "code_version": ["c"],
                 "suppression_threshold_count": [5],
+                "minimum_denominator_count": [15],
+                "rounding_base_count": [5],
                 "is_synthetic": [True],
                 "data_mark": ["SYNTETISKE DATA / SYNTHETIC DATA"],
             }

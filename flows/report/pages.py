@@ -39,6 +39,8 @@ RECEIPT_KEYS = (
     "rows_rejected",
 )
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
+HUNDRED = 100
+"""Rows of deliveries are rows of persons: the report tells them in whole hundreds, by kind, and never one by one."""
 MOST_CHANGES = 200
 """Revised figures listed on the page of data quality; each profile lists its own."""
 
@@ -81,9 +83,9 @@ def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
         return {}
     return {
         "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
-        "rows_in_count": sum(int(row["rows_in"] or 0) for row in taken),
-        "rows_loaded_count": sum(int(row["rows_accepted"] or 0) for row in taken),
-        "rows_rejected_count": sum(int(row["rows_rejected"] or 0) for row in taken),
+        "rows_in_count": _hundreds(sum(int(row["rows_in"] or 0) for row in taken)),
+        "rows_loaded_count": _hundreds(sum(int(row["rows_accepted"] or 0) for row in taken)),
+        "rows_rejected_count": _hundreds(sum(int(row["rows_rejected"] or 0) for row in taken)),
     }
 
 
@@ -129,7 +131,11 @@ def deliveries(receipts_of: list[Row] | None) -> list[Row]:
         row["deliveries"] += 1
         for name in COUNTS:
             row[name] += int(receipt[name] or 0)
-    return [row for _, row in sorted(summed.items())]
+    return [{**row, **{name: _hundreds(row[name]) for name in COUNTS}} for _, row in sorted(summed.items())]
+
+
+def _hundreds(rows: int) -> int:
+    return rows // HUNDRED * HUNDRED
 
 
 def withheld(data: ReportData) -> list[Row]:

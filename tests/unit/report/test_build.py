@@ -253,8 +253,9 @@ def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
     row = text[text.index('<tr id="delivery_cases">') :].split("</tr>")[0]
     assert "03.01.2026" in row
-    assert ">6.060<" in row, "a refused delivery is no part of the source"
-    assert ">3.030<" in row
+    assert "6.060" not in text, "rows of persons are told in whole hundreds"
+    assert ">6.000<" in row, "a refused delivery is no part of the source"
+    assert ">3.000<" in row
     assert '<tr id="delivery_measures">' in text
     assert "mangler" in text[text.index('<tr id="delivery_measures">') :].split("</tr>")[0]
 
