@@ -278,6 +278,9 @@ def _models(codes: list[str], rng: np.random.Generator, hostile: bool) -> dict[s
             "observed": 90 + gap,
             "expected": 90.0,
             "difference": gap,
+            "standard_error": 2.5,
+            "single_low": gap - 5,
+            "single_high": gap + 5,
             "difference_low": gap - 7,
             "difference_high": gap + 7,
             "shrunk_difference": gap / 2,
@@ -286,7 +289,9 @@ def _models(codes: list[str], rng: np.random.Generator, hostile: bool) -> dict[s
             "n_count": rng.integers(80, 900, size),
             "assessment": judged,
             "explained_share": 0.41,
-            "estimation_method": "discrete_time_cloglog+random_effect",
+            "is_unusual": False,
+            "filled_conditions_count": 0,
+            "estimation_method": "discrete_time_cloglog+levels",
             "value_status": "estimated",
         }
     )

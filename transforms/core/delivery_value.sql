@@ -53,3 +53,4 @@ SELECT
     round(observed::DOUBLE, 4)::DECIMAL(18, 4), NULL, n_count::DECIMAL(18, 4),
     if(observed IS NULL, if(value_status = 'estimated', 'missing', value_status), 'observed'), NULL
 FROM model.duration
+WHERE outcome_id = 'first_job_weeks'

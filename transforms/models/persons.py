@@ -37,6 +37,8 @@ TRAITS = [
 """What a person brings along (KORA 2017's list as far as deliveries hold it); nothing the municipality decides."""
 JUDGED_TRAITS = ["match_category_code"]
 """What the municipality has judged: it steers who is offered what, so methods are compared given it."""
+LEAVING = ("left_denmark",)
+"""Ends of a case after which no job can follow. Other ends (death among them) only end what is known."""
 FAMILY = ("family_refugee", "family_other")
 TOP_ORIGINS = 8
 
@@ -63,7 +65,8 @@ class PersonData:
     @property
     def period(self) -> str:
         """Return the years of permit the durations speak of, e.g. `2018-2025`."""
-        return f"{self.until.year - COHORT_YEARS + 1}-{self.until.year}"
+        newest = max(self.untils.values(), default=self.until)
+        return f"{newest.year - COHORT_YEARS + 1}-{newest.year}"
 
 
 def one_case_per_person(data: PersonData) -> pd.DataFrame:
@@ -92,24 +95,64 @@ def one_case_per_person(data: PersonData) -> pd.DataFrame:
 
 
 def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Return time to the first ordinary job of 13 weeks per person of the cohorts, with traits and labour market.
+    """Return time to the first ordinary job of 13 weeks per person and municipality of the cohorts, with traits.
 
-    `conditions`: municipality_code and one numeric column per condition of the commuting area.
+    Who moved is counted where they were: one row per municipality, at risk there from the day it took over to the day
+    the case moved on, each followed to the municipality's own last delivery. `conditions`: municipality_code, year and
+    one numeric column per condition of the commuting area; a person meets those of the year of the permit, or of the
+    nearest year that is known.
     """
     import pandas as pd
 
-    cases = one_case_per_person(data)
-    start = pd.Timestamp(year=data.until.year - COHORT_YEARS + 1, month=1, day=1)
-    recent = cases[pd.to_datetime(cases["permit_date"]) >= start]
-    columns = ["person_id", "municipality_code", "permit_date", "end_date", *TRAITS, *JUDGED_TRAITS]
+    newest = pd.Timestamp(max(data.untils.values(), default=data.until))
+    traits = one_case_per_person(data)
+    start = pd.Timestamp(year=newest.year - COHORT_YEARS + 1, month=1, day=1)
+    recent = traits[pd.to_datetime(traits["permit_date"]) >= start]
+    stays = case_stays(data, recent["person_id"])
+    columns = ["person_id", "permit_date", *TRAITS, *JUDGED_TRAITS]
+    cases = stays.merge(recent[columns], on="person_id", how="inner")
     ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
     spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
-    until = recent["municipality_code"].map(lambda code: data.untils.get(code, data.until))
-    followed = pd.concat(
-        [person_periods(recent.loc[until == day, columns], spells, day) for day in sorted(until.unique())]
-        or [person_periods(recent[columns], spells, data.until)]
-    ).sort_index()
-    return followed.merge(conditions, on="municipality_code", how="left")
+    last = cases["municipality_code"].map(dict(data.untils))
+    followed = person_periods(cases.assign(last_date=pd.to_datetime(last)), spells, newest.date())
+    return _with_conditions(followed.drop(columns="last_date"), conditions)
+
+
+def case_stays(data: PersonData, wanted: pd.Series[str]) -> pd.DataFrame:
+    """Return one row per person and municipality: entry_date, end_date (empty: still there), has_left.
+
+    The first case begins with the permit, a later one in another municipality when that one takes over, which also
+    ends the one before. `has_left`: the country was left; then no job can follow. A case closed
+    because of a job goes on: the employment tells what came of it.
+    """
+    import pandas as pd
+
+    cases = data.cases[data.cases["person_id"].isin(wanted)].copy()
+    for name in ("permit_date", "takeover_date", "end_date"):
+        cases[name] = pd.to_datetime(cases[name])
+    cases = cases.sort_values(["person_id", "permit_date", "takeover_date", "municipality_code"], kind="stable")
+    cases = cases.drop_duplicates(["person_id", "municipality_code"])
+    again = cases["person_id"].duplicated()
+    entry = cases["permit_date"].where(~again, cases["takeover_date"].fillna(cases["permit_date"]))
+    moved_on = entry.shift(-1).where(cases["person_id"].shift(-1) == cases["person_id"]) - pd.Timedelta(days=1)
+    reason = cases["end_reason_code"].fillna("") if "end_reason_code" in cases else pd.Series("", index=cases.index)
+    ended = cases["end_date"].where(reason != "employed")
+    end = ended.where(ended <= moved_on.fillna(pd.Timestamp.max), moved_on)
+    gone = reason.isin(LEAVING) & ended.notna() & (ended <= moved_on.fillna(pd.Timestamp.max))
+    out = cases[["person_id", "municipality_code"]].assign(entry_date=entry, end_date=end, has_left=gone)
+    return pd.DataFrame(out.reset_index(drop=True))
+
+
+def _with_conditions(followed: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
+    """Return the persons with the conditions of their municipality in the year of the permit, or the nearest known."""
+    import pandas as pd
+
+    if "year" not in conditions:
+        return followed.merge(conditions, on="municipality_code", how="left")
+    years = np.array(sorted(conditions["year"].unique()))
+    permit = np.asarray(pd.to_datetime(followed["permit_date"]).dt.year)
+    nearest = years[np.abs(permit[:, None] - years[None, :]).argmin(axis=1)]
+    return followed.assign(year=nearest).merge(conditions, on=["municipality_code", "year"], how="left")
 
 
 def newcomers(data: PersonData) -> pd.DataFrame:
@@ -370,15 +413,18 @@ def person_periods(
     left, cannot be seen to last, so the person counts as followed only until 13 weeks before that day; counting
     such starts as "no job yet" would bias every late cohort.
 
-    Input `cases`: person_id (unique), municipality_code, permit_date, end_date (left, died or got another status;
-    may be empty), and any covariates, which are passed through. `employment`: see `first_jobs`.
+    Input `cases`: person_id (unique within a municipality), municipality_code, permit_date, end_date (left, died or
+    got another status; may be empty), optional entry_date (moved in: at risk here only from then on) and last_date
+    (the municipality's own last day), and any covariates, which are passed through. `employment`: see `first_jobs`.
     Output: the cases plus weeks (to job or censoring), has_job, interval_count (whole intervals at risk, the one
-    with the job included; 0 = not followed for one interval) and job_interval (has_job within those intervals).
+    with the job included; 0 = not followed for one interval), job_interval (has_job within those intervals) and
+    first_interval (the first whole one here; at or above interval_count when the person was never at risk here).
     Raises DataRefused on a repeated person.
     """
     import pandas as pd
 
-    repeated = cases["person_id"].duplicated()
+    keys = ["person_id", "municipality_code"] if "entry_date" in cases else ["person_id"]
+    repeated = cases.duplicated(keys)
     if repeated.any():
         row = int(np.flatnonzero(repeated.to_numpy())[0]) + 1
         raise DataRefused(
@@ -386,8 +432,10 @@ def person_periods(
         )
     permit = _days(cases["permit_date"]).to_numpy(np.float64)
     last = pd.Timestamp(until)
-    end = _days(cases["end_date"].fillna(last)).clip(upper=_day(last)).to_numpy(np.float64)
-    jobs = first_jobs(cases, employment, until, job_weeks).set_index("person_id")["job_start_date"]
+    own = _days(cases["last_date"].fillna(last)) if "last_date" in cases else pd.Series(_day(last), index=cases.index)
+    end = _days(cases["end_date"]).fillna(own).clip(upper=own).to_numpy(np.float64)
+    one_each = cases.drop_duplicates("person_id")
+    jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
     job = (_days(cases["person_id"].map(jobs)).to_numpy(np.float64) - permit) / 7
     followed = np.clip((end + 1 - permit) / 7 - job_weeks, 0, follow_up_weeks)
     whole = np.floor(followed / interval_weeks + 1e-9)
@@ -395,7 +443,10 @@ def person_periods(
     has_job = np.isfinite(job) & (job <= followed) & (job < follow_up_weeks)
     in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
     job_interval = has_job & (in_interval < whole)
+    entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit
+    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks - 1e-9)
     return cases.assign(
+        first_interval=first.astype(np.int64),
         weeks=np.where(has_job, job, followed),
         has_job=has_job,
         interval_count=np.where(job_interval, in_interval + 1, whole).astype(np.int64),

@@ -9,6 +9,7 @@ One module, since all steps hand frames on to each other and share how a frame i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from transforms.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
+    from transforms.models.expected import Modelled
     from transforms.models.persons import PersonData
 
 
@@ -33,23 +35,28 @@ def empty(columns: list[str]) -> pd.DataFrame:
 
 
 def labour_market(warehouse: Warehouse, indicators: list[str]) -> pd.DataFrame:
-    """Return the newest conditions of the commuting area: municipality_code and a numeric column per indicator.
+    """Return the conditions of the commuting area year by year: municipality_code, year and a column per indicator.
 
-    Empty when one of them is not known at all.
+    A year in which one of them is not known takes the nearest year in which it is. Empty when one is not known at all.
     """
     import pandas as pd
 
     long = warehouse.frame(
         """
-        SELECT area_code AS municipality_code, indicator_id, arg_max(value, reference_date)::DOUBLE AS value
+        SELECT area_code AS municipality_code, year(reference_date)::INTEGER AS year, indicator_id,
+               arg_max(value, reference_date)::DOUBLE AS value
         FROM core.commuting_area_value WHERE value IS NOT NULL AND list_contains(?, indicator_id)
         GROUP BY ALL ORDER BY ALL
         """,
         [indicators],
     )
     if set(long["indicator_id"]) != set(indicators):
-        return empty(["municipality_code", *indicators])
-    return pd.DataFrame(long.pivot(index="municipality_code", columns="indicator_id", values="value").reset_index())
+        return empty(["municipality_code", "year", *indicators])
+    wide = long.pivot(index=["municipality_code", "year"], columns="indicator_id", values="value")
+    keys = ["municipality_code", "year"]
+    every = pd.MultiIndex.from_product([sorted(long[key].unique()) for key in keys], names=keys)
+    wide = wide.reindex(every)
+    return pd.DataFrame(wide.groupby(level=0).ffill().groupby(level=0).bfill().reset_index())
 
 
 def placements(warehouse: Warehouse) -> pd.DataFrame:
@@ -278,6 +285,9 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
 # The steps that need person rows: durations, newcomers, placements, organisation, methods.
 
 
+Fits = dict[str, "Modelled"]
+"""What was fitted, by outcome: laid down by the step that fits, read by those that assess and tell. Exact figures of
+persons stay here and never enter the warehouse."""
 DURATION = "first_job_weeks"
 LABOUR_MARKET = ["area_net_unemployed_pct", "area_jobs_share_manufacturing_pct"]
 AREA = frozenset({"core.commuting_area_value", "mart.municipality"})
@@ -287,7 +297,7 @@ CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
 )
 
 
-def person_models(data: PersonData | None, gate: Gate) -> dict[str, Model]:
+def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, Model]:
     """Return the person-level model tables. `data` stays in memory; only what passed the gate reaches the warehouse."""
     taken: list[tuple[pd.DataFrame, pd.DataFrame]] = []
 
@@ -300,7 +310,8 @@ def person_models(data: PersonData | None, gate: Gate) -> dict[str, Model]:
     figures = {
         "model.newcomer_share": Model(CASES | MEASURES, lambda warehouse: newcomer_step(data, gate)),
         "model.duration": Model(
-            AREA | CASES | MEASURES | EMPLOYMENT, lambda warehouse: duration_step(warehouse, data, gate)
+            AREA | CASES | MEASURES | EMPLOYMENT | {"model.commuting_area"},
+            lambda warehouse: duration_step(warehouse, data, gate, fits),
         ),
         "model.method_effect": Model(
             AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION,
@@ -335,31 +346,52 @@ def newcomer_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
 
 
 DURATION_DIGITS = {
-    "observed": 0, "expected": 0, "difference": 0, "difference_low": 0, "difference_high": 0, "shrunk_difference": 0,
-    "explained_share": 2,
+    "observed": 0, "expected": 0, "difference": 0, "standard_error": 0, "single_low": 0, "single_high": 0,
+    "difference_low": 0, "difference_high": 0, "shrunk_difference": 0, "explained_share": 2,
 }  # fmt: skip
-"""Decimals of what is published of durations, in weeks. One of 15 persons moves a mean within three years by up to ten
-weeks, and intervals span tens of them: whole weeks lose nothing, and tell no person."""
+"""Decimals of what is published of durations, in weeks or per cent. One of 15 persons moves a mean within three years
+by up to ten weeks, and intervals span tens of them: whole weeks lose nothing, and tell no person."""
 
 
-def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate) -> pd.DataFrame:
-    """Return expected against observed weeks to a first lasting job per municipality."""
-    from transforms.models.durations import municipal_durations
+def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fits: Fits) -> pd.DataFrame:
+    """Return the observed weeks to a first lasting job per municipality, through the gate; the fit is laid down."""
+    from transforms.models.durations import model_durations
     from transforms.models.expected import COLUMNS
     from transforms.models.persons import TRAITS, followed_persons
 
     market = labour_market(warehouse, LABOUR_MARKET)
     if data is None or market.empty:
         return empty(COLUMNS)
-    persons = followed_persons(data, market)
-    told = municipal_durations(
-        persons,
+    fits[DURATION] = modelled = model_durations(
+        followed_persons(data, market),
         [*TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         period=data.period,
         municipalities=municipalities(warehouse),
+        areas=areas(warehouse),
     )
-    return gate.estimates(told, DURATION, states_of(data), DURATION_DIGITS)
+    told = modelled.rows[modelled.rows["outcome_id"] == DURATION]
+    return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
+
+
+def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFrame:
+    """Return rows of durations as they may be published; who is called on a limit that rounds to nought is not."""
+    told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS)
+    low, high = told["difference_low"].astype("Float64"), told["difference_high"].astype("Float64")
+    called = told["assessment"].isin(["better", "worse"])
+    unclear = (called & ((low <= 0) & (high >= 0))).fillna(False).astype(bool)
+    told["assessment"] = told["assessment"].mask(unclear, "as_expected")
+    return told
+
+
+def areas(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the labour market of each municipality: municipality_code, commuting_area_code."""
+    return warehouse.frame(
+        """
+        SELECT municipality_code, commuting_area_code FROM model.commuting_area
+        WHERE value_status <> 'missing' ORDER BY 1
+        """
+    )
 
 
 def states_of(data: PersonData) -> dict[str, str]:
@@ -381,6 +413,7 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate
     if data is None or market.empty:
         return empty(METHOD_EFFECT_COLUMNS)
     persons = followed_persons(data, market)
+    persons = persons[persons["first_interval"] == 0].drop_duplicates("person_id")
     taken = data.measures.rename(columns={"measure_kind_code": "method_code"})
     taken = taken[taken["method_code"] != "other"]
     columns = ["person_id", "method_code", "start_date", "end_date"]
@@ -435,7 +468,8 @@ def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
         job_consultants_per_100=per_hundred,
         has_danish_parallel=newest["danish_parallel_with_placement_code"].isin(["always", "mostly"]),
     )
-    jobs = market[["municipality_code", "area_jobs_share_manufacturing_pct"]]
+    newest_market = market.sort_values("year").drop_duplicates("municipality_code", keep="last")
+    jobs = newest_market[["municipality_code", "area_jobs_share_manufacturing_pct"]]
     return told.merge(jobs, on="municipality_code").dropna()
 
 
@@ -592,8 +626,6 @@ def shortage(warehouse: Warehouse) -> pd.DataFrame:
 
 OUTCOME = "employment_rate_non_western_pct"
 NON_WESTERN = "25"
-PERIODS = 3
-"""Years for which expectations are computed: the newest ones RAS201 holds."""
 
 
 def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | None = None) -> dict[str, Model]:
@@ -604,7 +636,8 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
     """
     gate = gate or Gate()
     indicator_tables = frozenset({"mart.indicator_value", "mart.indicator", "mart.municipality"})
-    return person_models(persons, gate) | {
+    fits: Fits = {}
+    return person_models(persons, gate, fits) | {
         "model.commuting_area": Model(
             frozenset({"staging.statbank_pend100", "mart.municipality"}), commuting_area_step
         ),
@@ -613,8 +646,14 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
             area_condition_step,
         ),
         "model.expected": Model(
-            indicator_tables | {"staging.statbank_ras201", "core.area", "reference.peer_weights"}, expected_step
+            indicator_tables
+            | {"staging.statbank_ras201", "core.area", "reference.peer_weights", "model.commuting_area"},
+            lambda warehouse: expected_step(warehouse, fits),
         ),
+        "model.assessment": Model(
+            frozenset({"model.expected", "model.duration"}), lambda warehouse: assessment_step(persons, gate, fits)
+        ),
+        "model.card": Model(frozenset({"model.expected", "model.duration"}), lambda warehouse: card_step(fits)),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
         "model.industry_match": Model(INDUSTRY_TABLES, industry_step),
         "model.absorption": Model(
@@ -685,27 +724,65 @@ def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
     return told.merge(dates, on=["indicator_id", "period"])
 
 
-def expected_step(warehouse: Warehouse) -> pd.DataFrame:
-    """Return expected against observed employment of non-western immigrants for the newest years of RAS201."""
+def expected_step(warehouse: Warehouse, fits: Fits) -> pd.DataFrame:
+    """Return expected against observed employment of non-western immigrants for every year of RAS201, not yet assessed.
+
+    A year before the framework conditions begin has no expectation and no rows.
+    """
     import pandas as pd
 
-    from transforms.models.expected import COLUMNS, indirect_standardisation, municipal_expectations
+    from transforms.models.expected import COLUMNS, Modelled, indirect_standardisation, model_shares
 
     cells = labour_cells(warehouse, NON_WESTERN)
-    if cells.empty:
-        return empty(COLUMNS)
-    parts = []
-    for period in sorted(cells["period"].unique())[-PERIODS:]:
+    parts, told = [], []
+    for period in sorted(cells["period"].unique()):
+        known = wide_conditions(warehouse, period)
+        if known.drop(columns="municipality_code").isna().all(axis=None):
+            continue
         now = cells[cells["period"] == period].drop(columns="period")
         counts = indirect_standardisation(now, ["age_code", "sex_code"])
-        parts.append(
-            municipal_expectations(counts, wide_conditions(warehouse, period), outcome_id=OUTCOME, period=period)
-        )
+        modelled = model_shares(counts, known, outcome_id=OUTCOME, period=period, areas=areas(warehouse))
+        parts.append(modelled.rows)
+        told.append(modelled.card)
+    if not parts:
+        return empty(COLUMNS)
+    fits[OUTCOME] = Modelled(pd.concat(parts, ignore_index=True), pd.concat(told, ignore_index=True))
+    return fits[OUTCOME].rows[COLUMNS]
+
+
+def assessment_step(data: PersonData | None, gate: Gate, fits: Fits) -> pd.DataFrame:
+    """Return every outcome assessed: the newest period of all headline outcomes in one comparison, each other alone.
+
+    What rests on person rows passes the gate after it was compared.
+    """
+    import pandas as pd
+
+    from transforms.models.expected import COLUMNS, assess
+
+    if not fits:
+        return empty(COLUMNS)
+    both = pd.concat([fit.rows for fit in fits.values()], ignore_index=True)
+    newest = both.groupby("outcome_id")["period"].transform("max") == both["period"]
+    both["family"] = both["family"].mask(both["family"].notna() & newest, "newest of all outcomes")
+    told = assess(both)[COLUMNS]
+    registered = told["outcome_id"] == OUTCOME
+    parts = [told[registered]]
+    if data is not None:
+        parts += [duration_gate(part, data, gate) for _, part in told[~registered].groupby("outcome_id", sort=True)]
     return pd.concat(parts, ignore_index=True)
 
 
+def card_step(fits: Fits) -> pd.DataFrame:
+    """Return the model cards of the models that were fitted in this build."""
+    import pandas as pd
+
+    from transforms.models.expected import CARD
+
+    return pd.concat([fit.card for fit in fits.values()], ignore_index=True) if fits else empty(CARD)
+
+
 def wide_conditions(warehouse: Warehouse, period: str) -> pd.DataFrame:
-    """Return one column per framework condition that is known everywhere; the model leaves out no municipality.
+    """Return one column per framework condition, gaps included: the model fills them and tells.
 
     The employment rate of persons of Danish origin is left out: it shares its November with the outcome.
     """
@@ -713,7 +790,7 @@ def wide_conditions(warehouse: Warehouse, period: str) -> pd.DataFrame:
 
     long = conditions(warehouse, period)
     wide = long.pivot(index="municipality_code", columns="indicator_id", values="value").astype("float64")
-    known = wide.dropna(axis="columns", how="any").drop(columns="employment_rate_danish_pct", errors="ignore")
+    known = wide.dropna(axis="columns", how="all").drop(columns="employment_rate_danish_pct", errors="ignore")
     return pd.DataFrame(known.reset_index())
 
 

@@ -25,74 +25,65 @@ def wilson_interval(count: Floats, total: Floats, z: float = Z95) -> tuple[Float
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def difference_interval(
-    observed: tuple[Floats, Floats, Floats],
-    expected: tuple[Floats, Floats, Floats],
-    correlation: Floats,
-) -> tuple[Floats, Floats]:
-    """Return the 95 % limits of observed minus expected, each argument being (value, low, high).
+@dataclass(frozen=True)
+class Comparison:
+    """Which of many differences stand, and the number of standard errors that decides it for all of them."""
 
-    The limits of the two parts are recovered into limits of the difference (MOVER, Zou and Donner 2008,
-    Statistics in Medicine 27:1693), so skew parts give a skew interval. `correlation` is that between the
-    errors of the two parts: a municipality also took part in estimating its own expectation.
+    called: npt.NDArray[np.bool_]
+    critical: float
+
+
+def compare_all(z: Floats, judged: npt.NDArray[np.bool_], alpha: float = 0.05) -> Comparison:
+    """Return which z-values stand when all judged ones are compared, and the limit that this amounts to.
+
+    Benjamini-Hochberg (1995, JRSS B 57:289) at `alpha`: where nobody differs, the chance of calling even one is at
+    most `alpha` (family-wise); where some differ, at most `alpha` of those called are false on average. The limit is
+    that of the intervals of Benjamini and Yekutieli (2005, JASA 100:71): value +- critical x error leaves out zero
+    for exactly those called, and of the called ones' intervals at most `alpha` miss the truth on average.
     """
-    (value, low, high), (fitted, fitted_low, fitted_high) = observed, expected
-    down, fitted_up = value - low, fitted_high - fitted
-    up, fitted_down = high - value, fitted - fitted_low
-    lower = value - fitted - np.sqrt(np.maximum(down**2 + fitted_up**2 - 2 * correlation * down * fitted_up, 0))
-    upper = value - fitted + np.sqrt(np.maximum(up**2 + fitted_down**2 - 2 * correlation * up * fitted_down, 0))
-    return lower, upper
+    from scipy.stats import t
+
+    count = int(judged.sum())
+    if count == 0:
+        return Comparison(np.zeros(z.size, dtype=np.bool_), Z95)
+    # Student's t: the spread of chance is estimated from as many units.
+    chance = t(max(count - 1, 1))
+    p = np.sort(2 * chance.sf(np.abs(z[judged])))
+    passed = np.flatnonzero(p <= alpha * np.arange(1, count + 1) / count)
+    found = int(passed[-1]) + 1 if passed.size else 0
+    critical = float(chance.isf(alpha * max(found, 1) / count / 2))
+    return Comparison(judged & (np.abs(z) >= critical) & (found > 0), critical)
 
 
-def rank_intervals(
-    est: Floats, se: Floats, draws: int = 4000, seed: int = 2016, higher_is_better: bool = True
+def rank_interval(
+    low: Floats, high: Floats, best: Floats, spread: Floats, higher_is_better: bool = True
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the lowest and highest rank (1 = best) that holds 95 % of simulated rankings, per unit.
+    """Return the best and worst rank (1 = best) that the ends of each unit's interval would give it.
 
-    Each draw takes every unit from N(est, se) and ranks the draw (Goldstein and Spiegelhalter 1996,
-    JRSS A 159:385). Give shrunk estimates with their posterior errors: raw ones would count the noise twice.
-    Deterministic for a seed. Raises ValueError when est and se differ in length or hold a missing value.
+    `low` and `high`: a unit's interval; `best` and `spread`: the best guess of the others and its error. The number
+    of others ahead is a sum of probabilities, cut to the side that promises less. Because the ranks are read off the
+    interval, a unit that stands clear of zero stands clear of the middle, and one that does not, does not (Goldstein
+    and Spiegelhalter 1996, JRSS A 159:385, rank from estimates and errors; here from the interval compared).
     """
-    if est.shape != se.shape or not (np.isfinite(est).all() and np.isfinite(se).all()):
-        raise ValueError("rank_intervals needs one finite estimate and one finite error per unit")
-    if est.size == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    sample = np.random.default_rng(seed).normal(est, se, size=(draws, est.size))
-    order = np.argsort(-sample if higher_is_better else sample, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, est.size + 1)[None, :], axis=1)
-    low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="inverted_cdf")
-    return low.astype(np.int64), high.astype(np.int64)
+    from scipy.stats import norm
 
-
-def classify(
-    z: Floats, n: Floats, min_n: float, higher_is_better: bool = True, alpha: float = 0.05
-) -> npt.NDArray[np.object_]:
-    """Return better | as_expected | worse | too_small per unit, from its z-value and its size.
-
-    Two-sided p-values of the units with n >= min_n go through Benjamini-Hochberg (1995, JRSS B 57:289) at
-    `alpha`: where no unit differs, the chance of calling even one is at most `alpha`; where some differ, at
-    most `alpha` of those called are false on average. A single test at 5 % would call five of 98 by chance.
-    """
-    from scipy.stats import false_discovery_control, norm
-
-    group = np.full(z.size, "too_small", dtype=object)
-    judged = np.flatnonzero((n >= min_n) & np.isfinite(z))
-    if judged.size == 0:
-        return group
-    group[judged] = "as_expected"
-    called = false_discovery_control(2 * norm.sf(np.abs(z[judged]))) <= alpha
-    good = (z[judged] > 0) == higher_is_better
-    group[judged[called & good]] = "better"
-    group[judged[called & ~good]] = "worse"
-    return group
+    sign = 1.0 if higher_is_better else -1.0
+    ends = np.sort(np.column_stack([sign * low, sign * high]), axis=1)
+    others = ~np.eye(best.size, dtype=bool)
+    width = np.maximum(spread, 1e-9)[None, :]
+    ahead_of_best = (norm.sf((ends[:, 1, None] - sign * best[None, :]) / width) * others).sum(axis=1)
+    behind_worst = (norm.cdf((ends[:, 0, None] - sign * best[None, :]) / width) * others).sum(axis=1)
+    first = 1 + np.floor(ahead_of_best + 1e-9)
+    last = best.size - np.floor(behind_worst + 1e-9)
+    return first.astype(np.int64), np.maximum(first, last).astype(np.int64)
 
 
 def explained_share(observed: Floats, expected: Floats) -> float | None:
     """Return V_exp = 1 - Var(observed - expected) / Var(observed) over units; None when nothing varies.
 
     The share of the variation between municipalities that the framework conditions account for, as in
-    KORA 2017 table 3.1. Chance stays in both variances, so small units pull it down; it may be negative.
+    KORA 2017 table 3.1. Chance stays in both variances, so small units pull it down. With expectations that a unit
+    took no part in, it is the share explained out of sample, and may be negative.
     """
     if observed.size < 2 or np.var(observed) <= 1e-15:
         return None

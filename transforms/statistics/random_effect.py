@@ -1,11 +1,18 @@
-"""Binomial model with one normal random effect per municipality, fitted by exact marginal likelihood."""
+"""What each municipality's level would be if it were like the others under its conditions, and how far it is from it.
+
+One engine for every outcome: the levels of the municipalities on a linear scale (log odds, log hazard) are a sum of
+conditions, a bend of each condition, what a labour market shares, an own deviation, and chance. Shares and durations
+differ only in how a level and its chance variance are read off their counts (`Response`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.errors import DataRefused
 from transforms.statistics.intervals import Floats
@@ -13,77 +20,39 @@ from transforms.statistics.intervals import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
-
-NODES = 21
+Response = Callable[[Floats], tuple[Floats, Floats]]
+"""From an expected level per municipality: one scoring step towards its own level, and the variance of that step."""
+DISPERSION_PENALTY = 1.5
+"""Weight of log(dispersion) in the likelihood: families are assumed to matter only as far as the counts show it."""
+EXTRA_PENALTY = 3.0
+"""Weight of the variance of areas, bends and products, per median chance variance: they are believed when seen."""
+MAX_DISPERSION = 6.0
 
 
 @dataclass(frozen=True)
-class RandomEffectFit:
-    """What the fit of logit p_m = offset_m + a + x_m'b + u_m, u_m ~ N(0, s2) gives, one entry per municipality."""
+class LevelFit:
+    """Levels of municipalities: level = intercept + x'b + bend + area + own + chance; one entry per municipality."""
 
-    coefficients: pd.Series[float]  # a and b, b per standard deviation of the condition
+    expected: Floats  # level predicted from all the OTHER municipalities, area and bend included
+    own: Floats  # own level minus that prediction
+    own_error: Floats  # standard error of `own` as an estimate of the own deviation
+    unusual: Floats  # `own` in standard deviations of what ordinary municipalities show: the funnel's z
+    coefficients: pd.Series[float]  # intercept and b, per standard deviation of the condition
     standard_errors: pd.Series[float]
-    sd: float  # s
-    linear: Floats  # offset + a + x'b: the fixed part
-    linear_variance: Floats  # variance of the estimated fixed part
-    effect: Floats  # posterior mean of u
-    effect_sd: Floats  # posterior error of u, with the uncertainty of a and b
-    shrunk_difference: Floats  # posterior mean of p minus the expectation, on the scale of shares
+    sd: float  # of own deviations between municipalities of one labour market
+    area_sd: float  # of what a labour market shares
+    bend_sd: dict[str, float]  # of each condition's bend and of all products of two, where above 0
+    dispersion: float  # variance of chance over that of independent persons, at least 1
     constant: tuple[str, ...]  # conditions left out because they do not vary
-    log_likelihood: float
-
-    @property
-    def expected(self) -> Floats:
-        """Return the expected share: the fixed part only, an average municipality under the same conditions."""
-        return _share(self.linear)
 
 
-def _share(linear: Floats) -> Floats:
-    from scipy.special import expit
+@dataclass(frozen=True)
+class _Parts:
+    """A linear mixed model at given variances: P, the covariance of the coefficients, and the coefficients."""
 
-    return np.asarray(expit(linear), dtype=np.float64)
-
-
-def _mode(k: Floats, n: Floats, eta: Floats, s: float) -> tuple[Floats, Floats]:
-    """Return the mode of u given the data and the curvature-based standard deviation there (Newton, vectorised)."""
-    u = np.zeros_like(eta)
-    for _ in range(50):
-        p = _share(eta + u)
-        step = (k - n * p - u / s**2) / (n * p * (1 - p) + 1 / s**2)
-        u = u + np.clip(step, -2, 2)
-        if np.max(np.abs(step), initial=0) < 1e-10:
-            break
-    p = _share(eta + u)
-    return u, 1 / np.sqrt(n * p * (1 - p) + 1 / s**2)
-
-
-def _posterior(k: Floats, n: Floats, eta: Floats, s: float) -> tuple[Floats, Floats, Floats]:
-    """Return log marginal likelihood per municipality, quadrature points of u and their posterior weights."""
-    from scipy.special import gammaln, logsumexp
-
-    points, weights = np.polynomial.hermite.hermgauss(NODES)
-    mode, width = _mode(k, n, eta, s)
-    u = mode[:, None] + np.sqrt(2) * width[:, None] * points[None, :]
-    linear = eta[:, None] + u
-    log_f = k[:, None] * linear - n[:, None] * np.logaddexp(0, linear)
-    log_f = log_f - u**2 / (2 * s**2) - np.log(s) + np.log(width)[:, None]
-    log_f = log_f + (np.log(weights) + points**2)[None, :] - 0.5 * np.log(np.pi)
-    total = np.asarray(logsumexp(log_f, axis=1))
-    choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return total + choose, u, np.exp(log_f - total[:, None])
-
-
-def _objective(
-    theta: Floats, k: Floats, n: Floats, design: Floats, offset: Floats, scale: float
-) -> tuple[float, Floats]:
-    """Return the penalised negative log likelihood and its gradient (Fisher's identity)."""
-    beta, s = theta[:-1], float(np.exp(theta[-1]))
-    eta = offset + design @ beta
-    log_l, u, weight = _posterior(k, n, eta, s)
-    residual = k - n * np.sum(weight * _share(eta[:, None] + u), axis=1)
-    d_s = float(np.sum(np.sum(weight * u**2, axis=1) / s**2 - 1))
-    gradient = np.append(design.T @ residual, d_s + 1)
-    return -(float(log_l.sum()) + float(theta[-1])) / scale, -gradient / scale
+    projection: Floats
+    covariance: Floats
+    coefficients: Floats
 
 
 def standardise(conditions: pd.DataFrame) -> tuple[Floats, list[str], tuple[str, ...]]:
@@ -96,56 +65,131 @@ def standardise(conditions: pd.DataFrame) -> tuple[Floats, list[str], tuple[str,
     return scaled, names, tuple(str(c) for c, keep in zip(conditions.columns, varies, strict=True) if not keep)
 
 
-def binomial_random_effect(
-    k: Floats, n: Floats, conditions: pd.DataFrame, offset: Floats | None = None
-) -> RandomEffectFit:
-    """Fit k_m ~ Binomial(n_m, p_m), logit p_m = offset_m + a + x_m'b + u_m, u_m ~ N(0, s2).
+def bends(scaled: Floats, names: list[str]) -> dict[str, Floats]:
+    """Return the covariances of what conditions may do beside acting straight, each with a mean variance of 1.
 
-    k and n: one entry per municipality, no missing value, n > 0. `conditions`: one row per municipality, numeric.
-    Marginal likelihood by adaptive Gauss-Hermite quadrature (Pinheiro and Bates 1995), maximised with its
-    gradient; log(s) is added so that s stays above 0 (Chung et al. 2013, Psychometrika 78:685), since s = 0
-    would claim certainty that every municipality is alike. Errors of a and b come from the mixed-model
-    information, those of u add them (Prasad and Rao 1990). Raises DataRefused when there are fewer than three
-    municipalities per condition.
+    One per condition: a natural cubic spline (Green and Silverman 1994), whose straight part stands in the design;
+    and one for all products of two conditions together, `products`, freed of straight and square parts.
     """
-    import pandas as pd
+    size, count = scaled.shape
+    out: dict[str, Floats] = {}
+
+    def residual(given: Floats) -> Floats:
+        return np.asarray(np.eye(size) - given @ np.linalg.pinv(given), dtype=np.float64)
+
+    ones = np.ones((size, 1))
+    for j, name in enumerate(names):
+        free = residual(np.column_stack([ones, scaled[:, j]]))
+        spline = free @ (np.abs(scaled[:, j, None] - scaled[None, :, j]) ** 3) @ free
+        if np.trace(spline) > 1e-6 * size:
+            out[f"bend {name}"] = spline * size / np.trace(spline)
+    if count > 1:
+        pairs = np.column_stack([scaled[:, i] * scaled[:, j] for i in range(count) for j in range(i)])
+        product = residual(np.column_stack([ones, scaled, scaled**2])) @ pairs
+        if np.var(product) > 1e-6:
+            out["products"] = product @ product.T * size / np.sum(product**2)
+    return out
+
+
+def _mixed_model(level: Floats, design: Floats, total: Floats) -> tuple[_Parts, float]:
+    """Return the generalised least squares at a total covariance, and minus twice its restricted log likelihood."""
+    inverse = np.linalg.inv(total)
+    weighted = inverse @ design
+    information = design.T @ weighted
+    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    projection = inverse - weighted @ covariance @ weighted.T
+    fit = float(np.linalg.slogdet(total)[1] + np.linalg.slogdet(information)[1] + level @ projection @ level)
+    return _Parts(np.asarray(projection), covariance, covariance @ (weighted.T @ level)), fit
+
+
+def restricted_likelihood(
+    level: Floats, variance: Floats, design: Floats, components: list[Floats], penalties: Floats, start: Floats
+) -> tuple[Floats, _Parts]:
+    """Return the variances (one per component, the dispersion last) and the model at them.
+
+    level ~ N(design b, sum_j variance_j component_j + dispersion diag(variance)), by restricted maximum likelihood
+    (Patterson and Thompson 1971, Biometrika 58:545): degrees of freedom spent on b are paid for, so s is not too
+    small. `penalties` are added per unit of each component's variance; the dispersion pays DISPERSION_PENALTY log.
+    """
     from scipy.optimize import minimize
 
+    parts = np.stack([*components, np.diag(variance)])
+    flat = parts.reshape(len(parts), -1)
+    scale = np.append(np.full(len(components), max(float(np.var(level)), 1e-6)), 1.0)
+
+    def objective(theta: Floats) -> tuple[float, Floats]:
+        found = theta * scale
+        model, fit = _mixed_model(level, design, (found @ flat).reshape(parts.shape[1:]))
+        residual = model.projection @ level
+        slope = 0.5 * (flat @ (model.projection - np.outer(residual, residual)).ravel())
+        slope[:-1] += penalties
+        slope[-1] += DISPERSION_PENALTY / found[-1]
+        value = 0.5 * fit + penalties @ found[:-1] + DISPERSION_PENALTY * np.log(found[-1])
+        return float(value), slope * scale
+
+    bounds = [(0.0, 10.0)] * len(components) + [(1.0, MAX_DISPERSION)]
+    best = minimize(objective, start / scale, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10})
+    found = np.asarray(best.x * scale, dtype=np.float64)
+    return found, _mixed_model(level, design, (found @ flat).reshape(parts.shape[1:]))[0]
+
+
+def fit_levels(
+    respond: Response, start: Floats, conditions: pd.DataFrame, areas: npt.NDArray[np.object_] | None = None
+) -> LevelFit:
+    """Fit the levels of municipalities and hold each against what all the others predict for it.
+
+    `respond`: see `Response`; `start`: a first guess of the expected levels. `conditions`: one numeric column each,
+    nothing missing. `areas`: labour market of each municipality, None when not known.
+
+    Pseudo-likelihood (Wolfinger and O'Connell 1993, J. Stat. Comput. Simul. 48:233): the counts are linearised at
+    the expected level, the linear mixed model fitted by restricted likelihood, until the expectation stands. The
+    own deviation is the deletion residual own_m = (P y)_m / P_mm with variance 1 / P_mm (Christensen, Pearson and
+    Johnson 1992, Technometrics 34:38): what is left when m and its outlying neighbours take no part in m's own
+    expectation. Without s2 that variance is the error of `own`; with it, own / sqrt(1/P_mm) is the funnel that
+    allows for ordinary variation (Spiegelhalter 2005, Stat. Med. 24:1185). Conditions may bend and multiply
+    (`bends`) as far as the data show: the size of each bend is a variance of its own, so that a straight world pays
+    next to nothing (Ruppert, Wand and Carroll 2003, Semiparametric Regression). Raises DataRefused with fewer than
+    three municipalities per condition.
+    """
+    import pandas as pd
+
     scaled, names, constant = standardise(conditions)
-    if k.size < 3 * (len(names) + 1):
+    size = len(start)
+    if size < 3 * (len(names) + 1):
         raise DataRefused(
-            f"expected: {k.size} municipalities cannot carry {len(names)} conditions; "
+            f"expected: {size} municipalities cannot carry {len(names)} conditions; "
             "rule: three municipalities per condition; take conditions away"
         )
-    shift = np.zeros(k.size) if offset is None else offset
-    design = np.column_stack([np.ones(k.size), scaled])
-    level = (k.sum() + 0.5) / (n.sum() + 1)
-    start = np.zeros(design.shape[1] + 1)
-    start[0], start[-1] = np.log(level / (1 - level)) - np.average(shift, weights=n), np.log(0.2)
-    bounds = [(-15.0, 15.0)] * design.shape[1] + [(np.log(1e-3), np.log(5.0))]
-    best = minimize(
-        _objective, start, (k, n, design, shift, float(k.size)), "L-BFGS-B", jac=True, bounds=bounds,
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8},
+    design = np.column_stack([np.ones(size), scaled])
+    components = {"own": np.eye(size)}
+    if areas is not None and 1 < len(set(areas)) < size:
+        components["area"] = (areas[:, None] == areas[None, :]).astype(np.float64)
+    components |= bends(scaled, names)
+    expected, theta = start, np.zeros(0)
+    for _ in range(12):
+        step, variance = respond(expected)
+        level = expected + step
+        penalty = np.array([0.0 if c == "own" else EXTRA_PENALTY / float(np.median(variance)) for c in components])
+        if not len(theta):
+            theta = np.append(np.full(len(components), 0.05 * float(np.var(level)) + 1e-6), 1.1)
+        theta, model = restricted_likelihood(level, variance, design, list(components.values()), penalty, theta)
+        own = model.projection @ level / np.diag(model.projection)
+        moved = float(np.max(np.abs(level - own - expected)))
+        expected = level - own
+        if moved < 1e-5:
+            break
+    found = dict(zip(components, theta[:-1].tolist(), strict=True))
+    s2, area2 = found.pop("own"), found.pop("area", 0.0)
+    predictive = 1 / np.diag(model.projection)
+    index = ["intercept", *names]
+    return LevelFit(
+        expected=expected,
+        own=own,
+        own_error=np.sqrt(np.maximum(predictive - s2, variance)),
+        unusual=own / np.sqrt(predictive),
+        coefficients=pd.Series(model.coefficients, index=index),
+        standard_errors=pd.Series(np.sqrt(np.diag(model.covariance)), index=index),
+        sd=float(np.sqrt(s2)), area_sd=float(np.sqrt(area2)),
+        bend_sd={name: float(np.sqrt(v)) for name, v in found.items() if v > 1e-8},
+        dispersion=float(theta[-1]), constant=constant,
     )  # fmt: skip
-    beta, s = best.x[:-1], float(np.exp(best.x[-1]))
-    eta = shift + design @ beta
-    log_l, u, weight = _posterior(k, n, eta, s)
-    p = _share(eta)
-    information = n * p * (1 - p)
-    cov = np.linalg.pinv(design.T @ (design / (s**2 + 1 / np.maximum(information, 1e-9))[:, None]))
-    linear_variance = np.einsum("ij,jk,ik->i", design, cov, design)
-    mean = np.sum(weight * u, axis=1)
-    variance = np.sum(weight * (u - mean[:, None]) ** 2, axis=1)
-    names = ["intercept", *names]
-    return RandomEffectFit(
-        coefficients=pd.Series(beta, index=names),
-        standard_errors=pd.Series(np.sqrt(np.diag(cov)), index=names),
-        sd=s,
-        linear=eta,
-        linear_variance=linear_variance,
-        effect=mean,
-        effect_sd=np.sqrt(variance + (variance * information) ** 2 * linear_variance),
-        shrunk_difference=np.sum(weight * _share(eta[:, None] + u), axis=1) - p,
-        constant=constant,
-        log_likelihood=float(log_l.sum()),
-    )

@@ -33,6 +33,56 @@ def aggregates(
     return counts, conditions, truth
 
 
+DEPARTURES = ("households", "curved", "outlier", "area", "threshold", "product")
+
+
+def departed(
+    seed: int, departure: str | None = None, sd: float = 0.0, conditions: int = 3, icc: float = 0.3
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return counts, conditions, areas and truth of a world that departs from the model in one way.
+
+    households: families of one to five get jobs together; curved: a condition acts by its square; outlier: the largest
+    municipality lies 0.5 above; area: labour markets share an effect of 0.15 that no condition tells; threshold: a
+    condition acts by a step; product: two conditions act together.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(98, conditions))
+    slopes = np.array([0.4, -0.3, 0.2, *([0.1] * conditions)])[:conditions]
+    effect = rng.normal(0, sd, 98) if sd else np.zeros(98)
+    linear, area, n = -0.6 + x @ slopes, rng.integers(0, 25, 98), sizes(rng).astype(int)
+    if departure == "curved":
+        linear = linear + 0.2 * (x[:, 0] ** 2 - 1)
+    if departure == "threshold":
+        linear = linear + 0.4 * (x[:, 0] > 0.5)
+    if departure == "product":
+        linear = linear + 0.15 * x[:, 0] * x[:, 1]
+    if departure == "outlier":
+        n[0], effect[0] = 20_000, effect[0] + 0.5
+    if departure == "area":
+        linear = linear + rng.normal(0, 0.15, 25)[area]
+    p = 1 / (1 + np.exp(-linear - effect))
+    k = _family_counts(rng, n, p, icc) if departure == "households" else rng.binomial(n, p).astype(np.float64)
+    counts = pd.DataFrame({"municipality_code": MUNICIPALITIES, "n": n * 1.0, "k": k, "value_status": "observed"})
+    frame = pd.DataFrame(x, columns=[f"condition_{j}" for j in range(conditions)])
+    frame.insert(0, "municipality_code", MUNICIPALITIES)
+    areas = pd.DataFrame({"municipality_code": MUNICIPALITIES, "commuting_area_code": [f"area {a}" for a in area]})
+    difference = 100 * (p - 1 / (1 + np.exp(-linear)))
+    truth = pd.DataFrame({"municipality_code": MUNICIPALITIES, "effect": effect, "difference": difference})
+    return counts, frame, areas, truth
+
+
+def _family_counts(rng: np.random.Generator, n: np.ndarray, p: Floats, icc: float) -> Floats:
+    """Return counts in which members of a family share a beta-distributed chance of intra-class correlation `icc`."""
+    k = np.zeros(len(n))
+    for m in range(len(n)):
+        members = rng.choice([1, 2, 3, 4, 5], n[m], p=[0.25, 0.2, 0.2, 0.2, 0.15])
+        members = members[: int(np.searchsorted(members.cumsum(), n[m])) + 1]
+        members[-1] -= members.sum() - n[m]
+        spread = (1 - icc) / icc
+        k[m] = rng.binomial(members, rng.beta(p[m] * spread, (1 - p[m]) * spread, len(members))).sum()
+    return k
+
+
 def people(seed: int, persons: int = 40_000, sd: float = 0.2, areas: int = 25, years: int = 8) -> pd.DataFrame:
     """Return persons as `spells.person_periods` gives them, with planted municipal effects in the column `effect`.
 

@@ -6,7 +6,15 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, people, true_weeks
-from transforms.models.durations import municipal_durations, restricted_mean
+from transforms.models.durations import (
+    greenwood,
+    median_weeks,
+    model_durations,
+    municipal_durations,
+    restricted_mean,
+    share_in_job,
+    weeks_per_level,
+)
 from transforms.statistics.hazard import Cells, build_cells, fit_hazard
 
 
@@ -21,9 +29,7 @@ def score(seed: int, sd: float = 0.2) -> tuple[float, float]:
     out, truth = run(persons), true_weeks(persons)
     out = out[(out["n_count"] >= 80).fillna(False)]
     truth = truth[out.index]
-    low, high, shrunk = (
-        out[c].to_numpy(np.float64) for c in ("difference_low", "difference_high", "shrunk_difference")
-    )
+    low, high, shrunk = (out[c].to_numpy(np.float64) for c in ("single_low", "single_high", "shrunk_difference"))
     return float(spearmanr(shrunk, truth)[0]), float(np.mean((low <= truth) & (truth <= high)))
 
 
@@ -84,7 +90,7 @@ def test_shorter_is_better() -> None:
     out, truth = run(persons), true_weeks(persons)
     assert truth[out.index[out["assessment"] == "better"]].mean() < -3
     assert truth[out.index[out["assessment"] == "worse"]].mean() > 3
-    assert out["rank_low"].idxmin() in out.nsmallest(10, "shrunk_difference").index
+    assert out["rank_high"].idxmin() in out.nsmallest(10, "shrunk_difference").index
 
 
 def test_expectation_holds_no_municipality_effect() -> None:
@@ -93,6 +99,7 @@ def test_expectation_holds_no_municipality_effect() -> None:
     moved = persons.copy()
     jobs = moved.index[fast & ~moved["job_interval"]]
     moved.loc[jobs, ["job_interval", "has_job"]] = True
+    moved.loc[jobs, "interval_count"] = 1
     before, after = run(persons), run(moved)
     assert after.loc[MUNICIPALITIES[3], "assessment"] == "better"
     change = after.loc[MUNICIPALITIES[3], "expected"] - before.loc[MUNICIPALITIES[3], "expected"]
@@ -136,3 +143,104 @@ def test_nobody_in_work_gives_statuses() -> None:
     out = run(persons)
     assert (out["value_status"] != "estimated").all()
     assert out["observed"].isna().all()
+
+
+def test_a_trend_over_cohorts_moves_observed_and_expected_alike() -> None:
+    persons = people(9, sd=0)
+    rng = np.random.default_rng(9)
+    year = persons["permit_year"] - persons["permit_year"].min()
+    # Late cohorts find jobs faster, and only they are followed for a short time.
+    persons["interval_count"] = np.minimum(persons["interval_count"], np.clip(4 * (8 - year), 1, 12))
+    persons["job_interval"] &= persons["weeks"] <= 13 * persons["interval_count"]
+    extra = (year >= 6) & ~persons["job_interval"] & (rng.random(len(persons)) < 0.3)
+    persons.loc[extra, "job_interval"] = True
+    out = run(persons)
+    weight = out["n_count"].astype(float)
+    assert abs(np.average(out["difference"].astype(float), weights=weight)) < 0.5
+    assert not out["assessment"].isin(["better", "worse"]).any()
+
+
+def test_an_area_effect_nobody_measured_calls_hardly_anyone() -> None:
+    called = 0
+    for seed in range(2):
+        persons = people(seed, sd=0)
+        rng = np.random.default_rng(seed)
+        area = dict(zip(MUNICIPALITIES, rng.integers(0, 25, 98), strict=True))
+        shared = persons["municipality_code"].map(area).map(dict(enumerate(rng.normal(0, 0.15, 25))))
+        lucky = (shared > 0) & ~persons["job_interval"] & (rng.random(len(persons)) < 0.35 * shared)
+        persons.loc[lucky, "job_interval"] = True
+        areas = pd.DataFrame({"municipality_code": list(area), "commuting_area_code": [f"a{a}" for a in area.values()]})
+        called += int(run(persons, areas=areas)["assessment"].isin(["better", "worse"]).sum())
+    assert called <= 2
+
+
+def test_too_few_municipalities_are_no_yardstick() -> None:
+    persons = people(3, persons=60_000)
+    few = persons[persons["municipality_code"].isin(MUNICIPALITIES[:29])]
+    out = run(few)
+    assert (out["value_status"] == "missing").all()
+    assert out["assessment"].isna().all()
+    assert (run(few, min_municipalities=20)["value_status"] == "estimated").any()
+
+
+def test_companions_by_hand() -> None:
+    hazard = np.array([[0.2, 0.5, 0.5], [0.0, 0.1, 0.1]])
+    stay = np.zeros((2, 3))
+    np.testing.assert_allclose(share_in_job(hazard, stay, 2), [0.2 + 0.8 * 0.5, 0.1])
+    leaving = np.array([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    # Half of those left without a job after the first interval have gone.
+    np.testing.assert_allclose(share_in_job(hazard, leaving, 2), [0.2 + 0.8 * 0.5 * 0.5, 0.1])
+    median = median_weeks(hazard, 10)
+    assert median[0] == pytest.approx(10 + 10 * (0.8 - 0.5) / 0.4)
+    assert np.isnan(median[1])
+
+
+def test_greenwood_and_slope_agree_with_simulation() -> None:
+    rng = np.random.default_rng(5)
+    hazard, at_risk = np.full((1, 12), 0.08), np.full((1, 12), 0.0)
+    draws = []
+    for _ in range(3000):
+        left, found = 200, []
+        for t in range(12):
+            jobs = rng.binomial(left, 0.08)
+            found.append(jobs / left)
+            at_risk[0, t] += left / 3000
+            left -= jobs
+        draws.append(restricted_mean(np.array(found)))
+    assert greenwood(hazard, at_risk)[0] == pytest.approx(np.var(draws), rel=0.08)
+    up = restricted_mean(-np.expm1(-np.exp(np.log(-np.log1p(-hazard)) + 0.05)))
+    down = restricted_mean(-np.expm1(-np.exp(np.log(-np.log1p(-hazard)) - 0.05)))
+    assert weeks_per_level(hazard)[0] == pytest.approx(float((down - up)[0]) / 0.1, rel=1e-3)
+
+
+def test_companions_have_intervals_and_withhold_small_numbers() -> None:
+    persons = people(4, sd=0.2)
+    persons["has_left"] = ~persons["job_interval"] & (persons["interval_count"] < 12)
+    rows = model_durations(persons, TRAITS, outcome_id="first_job_weeks", period="2016").rows
+    counts = rows.groupby("outcome_id").size()
+    assert set(counts.index) == {
+        "first_job_weeks", "first_job_median_weeks", "first_job_within_1_year_pct", "first_job_within_2_years_pct",
+        "first_job_within_3_years_pct",
+    }  # fmt: skip
+    wide = rows.pivot(index="municipality_code", columns="outcome_id", values="observed").astype("float64").dropna()
+    assert (wide["first_job_within_1_year_pct"] < wide["first_job_within_2_years_pct"]).all()
+    assert (wide["first_job_within_2_years_pct"] < wide["first_job_within_3_years_pct"]).all()
+    extra = rows[rows["outcome_id"] == "first_job_within_3_years_pct"]
+    given = extra[extra["value_status"] == "estimated"]
+    assert ((given["single_low"] < given["difference"]) & (given["difference"] < given["single_high"])).all()
+    assert (given["n_count"] >= 80).all()
+    assert extra.loc[extra["value_status"] != "estimated", "observed"].isna().all()
+    main = rows[rows["outcome_id"] == "first_job_weeks"].set_index("municipality_code")
+    both = given.set_index("municipality_code").join(main["difference"].rename("weeks"))
+    assert both["difference"].astype(float).corr(both["weeks"].astype(float)) < -0.9
+
+
+def test_who_moved_in_is_at_risk_from_then_on_alone() -> None:
+    persons = people(2, persons=12_000)
+    late = persons.assign(first_interval=0)
+    late.loc[::3, "first_interval"] = 3
+    at_risk = (
+        model_durations(late, TRAITS, outcome_id="w", period="2016").card.set_index("term").loc["persons", "value"]
+    )
+    there = late["interval_count"] > late["first_interval"]
+    assert at_risk <= there.sum() < len(late)

@@ -3,14 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.integrate import quad
-from scipy.stats import binom, norm, spearmanr
+from scipy.stats import spearmanr
 
-from tests.unit.models.simulator import aggregates
+from tests.unit.models.simulator import DEPARTURES, aggregates, departed
 from transforms.errors import DataRefused
-from transforms.models.expected import COLUMNS, indirect_standardisation, municipal_expectations
-from transforms.statistics.intervals import Floats
-from transforms.statistics.random_effect import _objective, _posterior, binomial_random_effect
+from transforms.models.expected import (
+    COLUMNS,
+    MIN_N,
+    TOLERANCE_PCT_POINTS,
+    assess,
+    fill_conditions,
+    indirect_standardisation,
+    model_shares,
+    municipal_expectations,
+)
+from transforms.statistics.intervals import Z95
 
 
 def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd.DataFrame:
@@ -18,8 +25,12 @@ def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd
 
 
 def covered(out: pd.DataFrame, truth: pd.DataFrame) -> float:
-    low, high = (out[c].to_numpy(np.float64) for c in ("difference_low", "difference_high"))
+    low, high = (out[c].to_numpy(np.float64) for c in ("single_low", "single_high"))
     return float(np.mean((low <= truth["difference"]) & (truth["difference"] <= high)))
+
+
+def called(out: pd.DataFrame) -> pd.Series:
+    return out["assessment"].isin(["better", "worse"])
 
 
 def test_standardisation_by_hand() -> None:
@@ -55,50 +66,6 @@ def test_standardisation_keeps_hidden_and_missing_apart() -> None:
     assert np.isnan(out.loc["151", "n"])
 
 
-def test_marginal_likelihood_and_posterior_agree_with_brute_force_quadrature() -> None:
-    k, n, eta, s = np.array([0.0, 7, 40]), np.array([6.0, 20, 50]), np.array([-1.0, 0.2, 0.5]), 0.7
-    log_l, u, weight = _posterior(k, n, eta, s)
-    for m in range(3):
-
-        def joint(v: float, m: int = m) -> float:
-            return float(binom.pmf(k[m], n[m], 1 / (1 + np.exp(-eta[m] - v))) * norm.pdf(v, 0, s))
-
-        total = quad(joint, -8, 8, epsabs=1e-13)[0]
-        mean = quad(lambda v: v * joint(v), -8, 8, epsabs=1e-13)[0] / total
-        assert log_l[m] == pytest.approx(np.log(total), abs=1e-6)
-        assert (weight[m] * u[m]).sum() == pytest.approx(mean, abs=1e-6)
-
-
-def test_gradient_agrees_with_finite_differences() -> None:
-    counts, conditions, _ = aggregates(3)
-    k, n = counts["k"].to_numpy(np.float64), counts["n"].to_numpy(np.float64)
-    design = np.column_stack([np.ones(98), conditions.iloc[:, 1:]])
-    theta = np.array([-0.5, 0.3, -0.2, 0.1, np.log(0.3)])
-
-    def value(t: Floats) -> float:
-        return _objective(t, k, n, design, np.zeros(98), 98.0)[0]
-
-    steps = 1e-5 * np.eye(5)
-    numeric = [(value(theta + h) - value(theta - h)) / 2e-5 for h in steps]
-    np.testing.assert_allclose(_objective(theta, k, n, design, np.zeros(98), 98.0)[1], numeric, rtol=1e-4, atol=1e-6)
-
-
-def test_fit_agrees_with_statsmodels_variational_bayes_mixed_glm() -> None:
-    from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
-
-    counts, conditions, _ = aggregates(5, sd=0.5, low=40, high=60)
-    fit = binomial_random_effect(counts["k"].to_numpy(), counts["n"].to_numpy(), conditions.iloc[:, 1:])
-    repeat = np.repeat(np.arange(98), counts["n"].astype(int))
-    job = np.concatenate([np.arange(n) < k for k, n in zip(counts["k"], counts["n"], strict=True)]).astype(float)
-    x = conditions.iloc[:, 1:].to_numpy()
-    design = np.column_stack([np.ones(98), (x - x.mean(0)) / x.std(0)])[repeat]
-    effects = np.eye(98)[repeat]
-    theirs = BinomialBayesMixedGLM(job, design, effects, np.zeros(98, int), vcp_p=1, fe_p=2).fit_vb()
-    np.testing.assert_allclose(fit.coefficients, theirs.fe_mean, atol=0.03)
-    assert fit.sd == pytest.approx(np.exp(theirs.vcp_mean[0]), rel=0.15)
-    assert np.corrcoef(fit.effect, theirs.vc_mean)[0, 1] > 0.99
-
-
 def test_planted_effects_are_recovered_and_covered() -> None:
     scores = []
     for seed in range(6):
@@ -127,17 +94,16 @@ def test_coverage_over_fifty_seeds(low: int, high: int) -> None:
 
 @pytest.mark.long
 def test_world_without_effects_calls_at_most_five_percent() -> None:
-    called = []
+    shares = []
     for seed in range(50):
         out = run(*aggregates(seed, sd=0)[:2])
-        called.append(out["assessment"].isin(["better", "worse"]).mean())
-    assert np.mean(called) <= 0.05
-    assert np.mean(np.array(called) > 0) <= 0.16  # 5 % of worlds, with the noise of fifty
+        shares.append(called(out).mean())
+    assert np.mean(shares) <= 0.05
+    assert np.mean(np.array(shares) > 0) <= 0.16  # 5 % of worlds, with the noise of fifty
 
 
 def test_a_few_worlds_without_effects_call_nobody_to_speak_of() -> None:
-    called = [run(*aggregates(seed, sd=0)[:2])["assessment"].isin(["better", "worse"]).mean() for seed in range(5)]
-    assert max(called) <= 0.05
+    assert max(called(run(*aggregates(seed, sd=0)[:2])).mean() for seed in range(5)) <= 0.05
 
 
 def test_high_raw_share_may_be_worse_than_expected_and_says_so() -> None:
@@ -161,6 +127,151 @@ def test_lower_is_better_turns_groups_and_ranks() -> None:
     assert up["difference"].tolist() == down["difference"].tolist()
 
 
+@pytest.mark.parametrize("departure", [None, *DEPARTURES[:4], "product"])
+def test_where_nobody_differs_hardly_anybody_is_called(departure: str | None) -> None:
+    hits, coverage = [], []
+    for seed in range(3):
+        counts, conditions, areas, truth = departed(seed, departure)
+        out = run(counts, conditions, areas=areas)
+        innocent = truth["effect"] == 0
+        hits.append(bool((called(out) & innocent.to_numpy()).any()))
+        coverage.append(covered(out, truth))
+    assert sum(hits) <= 1
+    assert 0.90 <= np.mean(coverage) <= 0.99
+
+
+def test_an_outlier_is_called_itself() -> None:
+    counts, conditions, areas, _ = departed(3, "outlier")
+    out = run(counts, conditions, areas=areas)
+    assert out.loc[0, "assessment"] == "better"
+    assert out.loc[0, "is_unusual"]
+
+
+def test_a_municipality_takes_no_part_in_its_own_expectation() -> None:
+    counts, conditions, areas, _ = departed(4, sd=0.2)
+    before = run(counts, conditions, areas=areas)
+    moved = counts.copy()
+    moved.loc[10, "k"] = moved.loc[10, "n"] - 1
+    after = run(moved, conditions, areas=areas)
+    # All that is left is the change of the variances, which is felt by everybody.
+    assert abs(after.loc[10, "expected"] - before.loc[10, "expected"]) < 1
+    assert after.loc[10, "observed"] > 99
+    assert after.loc[10, "assessment"] == "better"
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.1, 0.25])
+@pytest.mark.parametrize("higher", [True, False])
+def test_interval_ranks_and_assessment_never_contradict_each_other(sd: float, higher: bool) -> None:
+    for seed in range(2):
+        counts, conditions, areas, _ = departed(seed, sd=sd)
+        counts.loc[:5, ["n", "k"]] = [[25.0, 24.0], [25.0, 1.0], [90.0, 80.0], [90.0, 9.0], [60.0, 30.0], [79.0, 70.0]]
+        out = run(counts, conditions, areas=areas, higher_is_better=higher)
+        clear = (out["difference_low"] > 0) | (out["difference_high"] < 0)
+        judged = out["n_count"] >= MIN_N
+        assert (called(out) == (clear & judged)).all()
+        up = out["assessment"] == ("better" if higher else "worse")
+        assert (out.loc[up, "difference_low"] > 0).all()
+        assert (out.loc[out["assessment"] == "better", "rank_high"] <= 60).all()
+        assert (out.loc[out["assessment"] == "worse", "rank_low"] >= 39).all()
+        level = out["assessment"] == "as_expected"
+        assert ((out.loc[level, "rank_low"] <= 60) & (out.loc[level, "rank_high"] >= 39)).all()
+        assert (out["difference_low"] <= out["single_low"]).all()
+        assert (out["difference_high"] >= out["single_high"]).all()
+        assert (out.loc[:1, "assessment"] == "too_small").all()
+
+
+def test_the_numbers_of_a_row_belong_together() -> None:
+    counts, conditions, areas, _ = departed(8, sd=0.2)
+    out = run(counts, conditions, areas=areas).astype({c: "float64" for c in COLUMNS[3:12]})
+    np.testing.assert_allclose(out["difference"], out["observed"] - out["expected"], atol=1e-9)
+    np.testing.assert_allclose(out["single_high"] - out["difference"], Z95 * out["standard_error"], atol=1e-9)
+    np.testing.assert_allclose(out["difference"] - out["single_low"], Z95 * out["standard_error"], atol=1e-9)
+    reach = (out["difference_high"] - out["difference"]) / out["standard_error"]
+    assert reach.max() - reach.min() < 1e-9
+    shares = out["observed"] / 100
+    chance = 100 * np.sqrt(shares * (1 - shares) / out["n_count"].astype(float))
+    assert (out["standard_error"] > 0.9 * chance).all()
+    assert (out["standard_error"] > TOLERANCE_PCT_POINTS).all()
+    assert (out["shrunk_difference"].abs() < out["difference"].abs()).all()
+    assert (np.sign(out["shrunk_difference"]) == np.sign(out["difference"])).all()
+
+
+def test_chance_in_families_widens_the_intervals() -> None:
+    plain, families = (
+        np.mean([run(*departed(seed, departure)[:2])["standard_error"].astype(float).median() for seed in range(2)])
+        for departure in (None, "households")
+    )
+    assert 1.1 < families / plain < 1.6
+
+
+def test_outcomes_compared_together_share_one_limit() -> None:
+    rows = []
+    for seed, name in ((1, "a"), (2, "b")):
+        counts, conditions, areas, _ = departed(seed, sd=0.25)
+        rows.append(model_shares(counts, conditions, outcome_id=name, period="2016", areas=areas).rows)
+    alone = [assess(part) for part in rows]
+    both = assess(pd.concat(rows).assign(family="all"))
+    reach = ((both["difference_high"] - both["difference"]) / both["standard_error"]).astype(float)
+    assert reach.max() - reach.min() < 1e-9
+    limits = [((p["difference_high"] - p["difference"]) / p["standard_error"]).astype(float).iloc[0] for p in alone]
+    assert min(limits) - 0.2 <= reach.iloc[0] <= max(limits) + 0.2
+    assert both.groupby("outcome_id")["rank_high"].max().max() <= 98
+
+
+def test_a_gap_costs_neither_the_condition_nor_the_municipality() -> None:
+    counts, conditions, areas, _ = departed(5, sd=0.15)
+    holed = conditions.copy()
+    holed.loc[7, "condition_0"] = np.nan
+    out, told = run(counts, holed, areas=areas), run(counts, conditions, areas=areas)
+    assert (out["value_status"] == "estimated").all()
+    same = (out["assessment"] == told["assessment"]).drop(index=7)
+    assert same.mean() > 0.97
+    assert out["filled_conditions_count"].tolist() == [int(i == 7) for i in range(98)]
+
+
+def test_gaps_take_the_mean_of_the_labour_market_and_rare_conditions_are_left_out() -> None:
+    codes = [str(i) for i in range(10)]
+    table = pd.DataFrame({"municipality_code": codes, "a": [np.nan, 2.0, 4, 9, 9, 9, 9, 9, 9, 9], "b": np.nan})
+    table.loc[:6, "b"] = 1.0
+    areas = pd.DataFrame({"municipality_code": codes, "commuting_area_code": ["x", "x", "x", *"abcdefg"]})
+    filled, gaps, told = fill_conditions(table, areas)
+    assert filled["a"].iloc[0] == 3.0
+    assert fill_conditions(table)[0]["a"].iloc[0] == pytest.approx(table["a"].mean())
+    assert list(filled.columns) == ["municipality_code", "a"]
+    assert gaps.tolist() == [1] + [0] * 9
+    assert told == {"a": 1, "b": -7}
+
+
+def test_the_model_card_tells_what_was_used_and_how_it_did() -> None:
+    counts, conditions, areas, _ = departed(6, "area")
+    conditions["constant"] = 1.0
+    conditions.loc[3, "condition_2"] = np.nan
+    modelled = model_shares(counts, conditions, outcome_id="a", period="2016", areas=areas)
+    card = modelled.card.set_index("term")
+    assert card.loc["municipalities", "value"] == 98
+    assert card.loc["persons", "value"] == 5 * round(counts["n"].sum() / 5)
+    assert card.loc["constant", "kind"] == "left_out"
+    assert tuple(card.loc["condition_2", "kind"]) == ("coefficient", "filled_in")
+    assert 0.05 < card.loc["labour_market_area", "value"] < 0.3
+    # Planted: 0.4, -0.3, 0.2.
+    slopes = card[card["kind"] == "coefficient"]
+    assert abs(slopes.loc["condition_0", "value"] - 0.4) < 4 * slopes.loc["condition_0", "standard_error"]
+    fifths = [card.loc[f"fifth_{i}_expected", "value"] for i in range(1, 6)]
+    assert fifths == sorted(fifths)
+    for i in range(1, 6):
+        assert abs(card.loc[f"fifth_{i}_observed", "value"] - card.loc[f"fifth_{i}_expected", "value"]) < 3
+    assert 0.5 < card.loc["explained_out_of_sample", "value"] < 1
+
+
+def test_the_spread_between_municipalities_is_not_underestimated() -> None:
+    found = []
+    for seed in range(6):
+        counts, conditions, _, _ = departed(seed, sd=0.25, conditions=9)
+        card = model_shares(counts, conditions, outcome_id="a", period="2016").card.set_index("term")
+        found.append(card.loc["between_municipalities", "value"] ** 2)
+    assert np.sqrt(np.mean(found)) == pytest.approx(0.25, rel=0.1)
+
+
 def test_bad_input_gets_a_status_and_no_number() -> None:
     counts, conditions, _ = aggregates(1)
     counts.loc[0, "n"], counts.loc[0, "k"] = 3.0, 1.0
@@ -176,17 +287,25 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
         "suppressed",
         "missing",
         "suppressed",
-        "missing",
+        "estimated",
         "estimated",
         "missing",
     ]
-    assert out["assessment"].fillna("").tolist()[:6] == ["too_small", "", "too_small", "", "too_small", ""]
+    assert out["assessment"].fillna("").tolist()[:6] == [
+        "too_small",
+        "",
+        "too_small",
+        out.loc[3, "assessment"],
+        "too_small",
+        "",
+    ]
     unknown = out["value_status"] != "estimated"
-    assert out.loc[unknown, COLUMNS[3:11]].isna().all(axis=None)
+    assert out.loc[unknown, COLUMNS[3:14]].isna().all(axis=None)
     assert pd.isna(out.loc[0, "n_count"])
     known = out.loc[~unknown]
-    assert known[COLUMNS[3:14]].notna().all(axis=None)
-    assert not np.isnan(known[COLUMNS[3:9]].to_numpy(np.float64)).any()
+    assert known[COLUMNS[3:16]].notna().all(axis=None)
+    assert not np.isnan(known[COLUMNS[3:12]].to_numpy(np.float64)).any()
+    assert out.loc[3, "filled_conditions_count"] == 1
 
 
 def test_nobody_employed_anywhere_is_a_number_not_a_crash() -> None:

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from transforms.statistics.intervals import (
-    classify,
-    difference_interval,
+    compare_all,
     explained_share,
     published_differences,
-    rank_intervals,
+    rank_interval,
     wilson_interval,
 )
 
@@ -38,40 +39,55 @@ def test_wilson_agrees_with_statsmodels() -> None:
     np.testing.assert_allclose(high, theirs[1], atol=1e-9)
 
 
-def test_difference_interval_without_correlation_adds_variances() -> None:
-    one = np.array([1.0])
-    low, high = difference_interval((5 * one, 2 * one, 8 * one), (one, -3 * one, 5 * one), 0 * one)
-    assert (low[0], high[0]) == pytest.approx((4 - 5, 4 + 5))
+def test_comparison_agrees_with_statsmodels() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        z = rng.normal(0, 1.8, 98)
+        found = compare_all(z, np.ones(98, dtype=bool))
+        theirs = multipletests(2 * student(97).sf(np.abs(z)), 0.05, method="fdr_bh")[0]
+        assert (found.called == theirs).all()
+        # The limit of the intervals of Benjamini and Yekutieli: they leave out zero for exactly those called.
+        assert found.critical == pytest.approx(student(97).isf(0.05 * max(theirs.sum(), 1) / 98 / 2))
+        assert ((np.abs(z) > found.critical) == theirs).all()
 
 
-def test_rank_intervals_narrow_when_sure_and_wide_when_not() -> None:
+def test_comparison_counts_only_the_judged() -> None:
+    z = np.array([4.0, 9.0, *np.zeros(40)])
+    judged = np.array([True, False, *[True] * 40])
+    found = compare_all(z, judged)
+    assert found.called.tolist() == [True, *[False] * 41]
+    assert compare_all(z, np.zeros(42, dtype=bool)).called.sum() == 0
+    assert compare_all(np.array([3.2, *np.zeros(97)]), np.ones(98, dtype=bool)).called.sum() == 0
+
+
+def test_ranks_of_sure_units_are_their_places() -> None:
     est = np.array([3.0, 2.0, 1.0])
-    low, high = rank_intervals(est, np.full(3, 1e-6))
+    low, high = rank_interval(est - 1e-6, est + 1e-6, est, np.full(3, 1e-9))
     assert (low.tolist(), high.tolist()) == ([1, 2, 3], [1, 2, 3])
-    low, high = rank_intervals(est, np.full(3, 1e-6), higher_is_better=False)
-    assert low.tolist() == [3, 2, 1]
-    low, high = rank_intervals(np.zeros(3), np.ones(3))
-    assert low.tolist() == [1, 1, 1]
-    assert high.tolist() == [3, 3, 3]
-    again = rank_intervals(np.zeros(3), np.ones(3))
-    assert (again[0] == low).all()
+    low, high = rank_interval(est - 1e-6, est + 1e-6, est, np.full(3, 1e-9), higher_is_better=False)
+    assert low.tolist() == high.tolist() == [3, 2, 1]
 
 
-def test_rank_intervals_refuse_a_missing_value() -> None:
-    with pytest.raises(ValueError, match="finite"):
-        rank_intervals(np.array([1.0, np.nan]), np.ones(2))
+def test_ranks_of_unsure_units_hold_every_place() -> None:
+    low, high = rank_interval(np.full(5, -9.0), np.full(5, 9.0), np.zeros(5), np.ones(5))
+    assert (low == 1).all()
+    assert (high == 5).all()
 
 
-def test_classify_counts_all_tests_and_follows_the_direction() -> None:
-    z = np.array([2.1, -6.0, 6.0, 9.0, *np.zeros(96)])
-    n = np.array([500.0, 500, 500, 10, *np.full(96, 500.0)])
-    assert classify(z, n, 20)[:5].tolist() == ["as_expected", "worse", "better", "too_small", "as_expected"]
-    assert classify(z, n, 20, higher_is_better=False)[1:3].tolist() == ["better", "worse"]
+def test_the_uncertainty_of_the_others_widens_ranks() -> None:
+    est = np.linspace(-1, 1, 21)
+    sharp = rank_interval(est - 0.05, est + 0.05, est, np.full(21, 1e-6))
+    soft = rank_interval(est - 0.05, est + 0.05, est, np.full(21, 0.4))
+    assert sharp[1][10] - sharp[0][10] <= soft[1][10] - soft[0][10]
+    assert soft[0][20] < sharp[1][0]
+    assert (sharp[0][20], soft[0][20]) == (1, 2)
+    # The top unit's lower end lies 0.05 above the second best guess: with others unsure by 0.4 it may be overtaken.
+    assert soft[1][20] > sharp[1][20]
 
 
 def test_one_single_test_at_five_percent_would_call_too_many() -> None:
     z = np.random.default_rng(1).normal(size=(400, 98))
-    called = [(classify(row, np.full(98, 100.0), 20) != "as_expected").sum() for row in z]
+    called = [compare_all(row, np.ones(98, dtype=bool)).called.sum() for row in z]
     assert np.mean(np.array(called) > 0) <= 0.08
     assert np.mean(np.abs(z) > 1.96) * 98 > 4
 
