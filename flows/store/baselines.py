@@ -134,7 +134,15 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     difference-in-differences of participants against their matched peers. Raises DataRefused when the outcome is not
     defined alike at both times or too few municipalities are known; UsageError without a publication.
     """
-    from transforms.models.followup import changes, difference_in_differences, group_means, matched_difference
+    from transforms.models.followup import (
+        changes,
+        difference_in_differences,
+        event_study,
+        group_means,
+        later_than,
+        matched_difference,
+        synthetic_controls,
+    )
 
     baseline = verify(settings, name)
     now = builds.current(settings)
@@ -142,17 +150,26 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         raise UsageError("nothing is published to compare with; run `kommunekort run` first")
     with Warehouse.open(now.path, read_only=True) as warehouse:
         before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
-        after, after_period = _outcome(warehouse.frame("SELECT * FROM mart.expected"), outcome_id, now.run_id)
+        published = warehouse.frame("SELECT * FROM mart.expected")
+        after, after_period = _outcome(published, outcome_id, now.run_id)
         definitions = (
             _definition(baseline.table(warehouse, "indicator"), outcome_id),
             _definition(warehouse.frame("SELECT * FROM mart.indicator"), outcome_id),
         )
         groups = warehouse.frame(
-            "SELECT municipality_code, CASE WHEN is_participant THEN 'participant' ELSE 'other' END AS \"group\" "
-            "FROM mart.municipality ORDER BY 1"
+            """
+            SELECT municipality_code, project_unit,
+                   CASE WHEN is_participant THEN 'participant'
+                        WHEN municipality_code IN (
+                            SELECT municipality_code FROM mart.eligibility WHERE is_participant
+                        ) THEN 'sister_pool' ELSE 'other' END AS "group"
+            FROM mart.municipality ORDER BY 1
+            """
         )
         peers = baseline.table(warehouse, "peer").rename(columns={"peer_rank": "rank"})
+    later_than(before_period, after_period)
     changed = changes(before, after, definitions, groups)
+    panel = _panel(published, outcome_id)
     result = {
         "baseline": name,
         "baseline_run_id": baseline.manifest["run_id"],
@@ -165,6 +182,8 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         "groups": _records(group_means(changed)),
         "matched": _records(matched_difference(changed, peers)),
         "difference_in_differences": _records(difference_in_differences(changed, peers)),
+        "event_study": _records(event_study(panel, groups, before_period)),
+        "synthetic_controls": _records(synthetic_controls(panel, groups, before_period, after_period)),
     }
     target = settings.root / "comparisons" / f"{name}-{now.run_id}-{outcome_id}.json"
     replace_synced(target, json.dumps(result, ensure_ascii=False, indent=1))
@@ -172,19 +191,20 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
 
 
 def _outcome(expected: pd.DataFrame, outcome_id: str, where: str) -> tuple[pd.DataFrame, str]:
-    """Return value and standard error per municipality of the newest period of an outcome, and the period."""
-    import numpy as np
-
+    """Return the observed value per municipality of the newest period of an outcome, and the period."""
     rows = expected[expected["outcome_id"] == outcome_id]
     if rows.empty:
         raise DataRefused(f"{where} holds no {outcome_id}; choose an outcome that mart.expected holds at both times")
     period = str(rows["period"].max())
     newest = rows[rows["period"] == period]
-    value = newest["observed"].astype("float64")
-    share = value / 100
-    error = 100 * np.sqrt(share * (1 - share) / newest["n_count"].astype("float64"))
-    frame = newest[["municipality_code"]].assign(value=value, standard_error=error)
+    frame = newest[["municipality_code"]].assign(value=newest["observed"].astype("float64"))
     return frame.reset_index(drop=True), period
+
+
+def _panel(expected: pd.DataFrame, outcome_id: str) -> pd.DataFrame:
+    """Return every period of an outcome as now published: municipality_code, period, value."""
+    rows = expected[expected["outcome_id"] == outcome_id]
+    return rows[["municipality_code", "period"]].assign(value=rows["observed"].astype("float64"))
 
 
 def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, object]:
