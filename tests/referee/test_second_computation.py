@@ -1,0 +1,193 @@
+"""The same figures by a second, independent computation: dense formulas, SciPy or statsmodels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.linalg import null_space
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import multivariate_normal
+from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
+from statsmodels.stats.meta_analysis import combine_effects
+
+from tests.unit.models.simulator import departed
+from transforms.models.durations import greenwood, restricted_mean, share_in_job
+from transforms.models.expected import model_shares
+from transforms.statistics.intervals import pool
+from transforms.statistics.random_effect import (
+    DISPERSION_PENALTY,
+    EXTRA_PENALTY,
+    bends,
+    fit_levels,
+    restricted_likelihood,
+)
+
+
+def linearised(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return levels, chance variances, design and the area component of a world with families and areas."""
+    counts, conditions, areas, _ = departed(seed, "area", sd=0.2)
+    k, n = counts["k"].to_numpy(), counts["n"].to_numpy()
+    x = conditions.iloc[:, 1:].to_numpy()
+    design = np.column_stack([np.ones(98), (x - x.mean(0)) / x.std(0)])
+    level = np.log((k + 0.5) / (n - k + 0.5))
+    area = areas["commuting_area_code"].to_numpy()
+    return level, 1 / (n * expit(level) * (1 - expit(level))), design, (area[:, None] == area[None, :]) * 1.0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_restricted_likelihood_is_that_of_error_contrasts(seed: int) -> None:
+    """REML is the likelihood of the data freed of the design (Patterson and Thompson): here computed just so."""
+    level, variance, design, area = linearised(seed)
+    penalties = np.array([0.0, 3.0 / float(np.median(variance))])
+    found, _ = restricted_likelihood(
+        level, variance, design, [np.eye(98), area], penalties, np.array([0.02, 0.02, 1.2])
+    )
+    contrasts = null_space(design.T)
+
+    def objective(theta: np.ndarray) -> float:
+        own, shared, dispersion = theta[0] ** 2, theta[1] ** 2, 1 + theta[2] ** 2
+        total = own * np.eye(98) + shared * area + dispersion * np.diag(variance)
+        likelihood = multivariate_normal.logpdf(contrasts.T @ level, cov=contrasts.T @ total @ contrasts)
+        return float(-likelihood + penalties[1] * shared + DISPERSION_PENALTY * np.log(dispersion))
+
+    best = min(
+        (minimize(objective, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 4000})
+         for start in ([0.2, 0.1, 0.3], [0.1, 0.2, 0.01])),
+        key=lambda fit: fit.fun,
+    )  # fmt: skip
+    theirs = np.array([best.x[0] ** 2, best.x[1] ** 2, 1 + best.x[2] ** 2])
+    np.testing.assert_allclose(found, theirs, atol=1e-4, rtol=5e-3)
+    ours = objective(np.array([np.sqrt(found[0]), np.sqrt(found[1]), np.sqrt(max(found[2] - 1, 0))]))
+    assert ours <= best.fun + 1e-4
+
+
+def test_expectations_are_predictions_without_the_municipality() -> None:
+    """Every expectation by leaving the municipality out, generalised least squares, and best linear prediction."""
+    counts, conditions, areas, _ = departed(3, "area", sd=0.2)
+    k, n = counts["k"].to_numpy(), counts["n"].to_numpy()
+    area = areas["commuting_area_code"].to_numpy(dtype=object)
+
+    def respond(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = expit(level)
+        return (k / n - p) / (p * (1 - p)), 1 / (n * p * (1 - p))
+
+    frame = conditions.drop(columns="municipality_code")
+    fit = fit_levels(respond, np.full(98, -0.5), frame, area)
+    step, variance = respond(fit.expected)
+    level = fit.expected + step
+    np.testing.assert_allclose(level - fit.expected, fit.own, atol=2e-5)
+    x = frame.to_numpy()
+    scaled = (x - x.mean(0)) / x.std(0)
+    design = np.column_stack([np.ones(98), scaled])
+    total = fit.sd**2 * np.eye(98) + fit.area_sd**2 * (area[:, None] == area[None, :])
+    for name, component in bends(scaled, list(frame.columns)).items():
+        total = total + fit.bend_sd.get(name, 0.0) ** 2 * component
+    total = total + fit.dispersion * np.diag(variance)
+    for m in (0, 17, 55, 97):
+        rest = np.arange(98) != m
+        inverse = np.linalg.inv(total[np.ix_(rest, rest)])
+        information = design[rest].T @ inverse @ design[rest]
+        beta = np.linalg.solve(information, design[rest].T @ inverse @ level[rest])
+        weight = total[m, rest] @ inverse
+        predicted = design[m] @ beta + weight @ (level[rest] - design[rest] @ beta)
+        free = design[m] - weight @ design[rest]
+        error = total[m, m] - weight @ total[rest, m] + free @ np.linalg.solve(information, free)
+        assert predicted == pytest.approx(fit.expected[m], abs=1e-4)
+        assert fit.own_error[m] ** 2 == pytest.approx(error - fit.sd**2, rel=1e-6)
+        assert fit.unusual[m] == pytest.approx(fit.own[m] / np.sqrt(error), rel=1e-6)
+
+
+def test_published_errors_are_those_of_the_fit_and_the_tolerance() -> None:
+    counts, conditions, areas, _ = departed(5, sd=0.2)
+    rows = model_shares(counts, conditions, outcome_id="a", period="2016", areas=areas).rows
+    card = model_shares(counts, conditions, outcome_id="a", period="2016", areas=areas).card.set_index("term")["value"]
+    p = rows["expected"].astype(float) / 100
+    chance = 1e4 * card["dispersion"] * p * (1 - p) / counts["n"]
+    rest = rows["standard_error"].astype(float) ** 2 - chance - 0.25**2
+    # What is left is the error of the expectation: positive, and small where chance is large.
+    assert (rest > 0).all()
+    assert rest.median() < chance.median()
+    weight = (100 * p * (1 - p) * card["between_municipalities"]) ** 2
+    share = weight / (weight + rows["standard_error"].astype(float) ** 2)
+    np.testing.assert_allclose(
+        rows["shrunk_difference"].astype(float), share * rows["difference"].astype(float), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        rows["shrunk_error"].astype(float), np.sqrt(share) * rows["standard_error"].astype(float), atol=1e-9
+    )
+
+
+def test_life_tables_agree_with_statsmodels() -> None:
+    rng = np.random.default_rng(3)
+    interval, horizon = rng.integers(1, 13, 500), 12
+    kind = rng.choice([0, 1, 2], 500, p=[0.2, 0.5, 0.3])  # censored after it, job, left
+    at_risk, jobs, left = (np.zeros((1, horizon)) for _ in range(3))
+    for t in range(horizon):
+        at_risk[0, t] = (interval > t).sum()
+        jobs[0, t] = ((interval == t + 1) & (kind == 1)).sum()
+        left[0, t] = ((interval == t + 1) & (kind == 2)).sum()
+    hazard = jobs / at_risk
+    theirs = SurvfuncRight(interval.astype(float), (kind == 1).astype(int))
+    survival = np.cumprod(1 - hazard[0])
+    for time, value in zip(theirs.surv_times, theirs.surv_prob, strict=True):
+        assert survival[int(time) - 1] == pytest.approx(value, abs=1e-12)
+    by_hand = sum(13 * (a + b) / 2 for a, b in zip(np.append(1, survival[:-1]), survival, strict=True))
+    assert restricted_mean(hazard)[0] == pytest.approx(by_hand, abs=1e-9)
+    # Greenwood's variance of log survival, carried to the mean by a numerical derivative.
+    variance = 0.0
+    for j in range(horizon):
+        bumped = hazard.copy()
+        bumped[0, j] += 1e-6
+        slope = (restricted_mean(bumped)[0] - restricted_mean(hazard)[0]) / 1e-6
+        variance += slope**2 * hazard[0, j] * (1 - hazard[0, j]) / at_risk[0, j]
+    assert greenwood(hazard, at_risk)[0] == pytest.approx(variance, rel=1e-4)
+    # Leaving in an interval comes after its jobs, and after those whose following ends with it.
+    ended = np.array([[((interval == t + 1) & (kind == 0)).sum() for t in range(horizon)]])
+    leaving = left / np.maximum(at_risk - jobs - ended, 1)
+    shifted = interval + 0.5 * (kind == 2)
+    incidence = CumIncidenceRight(shifted.astype(float), kind)
+    for intervals in (4, 8, 12):
+        at = np.searchsorted(incidence.times, intervals, side="right") - 1
+        assert share_in_job(hazard, leaving, intervals)[0] == pytest.approx(incidence.cinc[0][at], abs=1e-9)
+
+
+def test_pooling_agrees_with_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    variance = rng.uniform(0.01, 0.2, 30)
+    estimate = 0.3 + rng.normal(0, np.sqrt(variance + 0.04))
+    ours = pool(estimate, variance, np.zeros((30, 0)))
+    theirs = combine_effects(estimate, variance, method_re="dl")
+    assert ours.tau**2 == pytest.approx(theirs.tau2, abs=1e-9)
+    assert ours.coefficients[0] == pytest.approx(theirs.mean_effect_re, abs=1e-9)
+    scaled = theirs.var_hksj_re if hasattr(theirs, "var_hksj_re") else theirs.sd_eff_w_re_hksj**2
+    assert ours.covariance[0, 0] == pytest.approx(max(scaled, theirs.sd_eff_w_re**2), abs=1e-9)
+
+
+def test_extra_variances_are_paid_for() -> None:
+    """With a heavier penalty an area variance that is not there is found less often: the constant does something."""
+    level, variance, design, area = linearised(7)
+    flat = level - np.linalg.lstsq(design, level, rcond=None)[0] @ design.T
+    sizes = [
+        restricted_likelihood(flat, variance, design, [np.eye(98), area], np.array([0.0, w / np.median(variance)]),
+                              np.array([0.02, 0.02, 1.1]))[0][1]
+        for w in (0.0, EXTRA_PENALTY, 50.0)
+    ]  # fmt: skip
+    assert sizes[0] >= sizes[1] >= sizes[2]
+    assert sizes[2] < sizes[0]
+
+
+def test_reference_figures_follow_from_their_inputs(real_dir: object) -> None:
+    """The published list of 2018 whose inputs are published: differences recomputed, never compared with themselves."""
+    from pathlib import Path
+
+    from transforms.statistics.intervals import published_differences
+
+    path = Path(str(real_dir)).parent / "reference" / "reference_figures.csv"
+    if not path.is_file():
+        pytest.skip("the published figures are not beside this checkout")
+    rows = pd.read_csv(path, sep=";", dtype=str)
+    both = rows[rows["indicator"].str.contains("actual / expected")]["value"].str.split("/", expand=True).astype(int)
+    out = published_differences(both.set_axis(["actual_count", "expected_count"], axis=1))
+    assert sorted(out["difference_count"]) == [140, 220, 260, 420, 760]
