@@ -266,12 +266,9 @@ def industry(row: Mapping[str, Any]) -> Words:
 
 MODELS: dict[str, Words] = {
     "indirect_standardisation": ("standardisering efter alder og køn", "standardisation by age and sex"),
-    "binomial_random_effect": (
-        "binomial model med kommunevis tilfældig effekt",
-        "binomial with municipal random effect",
-    ),
+    "binomial_levels": ("binomial model, holdt op mod de andre kommuner", "binomial, against the other municipalities"),
     "discrete_time_cloglog": ("diskret varighedsmodel", "discrete-time duration model"),
-    "random_effect": ("tilfældig effekt pr. kommune", "random effect by municipality"),
+    "levels": ("holdt op mod de andre kommuner", "against the other municipalities"),
 }
 
 
