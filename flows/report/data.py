@@ -22,8 +22,8 @@ OVER_ALL_YEARS = (
 )  # fmt: skip
 OPTIONAL = (
     "mart.expected", "mart.peer", "mart.industry_match", "mart.finding", "mart.method_candidate", "mart.method_effect",
-    "mart.eligibility", "mart.organisation", "meta.model", "meta.validation", "meta.protection", "quarantine.row", "meta.lineage",
-    "reference.peer_weights", "reference.finding_rules", "reference.method_rules", "reference.methods",
+    "mart.eligibility", "mart.organisation", "meta.model", "meta.validation", "meta.protection", "quarantine.row",
+    "meta.lineage", "reference.peer_weights", "reference.finding_rules", "reference.method_rules", "reference.methods",
 )  # fmt: skip
 
 
