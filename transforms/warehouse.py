@@ -127,6 +127,17 @@ class Warehouse:
         with _stoppable():
             return self._connection.execute(sql, params if params else None).fetchall()
 
+    def stream(self, sql: str, size: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the result `size` rows at a time; never more than a few of them are held."""
+        with _stoppable():
+            result = self._connection.execute(sql)
+        while True:
+            with _stoppable():
+                rows = result.fetchmany(size)
+            if not rows:
+                return
+            yield rows
+
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """Return (name, type) of the columns a SELECT would give, without running it."""
         return [(str(row[0]), str(row[1])) for row in self.rows(f"DESCRIBE {sql}")]

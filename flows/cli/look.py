@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
+import re
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -113,7 +118,8 @@ def print_status(told: dict[str, Any]) -> None:
     if told["is_synthetic"]:
         lines.append(MARK)
     if told["published_at"]:
-        lines.append(f"published {told['publication_age_days']} days ago; last good run: {told['confirmed_at']}")
+        confirmed = danish_time(told["confirmed_at"])
+        lines.append(f"published {told['publication_age_days']} days ago; last good run: {confirmed}")
     lines.append(
         f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing"
     )
@@ -121,10 +127,8 @@ def print_status(told: dict[str, Any]) -> None:
     if schedule is None:
         lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
     else:
-        lines.append(
-            f"schedule: {schedule['cron']} {schedule['timezone']}, next run {schedule['next_run'] or 'unknown'} "
-            f"({schedule['kept_by']})"
-        )
+        coming = danish_time(schedule["next_run"]) or "unknown"
+        lines.append(f"schedule: {schedule['cron']} {schedule['timezone']}, next run {coming} ({schedule['kept_by']})")
     lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
     for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
         out.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -133,6 +137,17 @@ def print_status(told: dict[str, Any]) -> None:
         print_rows(aged, ("source_id", "age_days", "max_age_days", "status"))
     if told["last_runs"]:
         print_rows(told["last_runs"], ("run_id", "status", "origin", "message"))
+
+
+def danish_time(moment: str | None) -> str | None:
+    """Return a moment told in UTC as Danish time to the minute; what is none stays as it is."""
+    from transforms.periods import COPENHAGEN
+
+    try:
+        told = datetime.fromisoformat(str(moment))
+    except ValueError:
+        return moment
+    return told.astimezone(COPENHAGEN).strftime("%Y-%m-%d %H:%M") + " (Danish time)" if told.tzinfo else moment
 
 
 def sql(
@@ -148,35 +163,94 @@ def sql(
     settings = settings_from(data)
     if not settings.published.exists():
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
-    with Warehouse.open(settings.published, read_only=True) as warehouse:
+    with Warehouse.open(settings.published, read_only=True, memory_limit=QUERY_MEMORY, threads=1) as warehouse:
         try:
             warehouse.execute("SET enable_external_access = false")
             names = [name for name, _ in warehouse.columns(query)]
-            rows = [dict(zip(names, row, strict=True)) for row in warehouse.rows(query)]
+            _print_rows_of(warehouse.stream(query), names, output)
         except DatabaseError as error:
-            raise DataRefused(f"the query failed: {' '.join(str(error).split())[:400]}") from None
-    if output == "json":
-        print_json(rows)
-    elif output == "csv":
-        writer = csv.DictWriter(sys.stdout, fieldnames=names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+            raise DataRefused(f"the query failed: {said_by_database(str(error))}") from None
+
+
+QUERY_MEMORY = "100MB"
+"""What DuckDB may use for a query of the terminal; beyond it, it says so."""
+MOST_SHOWN = 1_000
+"""Rows of a table on the terminal; CSV and JSON have every row."""
+
+
+def said_by_database(text: str) -> str:
+    """Return what DuckDB says of a query in one sentence, without its own insides (candidates, code, traces)."""
+    plain = " ".join(re.split(r"\n\n|\nLINE |\bLINE \d+:|Candidate functions|Stack Trace", text)[0].split())
+    plain = re.sub(r"^(\w+ ){1,2}Error: ", "", plain)
+    return f"{plain[:300]}; `kommunekort describe mart.mapping` shows the columns of a table"
+
+
+def _print_rows_of(parts: Iterator[list[tuple[Any, ...]]], names: list[str], output: str) -> None:
+    """Print a query's rows as they come; a table shows the first ones and says how many there are."""
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        for rows in parts:
+            writer.writerows(rows)
+    elif output == "json":
+        sys.stdout.write("[")
+        first = True
+        for rows in parts:
+            for row in rows:
+                record = {name: json_value(value) for name, value in zip(names, row, strict=True)}
+                text = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+                sys.stdout.write(("\n " if first else ",\n ") + text)
+                first = False
+        sys.stdout.write("]\n" if first else "\n]\n")
     else:
-        print_rows(rows, names)
+        shown: list[dict[str, Any]] = []
+        total = 0
+        for rows in parts:
+            shown += [dict(zip(names, row, strict=True)) for row in rows[: max(MOST_SHOWN - total, 0)]]
+            total += len(rows)
+        print_rows(shown, names)
+        if total > len(shown):
+            line = f"the first {len(shown):,} of {total:,} rows; --format csv or json gives every one"
+            out.print(line, soft_wrap=True, highlight=False)
+
+
+def json_value(value: Any) -> Any:
+    """Return a database value as JSON has it: numbers as numbers, what is no number as null, lists and maps within."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): json_value(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(part) for part in value]
+    return value
 
 
 def print_rows(rows: list[dict[str, Any]], names: tuple[str, ...] | list[str]) -> None:
-    """Print rows as a neat table; numbers to the right, empty cells as a dash."""
+    """Print rows as a neat table; numbers to the right, empty cells as a dash.
+
+    What is piped is as wide as it needs to be, so that no id or word is broken over lines; on a terminal ids and
+    codes stay whole and long texts fold.
+    """
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table()
     for name in names:
-        numeric = all(isinstance(row[name], int | float) for row in rows if row[name] is not None)
-        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
+        numeric = all(isinstance(row[name], int | float | Decimal) for row in rows if row[name] is not None)
+        whole = not out.is_terminal or name.endswith(("_id", "_code")) or name in ("snapshot", "table_name", "rule")
+        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text("–" if row[name] is None else str(row[name])) for name in names))
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+    else:
+        Console(width=PIPED_WIDTH).print(table)
+
+
+PIPED_WIDTH = 100_000
 
 
 # report, workbook, describe, profile: the mapping as pages, as a workbook, and one answer at a time.
@@ -288,7 +362,7 @@ def described(database: Path, name: str) -> Row:
     full = name if name in tables else f"mart.{name}"
     if full in tables:
         part = [row for row in rows if row["table_name"] == full]
-        keys = ("column_name", "data_type", "unit", "label_da", "label_en", "description")
+        keys = ("column_name", "data_type", "unit", "label_da", "label_en", "description_da", "description")
         return {
             "kind": "table",
             "name": full,
@@ -307,7 +381,7 @@ def described(database: Path, name: str) -> Row:
             }
     found = [row for row in rows if row["column_name"] == name]
     if found:
-        keys = ("data_type", "unit", "label_da", "label_en", "description", "allowed_values")
+        keys = ("data_type", "unit", "label_da", "label_en", "description_da", "description", "allowed_values")
         told = {key: found[0][key] for key in keys}
         return {"kind": "column", "name": name, **told, "in_tables": ", ".join(row["table_name"] for row in found)}
     known = tables | {row["column_name"] for row in rows} | {row["indicator_id"] for row in indicators}
@@ -332,16 +406,74 @@ def profile(
         return
     if told["is_synthetic"]:
         out.print(f"[bold]{MARK}[/]")
-    who = told["municipality"]
-    out.print(
-        f"[bold]{who['municipality_name']}[/] ({who['municipality_code']}), {who['region_name']}", highlight=False
-    )
-    print_rows(told["headlines"], list(told["headlines"][0]) if told["headlines"] else ["indicator_id"])
-    for finding in told["findings"]:
-        out.print(f"- {finding['sentence_da']}", soft_wrap=True, highlight=False, markup=False)
-    page = settings.report / "kommune" / f"{who['municipality_code']}.html"
+    print_profile(told)
+    page = settings.report / "kommune" / f"{told['municipality']['municipality_code']}.html"
     if page.exists():
         out.print(f"profile page: {page}", soft_wrap=True, highlight=False)
+
+
+def print_profile(told: Row) -> None:
+    """Print what `profiled` found as a Danish reader expects it: figures with units, expected, peers, findings."""
+    from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
+
+    def line(text: str, style: str = "") -> None:
+        out.print(text, soft_wrap=True, highlight=False, markup=False, style=style)
+
+    def figure(value: Any, unit: str, status: str | None = None) -> str:
+        return STATUSES.get(status or "missing", ("mangler",))[0] if value is None else level(value, unit, "da")
+
+    who = told["municipality"]
+    line(f"{official_name(who['municipality_name'], 'da')} ({who['municipality_code']}), {who['region_name']}", "bold")
+    print_rows(
+        [
+            {
+                "Hovedtal": row["label_da"],
+                "Kommunen": figure(row["value"], row["unit"], row["value_status"]),
+                "Hele landet": "opgøres ikke" if row["national_value"] is None
+                else figure(row["national_value"], row["unit"]),
+                "Opgjort": date_text(row["reference_date"], "da") if row["reference_date"] else None,
+            }
+            for row in told["headlines"]
+        ],
+        ("Hovedtal", "Kommunen", "Hele landet", "Opgjort"),
+    )  # fmt: skip
+    newest: dict[str, Row] = {}
+    for row in told["expected"]:
+        if str(row["period"]) >= str(newest.get(row["outcome_id"], row)["period"]):
+            newest[row["outcome_id"]] = row
+    if newest:
+        line("Forventet og faktisk", "bold")
+    for outcome_id, row in newest.items():
+        label, unit = told["outcomes"].get(outcome_id, (outcome_id, ""))
+        if row["difference"] is None:
+            line(f"- {label}: {figure(None, unit, row['value_status'])}")
+            continue
+        decimals, word = unit_of(unit).decimals, unit_of(unit).difference[0]
+        text = f"- {label}: {level(row['observed'], unit, 'da')}, forventet {level(row['expected'], unit, 'da')}"
+        text += f"; forskel {signed(row['difference'], decimals, 'da')} {word}"
+        if row["difference_low"] is not None:
+            low, high = (signed(row[key], decimals, "da") for key in ("difference_low", "difference_high"))
+            text += f" [{low}; {high}]"
+        if row["n_count"] is not None:
+            text += f", n = {number(row['n_count'], 0, 'da')}"
+        if row["rank_low"] is not None:
+            text += f", plads {row['rank_low']}–{row['rank_high']}"
+        line(f"{text}: {ASSESSED.get(row['assessment'], 'ikke vurderet')}")
+    if told["peers"]:
+        line("Sammenligningskommuner", "bold")
+        line(listed([row["peer_name"] for row in told["peers"]], "da"))
+    for kind, title in (("challenge", "Udfordringer"), ("potential", "Potentialer")):
+        found = [row for row in told["findings"] if row["finding_kind"] == kind]
+        if found:
+            line(title, "bold")
+        for row in found:
+            line(f"- {row['sentence_da']}")
+
+
+ASSESSED = {
+    "better": "bedre end forventet", "as_expected": "som forventet", "worse": "ringere end forventet",
+    "too_small": "for få til at vurdere",
+}  # fmt: skip
 
 
 def municipality_code(text: str) -> str:
@@ -384,6 +516,16 @@ def profiled(database: Path, code: str) -> Row:
         for key, table in (("expected", "mart.expected"), ("findings", "mart.finding"), ("peers", "mart.peer")):
             query = f"SELECT * FROM {table} WHERE municipality_code = ? ORDER BY ALL"
             told[key] = _dicts(warehouse, query, [code]) if warehouse.exists(table) else []
+        names = dict(warehouse.rows("SELECT municipality_code, municipality_name FROM mart.municipality"))
+        units = warehouse.rows("SELECT indicator_id, label_da, unit FROM mart.indicator")
+        told["outcomes"] = {indicator: (label, unit) for indicator, label, unit in units}
+        told["outcomes"].setdefault("first_job_weeks", ("Uger til første job", "weeks"))
+        told["peers"] = sorted(
+            ({**row, "peer_name": names.get(row["peer_code"], row["peer_code"])} for row in told["peers"]),
+            key=lambda row: row["peer_rank"],
+        )
+        used = {row["outcome_id"] for row in told["expected"]}
+        told["outcomes"] = {key: value for key, value in told["outcomes"].items() if key in used}
     return told
 
 

@@ -1,0 +1,101 @@
+"""What the terminal shows of the published mapping: whole ids, numbers as numbers, one sentence on a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flows.cli import look
+from tests.report_database import make_database
+
+LONG = "employment_rate_descendants_non_western_pct_" + "x" * 200
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_database(tmp_path_factory.mktemp("look") / "a.duckdb", municipalities=12)
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    monkeypatch.setattr(look, "out", Console(width=80))
+    return capsys
+
+
+def test_piped_ids_are_never_broken_over_lines(piped: pytest.CaptureFixture[str]) -> None:
+    look.print_rows(
+        [{"indicator_id": LONG, "value": Decimal("1.5"), "label": "a " * 100}], ["indicator_id", "value", "label"]
+    )
+    text = piped.readouterr().out
+    assert any(LONG in line and "1.5" in line and "a a a" in line for line in text.splitlines())
+
+
+def test_json_has_numbers_as_numbers(piped: pytest.CaptureFixture[str]) -> None:
+    rows: Iterator[list[tuple[object, ...]]] = iter(
+        [[(Decimal("1.5000"), Decimal("3"), float("nan"), None, date(2016, 5, 31), True, "084", [Decimal("0.5")])], []]
+    )
+    look._print_rows_of(rows, list("abcdefgh"), "json")
+    assert json.loads(piped.readouterr().out) == [
+        {"a": 1.5, "b": 3, "c": None, "d": None, "e": "2016-05-31", "f": True, "g": "084", "h": [0.5]}
+    ]
+    look._print_rows_of(iter([]), ["a"], "json")
+    assert json.loads(piped.readouterr().out) == []
+
+
+@pytest.mark.parametrize("output", ["csv", "json", "table"])
+def test_a_long_result_is_written_as_it_comes(piped: pytest.CaptureFixture[str], output: str) -> None:
+    taken = 0
+
+    def parts() -> Iterator[list[tuple[object, ...]]]:
+        nonlocal taken
+        for part in range(30):
+            taken += 1
+            yield [(part * 100 + k, "x") for k in range(100)]
+
+    look._print_rows_of(parts(), ["n", "text"], output)
+    assert taken == 30
+    text = piped.readouterr().out
+    if output == "table":
+        assert "the first 1,000 of 3,000 rows" in text
+    else:
+        assert len(text.splitlines()) == 3000 + {"csv": 1, "json": 2}[output]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Binder Error: Referenced column "foo" not found!\nCandidate bindings: "a"\n\nLINE 1: SELECT foo\n   ^',
+        'Parser Error: syntax error at or near "SELEC"\n\nLINE 1: SELEC 1\n        ^',
+        "INTERNAL Error: something\n\nStack Trace:\n\n0 duckdb::Exception",
+    ],
+)
+def test_a_failed_query_is_one_sentence_without_insides(text: str) -> None:
+    told = look.said_by_database(text)
+    assert "\n" not in told
+    assert not any(word in told for word in ("LINE", "Stack", "duckdb::", "Error:"))
+
+
+def test_a_profile_has_peers_expected_findings_and_units(database: Path, piped: pytest.CaptureFixture[str]) -> None:
+    told = look.profiled(database, "851")
+    look.print_profile(told)
+    text = piped.readouterr().out
+    assert "Aalborg Kommune (851)" in text
+    assert "Sammenligningskommuner" in text
+    assert "Udfordringer" in text
+    assert "Potentialer" in text
+    assert " pct." in text
+    assert "uger, forventet 90 uger; forskel" in text
+    assert "plads 10–60" in text
+    json.dumps(told, default=str)
+
+
+def test_moments_are_told_in_danish_time() -> None:
+    assert look.danish_time("2026-07-01T22:30:00+00:00") == "2026-07-02 00:30 (Danish time)"
+    assert look.danish_time("2026-01-01T22:30:00Z") == "2026-01-01 23:30 (Danish time)"
+    assert look.danish_time(None) is None
