@@ -54,11 +54,14 @@ def find_peers(
     `weights`: indicator_id, weight >= 0. `groups` (official municipality groups, optional): municipality_code,
     municipality_group.
 
+    Peers rest on at least `min_weight_share` of the weight of ALL conditions, those without a value anywhere counted
+    too: on fewer they would be near in something else than what the weights were chosen for.
+
     Output `peers`: municipality_code, peer_code, rank, distance, condition_1..3 (indicator ids that differ most,
     in weighted standard deviations), condition_1_gap..3 (peer minus municipality, in standard deviations),
     compared_weight_share, same_group (empty when unknown). `municipalities`: municipality_code, peer_count,
     same_group_share, missing_conditions, value_status (`estimated`, or `missing` when less than
-    `min_weight_share` of the weight is known: then no peers are given and it is nobody's peer). `indicators`: see
+    `min_weight_share` of the total weight is known: then no peers are given and it is nobody's peer). `indicators`: see
     value_status, `constant` and `missing` ones are not used. Raises DataRefused when no condition can be used.
     """
     import pandas as pd
@@ -75,7 +78,8 @@ def find_peers(
     w = weight[used].to_numpy(dtype=np.float64)
     codes = table.index.to_numpy()
     known = np.isfinite(scaled)
-    judged = known @ w / w.sum() >= min_weight_share
+    total = float(weight.sum())
+    judged = known @ w / total >= min_weight_share
     gap = scaled[None, :, :] - scaled[:, None, :]
     both = known[None, :, :] & known[:, None, :]
     part = np.where(both, w * gap**2, 0.0)
@@ -90,7 +94,7 @@ def find_peers(
         nearest = np.argsort(distance[m], kind="stable")[:count]
         for rank, k in enumerate([int(i) for i in nearest if np.isfinite(distance[m, i])], start=1):
             row = {"municipality_code": codes[m], "peer_code": codes[k], "rank": rank, "distance": distance[m, k]}
-            row["compared_weight_share"] = shared[m, k] / w.sum()
+            row["compared_weight_share"] = shared[m, k] / total
             rows.append(row | _largest(names, part[m, k], gap[m, k], both[m, k]))
     peers = _with_groups(pd.DataFrame(rows, columns=_columns()), groups)
     missing = [" ".join(str(n) for n in names[~row]) for row in known]

@@ -66,7 +66,7 @@ def test_missing_constant_and_zero_weight_conditions_have_a_status() -> None:
     given.loc[(given["indicator_id"] == "a") & (given["municipality_code"] == MUNICIPALITIES[0]), "value"] = np.nan
     given.loc[given["municipality_code"] == MUNICIPALITIES[1], "value"] = np.nan
     constant = long({"flat": dict.fromkeys(MUNICIPALITIES, 4.0)})
-    result = find_peers(pd.concat([given, constant]), weigh(a=1, b=1, c=1, d=1, e=1, flat=1, absent=1))
+    result = find_peers(pd.concat([given, constant]), weigh(a=2, b=2, c=2, d=2, e=2, flat=0.25, absent=0.25))
     status = result.municipalities.set_index("municipality_code")
     assert status.loc[MUNICIPALITIES[0], ["value_status", "missing_conditions", "peer_count"]].tolist() == [
         "estimated",
@@ -79,7 +79,15 @@ def test_missing_constant_and_zero_weight_conditions_have_a_status() -> None:
     used = result.indicators.set_index("indicator_id")["value_status"]
     assert used[["a", "flat", "absent"]].tolist() == ["used", "constant", "missing"]
     own = result.peers[result.peers["municipality_code"] == MUNICIPALITIES[0]]
-    assert own["compared_weight_share"].tolist() == pytest.approx([0.8] * 7)
+    assert own["compared_weight_share"].tolist() == pytest.approx([8 / 10.5] * 7), "of the weight of all conditions"
+
+
+@pytest.mark.parametrize(("absent", "peers"), [(1.6, 98 * 7), (1.7, 0), (12.0, 0)])
+def test_conditions_nobody_knows_count_in_the_weight(absent: float, peers: int) -> None:
+    """Five conditions of weight 1 are three quarters of 6.66: beyond that there are no peers for anybody."""
+    result = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1, absent=absent))
+    assert len(result.peers) == peers
+    assert set(result.municipalities["value_status"]) == {"estimated" if peers else "missing"}
 
 
 def test_overlap_with_official_groups() -> None:
