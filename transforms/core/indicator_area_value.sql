@@ -37,6 +37,7 @@ WITH paired AS (
     JOIN core.measure bottom ON bottom.measure_id = indicator.denominator_measure
     SEMI JOIN core.measure elsewhere
         ON elsewhere.measure_id = indicator.numerator_measure AND elsewhere._snapshot_id = bottom._snapshot_id
+    SEMI JOIN core.area area ON area.area_code = bottom.area_code AND area.area_level = 'municipality'
     ANTI JOIN core.measure top
         ON top.measure_id = indicator.numerator_measure AND top.area_code = bottom.area_code
         AND top.reference_date = bottom.reference_date

@@ -119,7 +119,22 @@ INDOPH1 = cells("staging.statbank_indoph1", {"value": 700_000}, area_code="000",
 NATION = cells("mart.indicator_national", {"value": 98 * 25.0}, indicator_id="a_pct", period="2015")
 PERSONS = {"mart.indicator": [{**COUNT["mart.indicator"][0], "unit": "persons"}]}
 
+INHABITANTS = {
+    "reference.inhabitants": [{"area_code": "000", "inhabitants_from": "5000000", "inhabitants_to": "7000000"}]
+}
+EDUCATED = cells(
+    "staging.statbank_hfudd11", {"value": 3_900_000}, area_code="000", ancestry_code="TOT", education_code="TOT",
+    age_code="TOT", sex_code="TOT", period="2016",
+)  # fmt: skip
+
 CASES: dict[str, Case] = {
+    "inhabitants_in_bounds_folk1a": Case({**FOLK1A, **INHABITANTS}, {"staging.statbank_folk1a": {"value": 846}}),
+    "inhabitants_in_bounds_folk1am": Case({**FOLK1AM, **INHABITANTS}, {"staging.statbank_folk1am": {"value": 8_340}}),
+    "inhabitants_in_bounds_folk1e": Case({**FOLK1E, **INHABITANTS}, {"staging.statbank_folk1e": {"value": 700_000}}),
+    "population_month_near_quarter": Case(
+        {**FOLK1A, **FOLK1AM}, {"staging.statbank_folk1am": {"value": 5_200_000}}
+    ),
+    "educated_within_population": Case({**FOLK1A, **EDUCATED}, {"staging.statbank_hfudd11": {"value": 700_000}}),
     "population_month_equals_quarter": Case({**FOLK1A, **FOLK1AM}, {"staging.statbank_folk1am": {"value": 5_700_001}}),
     "population_by_ancestry_equals_population": Case(
         {**FOLK1A, **FOLK1E}, {"staging.statbank_folk1a": {"value": 5_700_001}}
