@@ -245,6 +245,7 @@ def recognise(
         identity = reading.choose([fit for fit in fits if not fit.filled] or fits)
         fit, checked = accepted[identity.fit.source.id]
         rows = look(fit.source.id).rows
+    _refuse_unused(path, fit.source, catalogue, checked)
     matches = _telling(checked)
     held = {dimension.role: {match.code for _, match in pairs} for dimension, pairs in checked}
     return Recognised(
@@ -259,6 +260,22 @@ def recognise(
         bool(told and told.is_bulk),
         tuple(table.remarks),
     )
+
+
+def _refuse_unused(
+    path: Path, source: Source, catalogue: Catalogue, checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]
+) -> None:
+    """Refuse a table without one code the source asks for in a dimension: no indicator could be made of it."""
+    for dimension, pairs in checked:
+        wanted = set(catalogue.selected(source, dimension))
+        held = list(dict.fromkeys(match.code for _, match in pairs))
+        if dimension.role != "category" or not wanted or not wanted.isdisjoint(held):
+            continue
+        texts = {code.code: code.text_da for code in catalogue.codes(source, dimension)}
+        has = ", ".join(texts[code] for code in held[:3])
+        choose = ", ".join(texts[code] for code in texts if code in wanted)
+        rule = f"a {source.table} with {dimension.text_da} {has}, of which no indicator is made"
+        raise refusal(path, rule, f"choose {dimension.text_da} {choose}")
 
 
 def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Content:

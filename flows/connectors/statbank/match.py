@@ -392,10 +392,10 @@ INSTEAD = "say which table it is with --as '{name}={table}', or in a kommunekort
 _WORD = re.compile(r"[0-9A-Za-zÆØÅæøå]+")
 _LIKE_AN_ID = re.compile(r"([A-ZÆØÅ]{2,})[0-9]{1,3}[A-ZÆØÅ]*[0-9]?")
 # statistikbanken.dk names a download by a moment, the table and a number without anything between them.
-_SITE_NAME = re.compile(r"20[0-9]{8,}?([A-ZÆØÅ]+[0-9]+[A-ZÆØÅ]*)[0-9]{6,}")
+_SITE_NAME = re.compile(r"20[0-9]{8,}([A-ZÆØÅ]+[0-9]+[A-ZÆØÅ]*[0-9]{6,})")
 # Words people put before a number in a file's name, which then looks like a table's id.
 _PLAIN_WORDS = frozenset({
-    "ARK", "CP", "DATA", "DEL", "DOWNLOAD", "EXPORT", "FIL", "FILE", "ISO", "KOPI", "NR", "PANDAS", "SHEET", "SIDE",
+    "ALDER", "ARK", "CP", "DATA", "DEL", "DOWNLOAD", "EXPORT", "FIL", "FILE", "ISO", "KOPI", "NR", "PANDAS", "SHEET", "SIDE",
     "TABEL", "TABLE", "TEST", "UDTRÆK", "UTF", "VERSION",
 })  # fmt: skip
 _UNIT = re.compile(r"(?:enhed|units?)\s*:?\s*([^\s,;]+)", re.IGNORECASE)
@@ -484,11 +484,9 @@ class Reading:
         if len(fits) > 1:
             raise refusal(self.candidate.table.path, f"fits {_tables(fits)} alike", self._instead(fits))
         source = fits[0].source
-        others = f" as {', '.join(source.lookalikes[:4])}" if source.lookalikes else ""
-        rule = (
-            f"its columns are those of {source.table}, but other tables share them{others}; nothing shows which it is"
-        )
-        raise refusal(self.candidate.table.path, rule.replace(";", ","), self._instead(fits))
+        others = f" ({', '.join(source.lookalikes[:4])})" if source.lookalikes else ""
+        rule = f"its columns are those of {source.table}, but other tables share them{others}, and nothing shows which"
+        raise refusal(self.candidate.table.path, rule, self._instead(fits))
 
     def _counts_inhabitants(self, fit: Fit) -> bool:
         if fit.source.expectations.inhabitants_share != [1.0, 1.0] or self._is_bare(fit):
@@ -524,18 +522,26 @@ class Reading:
     def _called(self) -> tuple[list[Source], list[str]]:
         """Return the known tables the file's name names, and the ids in it that are none."""
         stem = re.sub(r"\.\w{1,5}$", "", self.name.rpartition("/")[2])
-        words = [found[1] if (found := _SITE_NAME.fullmatch(word)) else word for word in _WORD.findall(stem)]
+        words = [self._of_site(word) for word in _WORD.findall(stem)]
         folded = dict.fromkeys(word.casefold() for word in words)
         known = [self.known[word] for word in folded if word in self.known]
-        dimensions = {d.id.upper() for source in self.known.values() for d in source.dimensions}
         foreign = [
             word
             for word in words
             if word.casefold() not in self.known
             and (found := _LIKE_AN_ID.fullmatch(word))
-            and found[1] not in _PLAIN_WORDS | dimensions
+            and found[1] not in _PLAIN_WORDS
         ]
         return known, foreign
+
+    def _of_site(self, word: str) -> str:
+        """Return the table in a download's name as statistikbanken.dk gives it, any other word as it is."""
+        found = _SITE_NAME.fullmatch(word)
+        if found is None:
+            return word
+        # Where the table's digits end and the number begins, only a known table tells.
+        known = [table for table in self.known if found[1].casefold().startswith(table)]
+        return max(known, key=len) if known else found[1].rstrip("0123456789") + "00"
 
     def _has_title(self, source: Source) -> bool:
         """Return whether what stands around the figures holds every word of the title, and no other variable."""
@@ -564,13 +570,7 @@ def _tables(fits: Sequence[Fit]) -> str:
 
 def _limits(source: Source) -> str:
     low, high = source.expectations.value_min, source.expectations.value_max
-    return (
-        f"{low:g} to {high:g}"
-        if low is not None and high is not None
-        else f"from {low}"
-        if high is None
-        else f"to {high}"
-    )
+    return " ".join([*([f"from {low:g}"] if low is not None else []), *([f"to {high:g}"] if high is not None else [])])
 
 
 def _other_unit(said: str, unit: str) -> str | None:
