@@ -24,8 +24,10 @@ MONTHS = {"month": 1, "quarter": 3, "rolling_year": 3, "year": 12}
 class SourceAge:
     """The age of a source's newest snapshot in whole days, at the moment it was judged.
 
-    `since` is the day its publisher updated the table, or that it was received where the publisher does not say (files
-    by hand, invented data). `due`: the day by which a newer period than `newest_period` should have come.
+    `since` is the day its publisher updated the table, or that it was received where the publisher does not say
+    (invented data). Files by hand are as old as their newest period, counted from the day it was to be published; they
+    never stop a build, since nobody can fetch them by night. `due`: the day by which a newer period than
+    `newest_period` should have come.
     """
 
     source_id: str
@@ -74,6 +76,9 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     published = None if manifest.synthetic else manifest.published_at
     since = _aware(published or manifest.retrieved_at)
     newest = None if manifest.synthetic else _newest_period(snapshot)
+    by_hand = newest is not None and manifest.origin == "directory"
+    if by_hand and newest is not None:
+        since = min(since, _published(newest, source, since))
     due = _due(source, snapshot, newest) if newest else None
     return SourceAge(
         source.id,
@@ -81,17 +86,26 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
         since,
         age_in_days(since, at),
         source.max_age_days,
-        source.required,
+        source.required and not by_hand,
         newest,
         due,
         max(0, age_in_days(due, at)) if due else 0,
     )
 
 
+def _published(newest: str, source: Source, otherwise: datetime) -> datetime:
+    """Return the day a period was to be published: its end and the lag of the source's file."""
+    try:
+        last = span(newest)[1]
+    except (ValueError, KeyError, IndexError):
+        return otherwise
+    return datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=source.publication_lag_days)
+
+
 def _newest_period(snapshot: Snapshot) -> str | None:
     """Return the newest period a snapshot was asked for, or that its answer holds; None when nobody wrote it down."""
     query = snapshot.manifest.query
-    periods = (query.get("rectangle") or {}).get("TID") or [query.get("newest_period")]
+    periods = (query.get("rectangle") or {}).get("TID") or query.get("periods") or [query.get("newest_period")]
     return max((str(period) for period in periods if period), default=None)
 
 

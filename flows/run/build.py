@@ -166,6 +166,8 @@ class Candidate:
     outcomes: list[Outcome] = field(default_factory=list)
     taken_back: dict[str, str] = field(default_factory=dict)
     """Source -> why its newest extract is not used: an earlier one is, or none."""
+    made: dict[str, Any] = field(default_factory=dict)
+    """What the mapping holds: per source its indicators, those with a value and all; and completeness."""
 
     @property
     def stops(self) -> list[Outcome]:
@@ -195,6 +197,7 @@ def describe(result: RunResult, candidate: Candidate) -> None:
         for outcome in candidate.outcomes
     ]
     result.release = dict(candidate.release)
+    result.made = dict(candidate.made)
 
 
 def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, as_of: datetime | None) -> str:
@@ -354,6 +357,7 @@ class _Builder:
         if previous is not None:
             self.candidate.outcomes += check_drift(self.warehouse, previous.path)
         self.describe_tables(plan)
+        self.count_made()
 
     def load_sources(self) -> None:
         """Load every register that has a usable snapshot; the others stand empty and are named.
@@ -492,6 +496,23 @@ class _Builder:
             on_table=lambda table, rows: steps.step(f"built {table}: {rows} rows"),
         )
         self.candidate.tables |= counts
+
+    def count_made(self) -> None:
+        """Count the indicators that have a value, source by source, for the summary."""
+        rows = self.warehouse.rows(
+            """
+            SELECT source_id, count(DISTINCT value.indicator_id), count(DISTINCT indicator.indicator_id)
+            FROM mart.indicator indicator
+            LEFT JOIN mart.indicator_value value
+                ON value.indicator_id = indicator.indicator_id AND value.value IS NOT NULL
+            GROUP BY ALL ORDER BY ALL
+            """
+        )
+        completeness = self.warehouse.scalar("SELECT avg(completeness_pct) FROM mart.mapping")
+        self.candidate.made = {
+            "indicators": {str(source): [int(made), int(all_of_it)] for source, made, all_of_it in rows},
+            "completeness_pct": None if completeness is None else round(float(completeness), 1),
+        }
 
     def load_run_facts(self, plan: transforms_tables.Plan) -> None:
         frames = run_frames(self.catalogue, self.used, self.run, self.candidate)

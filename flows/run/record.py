@@ -1,4 +1,7 @@
-"""What a run did, kept in the ledger and told by the alarm however it ends."""
+"""What a run did, kept in the ledger and told by the alarm however it ends.
+
+One module, since record, ending and alarm are three views of the same run.
+"""
 
 from __future__ import annotations
 
@@ -485,6 +488,8 @@ class RunResult:
     rules: list[dict[str, Any]] = field(default_factory=list)
     release: dict[str, Any] = field(default_factory=dict)
     taken_back: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    """What the mapping holds: indicators per source and completeness (see Candidate.made)."""
     database: str | None = None
     ages: dict[str, dict[str, Any]] = field(default_factory=dict)
     flow_run_id: str | None = None

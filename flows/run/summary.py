@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from flows.connectors.statbank.files import download_link, selection_in_words
+from flows.run.record import grouped_reasons
 from flows.store.builds import is_synthetic
+from transforms.catalogue import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +49,7 @@ def markdown_summary(result: RunResult) -> str:
     lines += [f"- {source}: {reason}" for source, reason in fetched.closed.items()]
     lines += [f"- newest extract of {source} not used: {reason}" for source, reason in result.taken_back.items()]
     lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
-    lines += [f"- not read: {name}: {reason}" for name, reason in fetched.refused_files.items()]
+    lines += [f"- {line}" for line in folder_lines(asdict(fetched), result.as_dict())]
     if result.ages:
         lines += ["", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
         lines += [
@@ -67,13 +71,76 @@ def markdown_summary(result: RunResult) -> str:
     return "\n".join(lines)
 
 
+def folder_lines(fetched: dict[str, Any], result: dict[str, Any]) -> list[str]:
+    """Return what became of the files of a folder: a line for each taken, then those that were not, told once."""
+    made = result.get("made", {}).get("indicators", {})
+    lines = [taken_line(taken, made.get(taken["source_id"])) for taken in fetched.get("taken", ())]
+    for reason, names in grouped_reasons(fetched["refused_files"]).items():
+        lines.append(f"not read: {', '.join(names)}: {reason}")
+    lines += [f"warning: {warning}" for warning in fetched.get("warnings", ())]
+    if fetched.get("earlier"):
+        lines.append(f"no file here, what came earlier stays in force: {', '.join(fetched['earlier'])}")
+    return lines
+
+
+def taken_line(taken: dict[str, Any], made: list[int] | None) -> str:
+    """Return one file in words: table and title, periods, areas, what shows it, what was assumed, indicators made."""
+    first, newest = (taken["periods"] or ["", ""])[0], (taken["periods"] or ["", ""])[-1]
+    periods = newest if taken["period_count"] == 1 else f"{taken['period_count']} periods {first} to {newest}"
+    parts = [f"{taken['file']}: {taken['table']} {taken['title']}; {periods}", f"{taken['areas']} areas"]
+    parts += [f"{taken['rows']:,} rows", f"taken since {taken['why']}"]
+    if taken["assumed"]:
+        parts.append("ASSUMED " + ", ".join(f"{name} = {code}" for name, code in taken["assumed"].items()))
+    parts += taken["remarks"]
+    if made is not None:
+        parts.append(f"{made[0]} of {made[1]} indicators")
+    return "; ".join(parts)
+
+
+def missing_lines(
+    settings: Settings, catalogue: Catalogue, fetched: dict[str, Any], result: dict[str, Any]
+) -> list[str]:
+    """Return what the mapping lacks: sources without data, tables that gave nothing, and the next download."""
+    made: dict[str, list[int]] = result.get("made", {}).get("indicators", {})
+    if not made:
+        return [f"missing sources: {', '.join(fetched['missing'])}"] if fetched["missing"] else []
+    lines = []
+    loaded = {count["source_id"] for count in result["counts"]}
+    lacking = {source: of for source, (has, of) in made.items() if not has and source in catalogue.sources}
+    absent = sorted({*fetched["missing"], *(source for source in lacking if source not in loaded)})
+    for connector in ("statbank", "jobindsats", "delivery", "reference"):
+        named = [s for s in absent if s in catalogue.sources and catalogue.sources[s].connector == connector]
+        if named:
+            told = ", ".join(f"{source} ({made.get(source, [0, 0])[1]})" for source in named)
+            lines.append(f"missing from {connector}, with the indicators each would give: {told}")
+    for source_id in sorted(loaded & set(lacking)):
+        lines.append(f"{source_id} was read, but none of its {lacking[source_id]} indicators could be made of it")
+        lines += [f"  download: {how}" for how in how_to_get(settings, catalogue, source_id)]
+    completeness = result["made"]["completeness_pct"]
+    if completeness is not None:
+        lines.append(f"completeness: {completeness} % of the indicators have a figure, mean of the municipalities")
+    most = max((source for source in absent if source in lacking), key=lambda s: (lacking[s], s), default=None)
+    if most is not None:
+        lines.append(f"next: {most} would add {lacking[most]} indicators, more than any other")
+        lines += [f"  download: {how}" for how in how_to_get(settings, catalogue, most)]
+    return lines
+
+
+def how_to_get(settings: Settings, catalogue: Catalogue, source_id: str) -> list[str]:
+    """Return where a source is to be had: for StatBank the selection in words and a link that answers with it."""
+    source = catalogue.sources[source_id]
+    if source.connector != "statbank":
+        return [source.url]
+    return [f"{source.url} ({selection_in_words(source, catalogue)})", download_link(source, settings.statbank_url)]
+
+
 def print_summary(console: Console, settings: Settings, result: dict[str, Any]) -> None:
     """Print one table of what was read, what the rules said, what was published and where, and a query to try."""
     from rich.table import Table
 
     fetched = result["fetched"]
-    for name, reason in fetched["refused_files"].items():
-        console.print(f"[yellow]not read:[/] {name}: {reason}", highlight=False, soft_wrap=True)
+    for line in folder_lines(fetched, result):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     for source, reason in fetched["kept_old"].items():
         left = "missing" if source in fetched["missing"] else "kept the old snapshot of"
         console.print(f"[yellow]{left} {source}:[/] {reason}", highlight=False, soft_wrap=True)
@@ -82,8 +149,6 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     for source, notes in fetched.get("notes", {}).items():
         for note in notes:
             console.print(f"[yellow]new at {source}:[/] {note}", highlight=False, soft_wrap=True)
-    if fetched["missing"]:
-        console.print(f"[yellow]missing sources:[/] {', '.join(fetched['missing'])}", highlight=False, soft_wrap=True)
     if result.get("receipts"):
         told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(result["receipts"].items()))
         console.print(f"deliveries: {told}    receipts: {settings.receipts}", soft_wrap=True, highlight=False)
@@ -101,6 +166,11 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     if result["rules"]:
         held = sum(1 for rule in result["rules"] if rule["success"])
         console.print(f"rules: {held} of {len(result['rules'])} hold, {len(warnings)} warnings (meta.validation)")
+    for rule in warnings:
+        told = f"warning: {rule['table_name']}: {rule['rule_id']} ({rule['n_violations']}): {rule['description']}"
+        console.print(told, highlight=False, soft_wrap=True, markup=False)
+    for line in missing_lines(settings, load_catalogue(), fetched, result):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     if result["status"] == "published":
         if result["release"].get("is_synthetic"):
             console.print(f"[bold]{MARK}[/]")

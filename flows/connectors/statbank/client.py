@@ -1,4 +1,7 @@
-"""Extracts from StatBank: downloaded only when something is new, whole or not at all, checked on arrival."""
+"""Extracts from StatBank: downloaded only when something is new, whole or not at all, checked on arrival.
+
+One module, since an answer is checked while it comes, and what it brings is read by the same description.
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from itertools import islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, TextIO
+from urllib.parse import quote
 
 from flows.connectors.statbank.forms import (
     DEFAULT_LIMITS,
@@ -825,3 +826,32 @@ def _files(folder: Path) -> Iterator[Path]:
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in sorted([*files, *links]):
             yield Path(parent) / name
+
+
+# What to download: the selection a source asks for, in words and as a link.
+
+
+def selection_in_words(source: Source, catalogue: Catalogue) -> str:
+    """Return what to choose on statistikbanken.dk, dimension by dimension, in Danish."""
+    told = []
+    for dimension in source.dimensions:
+        if dimension.is_left_out:
+            told.append(f"{dimension.text_da}: vælg intet")
+            continue
+        codes = catalogue.codes(source, dimension)
+        wanted = set(catalogue.selected(source, dimension))
+        texts = [code.text_da for code in codes if code.code in wanted]
+        whole = dimension.role == "time" or len(texts) == len(codes)
+        shown = "alle" if whole else ", ".join(texts[:6]) + (f" og {len(texts) - 6} flere" if len(texts) > 6 else "")
+        told.append(f"{dimension.text_da}: {shown}")
+    return "; ".join(told)
+
+
+def download_link(source: Source, base: str) -> str:
+    """Return the address that answers with exactly what a source asks for, as CSV of codes."""
+    asked = [
+        f"{quote(dimension.id)}={quote(','.join(map(str, dimension.select)), safe='*,()>=<+-')}"
+        for dimension in source.dimensions
+        if not dimension.is_left_out
+    ]
+    return f"{base}/data/{source.table}/CSV?lang=en&valuePresentation=Code&delimiter=Semicolon&{'&'.join(asked)}"

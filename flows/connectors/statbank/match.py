@@ -395,8 +395,8 @@ _LIKE_AN_ID = re.compile(r"([A-ZÆØÅ]{2,})[0-9]{1,3}[A-ZÆØÅ]*[0-9]?")
 _SITE_NAME = re.compile(r"20[0-9]{8,}([A-ZÆØÅ]+[0-9]+[A-ZÆØÅ]*[0-9]{6,})")
 # Words people put before a number in a file's name, which then looks like a table's id.
 _PLAIN_WORDS = frozenset({
-    "ALDER", "ARK", "CP", "DATA", "DEL", "DOWNLOAD", "EXPORT", "FIL", "FILE", "ISO", "KOPI", "NR", "PANDAS", "SHEET", "SIDE",
-    "TABEL", "TABLE", "TEST", "UDTRÆK", "UTF", "VERSION",
+    "ALDER", "ARK", "CP", "DATA", "DEL", "DOWNLOAD", "EXPORT", "FIL", "FILE", "ISO", "KOPI", "NR", "PANDAS", "SHEET",
+    "SIDE", "TABEL", "TABLE", "TEST", "UDTRÆK", "UTF", "VERSION",
 })  # fmt: skip
 _UNIT = re.compile(r"(?:enhed|units?)\s*:?\s*([^\s,;]+)", re.IGNORECASE)
 _BY = re.compile(r"\s(?:by|efter)\s(.*)", re.DOTALL)
@@ -500,7 +500,7 @@ class Reading:
         unit = _UNIT.search(self.candidate.table.statement)
         if unit and (fault := _other_unit(unit[1], source.unit or "")):
             raise refusal(
-                path, f"the unit is {fault}, and {source.table} counts {source.unit}", "choose the right table"
+                path, f"the unit is {fault}, and {source.table} is in {source.unit}", "choose the right table"
             )
         if seen.figures and seen.zeros == seen.figures:
             rule = f"every figure is 0, which {source.table} never is"
