@@ -48,6 +48,9 @@ bench: setup  ## Measure, and print the tables
 matrix: setup  ## Try the supported Pythons, and which versions of DuckDB read what is published (after make run)
 	$(BIN)/python -m tests.matrix --database $(DATA)/kommunekort.duckdb
 
+referee: setup  ## Simulate worlds that depart from the statistics, and print how often they are right (minutes)
+	$(BIN)/python -m tests.referee
+
 audit: setup  ## Hold the locked dependencies against known advisories, without network
 	$(BIN)/python -m tests.audit
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from transforms.errors import UsageError
 from transforms.models.wording import Language, gap, level, number, official_name, shown, unit_of
+from transforms.statistics.intervals import Z95
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 REFERENCES = {"peers": "peer_value", "nation": "nation_value", "expected": "expected_value"}
 FACTS = ["municipality_code", "indicator_id", "value", "text_value", "peer_value", "nation_value", "expected_value",
-         "assessment", "n_count", "unit"]  # fmt: skip
+         "assessment", "n_count", "unit", "value_error", "peer_gap_error"]  # fmt: skip
+ERRORS = {"peers": "peer_gap_error", "nation": "value_error", "value": "value_error"}
+"""Which standard error goes with which comparison; one that is not known counts as nought."""
 
 
 def check_rules(rules: pd.DataFrame, file: str) -> None:
@@ -47,8 +50,10 @@ def apply_rules(facts: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
     Input `facts`: FACTS (one row per municipality and indicator; unknown values missing). Input `rules`: rule_id,
     indicator_id, compare_to (peers | nation | expected | value | text | assessment), operator (above | below |
     one_of), threshold (a number in the indicator's unit, or words separated by spaces).
-    Met: `above` when value - reference >= threshold, `below` when reference - value >= threshold (against a bare
+    Met: `above` when value - reference clears the threshold, `below` when reference - value does (against a bare
     `value` the threshold itself is the reference and must be passed), `one_of` when the text is one of the words.
+    Clears: the lower limit of its 95 % interval does, where the figures are shares of few and have an error
+    (value_error; peer_gap_error, that of the value minus the peers' mean), so that chance makes no finding.
     Output: facts and rule columns plus reference_value, gap (value minus reference) and is_met. A fact that is not
     known gives no row, so a rule can never be met by a gap in the data.
     """
@@ -71,8 +76,12 @@ def apply_rules(facts: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
             rows["reference_value"] = column.astype("Float64")
             rows["gap"] = rows["value"].astype("Float64") - rows["reference_value"]
             signed = rows["gap"] if operator == "above" else -rows["gap"]
+            error = (
+                rows[ERRORS[compare]] if (compare := str(compare_to)) in ERRORS else pd.Series(0.0, index=rows.index)
+            )
+            sure = signed - Z95 * error.astype("Float64").fillna(0.0)
             # A bare value has to pass its threshold; lying on it is keeping it.
-            rows["is_met"] = signed > 0 if compare_to == "value" else signed >= threshold
+            rows["is_met"] = sure > 0 if compare_to == "value" else sure >= threshold
             rows = rows[rows["is_met"].notna()]
         rows["is_met"] = rows["is_met"].astype(bool)
         rows["reference_value"] = rows["reference_value"].astype("Float64")

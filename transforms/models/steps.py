@@ -227,21 +227,29 @@ def non_western_employment_share(warehouse: Warehouse) -> pd.DataFrame:
 def facts(warehouse: Warehouse) -> pd.DataFrame:
     """Return what is known of each municipality and indicator, beside its peers, the nation and what is expected.
 
-    One row per municipality and indicator: value, text_value, peer_value (mean of the peers that have a value),
-    nation_value, expected_value, assessment, n_count, unit. Outcomes with an expectation are indicators as well.
+    One row per municipality and indicator: value, text_value, peer_value (mean of the peers that have a value, at
+    least four), nation_value, expected_value, assessment, n_count, unit, and for shares of delivered persons
+    value_error and peer_gap_error (in percentage points). Outcomes with an expectation are indicators as well.
     """
     return warehouse.frame(
         """
         WITH newest AS (
             SELECT value_row.municipality_code, value_row.indicator_id, value_row.value::DOUBLE AS value,
-                   value_row.denominator::DOUBLE AS n_count, indicator.unit
+                   value_row.denominator::DOUBLE AS n_count, indicator.unit,
+                   -- Chance in a share of n persons; at the ends as if one more and one less had been counted.
+                   CASE WHEN indicator.unit = 'pct' AND indicator.operation = 'delivery' AND value_row.denominator > 0
+                        THEN greatest(value_row.value * (100 - value_row.value) / value_row.denominator,
+                                      (100 / (value_row.denominator + 2)) ^ 2)::DOUBLE END AS variance
             FROM mart.indicator_value value_row JOIN mart.indicator indicator USING (indicator_id)
             WHERE value_row.is_newest AND value_row.value IS NOT NULL
         ),
         among_peers AS (
-            SELECT peer.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value
+            SELECT peer.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value,
+                   sum(newest.variance) / count(*) ^ 2 AS peer_variance
             FROM mart.peer peer JOIN newest ON newest.municipality_code = peer.peer_code
             GROUP BY ALL
+            -- Whose figure is withheld is not like the others: a mean of few of the peers is no mean of the peers.
+            HAVING count(*) >= 4
         ),
         nation AS (
             SELECT indicator_id, value::DOUBLE AS nation_value FROM mart.indicator_national WHERE is_newest
@@ -270,13 +278,16 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
             NULL::VARCHAR AS text_value,
             among_peers.peer_value, nation.nation_value, judged.expected_value, judged.assessment,
             coalesce(judged.n_expected, newest.n_count) AS n_count,
-            coalesce(newest.unit, 'weeks') AS unit
+            coalesce(newest.unit, 'weeks') AS unit,
+            sqrt(newest.variance) AS value_error,
+            sqrt(newest.variance + coalesce(among_peers.peer_variance, 0)) AS peer_gap_error
         FROM newest
         FULL JOIN judged USING (municipality_code, indicator_id)
         LEFT JOIN among_peers USING (municipality_code, indicator_id)
         LEFT JOIN nation USING (indicator_id)
         UNION ALL
-        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count' FROM worded
+        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count', NULL, NULL
+        FROM worded
         ORDER BY 1, 2
         """
     )

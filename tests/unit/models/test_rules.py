@@ -4,6 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -234,3 +235,59 @@ def test_methods_file_is_whole() -> None:
     assert methods["source_url"].str.startswith("http").all()
     with pytest.raises(UsageError, match="method_code 'magic'"):
         method_candidates(facts(fact(indicator_id="x")), methods, rules.assign(method_code="magic"))
+
+
+def placement_facts(use: np.ndarray, n: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return drawn shares of `n` newcomers whose true use is `use`, beside seven peers each, as `steps.facts` tells."""
+    rng = np.random.default_rng(seed)
+    value = 100 * rng.binomial(n, use) / n
+    variance = np.maximum(value * (100 - value) / n, (100 / (n + 2)) ** 2)
+    peers = np.array([rng.choice(np.delete(np.arange(len(n)), i), 7, replace=False) for i in range(len(n))])
+    return pd.DataFrame(
+        {
+            "municipality_code": [f"{i:03}" for i in range(len(n))],
+            "indicator_id": "use_placement_private_pct",
+            "value": value,
+            "peer_value": value[peers].mean(axis=1),
+            "value_error": np.sqrt(variance),
+            "peer_gap_error": np.sqrt(variance + variance[peers].sum(axis=1) / 49),
+            "n_count": n * 1.0,
+            "unit": "pct",
+        }
+    )
+
+
+def test_equal_use_everywhere_makes_hardly_a_finding() -> None:
+    rules = reference("finding_rules")
+    n = np.random.default_rng(1).integers(30, 400, 98)
+    found = [apply_rules(placement_facts(np.full(98, 0.3), n, seed), rules)["is_met"].sum() for seed in range(5)]
+    without = [
+        apply_rules(placement_facts(np.full(98, 0.3), n, seed).drop(columns="peer_gap_error"), rules)["is_met"].sum()
+        for seed in range(5)
+    ]
+    assert np.mean(found) <= 1
+    assert np.mean(without) > 10
+
+
+def test_a_use_far_below_that_of_the_peers_is_found() -> None:
+    use = np.full(98, 0.45)
+    use[7] = 0.10
+    out = apply_rules(placement_facts(use, np.full(98, 200), 3), reference("finding_rules"))
+    met = out[out["is_met"]]
+    assert "007" in met.loc[met["rule_id"] == "few_private_placements", "municipality_code"].tolist()
+
+
+def test_the_interval_has_to_clear_the_limit_on_either_side() -> None:
+    rules = reference("finding_rules")
+    rules = rules[rules["rule_id"].isin(["few_private_placements", "many_private_placements"])]
+    facts = pd.DataFrame(
+        {
+            "municipality_code": ["a", "b", "c", "d"], "indicator_id": "use_placement_private_pct", "peer_value": 30.0,
+            "value": [30 + 5 + 1.97 * 2, 30 + 5 + 1.95 * 2, 30 - 5 - 1.97 * 2, 30 - 5 - 1.95 * 2],
+            "peer_gap_error": 2.0, "unit": "pct",
+        }
+    )  # fmt: skip
+    met = apply_rules(facts, rules).query("is_met")
+    assert sorted(zip(met["municipality_code"], met["rule_id"], strict=True)) == [
+        ("a", "many_private_placements"), ("c", "few_private_placements"),
+    ]  # fmt: skip
