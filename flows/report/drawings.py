@@ -1,4 +1,7 @@
-"""Charts drawn by Vega at build time as SVG: nothing to load, themed by the page's own colours, read out by name."""
+"""Charts drawn by Vega at build time as SVG: nothing to load, themed by the page's own colours, read out by name.
+
+One module, since charts and maps share colours, classes and the way a drawing is named.
+"""
 
 from __future__ import annotations
 
@@ -297,26 +300,129 @@ Shapes = dict[str, list[Ring]]
 def read_shapes(geojson: Mapping[str, Any]) -> Shapes:
     """Return the rings per municipality of a GeoJSON FeatureCollection, in its own coordinates.
 
-    The municipality is found in whichever property holds an official code or name (`219`, `0219`, `Hillerød`).
+    The municipality is found in the property that holds all 98 by official code or name (`219`, `0219`, `Hillerød`).
     Areas that are no municipality (Christiansø) are left out. Raises DataRefused when a feature names none, or
     when a municipality is not there.
     """
+    features = list(geojson.get("features") or [])
+    key = _code_property(features)
     shapes: Shapes = {}
-    for number, feature in enumerate(geojson.get("features") or [], start=1):
-        code = _code_of(feature.get("properties") or {})
+    for number, feature in enumerate(features, start=1):
+        code = _municipality((feature.get("properties") or {}).get(key))
         if code is None:
-            raise DataRefused(f"boundaries: feature {number} names no Danish area in its properties; add the code")
+            raise DataRefused(f"boundaries: feature {number} names no Danish area in {key!r}; correct or remove it")
         if areas()[code].level == "municipality":
             shapes.setdefault(code, []).extend(_rings(feature.get("geometry") or {}))
-    absent = [area.name_da for area in areas().values() if area.level == "municipality" and area.code not in shapes]
-    if absent:
-        raise DataRefused(f"boundaries: {len(absent)} municipalities are not there ({absent[0]}); give a complete file")
     return shapes
 
 
-def _code_of(properties: Mapping[str, Any]) -> str | None:
-    found = (area_code(str(value)) for value in properties.values() if value is not None)
-    return next((code for code in found if code and areas()[code].level in ("municipality", "christiansoe")), None)
+def _code_property(features: Sequence[Mapping[str, Any]]) -> str:
+    """Return the property that holds all 98 municipalities, by code or by name.
+
+    A row number may look like a code here and there, but no row number is all of them. Raises DataRefused when no
+    property holds them, or when two do that tell different municipalities of one feature.
+    """
+    told: dict[str, list[str | None]] = {}
+    for number, feature in enumerate(features):
+        for name, value in (feature.get("properties") or {}).items():
+            told.setdefault(str(name), [None] * len(features))[number] = _municipality(value)
+    wanted = {area.code for area in areas().values() if area.level == "municipality"}
+    whole = [name for name, codes in told.items() if wanted <= set(codes)]
+    if not whole:
+        nearest = max(told, key=lambda name: len(wanted & set(told[name])), default=None)
+        lacking = sorted(wanted - set(told[nearest] if nearest else []))
+        if features and len(lacking) == len(wanted):
+            raise DataRefused("boundaries: feature 1 names no Danish area in its properties; add the code")
+        raise DataRefused(
+            f"boundaries: {len(lacking)} municipalities are not there ({areas()[lacking[0]].name_da}) in {nearest!r}, the "
+            "property that comes nearest; give a complete file with a code or a name per feature"
+        )
+    for other in whole[1:]:
+        if any(a != b for a, b in zip(told[whole[0]], told[other], strict=True) if a and b):
+            raise DataRefused(
+                f"boundaries: {whole[0]!r} and {other!r} tell different municipalities; remove the wrong one"
+            )
+    return whole[0]
+
+
+def _municipality(value: Any) -> str | None:
+    """Return the municipality (or Christiansø) a property's value is the code or name of, or None."""
+    if value is None or isinstance(value, bool | dict | list):
+        return None
+    whole = isinstance(value, float) and value.is_integer()
+    code = area_code(str(int(value) if whole else value))
+    return code if code and areas()[code].level in ("municipality", "christiansoe") else None
+
+
+def read_boundary_file(path: Path) -> Mapping[str, Any]:
+    """Return a file of boundaries as a GeoJSON FeatureCollection: GeoJSON as it is, TopoJSON unfolded.
+
+    Raises DataRefused for every other form, with the command that makes GeoJSON of it.
+    """
+    instead = f"make GeoJSON of it: ogr2ogr -f GeoJSON kommuner.geojson {path.name}"
+    try:
+        content = path.expanduser().read_bytes()
+    except OSError as error:
+        raise DataRefused(f"{path}: cannot be read ({error.strerror}); leave it out or give another") from None
+    for signature, kind in _OTHER_FORMS.items():
+        if content.startswith(signature):
+            raise DataRefused(f"{path}: {kind}, which is not read here; {instead}")
+    try:
+        told = json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise DataRefused(
+            f"{path}: not a readable GeoJSON file ({type(error).__name__}); leave it out or give another"
+        ) from None
+    if isinstance(told, dict) and told.get("type") == "Topology":
+        return _unfolded(told)
+    if not isinstance(told, dict):
+        raise DataRefused(f"{path}: not a GeoJSON FeatureCollection; leave it out or give another")
+    return told
+
+
+_OTHER_FORMS = {
+    b"SQLite format 3": "a GeoPackage",
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a ZIP, perhaps of a shapefile",
+    b"\x00\x00\x27\x0a": "a shapefile",
+    b"<": "XML (GML or KML)",
+}
+
+
+def _unfolded(topology: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a TopoJSON topology as GeoJSON features: arcs of whole steps undone, shared ones joined to rings.
+
+    Source: the TopoJSON format specification, https://github.com/topojson/topojson-specification.
+    """
+    transform = topology.get("transform") or {}
+    (kx, ky), (dx, dy) = transform.get("scale", (1, 1)), transform.get("translate", (0, 0))
+    try:
+        arcs: list[list[Point]] = []
+        for arc in topology["arcs"]:
+            x = y = 0.0
+            points = []
+            for step in arc:
+                x, y = (x + step[0], y + step[1]) if transform else (step[0], step[1])
+                points.append((x * kx + dx, y * ky + dy))
+            arcs.append(points)
+
+        def ring(numbers: Sequence[int]) -> list[Point]:
+            joined: list[Point] = []
+            for number in numbers:
+                part = arcs[number] if number >= 0 else arcs[~number][::-1]
+                joined += part[1:] if joined else part
+            return joined
+
+        features = []
+        for thing in topology["objects"].values():
+            for geometry in thing.get("geometries", [thing]):
+                polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
+                rings = [[ring(numbers) for numbers in polygon] for polygon in polygons]
+                shape = {"type": "MultiPolygon", "coordinates": rings}
+                features.append({"properties": geometry.get("properties") or {}, "geometry": shape})
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
+        raise DataRefused("boundaries: the TopoJSON is damaged; give another file") from None
+    return {"type": "FeatureCollection", "features": features}
 
 
 def _rings(geometry: Mapping[str, Any]) -> Iterator[Ring]:
@@ -472,14 +578,7 @@ def draw(boundaries: Path | None, codes: Iterable[str]) -> Map:
     wanted = set(codes)
     if boundaries is None:
         return shape_map("outlines", read_outlines(), wanted)
-    try:
-        geojson = json.loads(boundaries.expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataRefused(
-            f"{boundaries}: not a readable GeoJSON file ({type(error).__name__}); leave it out or give another"
-        ) from None
-    if not isinstance(geojson, dict):
-        raise DataRefused(f"{boundaries}: not a GeoJSON FeatureCollection; leave it out or give another")
+    geojson = read_boundary_file(boundaries)
     return shape_map("boundaries", simplify(to_metres(read_shapes(geojson)), TOLERANCE_M, SMALLEST_ISLAND_M2), wanted)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 from markupsafe import Markup
@@ -268,15 +271,65 @@ def test_degrees_are_laid_flat_and_metres_left_alone() -> None:
     [
         ({"features": [{"properties": {"name": "Atlantis"}, "geometry": {}}]}, "feature 1 names no Danish area"),
         ({"features": []}, "98 municipalities are not there"),
-        (
-            {"features": [{"properties": {"kode": "0825"}, "geometry": {"type": "Point", "coordinates": [1, 2]}}]},
-            "Polygon",
-        ),
     ],
 )
 def test_an_unusable_boundary_file_is_refused_in_words(geojson: dict[str, object], message: str) -> None:
     with pytest.raises(DataRefused, match=message):
         read_shapes(geojson)
+
+
+def _with(properties: Callable[[int, str], dict[str, object]], geometry: dict[str, object]) -> dict[str, object]:
+    """Return one feature per municipality, with properties made of its number and code."""
+    codes = sorted(MUNICIPALITIES)
+    return {"features": [{"properties": properties(n, code), "geometry": geometry} for n, code in enumerate(codes)]}
+
+
+SQUARE: dict[str, object] = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}
+
+
+def test_a_row_number_is_never_a_code() -> None:
+    """Row numbers from 100 look like codes here and there; the column that holds all 98 is the code."""
+    shapes = read_shapes(_with(lambda n, code: {"objectid": n + 100, "kode": int(code)}, SQUARE))
+    assert set(shapes) == set(MUNICIPALITIES)
+    with pytest.raises(DataRefused, match="'objectid', the property that comes nearest"):
+        read_shapes(_with(lambda n, code: {"objectid": n + 100}, SQUARE))
+    shifted = sorted(MUNICIPALITIES)
+    with pytest.raises(DataRefused, match="'kode' and 'id' tell different municipalities; remove the wrong one"):
+        read_shapes(_with(lambda n, code: {"kode": code, "id": shifted[n - 1]}, SQUARE))
+
+
+def test_a_geometry_that_is_no_area_is_refused() -> None:
+    with pytest.raises(DataRefused, match="geometry 'Point'; rule: Polygon or MultiPolygon"):
+        read_shapes(_with(lambda n, code: {"kode": code}, {"type": "Point", "coordinates": [1, 2]}))
+
+
+def test_topojson_is_unfolded(tmp_path: Path) -> None:
+    """Two arcs in whole steps, the second shared and walked backwards."""
+    geometries = [
+        {"type": "Polygon", "arcs": [[0, -2]], "properties": {"kode": code}} for code in sorted(MUNICIPALITIES)
+    ]
+    topology = {
+        "type": "Topology",
+        "transform": {"scale": [10, 10], "translate": [500, 600]},
+        "arcs": [[[0, 0], [2, 0], [0, 2]], [[0, 0], [2, 2]]],
+        "objects": {"kommuner": {"type": "GeometryCollection", "geometries": geometries}},
+    }
+    file = tmp_path / "kommuner.json"
+    file.write_text(json.dumps(topology), encoding="utf-8")
+    shapes = read_shapes(drawings.read_boundary_file(file))
+    assert set(shapes) == set(MUNICIPALITIES)
+    assert shapes["101"] == [[(500, 600), (520, 600), (520, 620), (500, 600)]]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(b"SQLite format 3\x00", "a GeoPackage"), (b"PAR1", "a Parquet file"), (b"PK\x03\x04", "a ZIP")],
+)
+def test_other_forms_are_named_with_the_way_to_convert(tmp_path: Path, content: bytes, kind: str) -> None:
+    file = tmp_path / "kommuner.gpkg"
+    file.write_bytes(content)
+    with pytest.raises(DataRefused, match=rf"{kind}.* which is not read here; make GeoJSON of it: ogr2ogr -f GeoJSON"):
+        drawings.draw(file, MUNICIPALITIES)
 
 
 def test_a_boundary_map_is_drawn_with_bornholm_beside() -> None:
