@@ -154,24 +154,20 @@ def withheld(data: ReportData) -> list[Row]:
 
 
 def revisions(database: Path, previous: Path | None) -> list[Row] | None:
-    """Return the figures that changed since an earlier build, the largest relative changes first.
+    """Return the figures this release changed, the largest relative changes first; `meta.revision` keeps all releases'.
 
-    None when there is no earlier build to look at.
+    None when there is no earlier release.
     """
     if previous is None or not previous.exists() or previous.resolve() == database.resolve():
         return None
-    with Warehouse.open() as warehouse:
-        warehouse.attach(database, "now_")
-        warehouse.attach(previous, "then_")
-        changed = """
-            FROM now_.mart.indicator_value a JOIN then_.mart.indicator_value b
-            USING (municipality_code, indicator_id, period)
-            WHERE a.value IS DISTINCT FROM b.value OR a.value_status <> b.value_status
-        """
+    with Warehouse.open(database, read_only=True) as warehouse:
+        if not warehouse.exists("meta.revision"):
+            return None
         rows = warehouse.rows(
-            f"""SELECT municipality_code, indicator_id, period, b.value, b.value_status, a.value, a.value_status
-            {changed}
-            ORDER BY abs(a.value - b.value) / nullif(abs(b.value), 0) DESC NULLS FIRST, 1, 2, 3"""
+            """SELECT municipality_code, indicator_id, period, value_before, value_status_before, value_after,
+            value_status_after
+            FROM meta.revision JOIN meta.run USING (run_id)
+            ORDER BY abs(value_after - value_before) / nullif(abs(value_before), 0) DESC NULLS FIRST, 1, 2, 3"""
         )
     names = ("municipality_code", "indicator_id", "period", "before", "status_before", "after", "status_after")
     return [dict(zip(names, map(plain, row), strict=True)) for row in rows]

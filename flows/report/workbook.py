@@ -34,6 +34,8 @@ ADDED_LABELS = {
     "peer_name": "Sammenligningskommunens navn", "commuting_area_name": "Pendlingsområdets største kommune",
     "indicator_label": "Indikatorens navn", "outcome_label": "Resultatets navn", "method_label": "Metodens navn",
 }  # fmt: skip
+REVISED = "Ændrede tal"
+"""Every figure a later publication has changed, newest first."""
 MOST_ROWS = 120_000
 """A table with more rows goes in with its newest period alone (where it has `is_newest`), and the guide says so."""
 EXCEL_ROWS = 1_048_575
@@ -68,6 +70,9 @@ def write_workbook(database: Path, path: Path, *, most_rows: int = MOST_ROWS) ->
             if table == "indicator_value":
                 _write_series(book.create_sheet(SERIES), warehouse, mark)
             _write_table(book.create_sheet(table[:31]), warehouse, query, labels, mark)
+        if warehouse.exists("meta.revision"):
+            query = "SELECT * FROM meta.revision ORDER BY run_id DESC, municipality_code, indicator_id, period "
+            _write_table(book.create_sheet(REVISED), warehouse, f"{query}LIMIT {most_rows}", labels, mark)
         if warehouse.exists("meta.data_dictionary"):
             query = "SELECT * FROM meta.data_dictionary ORDER BY table_name, column_position"
             _write_table(book.create_sheet(DICTIONARY), warehouse, query, labels, mark)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,13 @@ from transforms.tables import (
     read_all,
     sources_by_table,
 )
-from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
+from transforms.warehouse import (
+    DatabaseError,
+    Warehouse,
+    explain_database_error,
+    quote_identifier,
+    quote_literal,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,6 +175,8 @@ class Candidate:
     """Source -> why its newest extract is not used: an earlier one is, or none."""
     made: dict[str, Any] = field(default_factory=dict)
     """What the mapping holds: per source its indicators, those with a value and all; and completeness."""
+    revisions: dict[str, Any] = field(default_factory=dict)
+    """How many published figures the build changes, and the five that change most."""
 
     @property
     def stops(self) -> list[Outcome]:
@@ -185,6 +194,7 @@ def describe(result: RunResult, candidate: Candidate) -> None:
     result.counts = counts_table(candidate)
     result.tables = dict(candidate.tables)
     result.taken_back = dict(candidate.taken_back)
+    result.revisions = dict(candidate.revisions)
     result.rules = [
         {
             "table_name": outcome.table_name,
@@ -222,6 +232,7 @@ def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, 
     return f"there is no snapshot to build from; {fetch}"
 
 
+REVISION = "meta.revision"
 MOST_TRIED = 3
 """Earlier extracts of a source that are tried when its newest one is not usable."""
 LAST = ("meta.data_dictionary", "meta.validation")
@@ -349,11 +360,13 @@ class _Builder:
         self.models = python_models(known_by(self.used), persons, gate)
         plan = transforms_tables.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
+        previous = builds.current(self.settings)
+        self.load_before(previous.path if previous is not None else None)
         done = ("staging.", "quarantine.")
         self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
         steps.step("check the mapping")
         self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
-        previous = builds.current(self.settings)
+        self.count_revisions()
         if previous is not None:
             self.candidate.outcomes += check_drift(self.warehouse, previous.path)
         self.describe_tables(plan)
@@ -523,12 +536,67 @@ class _Builder:
         }.items():
             self.warehouse.load(name, frame)
 
+    def load_before(self, previous: Path | None) -> None:
+        """Load the figures and the revisions of the publication before: `run.figure_before`, `run.revision_before`.
+
+        Both are empty where there is none to compare with; a build as of a day is none of the row of publications.
+        """
+        figures = "municipality_code, indicator_id, period, value, value_status, _snapshot_id"
+        revised = (
+            "run_id, municipality_code, indicator_id, period, value_before, value_after, value_status_before, "
+            "value_status_after, snapshot_id_before, snapshot_id_after"
+        )
+        wanted = {"run.figure_before": ("mart.indicator_value", figures), "run.revision_before": (REVISION, revised)}
+        for table, (_, names) in wanted.items():
+            types = {name: self.dictionary.columns[name].type for name in names.split(", ")}
+            columns = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in types.items())
+            self.warehouse.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
+        if previous is None or self.run.as_of is not None:
+            return
+        self.warehouse.attach(previous, "before")
+        try:
+            there = {
+                f"{schema}.{name}"
+                for schema, name in self.warehouse.rows(
+                    "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'before'"
+                )
+            }
+            if "meta.run" not in there or self.was_synthetic() != self.candidate.release["is_synthetic"]:
+                return
+            for table, (source, names) in wanted.items():
+                if source in there:
+                    self.warehouse.execute(f"INSERT INTO {table} BY NAME SELECT {names} FROM before.{source}")
+        finally:
+            self.warehouse.detach("before")
+
+    def was_synthetic(self) -> bool:
+        """Tell whether the publication before, attached as `before`, was made of invented data."""
+        return bool(self.warehouse.scalar("SELECT bool_or(is_synthetic) FROM before.meta.run"))
+
+    def count_revisions(self) -> None:
+        """Note how many figures this build changes, and the five that change most of what they were."""
+        ours = f"run_id = {quote_literal(self.run.run_id)}"
+        share = "abs(value_after - value_before) / nullif(abs(value_before), 0)"
+        names = ("municipality_code", "indicator_id", "period", "value_before", "value_after")
+        largest = self.warehouse.rows(
+            f"SELECT {', '.join(names)} FROM {REVISION} WHERE {ours} ORDER BY {share} DESC NULLS LAST, 1, 2, 3 LIMIT 5"
+        )
+        self.candidate.revisions = {
+            "count": int(self.warehouse.scalar(f"SELECT count(*) FROM {REVISION} WHERE {ours}")),
+            "largest": [dict(zip(names, map(_plain, row), strict=True)) for row in largest],
+        }
+
     def describe_tables(self, plan: transforms_tables.Plan) -> None:
         """Build the data dictionary, which needs every other table to stand."""
         described = {name: file for name, file in self.files.items() if name not in LAST}
         frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
         self.warehouse.load("run.data_dictionary", frame)
         self.build_tables(["meta.data_dictionary"])
+
+
+def _plain(value: Any) -> Any:
+    """Return a decimal as a number JSON has."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _taken_back(source_id: str, why: str) -> Outcome:

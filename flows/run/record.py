@@ -490,6 +490,7 @@ class RunResult:
     taken_back: dict[str, str] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     """What the mapping holds: indicators per source and completeness (see Candidate.made)."""
+    revisions: dict[str, Any] = field(default_factory=dict)
     database: str | None = None
     ages: dict[str, dict[str, Any]] = field(default_factory=dict)
     flow_run_id: str | None = None

@@ -32,6 +32,22 @@ def broken(rules: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
     return [rule for rule in rules if not rule["success"] and rule["severity"] == severity]
 
 
+def revision_lines(revisions: dict[str, Any]) -> list[str]:
+    """Return how many published figures the run changed, and the largest changes."""
+    if not revisions.get("count"):
+        return ["no published figure was changed"]
+    shown = [
+        f"- {row['municipality_code']} {row['indicator_id']} {row['period']}: {_figure(row['value_before'])} became "
+        f"{_figure(row['value_after'])}"
+        for row in revisions["largest"]
+    ]
+    return [f"{revisions['count']:,} published figures were changed (meta.revision), most of what they were:", *shown]
+
+
+def _figure(value: float | None) -> str:
+    return "not known" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
 def markdown_summary(result: RunResult) -> str:
     """Return the run as Markdown: verdict, what was fetched, counts per source, broken rules."""
     lines = [f"# {result.ending.status}: {result.run.run_id}", ""]
@@ -64,6 +80,7 @@ def markdown_summary(result: RunResult) -> str:
             f"| {c['source_id']} | {c['rows_in']} | {c['rows_loaded']} | {c['rows_rejected']} | {c['rows_filled']} |"
             for c in result.counts
         ]
+    lines += ["", *revision_lines(result.revisions)] if result.revisions else []
     held = sum(1 for rule in result.rules if rule["success"])
     lines += ["", f"{held} of {len(result.rules)} rules hold."]
     for rule in broken(result.rules, "critical") + broken(result.rules, "warning"):
@@ -162,6 +179,8 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
         table.add_section()
         table.add_row("all", *(f"{number:,}" for number in totals(result["counts"]).values()))
         console.print(table)
+    for line in revision_lines(result["revisions"]) if result.get("revisions") else []:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     warnings = broken(result["rules"], "warning")
     if result["rules"]:
         held = sum(1 for rule in result["rules"] if rule["success"])

@@ -31,11 +31,11 @@ _FIELD_TYPES = {
 
 
 def export_parquet(database: Path, folder: Path) -> dict[str, str]:
-    """Write `mart.<table>.parquet` for every mart table, sorted by its key; return file name -> SHA-256.
+    """Write `mart.<table>.parquet` for every mart table, and `meta.revision.parquet`; return file name -> SHA-256.
 
-    Decimals are written as DOUBLE, which pandas, Polars, R and Excel calculate with. Title, licence, what the build is
-    made of (its fingerprint) and the synthetic mark stand in each file's metadata. The run id does not: the same rows
-    give the same bytes. The folder appears at once, whole and synced.
+    Rows are sorted by their key. Decimals are written as DOUBLE, which pandas, Polars, R and Excel calculate with.
+    Title, licence, what the build is made of (its fingerprint) and the synthetic mark stand in each file's metadata.
+    The run id does not: the same rows of the mart give the same bytes. The folder appears at once, whole and synced.
     """
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
@@ -51,6 +51,15 @@ def export_parquet(database: Path, folder: Path) -> dict[str, str]:
             warehouse.execute(
                 f"COPY ({_calculable(warehouse, table)}) TO {quote_literal(str(target))} "
                 f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
+            )
+            hashes[target.name] = sha256_of(target)
+            sync_file(target)
+        if warehouse.exists("meta.revision"):
+            target = partial / "meta.revision.parquet"
+            warehouse.execute(
+                "COPY (SELECT * REPLACE (value_before::DOUBLE AS value_before, value_after::DOUBLE AS value_after) "
+                "FROM meta.revision ORDER BY run_id, municipality_code, indicator_id, period) "
+                f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
             )
             hashes[target.name] = sha256_of(target)
             sync_file(target)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,37 @@ def test_a_cured_source_takes_the_alarm_back(good: Path, tmp_path: Path) -> None
     with servers(tmp_path / "data", cured) as night:
         assert not run_from(night.settings, "live", only=ONLY).taken_back
         assert standing(night.settings) is None
+
+
+def test_a_changed_figure_is_kept_over_all_later_publications(good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "data", symlinks=True)
+    replica = Replica()
+    figure = replica.tables["RAS200"].figure
+    revised = {"OMRÅDE": "840", "HERKOMST": "25", "KØN": "TOT", "Tid": "2024"}
+
+    def change(at: dict[str, str]) -> str:
+        return "61.5" if revised.items() <= at.items() else figure(at)
+
+    replica.tables["RAS200"] = replace(replica.tables["RAS200"], figure=change, updated="2026-11-26T08:00:00")
+    asked = (
+        "SELECT run_id, indicator_id, value_before, value_after, value_status_before, value_status_after, "
+        "snapshot_id_before <> snapshot_id_after FROM meta.revision WHERE municipality_code = '840' "
+        "AND indicator_id = 'employment_rate_non_western_pct'"
+    )
+    with servers(tmp_path / "data", replica) as night:
+        result = run_from(night.settings, "live", only=ONLY)
+        first = night.rows(asked)
+        assert [row[1:] for row in first] == [
+            ("employment_rate_non_western_pct", 60, Decimal("61.5"), "observed", "observed", True)
+        ]
+        assert result.revisions["count"] == night.rows("SELECT count(*) FROM meta.revision")[0][0] >= 1
+        assert any(row["municipality_code"] == "840" for row in result.revisions["largest"])
+        assert (night.settings.exports / "meta.revision.parquet").is_file()
+        # A later publication that changes other figures keeps these.
+        news(replica)
+        later = run_from(night.settings, "live", only=ONLY)
+        assert night.rows(asked) == first
+        assert (
+            later.revisions["count"]
+            == night.rows(f"SELECT count(*) FROM meta.revision WHERE run_id = '{later.run.run_id}'")[0][0]
+        )

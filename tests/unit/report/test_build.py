@@ -191,10 +191,14 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path) -> None:
 def test_revised_figures_are_listed_against_the_earlier_build(tmp_path: Path) -> None:
     now = make_database(tmp_path / "now.duckdb", municipalities=2)
     then = make_database(tmp_path / "then.duckdb", municipalities=2)
-    with Warehouse.open(then) as warehouse:
+    with Warehouse.open(now) as warehouse:
+        run_id = warehouse.scalar("SELECT run_id FROM meta.run")
         warehouse.execute(
-            "UPDATE mart.indicator_value SET value = NULL, value_status = 'suppressed' "
-            "WHERE indicator_id = 'unemployment_pct' AND period = '2024' AND municipality_code = '851'"
+            "CREATE TABLE meta.revision AS SELECT run_id, municipality_code, indicator_id, period, "
+            "NULL::DECIMAL(18, 4) AS value_before, value AS value_after, 'suppressed' AS value_status_before, "
+            "value_status AS value_status_after FROM mart.indicator_value, (VALUES (?), ('earlier')) AS run(run_id) "
+            "WHERE indicator_id = 'unemployment_pct' AND period = '2024' AND municipality_code = '851'",
+            [run_id],
         )
     build_report(now, tmp_path / "site", ReportOptions(previous=then))
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
