@@ -108,6 +108,8 @@ def sum_to_level(
 MIN_PLACEMENTS = 20
 MIN_EMPLOYED = 20
 GROWTH_YEARS = 3
+MIN_JOB_SHARE = 0.01
+"""Industries with a smaller share of the jobs in reach are too small to build an effort on, and get no rank."""
 UNKNOWN_INDUSTRIES = ("X", "11")
 OPTIONAL = ("openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct")
 
@@ -171,9 +173,11 @@ def match_industries(
 ) -> pd.DataFrame:  # fmt: skip
     """Return every municipality x industry with its match, an estimate throughout; one grouping for all inputs.
 
-    score = openings x q_b x placement-to-job_b x (1 - present use), as a share of the municipality's highest (0-100);
-    jobs within reach stand in for openings that are not given, and a factor that is unknown for a row's municipality
-    or everywhere is left out for the whole municipality, never set to a guess; `score_factors` names those used.
+    score = job quotient x absorption x openings per job x placement-to-job x (1 - present use), as a share of the
+    municipality's highest (0-100). The job quotient is a location quotient: the industry's share of the jobs in reach
+    over its share in the country, so that lists differ as labour markets do; the next three are relative to the mean of
+    the municipality's industries. A factor that is not known for an industry counts as that mean, and `score_factors`
+    names those that were known.
 
     Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use`, `openings_in_reach` frames;
     `shortage`: municipality_code, industry_code, shortage_class; `industries`: industry_code, text_da, text_en. Output:
@@ -192,8 +196,13 @@ def match_industries(
     ]  # fmt: skip
     for frame, on, column in given:
         out = _with_optional(out, frame, on, column)
+    out = _quotients(out)
     scores = [_score(part) for _, part in out.groupby("municipality_code", sort=True)]
-    out = pd.concat(scores).sort_values(["municipality_code", "score_rank", "industry_code"], ignore_index=True)
+    out = (
+        pd.concat(scores)
+        .drop(columns=["job_share", "job_quotient"])
+        .sort_values(["municipality_code", "score_rank", "industry_code"], ignore_index=True)
+    )
     out["is_estimated"] = True
     for language in ("da", "en"):
         out[f"reason_{language}"] = [_reason(row, language) for row in out.to_dict("records")]
@@ -216,29 +225,58 @@ def _with_optional(rows: pd.DataFrame, frame: pd.DataFrame | None, on: list[str]
     return out
 
 
+def _quotients(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add job_quotient: the industry's share of the jobs in reach over its share of all jobs in reach of anyone.
+
+    A location quotient (Isserman 1977, J. Am. Inst. Planners 43:33): 1 where the labour market is like the country's.
+    """
+    jobs = rows["jobs_in_reach_count"].astype("Float64").where(~rows["industry_code"].isin(UNKNOWN_INDUSTRIES))
+    own = jobs / jobs.groupby(rows["municipality_code"]).transform("sum")
+    country = jobs.groupby(rows["industry_code"]).transform("sum") / jobs.sum()
+    return rows.assign(job_share=own, job_quotient=own / country.where(country > 0))
+
+
+def _relative(values: pd.Series[float], weight: pd.Series[float]) -> pd.Series[float]:
+    """Return values over their mean, weighted by jobs; 1 where unknown or where the mean is nought."""
+    known = values.notna() & weight.notna()
+    total = float(weight[known].sum())
+    mean = float((values[known] * weight[known]).sum()) / total if total > 0 else 0.0
+    return (values / mean).where(known, 1.0) if mean > 0 else values.where(~known, 1.0).fillna(1.0)
+
+
 def _score(part: pd.DataFrame) -> pd.DataFrame:
-    """Return one municipality's rows with score, rank and the factors used."""
+    """Return one municipality's rows with score, rank and the factors used.
+
+    A factor that is not known for an industry counts as the mean of those that are, and is not among its factors.
+    Industries with less than MIN_JOB_SHARE of the jobs in reach have a score and no rank.
+    """
     import pandas as pd
 
-    usable = part["jobs_in_reach_count"].notna() & part["absorption_pct"].notna()
+    usable = part["jobs_in_reach_count"].notna() & part["absorption_pct"].notna() & part["job_quotient"].notna()
     usable &= ~part["industry_code"].isin(UNKNOWN_INDUSTRIES)
     rows = part[usable]
-    volume = "openings_count" if rows["openings_count"].notna().all() and len(rows) else "jobs_in_reach_count"
-    factors = [volume, "absorption_pct"]
-    product = rows[volume].astype("float64") * rows["absorption_pct"].astype("float64")
-    if len(rows) and rows["placement_to_job_pct"].notna().all():
-        factors.append("placement_to_job_pct")
-        product *= rows["placement_to_job_pct"].astype("float64")
-    if len(rows) and rows["present_use_pct"].notna().all():
-        factors.append("present_use_pct")
-        product *= 1 - rows["present_use_pct"].astype("float64") / 100
+    jobs = rows["jobs_in_reach_count"].astype("float64")
+    product = rows["job_quotient"].astype("float64") * _relative(rows["absorption_pct"].astype("float64"), jobs)
+    named = pd.Series("jobs_in_reach_count absorption_pct", index=rows.index, dtype="object")
+    use = rows["present_use_pct"].astype("float64")
+    if use.notna().any():
+        use = use.fillna(0.0)  # placements are known, and none was in this industry
+    rates = {
+        "openings_count": rows["openings_count"].astype("float64") / jobs.where(jobs > 0),
+        "placement_to_job_pct": rows["placement_to_job_pct"].astype("float64"),
+    }
+    for name, values in rates.items():
+        product = product * _relative(values, jobs)
+        named = named.where(values.isna(), named + f" {name}")
+    product = product * (1 - use.fillna(0.0) / 100)
+    named = named.where(use.isna(), named + " present_use_pct")
     top = float(product.max()) if len(product) else 0.0
     score = 100 * product / top if top > 0 else product * 0
-    rank = score.rank(ascending=False, method="first").astype("Int64")
+    ranked = score.where(rows["job_share"].astype("float64") >= MIN_JOB_SHARE)
     return part.assign(
         score=score.reindex(part.index).astype("Float64"),
-        score_rank=rank.reindex(part.index),
-        score_factors=pd.Series(" ".join(factors), index=rows.index).reindex(part.index).astype("string"),
+        score_rank=ranked.rank(ascending=False, method="first").astype("Int64").reindex(part.index),
+        score_factors=named.reindex(part.index).astype("string"),
         value_status=np.where(usable, "estimated", "missing"),
     )
 

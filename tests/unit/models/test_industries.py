@@ -91,9 +91,11 @@ def test_jobs_in_reach_and_growth_by_hand() -> None:
 def test_match_scores_by_hand_and_says_what_is_missing() -> None:
     reach = jobs_in_reach(jobs(), AREAS, 2016)
     out = match_industries(reach, absorption(), NAMES).set_index(["municipality_code", "industry_code"])
-    # 440 manufacturing jobs x 20 pct. = 88; 1,100 trade jobs x 10 pct. = 110.
-    assert out.loc[("101", "2"), "score"] == pytest.approx(80)
-    assert out.loc[("101", "4"), ["score", "score_rank"]].tolist() == [100, 1]
+    # Shares of the jobs in reach: 440 and 1,100 of 1,540; in the country (every reach) 891 and 2,211 of 3,102.
+    quotient = {"2": (440 / 1540) / (891 / 3102), "4": (1100 / 1540) / (2211 / 3102)}
+    relative = quotient["4"] * 10 / (quotient["2"] * 20)
+    assert out.loc[("101", "4"), "score"] == pytest.approx(100 * relative)
+    assert out.loc[("101", "2"), ["score", "score_rank"]].tolist() == [100, 1]
     assert out.loc[("101", "11"), "value_status"] == "missing"
     assert pd.isna(out.loc[("101", "11"), "score"])
     assert (out["openings_status"] == "missing").all()
@@ -116,12 +118,17 @@ def test_match_uses_openings_placements_and_present_use_when_known() -> None:
     openings = pd.DataFrame(keys, columns=["municipality_code", "industry_code"]).assign(openings_count=[5.0, 10] * 3)
     out = match_industries(reach, absorption(), NAMES, openings=openings, to_job=to_job, use=use)
     table = out.set_index(["municipality_code", "industry_code"])
-    # 5 x 20 x 40 x (1 - 0.75) = 1,000 against 10 x 10 x 10 x (1 - 0.25) = 750.
-    assert table.loc[("101", "4"), "score"] == pytest.approx(75)
+    # Quotient, absorption, openings per job, placements that led to a job, and room.
+    two = (440 / 1540) / (891 / 3102) * 20 * (5 / 440) * 40 * (1 - 0.75)
+    four = (1100 / 1540) / (2211 / 3102) * 10 * (10 / 1100) * 10 * (1 - 0.25)
+    assert table.loc[("101", "4"), "score"] == pytest.approx(100 * four / two)
     assert (
-        table.loc[("101", "2"), "score_factors"] == "openings_count absorption_pct placement_to_job_pct present_use_pct"
+        table.loc[("101", "2"), "score_factors"]
+        == "jobs_in_reach_count absorption_pct openings_count placement_to_job_pct present_use_pct"
     )
-    assert table.loc[("147", "2"), "score_factors"] == "openings_count absorption_pct placement_to_job_pct"
+    assert table.loc[("147", "2"), "score_factors"] == (
+        "jobs_in_reach_count absorption_pct openings_count placement_to_job_pct"
+    )
     assert table.loc[("147", "2"), "present_use_status"] == "missing"
 
 
@@ -152,10 +159,12 @@ def test_match_tells_openings_and_shortage_with_their_status() -> None:
     posted = openings_in_reach(planted(), AREAS)
     out = match_industries(reach, absorption(), NAMES, openings=posted, shortage=shortage)
     table = out.set_index(["municipality_code", "industry_code"])
-    # 8 openings x 20 pct. against none; a withheld part leaves the whole municipality to its jobs.
-    assert table.loc[("151", "2"), ["score", "score_factors"]].tolist() == [100.0, "openings_count absorption_pct"]
+    # 8 openings against none; a withheld part leaves that industry to its jobs, and the other its openings.
+    assert table.loc[("151", "2"), "score"] == 100.0
+    assert table.loc[("151", "2"), "score_factors"] == "jobs_in_reach_count absorption_pct openings_count"
     assert table.loc[("151", "4"), "score"] == 0
-    assert set(table.loc["147", "score_factors"]) == {"jobs_in_reach_count absorption_pct"}
+    assert table.loc[("147", "2"), "score_factors"] == "jobs_in_reach_count absorption_pct"
+    assert table.loc[("147", "4"), "score_factors"] == "jobs_in_reach_count absorption_pct openings_count"
     assert table["openings_status"].to_dict() == {
         ("101", "2"): "suppressed", ("101", "4"): "observed", ("147", "2"): "suppressed", ("147", "4"): "observed",
         ("151", "2"): "observed", ("151", "4"): "zero",
@@ -196,3 +205,22 @@ def test_expected_absorption_by_hand_from_a_finer_grouping() -> None:
     assert out["is_estimated"].all()
     short = expected_absorption(reach, ras308.iloc[:2], observed, CROSSWALK)
     assert short["expected_absorption_pct"].isna().all()
+
+
+def test_lists_differ_where_labour_markets_differ_and_small_industries_are_not_ranked() -> None:
+    areas = pd.DataFrame({"municipality_code": ["101", "147"], "commuting_area_code": ["101", "147"]})
+    rows = [
+        ("101", "2", 2000.0), ("101", "4", 6000.0), ("101", "9", 1990.0), ("101", "1", 10.0),
+        ("147", "2", 5000.0), ("147", "4", 4000.0), ("147", "9", 500.0), ("147", "1", 500.0),
+    ]  # fmt: skip
+    jobs = pd.DataFrame(rows, columns=["municipality_code", "industry_code", "jobs_count"]).assign(year=2016)
+    names = pd.DataFrame({"industry_code": ["1", "2", "4", "9"], "text_da": list("abcd"), "text_en": list("abcd")})
+    equal = pd.DataFrame({"industry_code": ["1", "2", "4", "9"], "absorption_pct": 10.0}).astype(
+        {"absorption_pct": "Float64"}
+    )
+    out = match_industries(jobs_in_reach(jobs, areas, 2016), equal, names)
+    best = out[out["score_rank"] == 1].set_index("municipality_code")["industry_code"].to_dict()
+    assert best == {"101": "9", "147": "1"}
+    tiny = out.set_index(["municipality_code", "industry_code"]).loc[("101", "1")]
+    assert pd.isna(tiny["score_rank"])
+    assert tiny["score"] > 0
