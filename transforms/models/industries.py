@@ -108,6 +108,9 @@ def sum_to_level(
 MIN_PLACEMENTS = 20
 MIN_EMPLOYED = 20
 GROWTH_YEARS = 3
+NATIONAL_POWER = 0.5
+"""Absorption and placement-to-job are the country's, the same for all: they enter by their square root, so that they
+do not drown what sets one labour market apart from another (in the sample world their spread is three times larger)."""
 MIN_JOB_SHARE = 0.01
 """Industries with a smaller share of the jobs in reach are too small to build an effort on, and get no rank."""
 UNKNOWN_INDUSTRIES = ("X", "11")
@@ -176,7 +179,7 @@ def match_industries(
     score = job quotient x absorption x openings per job x placement-to-job x (1 - present use), as a share of the
     municipality's highest (0-100). The job quotient is a location quotient: the industry's share of the jobs in reach
     over its share in the country, so that lists differ as labour markets do; the next three are relative to the mean of
-    the municipality's industries. A factor that is not known for an industry counts as that mean, and `score_factors`
+    the municipality's industries, the two that are national by their square root (NATIONAL_POWER). A factor that is not known for an industry counts as that mean, and `score_factors`
     names those that were known.
 
     Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use`, `openings_in_reach` frames;
@@ -256,17 +259,18 @@ def _score(part: pd.DataFrame) -> pd.DataFrame:
     usable &= ~part["industry_code"].isin(UNKNOWN_INDUSTRIES)
     rows = part[usable]
     jobs = rows["jobs_in_reach_count"].astype("float64")
-    product = rows["job_quotient"].astype("float64") * _relative(rows["absorption_pct"].astype("float64"), jobs)
+    absorbs = _relative(rows["absorption_pct"].astype("float64"), jobs) ** NATIONAL_POWER
+    product = rows["job_quotient"].astype("float64") * absorbs
     named = pd.Series("jobs_in_reach_count absorption_pct", index=rows.index, dtype="object")
     use = rows["present_use_pct"].astype("float64")
     if use.notna().any():
         use = use.fillna(0.0)  # placements are known, and none was in this industry
     rates = {
-        "openings_count": rows["openings_count"].astype("float64") / jobs.where(jobs > 0),
-        "placement_to_job_pct": rows["placement_to_job_pct"].astype("float64"),
+        "openings_count": (rows["openings_count"].astype("float64") / jobs.where(jobs > 0), 1.0),
+        "placement_to_job_pct": (rows["placement_to_job_pct"].astype("float64"), NATIONAL_POWER),
     }
-    for name, values in rates.items():
-        product = product * _relative(values, jobs)
+    for name, (values, power) in rates.items():
+        product = product * _relative(values, jobs) ** power
         named = named.where(values.isna(), named + f" {name}")
     product = product * (1 - use.fillna(0.0) / 100)
     named = named.where(use.isna(), named + " present_use_pct")

@@ -93,7 +93,7 @@ def test_match_scores_by_hand_and_says_what_is_missing() -> None:
     out = match_industries(reach, absorption(), NAMES).set_index(["municipality_code", "industry_code"])
     # Shares of the jobs in reach: 440 and 1,100 of 1,540; in the country (every reach) 891 and 2,211 of 3,102.
     quotient = {"2": (440 / 1540) / (891 / 3102), "4": (1100 / 1540) / (2211 / 3102)}
-    relative = quotient["4"] * 10 / (quotient["2"] * 20)
+    relative = quotient["4"] * 10**0.5 / (quotient["2"] * 20**0.5)
     assert out.loc[("101", "4"), "score"] == pytest.approx(100 * relative)
     assert out.loc[("101", "2"), ["score", "score_rank"]].tolist() == [100, 1]
     assert out.loc[("101", "11"), "value_status"] == "missing"
@@ -119,8 +119,8 @@ def test_match_uses_openings_placements_and_present_use_when_known() -> None:
     out = match_industries(reach, absorption(), NAMES, openings=openings, to_job=to_job, use=use)
     table = out.set_index(["municipality_code", "industry_code"])
     # Quotient, absorption, openings per job, placements that led to a job, and room.
-    two = (440 / 1540) / (891 / 3102) * 20 * (5 / 440) * 40 * (1 - 0.75)
-    four = (1100 / 1540) / (2211 / 3102) * 10 * (10 / 1100) * 10 * (1 - 0.25)
+    two = (440 / 1540) / (891 / 3102) * 20**0.5 * (5 / 440) * 40**0.5 * (1 - 0.75)
+    four = (1100 / 1540) / (2211 / 3102) * 10**0.5 * (10 / 1100) * 10**0.5 * (1 - 0.25)
     assert table.loc[("101", "4"), "score"] == pytest.approx(100 * four / two)
     assert (
         table.loc[("101", "2"), "score_factors"]
