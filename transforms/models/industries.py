@@ -178,9 +178,9 @@ def match_industries(
 
     score = job quotient x absorption x openings per job x placement-to-job x (1 - present use), as a share of the
     municipality's highest (0-100). The job quotient is a location quotient: the industry's share of the jobs in reach
-    over its share in the country, so that lists differ as labour markets do; the next three are relative to the mean of
-    the municipality's industries, the two that are national by their square root (NATIONAL_POWER). A factor that is not known for an industry counts as that mean, and `score_factors`
-    names those that were known.
+    over its share in the country, so that lists differ as labour markets do; the next three are relative to the
+    mean of the municipality's industries, the two that are national by their square root (NATIONAL_POWER). A factor
+    that is not known for an industry counts as that mean, and `score_factors` names those that were known.
 
     Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use`, `openings_in_reach` frames;
     `shortage`: municipality_code, industry_code, shortage_class; `industries`: industry_code, text_da, text_en. Output:
