@@ -20,6 +20,7 @@ from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Literal
 
 from transforms.errors import DataRefused
+from transforms.warehouse import Warehouse, quote_identifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +209,7 @@ def cells_of(trees: Sequence[Mapping[str, Sequence[str]]]) -> list[tuple[str, ..
     return list(product(*codes))
 
 
-def propagate(published: Mapping[Key, int | None], relations: Iterable[Relation], rounds: int = 50) -> Bounds:
+def propagate(published: Mapping[Key, float | None], relations: Iterable[Relation], rounds: int = 50) -> Bounds:
     """Return bounds of the hidden cells by passing them along the relations until nothing changes.
 
     Quick and never too narrow; `intervals` is exact. A cell in no relation has the bounds 0 and infinity.
@@ -224,7 +225,7 @@ def propagate(published: Mapping[Key, int | None], relations: Iterable[Relation]
     return bounds
 
 
-def _tighten(total: Key, parts: tuple[Key, ...], published: Mapping[Key, int | None], bounds: Bounds) -> bool:
+def _tighten(total: Key, parts: tuple[Key, ...], published: Mapping[Key, float | None], bounds: Bounds) -> bool:
     def of(key: Key) -> tuple[float, float]:
         value = published[key]
         return bounds[key] if value is None else (float(value), float(value))
@@ -303,7 +304,7 @@ def merged(earlier: Mapping[Key, int | None], later: Mapping[Key, int | None]) -
     return {key: value if value is not None else earlier.get(key) for key, value in later.items()}
 
 
-def _with_hidden(published: Mapping[Key, int | None], relations: Iterable[Relation]) -> list[Relation]:
+def _with_hidden(published: Mapping[Key, float | None], relations: Iterable[Relation]) -> list[Relation]:
     return [
         (total, parts)
         for total, parts in relations
@@ -440,7 +441,7 @@ def _exposed(
 
 def _cheapest_cover(
     exposed: Sequence[Exposure],
-    values: Mapping[Key, int],
+    values: Mapping[Key, float],
     by_cell: Mapping[Key, Sequence[Relation]],
     taken: Collection[Key],
     totals: Collection[Key],
@@ -478,3 +479,123 @@ def _check_sums(values: Mapping[Key, int], relations: Sequence[Relation]) -> Non
                 f"cell {total}: {values[total]} is not the sum of its {len(parts)} parts "
                 f"({sum(values[part] for part in parts)}); protect tables that add up, round afterwards"
             )
+
+
+# Register tables: cells their publisher has withheld, and the few more that keep them hidden.
+
+
+def cover(published: Mapping[Key, float | None], relations: Sequence[Relation], k: int = DEFAULT_K) -> set[Key]:
+    """Return visible cells to hide so that no cell hidden already is known to fewer than `k` + 1 counts.
+
+    What the hidden ones hold is not known here: their publisher withheld them. Cells that cannot be helped, since
+    nothing is left to hide beside them, are passed over.
+    """
+    hidden = {key for key, value in published.items() if value is None}
+    values = {key: 0.0 if value is None else value for key, value in published.items()}
+    by_cell, totals = _relations_by_cell(relations), {total for total, _ in relations}
+    wanted, added, seen = set(hidden), set[Key](), dict(published)
+    while wanted:
+        bounds = propagate(seen, relations)
+        narrow = [key for key in sorted(wanted, key=str) if bounds[key][1] - bounds[key][0] < k]
+        exposed = [Exposure(key, *bounds[key]) for key in narrow]
+        if not exposed:
+            break
+        found = _cheapest_cover(exposed, values, by_cell, hidden | totals, totals)
+        if found is None:
+            wanted.discard(exposed[0].key)
+            continue
+        hidden.add(found)
+        added.add(found)
+        seen[found] = None
+    return added
+
+
+COUNTRY = "000"
+
+
+def cover_registers(warehouse: Warehouse, tables: Iterable[str], k: int = DEFAULT_K) -> int:
+    """Hide in staging tables what would give away a cell the publisher withheld; return how many cells were hidden.
+
+    Two margins are looked at: the country, which is the sum of its municipalities, and shares that make up a whole
+    (reference.complementary_shares). A table counts as adding up when nine in ten of its groups without a gap do.
+    """
+    return sum(_cover_areas(warehouse, table, k) + _cover_shares(warehouse, table, k) for table in sorted(tables))
+
+
+def _cover_areas(warehouse: Warehouse, table: str, k: int) -> int:
+    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {table}")]
+    if not {"area_code", "value", "value_status"} <= set(names):
+        return 0
+    keys = ", ".join(quote_identifier(name) for name in names if name not in NO_KEY | {"area_code"})
+    groups = (
+        f"SELECT {keys}, any_value(value) FILTER (area_code = '{COUNTRY}') AS total, "
+        "sum(value) FILTER (area_level = 'municipality') AS parts, "
+        "count(*) FILTER (area_level = 'municipality' AND value IS NULL) AS gaps, "
+        "count(*) FILTER (area_level = 'municipality') AS places "
+        f"FROM {table} JOIN (SELECT code AS area_code, level AS area_level FROM reference.areas) USING (area_code) "
+        "GROUP BY ALL"
+    )
+    adds_up = warehouse.scalar(
+        f"SELECT avg(if(abs(total - parts) <= 0.01 * total + 5, 1, 0)) FROM ({groups}) "
+        "WHERE gaps = 0 AND places >= 98 AND total > 0"
+    )
+    if (adds_up or 0) < 0.9:
+        return 0
+    warehouse.execute(
+        f"CREATE OR REPLACE TEMP TABLE narrow AS SELECT {keys} FROM ({groups}) "
+        f"WHERE total IS NOT NULL AND gaps > 0 AND (gaps = 1 OR total - parts < {k:d})"
+    )
+    frame = warehouse.frame(
+        f"SELECT t.rowid AS row_id, area_code, value::DOUBLE AS value, rank() OVER (ORDER BY {keys}) AS group_id "
+        f"FROM {table} t SEMI JOIN narrow USING ({keys}) "
+        f"JOIN reference.areas area ON area.code = t.area_code WHERE area.level IN ('country', 'municipality')"
+    )
+    rows: list[int] = []
+    for _, part in frame.groupby("group_id"):
+        cells: dict[Key, float | None] = {
+            key: None if value != value else float(value)
+            for key, value in zip(part["area_code"], part["value"], strict=True)
+        }
+        row_of = dict(zip(part["area_code"], part["row_id"], strict=True))
+        places = tuple(key for key in cells if key != COUNTRY)
+        rows += [int(row_of[key]) for key in cover(cells, [(COUNTRY, places)], k)]
+    return _hide(warehouse, table, rows)
+
+
+NO_KEY = {"value", "value_status", "_snapshot_id", "_is_filled"}
+
+
+def _cover_shares(warehouse: Warehouse, table: str, k: int) -> int:
+    shares = warehouse.rows(
+        "SELECT measure_name, whole_measure_name FROM reference.complementary_shares WHERE source_id = ?",
+        [table.removeprefix("staging.")],
+    )
+    if not shares:
+        return 0
+    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {table}")]
+    keys = ", ".join(quote_identifier(name) for name in names if name not in NO_KEY | {"measure_name"})
+    parts = [name for name, _ in shares]
+    frame = warehouse.frame(
+        f"SELECT t.rowid AS row_id, measure_name, value::DOUBLE AS value, rank() OVER (ORDER BY {keys}) AS group_id, "
+        f"any_value(value) FILTER (measure_name = ?) OVER (PARTITION BY {keys})::DOUBLE AS whole "
+        f"FROM {table} t QUALIFY count(value) FILTER (list_contains(?, measure_name)) OVER (PARTITION BY {keys}) "
+        f"BETWEEN 1 AND {len(parts) - 1:d} AND list_contains(?, measure_name)",
+        [shares[0][1], parts, parts],
+    )
+    rows: list[int] = []
+    for _, part in frame.groupby("group_id"):
+        whole = float(part["whole"].iloc[0])
+        size = whole if whole == whole else 2.0 * k  # an unknown whole: two shares at the least are to be unknown
+        cells: dict[Key, float | None] = {"whole": size}
+        for key, value in zip(part["measure_name"], part["value"], strict=True):
+            cells[key] = None if value != value else float(value) * size / 100
+        row_of = dict(zip(part["measure_name"], part["row_id"], strict=True))
+        rows += [int(row_of[key]) for key in cover(cells, [("whole", tuple(row_of))], k)]
+    return _hide(warehouse, table, rows)
+
+
+def _hide(warehouse: Warehouse, table: str, rows: Sequence[int]) -> int:
+    if rows:
+        listed = ", ".join(str(row) for row in rows)
+        warehouse.execute(f"UPDATE {table} SET value = NULL, value_status = 'suppressed' WHERE rowid IN ({listed})")
+    return len(rows)

@@ -29,7 +29,7 @@ from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import load_dictionary
-from transforms.disclosure import Gate
+from transforms.disclosure import Gate, cover_registers
 from transforms.errors import DataRefused, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
@@ -350,6 +350,8 @@ class _Builder:
             return
         synthetic = bool(self.candidate.release["is_synthetic"])
         persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
+        staged = [table for table in self.files if table.startswith("staging.")]
+        cover_registers(self.warehouse, staged, self.settings.suppression_threshold)
         self.candidate.release["person_deliveries"] = dict(persons.deliveries) if persons is not None else {}
         gate = Gate(
             self.settings.suppression_threshold,

@@ -126,6 +126,15 @@ EDUCATED = cells(
     "staging.statbank_hfudd11", {"value": 3_900_000}, area_code="000", ancestry_code="TOT", education_code="TOT",
     age_code="TOT", sex_code="TOT", period="2016",
 )  # fmt: skip
+RELEASE: Tables = {"run.release": [{"suppression_threshold": 5, "minimum_denominator": 15, "rounding_base": 5}]}
+DELIVERED = RELEASE | {
+    "mart.indicator": [
+        {"indicator_id": "women_newcomers_pct", "operation": "delivery", "unit": "pct"},
+        {"indicator_id": "first_job_weeks", "operation": "delivery", "unit": "weeks"},
+    ]
+}
+MODELLED = ("observed", "expected", "difference", "difference_low", "difference_high", "shrunk_difference")
+
 
 CASES: dict[str, Case] = {
     "inhabitants_in_bounds_folk1a": Case({**FOLK1A, **INHABITANTS}, {"staging.statbank_folk1a": {"value": 846}}),
@@ -206,6 +215,67 @@ CASES: dict[str, Case] = {
         VALUES, {"mart.indicator_value": {"municipality_code": "102"}}
     ),
     "value_fits_status": Case(VALUES, {"mart.indicator_value": {"value_status": "suppressed"}}),
+    "persons_only_rounded": Case(
+        DELIVERED
+        | cells(
+            "mart.indicator_value", {"value": 25.0, "numerator": 10, "denominator": 40}, municipality_code="101",
+            indicator_id="women_newcomers_pct", period="2025",
+        ),
+        {"mart.indicator_value": {"numerator": 9, "value": 22.5}},
+    ),
+    "person_models_only_rounded": Case(
+        DELIVERED
+        | cells(
+            "mart.expected", dict.fromkeys(MODELLED, 90.0), municipality_code="101", outcome_id="first_job_weeks",
+            period="2018-2025", n_count=85,
+        ),
+        {"mart.expected": {"observed": 90.25}},
+    ),
+    "method_effects_only_rounded": Case(
+        RELEASE
+        | cells(
+            "mart.method_effect", {"n_count": 13715}, method_code="igu", context_code="all", exposed_count=655,
+            hazard_ratio=1.31, hazard_ratio_low=1.1, hazard_ratio_high=1.5,
+        ),
+        {"mart.method_effect": {"n_count": 13714}},
+    ),
+    "answers_on_persons_withheld": Case(
+        RELEASE
+        | cells("mart.indicator_value", {"value": 40}, municipality_code="101", indicator_id="newcomers_count",
+                is_newest=True)
+        | cells(
+            "mart.organisation", {"respondent_count": 5}, municipality_code="101", reference_date="2025-12-31",
+            rating_leadership_lowest=1.0, rating_leadership_highest=4.0, contract_within_1_month_pct=50.0,
+            started_within_14d_pct=25.0, started_within_30d_pct=50.0, start_firm_directed_days_median=20,
+            health_assessment_days=30,
+        ),
+        {"mart.organisation": {"respondent_count": 2}},
+    ),
+    "withheld_shares_stay_withheld": Case(
+        {
+            "reference.complementary_shares": [
+                {"source_id": "jobindsats_y14d03", "measure_name": name} for name in ("no_job_pct", "same_firm_pct")
+            ]
+        }
+        | cells(
+            "staging.jobindsats_y14d03", {"measure_name": "no_job_pct", "value": 80.0},
+            {"measure_name": "same_firm_pct", "value": 20.0}, area_code="101", offer_text="a", target_group_text="b",
+            period="2025",
+        ),
+        {"staging.jobindsats_y14d03": {"value": None}},
+    ),
+    "withheld_cells_stay_withheld": Case(
+        {
+            "core.area": [{"area_code": "000", "area_level": "country"}]
+            + [{"area_code": f"{code}", "area_level": "municipality"} for code in range(101, 199)]
+        }
+        | cells(
+            "staging.statbank_ky038", *({"area_code": f"{code}", "value": 10.0} for code in range(101, 199)),
+            {"area_code": "000", "value": 980.0}, benefit_code="1", national_origin_code="1", ancestry_code="1",
+            period="2020",
+        ),
+        {"staging.statbank_ky038": {"value": None}},
+    ),
     "withheld_parts_stay_withheld": Case(VALUES, {"mart.indicator_value": {"value_status": "suppressed"}}),
     "ratio_recomputes": Case({**INDICATOR, **VALUES}, {"mart.indicator_value": {"value": 26.0}}),
     "ratio_over_enough": Case({**INDICATOR, **VALUES}, {"mart.indicator_value": {"denominator": 19.0}}),

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 from math import inf
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms import tables
 from transforms.disclosure import (
     Gate,
     Key,
@@ -16,6 +18,8 @@ from transforms.disclosure import (
     audit,
     audit_difference,
     cells_of,
+    cover,
+    cover_registers,
     intervals,
     is_small,
     merged,
@@ -24,6 +28,7 @@ from transforms.disclosure import (
     suppress,
 )
 from transforms.errors import DataRefused
+from transforms.warehouse import Warehouse
 
 Table = tuple[dict[Key, int], list[Relation]]
 
@@ -296,3 +301,64 @@ def test_what_protection_costs_is_counted_per_figure() -> None:
     cost = gate.costs["part"]
     assert (cost.cells, cost.withheld) == (2, 1)
     assert cost.error >= 0
+
+
+# Cells a publisher has withheld.
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 60), min_size=2, max_size=12), st.data())
+def test_what_the_publisher_withheld_is_covered(counts: list[int], data: st.DataObject) -> None:
+    withheld = data.draw(st.sets(st.integers(0, len(counts) - 1), min_size=1, max_size=len(counts)))
+    places = tuple(f"p{number}" for number in range(len(counts)))
+    cells: dict[Key, float | None] = {
+        place: None if number in withheld else float(count)
+        for number, (place, count) in enumerate(zip(places, counts, strict=True))
+    }
+    cells["000"] = float(sum(counts))
+    relations: list[Relation] = [("000", places)]
+    hidden = cover(cells, relations)
+    assert all(cells[key] is not None for key in hidden)
+    assert "000" not in hidden
+    left = {key: None if key in hidden else value for key, value in cells.items()}
+    bounds = propagate(left, relations)
+    unknown = [key for key, value in left.items() if value is None]
+    if sum(counts) >= 5:  # else even hiding every part leaves a small total to share
+        assert all(bounds[key][1] - bounds[key][0] >= 5 for key in unknown if key in places) or len(unknown) == len(
+            places
+        )
+    assert cover(left, relations) == set() or len(unknown) == len(places)
+
+
+def test_staging_cells_that_give_a_withheld_one_away_are_hidden(tmp_path: Path) -> None:
+    with Warehouse.open(tmp_path / "a.duckdb") as warehouse:
+        tables.prepare(warehouse)
+        tables.load_reference(warehouse)
+        places = [row[0] for row in warehouse.rows("SELECT code FROM reference.areas WHERE level = 'municipality'")]
+        rows = [(place, year, 10.0 + number) for year in ("2020", "2021") for number, place in enumerate(places)]
+        rows += [("000", year, sum(10.0 + number for number in range(98))) for year in ("2020", "2021")]
+        frame = pd.DataFrame(rows, columns=["area_code", "period", "value"]).assign(value_status="observed")
+        alone = (frame["area_code"] == places[3]) & (frame["period"] == "2021")
+        frame.loc[alone, ["value", "value_status"]] = [None, "suppressed"]
+        warehouse.load("staging.counts", frame)
+        shares = ["no_job_pct", "other_industry_pct", "same_firm_pct", "same_industry_pct", "completed_count"]
+        parts = [(place, name, value) for place, values in (
+            ("101", [80.0, None, 10.0, 5.0, 40.0]), ("147", [80.0, 5.0, 10.0, 5.0, 40.0]),
+            ("151", [None, None, None, None, 3.0]), ("153", [0.0, None, 0.0, 0.0, 200.0]),
+        ) for name, value in zip(shares, values, strict=True)]  # fmt: skip
+        told = pd.DataFrame(parts, columns=["area_code", "measure_name", "value"])
+        told["value_status"] = ["suppressed" if value != value else "observed" for value in told["value"]]
+        warehouse.load("staging.jobindsats_y14d03", told)
+        assert cover_registers(warehouse, ["staging.counts", "staging.jobindsats_y14d03"]) == 4
+        assert warehouse.rows("SELECT count(*) FROM staging.counts WHERE value IS NULL AND period = '2021'") == [(2,)]
+        gaps = dict(
+            warehouse.rows(
+                "SELECT area_code, count(*) - count(value) FROM staging.jobindsats_y14d03 "
+                "WHERE measure_name <> 'completed_count' GROUP BY 1"
+            )
+        )
+        assert gaps == {"101": 3, "147": 0, "151": 4, "153": 2}
+        assert warehouse.rows(
+            "SELECT count(*) FROM staging.counts WHERE value IS NULL AND value_status = 'observed'"
+        ) == [(0,)]
+        assert cover_registers(warehouse, ["staging.counts", "staging.jobindsats_y14d03"]) == 0
