@@ -446,9 +446,6 @@ def moment_of(run_id: str) -> datetime | None:
         return None
 
 
-FETCHED = ("statbank", "jobindsats")
-
-
 def source_facts(settings: Settings, release: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
     """Return one row per fetched source: newest snapshot, age in days, age allowed, and ok, too old or missing.
 
@@ -460,15 +457,19 @@ def source_facts(settings: Settings, release: dict[str, Any], now: datetime) -> 
     newest = newest_of_all(SnapshotStore(settings.snapshots), catalogue.sources, as_of, synthetic=synthetic)
     ages = run_ages.source_ages(catalogue.sources, newest, as_of or now)
     rows = []
+    taken_back = release.get("taken_back") or {}
     for source_id, source in sorted(catalogue.sources.items()):
-        if source.connector not in FETCHED:
+        if not source.is_register:
             continue
         age = ages.get(source_id)
-        state = "missing" if age is None else "too old" if age.too_old else "ok"
+        state = "missing" if age is None else "too old" if age.too_old else "stale" if age.stale else "ok"
+        if source_id in taken_back:
+            state = "newest not used"
         rows.append(
             {
                 "source_id": source_id,
                 "snapshot": newest[source_id].path.name if age else None,
+                "newest_period": age.newest_period if age else None,
                 "age_days": age.age_days if age else None,
                 "max_age_days": source.max_age_days,
                 "status": state,

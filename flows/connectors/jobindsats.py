@@ -275,11 +275,19 @@ def fetch_source(
         files, query = download(source, client, Path(scratch), patience=options.patience)
         rows = write_rows(source, [path for path, _ in files.values()], catalogue, Path(scratch) / "canonical")
         _refuse_unreadable(source, rows)
-        asked = {**query, **world}
+        asked = {**query, **world, "newest_period": _newest_period(rows)}
         made = store.add(source.id, files, origin=options.origin, synthetic=options.synthetic, query=asked)
     if previous is not None and made.id == previous.id:
         return FetchResult(source.id, "unchanged", made, "the same bytes as before", notes=tuple(rows.notes))
     return FetchResult(source.id, "new", made, f"{rows.rows:,} cells", notes=tuple(rows.notes))
+
+
+def _newest_period(rows: CanonicalRows) -> str:
+    """Return the newest period with a figure: the periods of one table are of one kind, and sort as texts."""
+    with rows.paths[0].open(encoding="utf-8") as stream:
+        next(stream)
+        cells = (line.rstrip("\n").rsplit(";", 2)[1:] for line in stream)
+        return max((period for period, value in cells if value != NOT_THERE), default="")
 
 
 def _refuse_unreadable(source: Source, rows: CanonicalRows) -> None:

@@ -336,6 +336,7 @@ class _Builder:
         self.load_sources()
         judged_at = self.run.as_of or self.run.started_at
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.used, judged_at)
+        self.candidate.outcomes += [_told(source, text) for source, text in sorted(self.run.told.items())]
         deliveries_in()
         # The fingerprint is that of the extracts offered: the same ones come to the same end tomorrow.
         if not self.used and self.candidate.taken_back:
@@ -599,6 +600,12 @@ class _Builder:
 def _plain(value: Any) -> Any:
     """Return a decimal as a number JSON has."""
     return float(value) if isinstance(value, Decimal) else value
+
+
+def _told(source_id: str, text: str) -> Outcome:
+    """Return the outcome that tells what the fetch of a source met."""
+    description = "a source is fetched without anything new at its publisher to settle"
+    return Outcome("source_as_known", f"staging.{source_id}", "warning", "report", description, 1, 1, (text,), False)
 
 
 def _taken_back(source_id: str, why: str) -> Outcome:

@@ -163,6 +163,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
             if not receiving.done():
                 import_ahead()  # there will be something to build, and this process has a core to spare
         if asked.covers("build"):
+            run = replace(run, told=result.fetched.told)
             result.ages = judge_ages(settings, catalogue, run)
             force = asked.force or asked.first == "build"
             candidate = doing.step(

@@ -364,6 +364,8 @@ class RunInfo:
     origin: str
     as_of: datetime | None = None
     last_delivery: str | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Source -> what its fetch met: why its extract was not taken, or what is new at its publisher."""
 
     @property
     def known(self) -> Known:
@@ -423,6 +425,12 @@ class FetchReport:
     def passing(self) -> list[str]:
         """Return the sources whose failure waiting may cure: no answer in time, a fault of the server."""
         return [source for source in self.failed if source not in self.lasting]
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Return source -> everything its fetch met, for those who read the publication."""
+        notes = {source: "; ".join(lines) for source, lines in self.notes.items()}
+        return {**notes, **self.failed, **self.closed}
 
     def outcome_of(self, source: str) -> str:
         """Return in words what a source that failed is left with."""

@@ -362,7 +362,7 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
          "Andel personer med ordinære løntimer (pct.)", "Gennemsnitligt antal ordinære løntimer"],
         JobindsatsWorld.ordinary_hours,
     ),
-    "y25i07": ([*AREA_PERIOD, *COLUMNS], JobindsatsWorld.openings),
+    "y25i10": ([*AREA_PERIOD, *COLUMNS], JobindsatsWorld.openings),
 }  # fmt: skip
 
 # The Jobindsats stand-in: versions 3 and 2 of the protocol over the sample world, with the publisher's quirks.
@@ -375,7 +375,7 @@ DIMENSIONS = {
     "ptv_a02": {"_ygrpa02": "Ydelsesgruppe"},
     "y14d03": {"_tilbud_d03": "Tilbud", "_maalgrp_d03": "Målgruppe"},
     "otij01": {"_ygrp_j01": "Ydelsesgruppe"},
-    "y25i07": {"_branche": "Branche"},
+    "y25i10": {"_branche": "Branche"},
 }
 """Table -> hierarchy -> the heading of its dimension."""
 BOM = b"\xef\xbb\xbf"

@@ -367,7 +367,7 @@ def test_without_a_token_or_a_version_the_way_out_is_told() -> None:
 def test_the_sources_are_whole() -> None:
     sources = [each for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
     assert {each.id for each in sources} == {
-        f"jobindsats_{name}" for name in ("refugees", "y30r21", "y35a02", "ptva02", "y14d03", "otij01", "y25i07")
+        f"jobindsats_{name}" for name in ("refugees", "y30r21", "y35a02", "ptva02", "y14d03", "otij01", "y25i10")
     }
     for each in sources:
         query = query_of(each)

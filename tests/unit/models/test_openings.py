@@ -43,7 +43,7 @@ def test_openings_are_the_latest_twelve_months_and_a_withheld_month_withholds_th
             ("open_count", "G", "101", "2016M12", "99"),
             ("posted_count", "Rengøringsassistent", "101", "2016M12", "99"),
         ]  # fmt: skip
-        give_cells(warehouse, "jobindsats_y25i07", CELL, cells)
+        give_cells(warehouse, "jobindsats_y25i10", CELL, cells)
         columns = "municipality_code industry_code openings_posted_count value_status"
         assert select(warehouse, "core.openings", columns) == [
             ("101", "G", 48.0, "observed"), ("147", "G", None, "suppressed"), ("461", "G", None, "missing"),
@@ -54,7 +54,7 @@ def test_openings_are_the_latest_twelve_months_and_a_withheld_month_withholds_th
 def test_a_withheld_staging_row_reaches_the_whole_commuting_area() -> None:
     with warehouse_with_reference() as warehouse:
         give_areas(warehouse)
-        give_cells(warehouse, "jobindsats_y25i07", CELL, [
+        give_cells(warehouse, "jobindsats_y25i10", CELL, [
             *posted("101", "G", ["4"] * 12), *posted("147", "G", [".."] + ["5"] * 11),
             *posted("101", "I", ["2"] * 12), *posted("147", "I", ["3"] * 12),
         ])  # fmt: skip

@@ -106,7 +106,7 @@ def test_the_latest_periods_are_whole_and_known(world: JobindsatsWorld) -> None:
 
 
 def test_openings_are_posted_by_industry(world: JobindsatsWorld) -> None:
-    answer = answer_v3(world, "y25i07", {"period.M": "latest:12", "hierarchy._nykom": "*", "hierarchy._branche": "*"})
+    answer = answer_v3(world, "y25i10", {"period.M": "latest:12", "hierarchy._nykom": "*", "hierarchy._branche": "*"})
     rows, last = answer["rows"], answer["columns"].index("Antal nyopslåede stillinger")
     assert len({row[0] for row in rows}) == 12
     assert len({row[1] for row in rows}) == 99
@@ -120,7 +120,7 @@ def test_openings_are_posted_by_industry(world: JobindsatsWorld) -> None:
 
 
 def test_industries_are_read_as_codes(world: JobindsatsWorld, root: str, tmp_path: Path) -> None:
-    source = load_catalogue().source("jobindsats_y25i07")
+    source = load_catalogue().source("jobindsats_y25i10")
     with connect(f"{root}/v3", SecretStr(TOKEN)) as client:
         files, _ = download(source, client, tmp_path)
     rows = write_rows(source, [path for path, _ in files.values()], load_catalogue(), tmp_path)
@@ -131,8 +131,8 @@ def test_industries_are_read_as_codes(world: JobindsatsWorld, root: str, tmp_pat
 
 
 def test_an_industry_without_a_code_is_kept_and_named(world: JobindsatsWorld, tmp_path: Path) -> None:
-    source = load_catalogue().source("jobindsats_y25i07")
-    answer = answer_v3(world, "y25i07", {"period.M": "latest:1", "hierarchy._nykom": "*"})
+    source = load_catalogue().source("jobindsats_y25i10")
+    answer = answer_v3(world, "y25i10", {"period.M": "latest:1", "hierarchy._nykom": "*"})
     for row in answer["rows"]:
         row[2] = row[2].replace("Rejsebureauer, rengøring og anden operationel service", "Rengøringsassistent")
     (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
@@ -148,7 +148,7 @@ def test_an_industry_without_a_code_is_kept_and_named(world: JobindsatsWorld, tm
 
 
 def test_job_titles_are_no_industries(world: JobindsatsWorld, tmp_path: Path) -> None:
-    source = load_catalogue().source("jobindsats_y25i07")
+    source = load_catalogue().source("jobindsats_y25i10")
     rows = [["2016M12", "Rebild", title, 3] for title in ("I alt", "Kok", "Tømrer", "Lærer")]
     answer = {"columns": ["Periode", "Område", "Branche", "Nyopslåede stillinger"], "rows": rows}
     (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
@@ -162,7 +162,7 @@ def test_an_answer_no_build_could_read_is_no_snapshot(tmp_path: Path) -> None:
     handler = MockTransport(lambda _: Response(200, json=columns))
     with connect("https://api.jobindsats.dk/v3", SecretStr(TOKEN), transport=handler) as client:
         [result] = fetch_all(
-            client, [catalogue.source("jobindsats_y25i07")], SnapshotStore(tmp_path), catalogue, FetchOptions()
+            client, [catalogue.source("jobindsats_y25i10")], SnapshotStore(tmp_path), catalogue, FetchOptions()
         )
     assert (result.status, result.snapshot, result.passes) == ("failed", None, False)
     assert "no column for measure posted_count; the answer has Område, Periode, Stilling" in result.message

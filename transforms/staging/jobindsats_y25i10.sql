@@ -1,5 +1,5 @@
--- label_da: Stillinger på Jobnet (Jobindsats y25i07)
--- label_en: Openings on Jobnet (Jobindsats y25i07)
+-- label_da: Stillinger på Jobnet (Jobindsats y25i10)
+-- label_en: Openings on Jobnet (Jobindsats y25i10)
 -- description: Openings posted on Jobnet by industry, per month.
 -- grain: area_code, industry_code, measure_name, period
 SELECT
@@ -10,4 +10,4 @@ SELECT
     stat_value("INDHOLD")  AS value,
     stat_status("INDHOLD") AS value_status,
     _snapshot_id
-FROM raw.jobindsats_y25i07
+FROM raw.jobindsats_y25i10
