@@ -10,3 +10,4 @@ WHERE n_count % rounding_base <> 0 OR exposed_count % rounding_base <> 0
    OR n_count < suppression_threshold OR exposed_count < suppression_threshold
    OR hazard_ratio <> round(hazard_ratio, 2) OR hazard_ratio_low <> round(hazard_ratio_low, 2)
    OR hazard_ratio_high <> round(hazard_ratio_high, 2)
+   OR prediction_low <> round(prediction_low, 2) OR prediction_high <> round(prediction_high, 2)

@@ -11,7 +11,7 @@ from transforms.errors import UsageError
 from transforms.models.findings import apply_rules, check_rules
 from transforms.models.persons import STEP_WEEKS, Variant, exposure_spans
 from transforms.statistics.hazard import Cells, build_cells, fit_hazard, linear_predictor, score_weight
-from transforms.statistics.intervals import Z95, Floats, Pooled, e_value, pool
+from transforms.statistics.intervals import Z95, Floats, Pooled, compare_all, e_value, pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,8 +175,9 @@ def method_effects(
     time-varying exposure, own municipal level, and municipal differences pooled (DerSimonian-Laird).
 
     Output: method_code, context_code, outcome_id, hazard_ratio, hazard_ratio_low, hazard_ratio_high, interaction_ratio,
-    interaction_low, interaction_high, n_persons, n_exposed, n_municipalities, heterogeneity (tau: standard deviation
-    of the log ratio between municipalities), hazard_ratio_lagged (counted from 13 weeks after the start),
+    interaction_low, interaction_high, interaction_stands (when all interactions are compared), n_persons, n_exposed,
+    n_municipalities, prediction_low and prediction_high (95 % for one more municipality), heterogeneity (tau: standard
+    deviation of the log ratio between municipalities), hazard_ratio_lagged (counted from 13 weeks after the start),
     hazard_ratio_without_first_weeks (first four weeks after a start left out), e_value, e_value_low (of the limit
     nearest 1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during`
     and `after` (lock-in against the time behind it); or a context, where hazard_ratio holds where it is present (or one
@@ -211,12 +212,21 @@ def method_effects(
                 rows.append(n | _row(str(name), found[k], used[k], j, centre))
     ratios = ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "interaction_ratio", "interaction_low",
               "interaction_high"]  # fmt: skip
-    extra = ["heterogeneity", "hazard_ratio_lagged", "hazard_ratio_without_first_weeks", "e_value", "e_value_low"]
+    extra = [
+        "prediction_low",
+        "prediction_high",
+        "heterogeneity",
+        "hazard_ratio_lagged",
+        "hazard_ratio_without_first_weeks",
+        "e_value",
+        "e_value_low",
+    ]
     numbers = ["n_persons", "n_exposed", "n_municipalities"]
     out = pd.DataFrame(rows).reindex(columns=["method_code", "context_code", *ratios, *numbers, *extra])
     out = out.astype({**dict.fromkeys([*ratios, *extra], "Float64"), **dict.fromkeys(numbers, "Int64")})
     few = (out["n_exposed"] < MIN_EXPOSED) | (out["n_municipalities"] < MIN_MUNICIPALITIES) | out["hazard_ratio"].isna()
     out.loc[few, [*ratios, *extra]] = pd.NA
+    out["interaction_stands"] = _standing(out)
     out["n_exposed"] = out["n_exposed"].mask(out["n_exposed"].between(1, 4))
     out.insert(2, "outcome_id", outcome_id)
     out["value_status"] = np.where(few, "missing", "estimated")
@@ -239,7 +249,35 @@ def _row(
         step[j + 1] = 1
         row |= dict(zip(("interaction_ratio", "interaction_low", "interaction_high"), _ratio(found, step), strict=True))
     row |= dict(zip(("hazard_ratio", "hazard_ratio_low", "hazard_ratio_high"), _ratio(found, at), strict=True))
-    return row | {"heterogeneity": found.tau}
+    return row | {"heterogeneity": found.tau} | _prediction(found, at, used)
+
+
+def _prediction(found: Pooled, at: Floats, used: float) -> dict[str, object]:
+    """Return where the ratio of one more municipality may lie (Higgins et al. 2009, JRSS A 172:137).
+
+    The mean's interval tells how well the mean is known; this one adds how far municipalities lie apart.
+    """
+    from scipy.stats import t
+
+    free = used - len(found.coefficients) - 1
+    if free < 1:
+        return {}
+    value = float(at @ found.coefficients)
+    half = float(t.ppf(0.975, free)) * float(np.sqrt(found.tau**2 + at @ found.covariance @ at))
+    return {"prediction_low": float(np.exp(value - half)), "prediction_high": float(np.exp(value + half))}
+
+
+def _standing(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether an interaction stands when all of them are compared (`compare_all`); empty where there is none."""
+    import pandas as pd
+
+    known = rows["interaction_ratio"].notna()
+    logs = [np.log(rows.loc[known, f"interaction_{c}"].to_numpy(np.float64)) for c in ("ratio", "low", "high")]
+    stands = pd.Series(pd.NA, index=rows.index, dtype="boolean")
+    if known.any():
+        z = logs[0] / np.maximum((logs[2] - logs[1]) / (2 * Z95), 1e-12)
+        stands[known] = compare_all(z, np.ones(len(z), dtype=np.bool_)).called
+    return stands
 
 
 def _ratio(found: Pooled, at: Floats) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 
 from tests.unit.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
 from transforms.models.methods import method_effects, standardise_contexts
@@ -158,3 +159,24 @@ def test_contexts_keep_yes_and_no_and_standardise_numbers() -> None:
     )
     assert out["yes"].tolist() == [1, 0]
     assert out["number"].tolist() == [-1, 1]
+
+
+def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactions_are_compared_together() -> None:
+    persons, measures = exposures(3)
+    out = method_effects(
+        persons, measures, ["sex", "age", "ready"], outcome_id="job", contexts=persons.attrs["contexts"]
+    )
+    main = out[out["context_code"] == "all"]
+    assert (main["prediction_low"] < main["hazard_ratio_low"]).all()
+    assert (main["prediction_high"] > main["hazard_ratio_high"]).all()
+    # By hand, from the spread between municipalities and the mean's own error.
+    row = main.iloc[0]
+    error = (np.log(row["hazard_ratio_high"]) - np.log(row["hazard_ratio_low"])) / (2 * 1.959964)
+    half = student(int(row["n_municipalities"]) - 2).ppf(0.975) * np.hypot(float(row["heterogeneity"]), error)
+    assert np.log(row["prediction_high"] / row["hazard_ratio"]) == pytest.approx(half, rel=1e-5)
+    between = out[out["interaction_ratio"].notna()]
+    assert out.loc[out["interaction_ratio"].isna(), "interaction_stands"].isna().all()
+    planted = between[(between["method_code"] == "private") & (between["context_code"] == "is_colocated")]
+    assert planted["interaction_stands"].item()
+    alone = (between["interaction_low"] > 1) | (between["interaction_high"] < 1)
+    assert (between["interaction_stands"] <= alone).all()
