@@ -28,6 +28,7 @@ def _load() -> dict[str, Contract]:
     return {contract.kind: contract for contract in contracts}
 
 
+@cache
 def largest_rejected_share(kind: str) -> float:
     """Return the share of rejected rows above which a whole delivery of a kind is refused (`quarantine_max_share`)."""
     return load_catalogue().sources[f"delivery_{kind}"].expectations.quarantine_max_share

@@ -1,7 +1,7 @@
 """Delivered files as tables of text: recognised by their bytes, whatever they are called, and read row by row.
 
-One concept, from bytes to rows, and long because municipalities send the same table in so many ways. Workbooks are
-read in `flows.deliveries.sheets`.
+One module, since a heading, a line end and a row must mean the same to whoever looks for, skips or counts them.
+Workbooks are read in `flows.deliveries.sheets`.
 """
 
 from __future__ import annotations

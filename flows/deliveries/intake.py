@@ -1,6 +1,7 @@
 """Municipal deliveries: received, checked, pseudonymised, stored, and answered with a receipt.
 
 No CPR number and no name leaves this package: not in the database, the receipts, the logs or an error.
+One module, since a hand-in is all or nothing from its first byte to its line in the ledger.
 """
 
 from __future__ import annotations
