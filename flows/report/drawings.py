@@ -334,8 +334,8 @@ def _code_property(features: Sequence[Mapping[str, Any]]) -> str:
         if features and len(lacking) == len(wanted):
             raise DataRefused("boundaries: feature 1 names no Danish area in its properties; add the code")
         raise DataRefused(
-            f"boundaries: {len(lacking)} municipalities are not there ({areas()[lacking[0]].name_da}) in {nearest!r}, the "
-            "property that comes nearest; give a complete file with a code or a name per feature"
+            f"boundaries: {len(lacking)} municipalities are not there ({areas()[lacking[0]].name_da}) in {nearest!r}, "
+            "the property that comes nearest; give a complete file with a code or a name per feature"
         )
     for other in whole[1:]:
         if any(a != b for a, b in zip(told[whole[0]], told[other], strict=True) if a and b):
