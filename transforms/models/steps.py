@@ -324,6 +324,7 @@ def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, 
             AREA | CASES | MEASURES | EMPLOYMENT | {"model.commuting_area"},
             lambda warehouse: duration_step(warehouse, data, gate, fits),
         ),
+        "model.first_job": Model(CASES | EMPLOYMENT | ORGANISATION, lambda warehouse: first_job_step(data, gate)),
         "model.method_effect": Model(
             AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION,
             lambda warehouse: method_effect_step(warehouse, data, gate),
@@ -383,6 +384,46 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     )
     told = modelled.rows[modelled.rows["outcome_id"] == DURATION]
     return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
+
+
+FIRST_JOB_GROUPS = ("country", "org_model_code", "sex_code", "education_code", "basis_group", "danish_track_code")
+FIRST_JOB_COLUMNS = [
+    "breakdown_id", "breakdown_code", "within_years", "first_job_share_pct", "first_job_share_low_pct",
+    "first_job_share_high_pct", "n_count", "municipality_count", "value_status",
+]  # fmt: skip
+
+
+def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
+    """Return the shares with a first job within one to three years, by organisation model and trait, by the gate.
+
+    Shares in whole per cent, numbers of persons rounded: as for durations, no person can be told from them.
+    """
+    import pandas as pd
+
+    from transforms.models.durations import first_job_shares
+    from transforms.models.persons import followed_persons
+
+    if data is None:
+        return empty(FIRST_JOB_COLUMNS)
+    persons = followed_persons(data, data.cases[["municipality_code"]].drop_duplicates())
+    answers = data.organisation.drop_duplicates("municipality_code", keep="last").set_index("municipality_code")
+    parts = []
+    for kind in FIRST_JOB_GROUPS:
+        if kind == "country":
+            group = pd.Series("000", index=persons.index)
+        elif kind == "org_model_code":
+            group = persons["municipality_code"].map(answers[kind].astype("object"))
+        else:
+            group = persons[kind].astype("object")
+        shares = first_job_shares(persons, group, least=gate.least)
+        figures = [f"first_job: {kind}: {code}" for code in shares["breakdown_code"]]
+        counts = [gate.part(name, data.state, n) for name, n in zip(figures, shares["n_count"], strict=True)]
+        hidden = shares["value_status"] == "suppressed"
+        shares["n_count"] = pd.Series(counts, dtype="Int64").mask(hidden)
+        for column in ("first_job_share_pct", "first_job_share_low_pct", "first_job_share_high_pct"):
+            shares[column] = shares[column].astype("Float64").round(0)
+        parts.append(shares.assign(breakdown_id=kind))
+    return pd.DataFrame(pd.concat(parts, ignore_index=True)[FIRST_JOB_COLUMNS])
 
 
 def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFrame:

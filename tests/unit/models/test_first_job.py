@@ -1,0 +1,69 @@
+"""Shares with a first job: against the truth, against a plain count, and withheld where too little stands behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transforms.models.durations import first_job_shares
+
+
+def followed(hazard: float, municipalities: int, each: int, seed: int = 1, spread: float = 0.0) -> pd.DataFrame:
+    """Return persons followed for twelve intervals, each with the same chance of a job in every interval."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat([f"{100 + i}" for i in range(municipalities)], each)
+    level = np.repeat(np.exp(rng.normal(0, spread, municipalities)), each)
+    waits = rng.geometric(np.minimum(hazard * level, 0.9))
+    job = waits <= 12
+    return pd.DataFrame(
+        {
+            "person_id": [f"p{i}" for i in range(len(codes))],
+            "municipality_code": codes,
+            "first_interval": 0,
+            "interval_count": np.where(job, waits, 12),
+            "job_interval": job,
+            "has_left": False,
+        }
+    )
+
+
+def test_without_censoring_the_share_is_the_plain_count() -> None:
+    persons = followed(0.1, 20, 50)
+    group = pd.Series(np.where(np.arange(len(persons)) % 2 == 0, "a", "b"), index=persons.index)
+    shares = first_job_shares(persons, group, least=15).set_index(["breakdown_code", "within_years"])
+    for code in ("a", "b"):
+        part = persons[group == code]
+        for years in (1, 2, 3):
+            plain = 100 * (part["job_interval"] & (part["interval_count"] <= 4 * years)).mean()
+            assert shares.loc[(code, years), "first_job_share_pct"] == pytest.approx(plain, abs=1e-9)
+
+
+def test_the_interval_covers_the_truth_when_municipalities_differ() -> None:
+    covered = 0
+    for seed in range(60):
+        shares = first_job_shares(followed(0.1, 30, 60, seed, 0.3), pd.Series("all", index=range(1800)), least=15)
+        truth = np.mean(
+            [1 - (1 - min(0.1 * np.exp(x), 0.9)) ** 4 for x in np.random.default_rng(9).normal(0, 0.3, 4000)]
+        )
+        low, high = shares.loc[0, ["first_job_share_low_pct", "first_job_share_high_pct"]]
+        covered += low <= 100 * truth <= high
+    assert covered >= 52
+
+
+def test_leaving_is_a_competing_end_and_not_the_end_of_what_is_known() -> None:
+    persons = followed(0.1, 20, 50)
+    gone = persons.assign(has_left=False)
+    half = gone.index % 2 == 0
+    gone.loc[half, ["interval_count", "job_interval", "has_left"]] = [0, False, True]
+    gone.loc[half, "interval_count"] = 1
+    shares = first_job_shares(gone, pd.Series("all", index=gone.index), least=15)
+    plain = 100 * (gone["job_interval"]).mean()
+    assert shares.loc[2, "first_job_share_pct"] == pytest.approx(plain, abs=1.0)
+
+
+def test_few_persons_or_municipalities_are_withheld() -> None:
+    for persons in (followed(0.1, 20, 1), followed(0.1, 9, 100)):
+        shares = first_job_shares(persons, pd.Series("all", index=persons.index), least=25)
+        assert set(shares["value_status"]) == {"suppressed"}
+        assert shares["first_job_share_pct"].isna().all()
