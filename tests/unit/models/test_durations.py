@@ -187,8 +187,8 @@ def test_companions_by_hand() -> None:
     hazard = np.array([[0.2, 0.5, 0.5], [0.0, 0.1, 0.1]])
     stay = np.zeros((2, 3))
     np.testing.assert_allclose(share_in_job(hazard, stay, 2), [0.2 + 0.8 * 0.5, 0.1])
-    leaving = np.array([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    # Half of those left without a job after the first interval have gone.
+    leaving = np.array([[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    # Half of those without a job after the first interval have gone before the second, and are at no risk in it.
     np.testing.assert_allclose(share_in_job(hazard, leaving, 2), [0.2 + 0.8 * 0.5 * 0.5, 0.1])
     median = median_weeks(hazard, 10)
     assert median[0] == pytest.approx(10 + 10 * (0.8 - 0.5) / 0.4)
