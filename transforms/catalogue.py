@@ -133,7 +133,9 @@ class Dimension(_Strict):
     @classmethod
     def _eliminable_by_default(cls, data: Any) -> Any:
         if isinstance(data, dict) and "elimination" not in data:
-            return {**data, "elimination": data.get("role") in ("category", "selector")}
+            # A table that has the whole country stands at it when no area is asked for.
+            country = data.get("role") == "area" and "country" in (data.get("levels") or ())
+            return {**data, "elimination": country or data.get("role") in ("category", "selector")}
         return data
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -97,6 +97,7 @@ class Table:
     updated: datetime
     url: str
     variables: tuple[Variable, ...]
+    active: bool = True
 
     def variable(self, code: str) -> Variable | None:
         """Return a variable by id, whatever its case."""
@@ -109,12 +110,29 @@ class Table:
         return f"{self.title[lang]} {by} {', '.join(names[:-1])}{last if names[:-1] else ''}{names[-1]}"
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What the publisher has done since the sources were written: played when switched on.
+
+    `closed`: tables that get no more periods. `new_codes`: table -> variable -> codes nobody knows yet; their cells are
+    zero, so that BULK, which leaves zeros out, has none of them.
+    """
+
+    closed: frozenset[str] = frozenset()
+    new_codes: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def added(self, table: str, variable: str) -> tuple[str, ...]:
+        """Return the new codes of a variable."""
+        return self.new_codes.get(table, {}).get(variable, ())
+
+
 class Tables:
     """All tables of the stand-in, each described when it is first asked for."""
 
-    def __init__(self, catalogue: Catalogue, cubes: Callable[[], Cubes]):
+    def __init__(self, catalogue: Catalogue, cubes: Callable[[], Cubes], changes: Changes | None = None):
         self._catalogue = catalogue
         self._cubes = cubes
+        self.changes = changes or Changes()
         self._described: dict[str, Table] = {}
 
     def find(self, table: str) -> Table | None:
@@ -152,6 +170,7 @@ class Tables:
             updated=local,
             url=source.url,
             variables=tuple(self._variable(source, dimension) for dimension in source.dimensions),
+            active=source.table not in self.changes.closed,
         )
 
     def _variable(self, source: Source, dimension: Dimension) -> Variable:
@@ -162,6 +181,8 @@ class Tables:
             known = self._catalogue.codes(source, dimension)
             # Our own code for a variable left out of the request is none of the publisher's.
             codes = [Code(c.code, {"da": c.text_da, "en": c.text_en}) for c in known if c.code != LEFT_OUT]
+            added = self.changes.added(source.table or "", dimension.id)
+            codes += [Code(code, {"da": f"Ny kode {code}", "en": f"New code {code}"}) for code in added]
         total = dimension.total
         if total is None and dimension.role == "area" and "country" in dimension.levels:
             total = "000"
@@ -186,7 +207,7 @@ def summary(table: Table, lang: Language) -> dict[str, Any]:
         "updated": _stamp(table.updated),
         "firstPeriod": periods[0],
         "latestPeriod": periods[-1],
-        "active": True,
+        "active": table.active,
         "variables": [variable.text[lang] for variable in table.variables],
     }
 
@@ -200,7 +221,7 @@ def description(table: Table, lang: Language) -> dict[str, Any]:
         "unit": table.unit[lang],
         "suppressedDataValue": SUPPRESSED,
         "updated": _stamp(table.updated),
-        "active": True,
+        "active": table.active,
         "contacts": [{"name": SYNTHETIC[lang], "phone": "", "mail": ""}],
         "documentation": {"id": table.id.lower(), "url": table.url},
         "footnote": {"text": f"{SYNTHETIC[lang]}.", "mandatory": True},
@@ -398,6 +419,8 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
                 raise _values_needed(variable)
     chosen = _chosen(table, asked)
     _check_limit(chosen, streaming)
+    if file_format == "JSONSTAT":  # in the table's own order, whatever the order asked in
+        chosen = {variable: chosen[variable] for variable in table.variables if variable in chosen}
     if order.casefold() == "descending":
         chosen = {v: tuple(reversed(codes)) if v.time else codes for v, codes in chosen.items()}
     return Extract(

@@ -18,7 +18,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from flows.sample.asked import (
     SUPPRESSED,
     SYNTHETIC,
     ApiError,
+    Changes,
     Cubes,
     Extract,
     Language,
@@ -505,13 +506,16 @@ SERVER_FAULT = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
 START_SECONDS = 10.0
 
 
-def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Starlette:
-    """Return the stand-in as an ASGI application; the cubes are made at the first request that needs them."""
+def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue, changes: Changes | None = None) -> Starlette:
+    """Return the stand-in as an ASGI application; the cubes are made at the first request that needs them.
+
+    `changes`: what the publisher has done since, see Changes.
+    """
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     cubes = _once(cubes_factory)
-    tables = Tables(catalogue, cubes)
+    tables = Tables(catalogue, cubes, changes)
 
     def subjects(options: dict[str, Any]) -> Any:
         return subject_list(tables, options)
@@ -527,7 +531,7 @@ def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Star
 
         extract = read_extract(tables, options)
         name = f"{extract.table.id}.{SUFFIXES.get(extract.file_format, 'csv')}"
-        blocks = render(extract, cubes())
+        blocks = render(_known_codes(extract, tables.changes), cubes())
         first = next(blocks)  # what comes in one piece breaks here, before the answer says 200
         return StreamingResponse(
             _logged(chain([first], blocks), extract.table.id),
@@ -551,15 +555,27 @@ def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Star
     )
 
 
+def _known_codes(extract: Extract, changes: Changes) -> Extract:
+    """Return the extract without the new codes, which the sample world has no figures for."""
+    values = tuple(
+        tuple(code for code in codes if code not in changes.added(extract.table.id, variable.id))
+        for variable, codes in zip(extract.variables, extract.values, strict=True)
+    )
+    return replace(extract, values=values)
+
+
 @contextmanager
 def running_standin(
-    cubes_factory: Callable[[], Cubes], catalogue: Catalogue, script: Script | None = None
+    cubes_factory: Callable[[], Cubes],
+    catalogue: Catalogue,
+    script: Script | None = None,
+    changes: Changes | None = None,
 ) -> Iterator[str]:
     """Serve the stand-in on a free loopback port, in a thread, for as long as the block lasts.
 
     Yields the base address, `http://127.0.0.1:<port>/v1`. `script` plays faults and records the requests.
     """
-    app: Any = create_app(cubes_factory, catalogue)
+    app: Any = create_app(cubes_factory, catalogue, changes)
     with running_app(Faulty(app, script) if script else app) as root:
         yield f"{root}/v1"
 
@@ -668,13 +684,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--seed", type=int, default=2016)
+    parser.add_argument("--closed", action="append", default=[], metavar="TABLE", help="a table that is closed")
+    parser.add_argument(
+        "--new-code", nargs=3, action="append", default=[], metavar=("TABLE", "VARIABLE", "CODE"), help="a code more"
+    )
     arguments = parser.parse_args()
+    new_codes: dict[str, dict[str, tuple[str, ...]]] = {}
+    for table, variable, code in arguments.new_code:
+        codes = new_codes.setdefault(table.upper(), {})
+        codes[variable] = (*codes.get(variable, ()), code)
+    changes = Changes(frozenset(table.upper() for table in arguments.closed), new_codes)
 
     from flows.sample.cubes import Cubes as SampleCubes
     from flows.sample.world import build_world
     from transforms.catalogue import load_catalogue
 
-    app = create_app(lambda: SampleCubes(build_world(seed=arguments.seed)), load_catalogue())
+    app = create_app(lambda: SampleCubes(build_world(seed=arguments.seed)), load_catalogue(), changes)
     with running_app(app, arguments.port) as root:
         print(f"SYNTHETIC data at {root}/v1 (Ctrl-C ends)")
         try:

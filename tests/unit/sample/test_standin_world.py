@@ -14,7 +14,8 @@ from openpyxl import load_workbook
 
 from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
-from flows.connectors.statbank.client import fetch_all
+from flows.connectors.statbank.client import canonical_rows, fetch_all
+from flows.sample.asked import Changes
 from flows.sample.cubes import RECIPES, Cubes
 from flows.sample.standin import Script, running_standin
 from flows.sample.world import build_world
@@ -103,3 +104,34 @@ def test_sources_arrive_whole_also_with_dimensions_left_out(base: str, catalogue
     snapshots = [result.snapshot for result in results if result.snapshot]
     assert [s.manifest.data_files[0].format for s in snapshots] == ["bulk", "csv", "bulk"]
     assert all(s.manifest.synthetic for s in snapshots)
+
+
+def test_a_closed_table_and_a_new_code_can_be_switched_on(catalogue: Catalogue, tmp_path: Path) -> None:
+    changes = Changes(frozenset({"KY038"}), {"INDOPH1": {"OPHGR1": ("53",)}})
+    sources = [catalogue.source("statbank_ky038"), catalogue.source("statbank_indoph1")]
+    world = Cubes(build_world(), catalogue)
+    with running_standin(lambda: world, catalogue, changes=changes) as url, open_client(url) as client:
+        closed, new = fetch_all(client, sources, SnapshotStore(tmp_path), catalogue, FetchOptions("sample"))
+    assert "KY038 is closed" in closed.trouble
+    assert new.status == "new"
+    [note] = new.notes
+    assert 'code 53 "Ny kode 53" of OPHGR1 is new: add it to first_permit' in note
+    assert new.snapshot is not None
+    rows = canonical_rows(sources[1], new.snapshot, catalogue, tmp_path / "work")
+    assert [code.text_da for code in rows.new_codes["OPHGR1"]] == ["Ny kode 53"]
+
+
+def test_the_country_may_be_left_out_of_the_question(base: str) -> None:
+    with open_client(base) as client:
+        body = {"table": "FOLK1A", "format": "CSV", "lang": "en", "variables": [{"code": "Tid", "values": ["(1)"]}]}
+        answer = client.post("data", json=body).content.decode("utf-8-sig").splitlines()
+    assert answer[0] == "TID;INDHOLD"
+    assert len(answer) == 2
+
+
+def test_json_stat_has_the_variables_in_the_table_s_order(base: str) -> None:
+    with open_client(base) as client:
+        variables = [{"code": code, "values": ["TOT"]} for code in ("CIVILSTAND", "KØN")]
+        body = {"table": "FOLK1A", "format": "JSONSTAT", "variables": variables}
+        found = client.post("data", json=body).json()["dataset"]["dimension"]["id"]
+    assert found == ["KØN", "CIVILSTAND", "ContentsCode", "Tid"]

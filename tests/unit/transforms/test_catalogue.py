@@ -76,7 +76,7 @@ def test_a_good_file_loads(tmp_path: Path) -> None:
 
 def test_elimination_defaults_by_role(tmp_path: Path) -> None:
     source = _load(tmp_path).sources["statbank_test1"]
-    assert [dimension.elimination for dimension in source.dimensions] == [False, True, True, False]
+    assert [dimension.elimination for dimension in source.dimensions] == [True, True, True, False]
 
 
 def test_a_dimension_left_out_has_our_total_in_front(tmp_path: Path) -> None:
