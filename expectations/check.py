@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from expectations import history
 from expectations.derived import protection_rules, rules_for_staging, rules_for_table
+from expectations.history import history_rules, series_of
 from expectations.rules import Outcome, Rule, read_rule_files
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import Dictionary
@@ -278,10 +280,12 @@ def check_staging(
     dictionary: Dictionary,
     catalogue: Catalogue,
     count: StagingCount,
+    past: str | None = None,
 ) -> list[Outcome]:
     """Check one loaded staging table, move its bad rows to `quarantine.row`, and return one outcome per rule.
 
-    First the rules for single rows, whose bad rows leave the table; then, on what is left, the rules for the table.
+    First the rules for single rows, whose bad rows leave the table; then, on what is left, the rules for the table,
+    those against its own past among them. `past` is the same staging table in the last published build, if any.
     """
     own = [rule for rule in read_rule_files() if rule.table == file.table and rule.action == "quarantine"]
     rules = [*rules_for_staging(source, file, dictionary, catalogue), *own]
@@ -289,6 +293,8 @@ def check_staging(
     moving = [rule for rule in rules if rule.kind == "set" and rule.action == "quarantine"]
     tables = [rule for rule in rules if rule.kind == "set" and rule.action != "quarantine"]
     tables += account_rules(source, file, count)
+    series = series_of(source, file, past)
+    tables += history_rules(series)
 
     prepare(warehouse)
     plan(warehouse, [*rows, *moving, *tables])
@@ -298,7 +304,9 @@ def check_staging(
     _run(warehouse, moving, proven)
     move_bad_rows(warehouse, source, file)
     mark_run(warehouse, [*rows, *moving], delivered)
+    history.prepare(warehouse, series)
     _run(warehouse, tables, proven)
+    history.forget(warehouse)
     mark_run(warehouse, tables, int(warehouse.scalar(f"SELECT count(*) FROM {file.table}")))
     return outcomes(warehouse, [*rows, *moving, *tables])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from expectations.rules import Action, Rule, Severity
 from transforms.areas import areas
-from transforms.catalogue import Catalogue, Dimension, JobindsatsQuery, Source
+from transforms.catalogue import Anchor, Catalogue, Dimension, JobindsatsQuery, Source
 from transforms.dictionary import Dictionary
 from transforms.tables import SqlFile
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal
@@ -162,6 +162,12 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
                 f"a total of {name} must equal the sum of its parts",
                 f"{sums} WHERE abs(difference) > {half}", source.owner, exact,
             )  # fmt: skip
+            if not certain:
+                yield Rule(
+                    f"total_far_from_sum_{name}", file.table, "set", "critical", "stop",
+                    f"a total of {name} must be near the sum of its parts; only the unknown lies between",
+                    f"{sums} WHERE abs(difference) > 0.03 * abs(value) + 100", source.owner, exact,
+                )  # fmt: skip
             yield Rule(
                 f"total_rounded_{name}", file.table, "set", "warning", "report",
                 f"a total of {name} differs from the sum of its parts by no more than rounding explains",
@@ -260,6 +266,7 @@ def set_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> list[Rule]
             rules += _coverage(source, file, dimension, catalogue)
         elif dimension.role == "time":
             rules.append(_periods(source, file, dimension))
+    rules += _anchors(source, file, catalogue)
     return [*rules, *part_rules(source, file, catalogue)]
 
 
@@ -375,6 +382,43 @@ def _periods(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
         f"steps AS (SELECT {period}, {ordinal} - lag({ordinal}) OVER (ORDER BY {ordinal}) AS step FROM periods) "
         f"SELECT {period}, step FROM steps WHERE step > (SELECT min(step) FROM steps)",
     )  # fmt: skip
+
+
+def _anchors(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
+    """Yield the rule that the country has the order of magnitude its source file gives.
+
+    Cells that are added up count where every code asked for is there: a file made by hand may hold fewer.
+    """
+    sums = []
+    for anchor in source.expectations.anchors:
+        where, whole = [], []
+        for dimension in source.dimensions:
+            column = quote_identifier(dimension.column)
+            if (code := _anchored(dimension, anchor)) is not None:
+                where.append(f"{column} = {quote_literal(code)}")
+            elif dimension.role == "category":
+                whole.append(f"count(DISTINCT {column}) = {len(catalogue.selected(source, dimension))}")
+            elif dimension.role == "time" and anchor.period:
+                where.append(f"{column} = {quote_literal(anchor.period)}")
+        name = ", ".join(anchor.cell.values()) or "i alt"
+        sums.append(
+            f"SELECT {quote_literal(name)} AS cell, {quote_identifier(source.time.column)}, sum(value) AS value, "
+            f"{anchor.low} AS low, {anchor.high} AS high FROM {file.table} WHERE {' AND '.join(where) or 'true'} "
+            f"GROUP BY ALL HAVING {' AND '.join(['count(value) > 0', *whole])}"
+        )
+    if sums:
+        yield _rule(
+            source, file, "country_level", "critical", "stop",
+            "the country must have the order of magnitude that the source file gives",
+            f"SELECT * FROM ({' UNION ALL '.join(sums)}) WHERE value NOT BETWEEN low AND high",
+        )  # fmt: skip
+
+
+def _anchored(dimension: Dimension, anchor: Anchor) -> str | None:
+    """Return the one code of a dimension that an anchor is about, or None where it is added up."""
+    if dimension.role == "area" and "country" in dimension.levels:
+        return anchor.cell.get(dimension.column, "000")
+    return anchor.cell.get(dimension.column)
 
 
 # Rules every core and mart table must keep: its municipalities and indicators are known ones.

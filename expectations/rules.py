@@ -75,7 +75,10 @@ def _next_step(outcome: Outcome) -> str:
     if outcome.severity == "warning":
         return "published all the same; look at meta.validation"
     if outcome.table_name.startswith("staging."):
-        return "fetch the source again, or correct its file in flows/sources"
+        return (
+            "fetch the source again, or correct its file in flows/sources (figures that stand out and are right are "
+            "named there under `accepted`)"
+        )
     return f"look at {outcome.table_name} in the refused build"
 
 

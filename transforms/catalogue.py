@@ -164,6 +164,27 @@ class Dimension(_Strict):
         return self
 
 
+class Accepted(_Strict):
+    """A period whose figures stand out and are right, and how that is known; rules of level and change pass it."""
+
+    period: Text
+    reason: Text
+
+
+class Anchor(_Strict):
+    """Between which figures the country lies, in every period or in one.
+
+    `cell` names codes by column; a column it does not name is added up. Of the areas the country is meant, or where
+    the table has none, all of them.
+    """
+
+    cell: dict[str, Text] = {}
+    low: Annotated[float, Field(strict=False)]
+    high: Annotated[float, Field(strict=False)]
+    period: Text | None = None
+    reason: Text
+
+
 class Expectations(_Strict):
     """What every delivery of the source must satisfy before it is accepted."""
 
@@ -173,6 +194,10 @@ class Expectations(_Strict):
     quarantine_max_share: float = Field(default=0.01, ge=0, le=1)
     inhabitants_share: list[float] | None = Field(default=None, min_length=2, max_length=2)
     """With every category at its total, the figure is from this to that share of the area's inhabitants."""
+    yearly_change: float = Field(default=1.2, gt=1)
+    """How many times the middle figure may move in a year, while too few periods are there to learn it from."""
+    anchors: list[Anchor] = []
+    accepted: list[Accepted] = []
 
 
 # The `jobindsats:` part.

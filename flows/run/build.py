@@ -14,8 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expectations import history
 from expectations.check import check_between_sources, check_staging, check_tables, forget_source
 from expectations.drift import check_drift
+from expectations.history import Published
 from expectations.rules import Outcome, blocking, verdict_sentence
 from flows.deliveries.store import load_person_data, read_ledger
 from flows.run import steps
@@ -327,6 +329,7 @@ class _Builder:
     used: dict[str, Snapshot] = field(default_factory=dict)
     checked: dict[str, list[Outcome]] = field(default_factory=dict)
     refused: dict[str, list[Outcome]] = field(default_factory=dict)
+    past: Published = field(default=history.nothing_published)
 
     def run_all(self, deliveries_in: Callable[[], None]) -> None:
         self.dictionary = load_dictionary()
@@ -381,13 +384,15 @@ class _Builder:
         An extract that breaks a critical rule is one source's trouble: its last good one is loaded in its place.
         """
         self.build_tables(["quarantine.row"])
-        for sources in registers_of(self.catalogue).values():
-            for source in sources:
-                if source.id in self.snapshots:
-                    self.load_newest_good(source, self.snapshots[source.id])
-                else:
-                    self.leave_empty(source)
-        self.settle_between_sources()
+        previous = builds.current(self.settings)
+        with history.published(self.warehouse, previous.path if previous else None, self.run.as_of) as self.past:
+            for sources in registers_of(self.catalogue).values():
+                for source in sources:
+                    if source.id in self.snapshots:
+                        self.load_newest_good(source, self.snapshots[source.id])
+                    else:
+                        self.leave_empty(source)
+            self.settle_between_sources()
         if self.is_nothing_usable():
             self.checked |= {source: self.refused[source] for source in self.candidate.taken_back}
         for source_id, outcomes in self.checked.items():
@@ -455,7 +460,8 @@ class _Builder:
             return [broken], str(refused)
         self.candidate.counts[source.id] = count
         catalogue = self.catalogue.with_new_codes(source, rows.new_codes)
-        outcomes = check_staging(self.warehouse, source, file, self.dictionary, catalogue, count)
+        past = self.past(source.id, snapshot.manifest.origin, snapshot.manifest.synthetic)
+        outcomes = check_staging(self.warehouse, source, file, self.dictionary, catalogue, count, past)
         broken_rules = blocking(outcomes)
         return outcomes, verdict_sentence(broken_rules[0]) if broken_rules else ""
 

@@ -101,6 +101,7 @@ def test_a_verdict_is_one_line_with_table_example_rule_and_next_step() -> None:
     text = verdict_sentence(outcome)
     assert text == (
         "staging.x: rule value_min: 2 violations (value=-1): at least 0; "
-        "fetch the source again, or correct its file in flows/sources"
+        "fetch the source again, or correct its file in flows/sources (figures that stand out and are right are named "
+        "there under `accepted`)"
     )
     assert blocking([outcome]) == [outcome]
