@@ -50,7 +50,7 @@ def write_extract(path: Path, rows: int, catalogue: Catalogue) -> dict[str, list
         warehouse.execute("SET preserve_insertion_order = false")
         warehouse.execute(
             f'COPY (SELECT {names}, "TID", CASE WHEN {spoilt} THEN (-n4)::VARCHAR '
-            f"ELSE (n0 * n1 * n2 * n3 * n4)::VARCHAR END || chr(13) "
+            f"ELSE (n0 * n1 * n2 * n3 * (n4 + 99))::VARCHAR END || chr(13) "
             f'FROM {", ".join(axes)}, (VALUES {times}) AS t("TID", n4) WHERE n0 * n1 * n2 * n3 > 0) '
             f"TO {quote_literal(str(body))} (DELIMITER ';', HEADER false, QUOTE '')"
         )
