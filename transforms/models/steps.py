@@ -427,7 +427,16 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
 
 
 def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFrame:
-    """Return rows of durations as they may be published; who is called on a limit that rounds to nought is not."""
+    """Return rows of durations as they may be published; who is called on a limit that rounds to nought is not.
+
+    A share that stands for fewer persons than the threshold, or leaves so few beside it, is withheld: whole per cents of
+    a rounded number of persons would tell a small count.
+    """
+    persons = rows["n_count"].astype("Float64")
+    events = (rows["observed"].astype("Float64") * persons / 100).round()
+    few = (events < gate.threshold) | (persons - events < gate.threshold)
+    small = (few & rows["outcome_id"].str.endswith("_pct")).fillna(False).astype(bool)
+    rows = rows.assign(value_status=rows["value_status"].mask(small, "suppressed"))
     told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS)
     low, high = told["difference_low"].astype("Float64"), told["difference_high"].astype("Float64")
     called = told["assessment"].isin(["better", "worse"])

@@ -133,7 +133,17 @@ DELIVERED = RELEASE | {
         {"indicator_id": "first_job_weeks", "operation": "delivery", "unit": "weeks"},
     ]
 }
-MODELLED = ("observed", "expected", "difference", "difference_low", "difference_high", "shrunk_difference")
+MODELLED = (
+    "observed",
+    "expected",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "shrunk_difference",
+    "standard_error",
+    "single_low",
+    "single_high",
+)
 
 
 CASES: dict[str, Case] = {
