@@ -152,6 +152,9 @@ class Receipt:
 
 def write_receipt(receipt: Receipt, folder: Path) -> Path:
     """Write `<id>.json` and `<id>.html` into `folder` and return the path of the HTML page."""
+    # Rows of a delivery are rows of persons: a receipt is for the municipality, not for every user of the machine.
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     page = folder / f"{receipt.delivery_id}.html"
     replace_synced(folder / f"{receipt.delivery_id}.json", as_json(receipt))
     replace_synced(page, as_html(receipt))

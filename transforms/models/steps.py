@@ -429,8 +429,8 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
 def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFrame:
     """Return rows of durations as they may be published; who is called on a limit that rounds to nought is not.
 
-    A share that stands for fewer persons than the threshold, or leaves so few beside it, is withheld: whole per cents of
-    a rounded number of persons would tell a small count.
+    A share that stands for fewer persons than the threshold, or leaves so few beside it, is withheld: whole per cents
+    of a rounded number of persons would tell a small count.
     """
     persons = rows["n_count"].astype("Float64")
     events = (rows["observed"].astype("Float64") * persons / 100).round()
