@@ -27,3 +27,12 @@ class NothingNew(KommunekortError):
     """Nothing has changed since the last publication (exit 3)."""
 
     exit_code = 3
+
+
+def of_the_machine(error: OSError) -> UsageError:
+    """Return in one sentence what the machine refused: a full disk, missing rights, a file system that cannot."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return UsageError(
+        f"{where}{error.strerror or type(error).__name__}; what was published before stands. Free space or check the "
+        "rights (`kommunekort doctor`), and run again"
+    )

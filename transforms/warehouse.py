@@ -7,6 +7,7 @@ No other module imports the duckdb client, so a change of version or of target
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,11 @@ DatabaseError = duckdb.Error
 CatalogError = duckdb.CatalogException
 
 MEMORY = ":memory:"
+HELD = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")
+
+
+class Locked(UsageError):
+    """Another process has the file open to write into it."""
 
 
 def quote_identifier(name: str) -> str:
@@ -61,6 +67,8 @@ def explain_database_error(error: Exception, doing: str) -> DataRefused | UsageE
     the data's (DataRefused).
     """
     text = " ".join(str(error).split())
+    if "quota" in text.lower():
+        return UsageError(f"{doing}: the disk quota is reached; free space and run again ({text[:160]})")
     if "No space left" in text or "could not write" in text.lower() or "Could not write" in text:
         return UsageError(f"{doing}: no space left on the disk; free some and run again ({text[:160]})")
     if "Permission denied" in text or "Read-only file system" in text:
@@ -108,7 +116,7 @@ class Warehouse:
         try:
             connection = duckdb.connect(target, read_only=read_only and encryption_key is None, config=config)
         except duckdb.Error as error:
-            raise UsageError(f"cannot open the database {path}: {' '.join(str(error).split())[:300]}") from None
+            raise _not_opened(path, error) from None
         try:
             connection.execute("SET enable_progress_bar = false")  # it would write over the command's own lines
             if encryption_key is not None:
@@ -195,6 +203,18 @@ class Warehouse:
     def checkpoint(self) -> None:
         """Write everything into the database file, so that no log file is left beside it."""
         self.execute("CHECKPOINT")
+
+
+def _not_opened(path: Path | str, error: duckdb.Error) -> UsageError:
+    """Return why a database file does not open, naming the process that holds it."""
+    text = " ".join(str(error).split())
+    holder = HELD.search(text)
+    if holder is None:
+        return UsageError(f"cannot open the database {path}: {text[:300]}")
+    program, pid = Path(holder[1]).name, holder[2]
+    return Locked(
+        f"{path}: process {pid} ({program}) has opened it to write; close it there, and open it read-only next time"
+    )
 
 
 @contextmanager

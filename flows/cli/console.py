@@ -95,6 +95,9 @@ class Display:
         """Show the step at work."""
         self._work.update(self._now, description=text)
 
+    def warn(self, text: str) -> None:
+        """Leave it to the log, which writes above what is drawn."""
+
     def transfer(self, name: str, size: int, expected: int | None) -> None:
         """Show how far a download has come; the bar of one that is larger than the last time stays full."""
         total = max(size, expected) if expected else None

@@ -22,10 +22,12 @@ from flows.run import ages as run_ages
 from flows.run import record as run_record
 from flows.run.record import command
 from flows.settings import ROOT, Settings
-from flows.store.builds import builds, current, prepare_folder, published_release
-from flows.store.snapshots import SnapshotStore, newest_of_all
+from flows.store import baselines
+from flows.store.builds import builds, current, is_gone, prepare_folder, published_release, readable, target_of
+from flows.store.snapshots import SnapshotStore
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError
+from transforms.periods import COPENHAGEN
 
 # What can be wrong with the installation, each fault with its cure in one line.
 
@@ -230,7 +232,8 @@ def lock_holder(root: Path) -> int | None:
 def hours_running(settings: Settings) -> float | None:
     """Return for how long the newest unfinished run has been at work, in hours."""
     for record in run_record.unfinished(settings):
-        return (datetime.now(UTC) - datetime.fromisoformat(record["started_at"])).total_seconds() / 3600
+        started = run_record.moment_of(record["run_id"])
+        return None if started is None else (datetime.now(UTC) - started).total_seconds() / 3600
     return None
 
 
@@ -239,7 +242,7 @@ def check_published(settings: Settings) -> Iterator[Fault]:
     from transforms.warehouse import DatabaseError, Warehouse
 
     again = f"`{command(settings, 'run', '--force')}`"
-    if not settings.published.is_symlink():
+    if target_of(settings.published) is None:
         if settings.published.exists():
             yield Fault("published", f"{settings.published} is no link", f"move it away, then {again}")
         return
@@ -247,23 +250,26 @@ def check_published(settings: Settings) -> Iterator[Fault]:
     if now is None:
         yield Fault("published", f"{settings.published} points at nothing", f"`kommunekort rollback`, or {again}")
         return
+    damage = now.damage()
     try:
-        with Warehouse.open(now.path, read_only=True) as warehouse:
+        with readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
             warehouse.scalar("SELECT count(*) FROM meta.run")
     except (DatabaseError, KommunekortError):
         yield Fault("published", f"{now.path} cannot be read", f"`kommunekort rollback`, then {again}")
-    if not now.release.is_file():
-        yield Fault("published", f"{now.release} is absent", again)
+    else:
+        if damage is not None:
+            yield Fault("published", damage, f"`{command(settings, 'run')}` builds it again")
+    for kept in builds(settings):
+        if kept.run_id != now.run_id and (damage := kept.damage()) is not None:
+            yield Fault("kept builds", damage, f"rm {kept.path}, when no rollback to it is wanted")
 
 
 def check_snapshots(settings: Settings) -> Iterator[Fault]:
     """Yield a fault per source whose newest snapshot has changed since it was received."""
     store = SnapshotStore(settings.snapshots)
-    if not store.root.is_dir():
-        return
-    for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
+    for source in store.sources():
         try:
-            newest = store.newest(folder.name)
+            newest = store.newest(source)
             if newest is not None:
                 newest.verify()
         except KommunekortError as error:
@@ -363,7 +369,7 @@ def next_run(cron: str, timezone: str, after: datetime) -> datetime | None:
             continue
         for hour in sorted(hours):
             for minute in sorted(minutes):
-                # Through UTC and back: 02:30 on the night the clock moves on becomes 03:30.
+                # Through UTC and back, as Prefect does: 02:30 on the night the clock moves on becomes 03:30.
                 there = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                 moment = there.astimezone(UTC).astimezone(zone)
                 if moment > start:
@@ -414,9 +420,9 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
     build = current(settings)
     release = published_release(settings) or {}
     good = run_record.last_good(settings)
-    published_at = moment_of(build.run_id) if build else None
-    confirmed = good["ended_at"] if good else published_at
-    sources = source_facts(settings, release, now)
+    published_at = run_record.moment_of(build.run_id) if build else None
+    confirmed = (good.get("ended_at") if good else None) or published_at
+    sources = [source for source in source_facts(settings, now) if source["status"] != "not fetched"]
     facts: dict[str, Any] = {
         "published": str(build.path) if build else None,
         "run_id": build.run_id if build else None,
@@ -432,55 +438,57 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
         "sources_old": sum(1 for source in sources if source["status"] == "too old"),
         "sources_missing": sum(1 for source in sources if source["status"] == "missing"),
         "last_runs": [run_line(record) for record in islice(run_record.records(settings), LAST_RUNS)],
+        "damage": build.damage() if build else lost_publication(settings),
         "alarm": run_record.standing(settings),
         "schedule": schedule_facts(settings, now),
     }
     return {**facts, "faults": list(faults_of(settings, facts, now))}
 
 
-def moment_of(run_id: str) -> datetime | None:
-    """Return when a run started, as its id says, or None."""
-    try:
-        return datetime.strptime(run_id, "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+def source_facts(settings: Settings, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the state of every source as the publication knows it.
 
-
-def source_facts(settings: Settings, release: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """Return one row per fetched source: newest snapshot, age in days, age allowed, and ok, too old or missing.
-
-    Deliveries come when they come, and the project's own tables do not come at all.
+    The newest snapshot of its kind (synthetic or real) counts, and for a publication as of a day, on that day. Before
+    the first publication every snapshot does.
     """
+    release = published_release(settings) or {}
     as_of = datetime.fromisoformat(release["as_of"]) if release.get("as_of") else None
-    catalogue = load_catalogue()
-    synthetic = bool(release.get("is_synthetic"))
-    newest = newest_of_all(SnapshotStore(settings.snapshots), catalogue.sources, as_of, synthetic=synthetic)
-    ages = run_ages.source_ages(catalogue.sources, newest, as_of or now)
-    rows = []
+    synthetic = release.get("is_synthetic")
+    store = SnapshotStore(settings.snapshots)
+    at = as_of or now or datetime.now(UTC)
+    rows = run_ages.source_states(load_catalogue().sources, store, at, as_of=as_of, synthetic=synthetic)
     taken_back = release.get("taken_back") or {}
-    for source_id, source in sorted(catalogue.sources.items()):
-        if not source.is_register:
-            continue
-        age = ages.get(source_id)
-        state = "missing" if age is None else "too old" if age.too_old else "stale" if age.stale else "ok"
-        if source_id in taken_back:
-            state = "newest not used"
-        rows.append(
-            {
-                "source_id": source_id,
-                "snapshot": newest[source_id].path.name if age else None,
-                "newest_period": age.newest_period if age else None,
-                "age_days": age.age_days if age else None,
-                "max_age_days": source.max_age_days,
-                "status": state,
-            }
-        )
-    return rows
+    return [{**row, "status": "newest not used"} if row["source_id"] in taken_back else row for row in rows]
+
+
+def lost_publication(settings: Settings) -> str | None:
+    """Return one sentence when there are builds and none of them is published."""
+    if not builds(settings):
+        return None
+    return f"{settings.published} does not lead to a build"
+
+
+def clock_faults(facts: dict[str, Any], now: datetime) -> list[str]:
+    """Return one sentence when something known here was made later than it is now."""
+    made = {f"run {run['run_id']}": run_record.moment_of(run["run_id"]) for run in facts["last_runs"]}
+    made |= {f"the snapshot of {row['source_id']}": row["received"] for row in facts["sources"] if row["received"]}
+    late = [name for name, moment in made.items() if moment is not None and run_ages.from_the_future(moment, now)]
+    if not late:
+        return []
+    return [
+        f"{late[0]} was made later than this computer's clock tells ({shown_moment(now)}); "
+        "the clock was wrong then or is wrong now: set it, ages count from it"
+    ]
+
+
+def shown_moment(moment: datetime) -> str:
+    """Return a moment in Danish time, to the minute, with its offset: two are 02:30 on the night of the change."""
+    return moment.astimezone(COPENHAGEN).isoformat(" ", "minutes")
 
 
 def run_line(record: dict[str, Any]) -> dict[str, Any]:
     """Return what is shown of a run; one that says `running` without a process has crashed."""
-    lost = record["status"] == "running" and run_record.is_gone(record.get("process") or {})
+    lost = record["status"] == "running" and is_gone(record.get("process") or {})
     return {
         **{key: record.get(key) for key in ("run_id", "origin", "message")},
         "status": "crashed" if lost else record["status"],
@@ -523,6 +531,18 @@ def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[
         f"{source['max_age_days']}; fetch it again, or ask its producer"
         for source in facts["sources"]
         if source["status"] == "too old"
+    ]
+    faults += [
+        f"{source['source_id']}: the newest snapshot cannot be read; run `{cure}`, which fetches it anew"
+        for source in facts["sources"]
+        if source["status"] == "unreadable"
+    ]
+    if facts["damage"] is not None:
+        faults.append(f"{facts['damage']}; run `{cure}`, which builds the publication again")
+    faults += clock_faults(facts, now)
+    faults += [
+        f"{path}: the baseline cannot be read, so nothing is pruned; restore it from backup"
+        for path in baselines.unreadable(settings)
     ]
     schedule = facts["schedule"]
     if schedule is not None and not schedule["is_served"]:

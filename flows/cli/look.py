@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,35 +27,6 @@ if TYPE_CHECKING:
 FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")]
 
 
-def source_rows(settings: Settings) -> list[dict[str, Any]]:
-    """Return one row per source: id, producer, frequency, newest snapshot, its age in days and its status."""
-    from flows.store.snapshots import SnapshotStore
-    from transforms.catalogue import load_catalogue
-
-    store = SnapshotStore(settings.snapshots)
-    now = datetime.now(UTC)
-    rows = []
-    for source in load_catalogue().sources.values():
-        newest = store.newest(source.id)
-        age = (now - datetime.fromisoformat(newest.manifest.retrieved_at)).days if newest else None
-        state = "missing" if age is None else "too old" if age > source.max_age_days else "ok"
-        rows.append(
-            {
-                "source_id": source.id,
-                "producer": source.producer,
-                "title": source.title_da,
-                "frequency": source.frequency,
-                "licence": source.licence,
-                "snapshot": newest.path.name if newest else None,
-                "origin": newest.manifest.origin if newest else None,
-                "age_days": age,
-                "max_age_days": source.max_age_days,
-                "status": state,
-            }
-        )
-    return rows
-
-
 def sources(
     data: DataOption = None,
     check: Annotated[bool, typer.Option("--check", help="Ask the live registers what has changed.")] = False,
@@ -65,7 +36,9 @@ def sources(
     if check:
         tell_preflight(settings_from(data), "live", as_json=as_json)
         return
-    rows = source_rows(settings_from(data))
+    from flows.cli.health import source_facts
+
+    rows = source_facts(settings_from(data))
     if as_json:
         print_json(rows)
         return

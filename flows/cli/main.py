@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
 
 from flows.cli import health, look, manage, run
-from transforms.errors import Interrupted, KommunekortError, NothingNew
+from flows.run.processes import Terminated, raise_on_signals, stopped
+from transforms.errors import KommunekortError, NothingNew, of_the_machine
 
 app = typer.Typer(
     name="kommunekort",
@@ -49,6 +52,8 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
+    prepare_streams()
+    raise_on_signals()
     try:
         ended = app(standalone_mode=False)
         # A command that raises typer.Exit comes back here with its code.
@@ -64,12 +69,39 @@ def main() -> NoReturn:
         code = error.exit_code
     except typer.Abort:
         code = 1
-    except (KeyboardInterrupt, Interrupted):
-        print("kommunekort: interrupted; what was published before stands", file=sys.stderr)
-        code = 130
+    except OSError as error:
+        print(f"kommunekort: {of_the_machine(error)}", file=sys.stderr)
+        code = 1
     except Exception as error:
         code = _unforeseen(error)
+    except SystemExit:
+        raise
+    except BaseException as stop:
+        _stopped(stop)
     sys.exit(code)
+
+
+def prepare_streams() -> None:
+    """Let what is printed go out whatever the terminal can show; a closed stream swallows it."""
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            with suppress(OSError):  # what is opened next would else take the place of the closed stream
+                while os.open(os.devnull, os.O_RDWR) < number:
+                    pass
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif number and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _stopped(stop: BaseException) -> NoReturn:
+    """Tell that a signal has ended the command, and end it at once: nothing that is still at work is waited for."""
+    signalled = stop if isinstance(stop, Terminated) else stopped()
+    number = signalled.number if signalled else getattr(stop, "signal", None) or signal.SIGINT
+    told = f"stopped by {signal.Signals(number).name}" if signalled else "interrupted"
+    with suppress(OSError, ValueError):
+        print(f"kommunekort: {told}; what was published before stands", file=sys.stderr, flush=True)
+    os._exit(128 + number)
 
 
 def _unforeseen(error: Exception) -> int:

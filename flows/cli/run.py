@@ -14,6 +14,7 @@ import typer
 from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, settings_from, steps
 from flows.run.build import import_ahead
 from flows.run.night import Asked
+from flows.run.processes import guard_children
 from flows.run.record import error_of
 from flows.settings import Settings, quiet_prefect
 from flows.store.builds import prepare_folder, refuse_invented_over_real, writer_lock
@@ -78,6 +79,7 @@ def run_plain(settings: Settings, asked: Asked, quiet: bool) -> dict[str, Any]:
     """Run the steps in this process; return the ledger's record of the run."""
     from flows.run import night
 
+    guard_children()
     with writer_lock(settings.root), steps(quiet):
         return night.run(settings, asked).as_dict()
 
@@ -88,6 +90,7 @@ def run_prefect(settings: Settings, asked: Asked, quiet: bool) -> dict[str, Any]
 
     prepare_folder(settings.root)
     refuse_invented_over_real(settings, asked.origin)
+    guard_children()
     quiet_prefect(settings.root / ".prefect")
     from flows.orchestration.server import check_server  # Prefect reads its settings as it is imported
 

@@ -9,7 +9,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,10 +31,11 @@ from flows.orchestration import server
 from flows.run import night
 from flows.run import record as run_record
 from flows.run.night import Asked, Beside, Made
+from flows.run.processes import guard_children
 from flows.run.record import FetchReport
 from flows.run.summary import markdown_summary
 from flows.settings import Settings
-from flows.store.builds import prepare_folder, writer_lock
+from flows.store.builds import Busy, writer_lock
 from transforms.errors import Interrupted, KommunekortError, UsageError
 from transforms.periods import COPENHAGEN, end_of_day
 
@@ -110,22 +111,6 @@ def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
 
 
 logger = logging.getLogger(__name__)
-
-
-class Busy(UsageError):
-    """Another run is writing."""
-
-
-@contextmanager
-def only_writer(settings: Settings) -> Iterator[None]:
-    """Hold the writer lock; Busy when another run has it, which is no fault: that run tells how it went."""
-    prepare_folder(settings.root)
-    with ExitStack() as held:
-        try:
-            held.enter_context(writer_lock(settings.root))
-        except UsageError as busy:
-            raise Busy(str(busy)) from None
-        yield
 
 
 def tidy_prefect(settings: Settings, nightly_run: str | None) -> None:
@@ -353,8 +338,10 @@ def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str]
 def run_flow(data: Path | None, asked: Asked) -> State[Any]:
     """Run what is asked for as tasks under the lock, ledger and alarm; return the final state."""
     settings = settings_of(data)
+    if at_night():
+        guard_children()
     try:
-        with only_writer(settings):
+        with writer_lock(settings.root):
             result = night.new_result(settings, asked)
             result.flow_run_id = flow_run.id
             is_night = asked.covers("fetch") and asked.covers("publish") and at_night()

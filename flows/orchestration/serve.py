@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flows.run import record as run_record
 from flows.settings import Settings
-from flows.store.builds import writer_lock
+from flows.store.builds import is_gone, this_process, writer_lock
 from flows.store.snapshots import replace_synced
 from transforms.errors import UsageError
 from transforms.periods import TIMEZONE
@@ -78,7 +78,7 @@ def serve(settings: Settings, origin: str, cron: str) -> None:
 
     wanted = deployments(settings, origin, cron)
     tidy_up(settings, pending=True)
-    process = run_record.this_process()
+    process = this_process()
     write_note(settings, cron, kept_by="kommunekort serve", process=process)
     try:
         prefect_serve(*wanted, pause_on_shutdown=False, limit=1, print_starting_message=False)
@@ -105,9 +105,11 @@ def served(settings: Settings) -> dict[str, Any] | None:
     """
     try:
         note: dict[str, Any] = json.loads(note_of(settings).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = {key: str(note[key]) for key in ("cron", "timezone", "started_at")}
+        process = dict(note.get("process") or {})
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return {**note, "is_gone": run_record.is_gone(note.get("process") or {})}
+    return {**note, **told, "is_gone": is_gone(process)}
 
 
 def tidy_up(settings: Settings, *, pending: bool) -> None:

@@ -1,4 +1,4 @@
-"""How old things are, judged at a given moment, and when the next run is due. Pure: nothing here reads a clock."""
+"""How old things are, judged at a given moment. Pure: nothing here reads a clock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from expectations.rules import Outcome
-from flows.store.snapshots import Snapshot
+from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import Source
+from transforms.errors import DataRefused
 from transforms.periods import span
 
 RULE_ID = "source_not_too_old"
@@ -52,8 +53,16 @@ class SourceAge:
 
 
 def age_in_days(moment: datetime | str, at: datetime) -> int:
-    """Return the whole days from `moment` (ISO text or datetime, UTC when it names no zone) to `at`."""
-    return (_aware(at) - _aware(moment)).days
+    """Return the whole days from `moment` (ISO text or datetime, UTC when it names no zone) to `at`.
+
+    What is later than `at` is no day old: the clock was wrong then, or is now; `from_the_future` tells.
+    """
+    return max((_aware(at) - _aware(moment)).days, 0)
+
+
+def from_the_future(moment: datetime | str, at: datetime) -> bool:
+    """Tell whether a moment lies more than a day after `at`: one of the two was told by a clock that is wrong."""
+    return _aware(moment) - _aware(at) > timedelta(days=1)
 
 
 def _aware(moment: datetime | str) -> datetime:
@@ -68,6 +77,42 @@ def source_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot]
         for source_id, snapshot in sorted(snapshots.items())
         if source_id in sources
     }
+
+
+def source_states(
+    sources: Mapping[str, Source], store: SnapshotStore, at: datetime, *, as_of: datetime | None, synthetic: bool | None
+) -> list[dict[str, Any]]:
+    """Return one row per source: its newest snapshot known by `as_of`, age at `at`, age allowed and state.
+
+    `ok`, `stale`, `too old`, `missing` or `unreadable`; `not fetched` are deliveries and own tables.
+    """
+    rows = []
+    for source in sources.values():
+        age, found, state = None, None, "missing" if source.is_register else "not fetched"
+        try:
+            found = store.newest(source.id, as_of, synthetic)
+        except DataRefused:
+            state = "unreadable"
+        if found is not None:
+            age = source_ages(sources, {source.id: found}, at)[source.id]
+            state = "too old" if age.too_old else "stale" if age.stale else "ok"
+        rows.append(
+            {
+                "source_id": source.id,
+                "producer": source.producer,
+                "title": source.title_da,
+                "frequency": source.frequency,
+                "licence": source.licence,
+                "snapshot": found.path.name if found else None,
+                "origin": found.manifest.origin if found else None,
+                "received": age.received.isoformat() if age else None,
+                "newest_period": age.newest_period if age else None,
+                "age_days": age.age_days if age else None,
+                "max_age_days": source.max_age_days,
+                "status": state,
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["source_id"]))
 
 
 def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:

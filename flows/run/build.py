@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,12 +27,12 @@ from flows.run.record import RunInfo, RunResult
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_synthetic
-from flows.store.snapshots import Snapshot, SnapshotStore
+from flows.store.snapshots import Snapshot, SnapshotStore, move_aside, remove
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import load_dictionary
 from transforms.disclosure import Gate, cover_registers
-from transforms.errors import DataRefused, UsageError
+from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
 from transforms.periods import shown
@@ -309,7 +309,7 @@ def build(
 def prepare_work(settings: Settings) -> Path:
     """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
     work = settings.root / ".work"
-    shutil.rmtree(work, ignore_errors=True)
+    remove(work)
     work.mkdir(parents=True)
     return work
 
@@ -366,17 +366,42 @@ class _Builder:
         self.models = python_models(known_by(self.used), persons, gate)
         plan = transforms_tables.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
-        previous = builds.current(self.settings)
-        self.load_before(previous.path if previous is not None else None)
+        with self.last_published() as database:
+            self.load_before(database)
         done = ("staging.", "quarantine.")
         self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
         steps.step("check the mapping")
         self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
         self.count_revisions()
-        if previous is not None:
-            self.candidate.outcomes += check_drift(self.warehouse, previous.path)
+        self.compare_with_last()
         self.describe_tables(plan)
         self.count_made()
+
+    @contextmanager
+    def last_published(self) -> Iterator[Path | None]:
+        """Yield a file that holds what is published, whoever has it open; None when it cannot be read, which is told.
+
+        Nothing is compared with a file in which a byte has changed.
+        """
+        last = builds.current(self.settings)
+        with ExitStack() as open_files:
+            database = None
+            if last is not None:
+                try:
+                    if (damage := last.damage()) is not None:
+                        raise DataRefused(damage)
+                    database = open_files.enter_context(builds.readable(last))
+                except KommunekortError as error:
+                    told = _not_compared(last, error)
+                    if told not in self.candidate.outcomes:
+                        self.candidate.outcomes.append(told)
+            yield database
+
+    def compare_with_last(self) -> None:
+        """Hold the build against the one published before."""
+        with self.last_published() as database:
+            if database is not None:
+                self.candidate.outcomes += check_drift(self.warehouse, database)
 
     def load_sources(self) -> None:
         """Load every register that has a usable snapshot; the others stand empty and are named.
@@ -629,6 +654,20 @@ def _taken_back(source_id: str, why: str) -> Outcome:
     )
 
 
+def _not_compared(last: builds.Build, error: KommunekortError) -> Outcome:
+    return Outcome(
+        rule_id="drift_compared",
+        table_name="meta.snapshot",
+        severity="warning",
+        action="report",
+        description="a build is compared with the one published before",
+        n_violations=1,
+        rows_scanned=1,
+        examples=(f"{last.run_id}: {error}",),
+        success=False,
+    )
+
+
 def finish(candidate: Candidate, run: RunInfo) -> None:
     """Record every rule and its result with Great Expectations in the candidate, and close it for publication.
 
@@ -657,6 +696,8 @@ def finish(candidate: Candidate, run: RunInfo) -> None:
 def keep_refused(settings: Settings, candidate: Candidate) -> Path:
     """Keep the last refused candidate for inspection, and return where."""
     target = settings.root / "refused.duckdb"
+    if target.is_dir():
+        move_aside(target)
     if candidate.path.is_file():
         candidate.path.replace(target)
     return target

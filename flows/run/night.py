@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -44,12 +44,12 @@ from flows.run.build import (
     release_of,
 )
 from flows.run.fetch import fetch, receive
-from flows.run.record import FetchReport, RunInfo, RunResult, command, find_record, recorded
+from flows.run.record import FetchReport, RunInfo, RunResult, command, find_record, moment_of, recorded
 from flows.settings import Settings
 from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
-from flows.store.builds import from_option, is_synthetic, published_release, refuse_invented_over_real
-from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, replace_synced
+from flows.store.builds import from_option, is_synthetic, last_release, published_release, refuse_invented_over_real
+from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, own_folder, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 from transforms.tables import code_version
@@ -128,12 +128,23 @@ def run(settings: Settings, asked: Asked, doing: Doing | None = None, result: Ru
     result = result or new_result(settings, asked)
     refuse_invented_over_real(settings, result.run.origin, synthetic=result.release.get("is_synthetic"))
     try:
-        with recorded(settings, result):
+        with recorded(settings, result), steps.listening(Warnings(result)):
             go(settings, asked, result, doing or InThisProcess())
     except KommunekortError:
         if result.status == "running":  # not even entered in the ledger
             raise
     return result
+
+
+@dataclass(frozen=True)
+class Warnings(steps.Deaf):
+    """Notes in the record of a run what was not as it should be."""
+
+    result: RunResult
+
+    def warn(self, text: str) -> None:
+        """Note a warning."""
+        self.result.warnings.append(text)
 
 
 def new_result(settings: Settings, asked: Asked) -> RunResult:
@@ -147,6 +158,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
     """Take the steps in order and write into `result` how far they came."""
     catalogue = load_catalogue()
     run = result.run
+    mend(settings, fetching=asked.covers("fetch"))
     candidate = Candidate(waiting_candidate(settings), dict(result.release))
     with ExitStack() as at_hand:
         deliveries_in = nothing_to_wait_for
@@ -180,6 +192,17 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
     steps.step("publish")
     result.database = doing.step("publish", lambda: str(publish_step(settings, candidate, run).path))
     result.status = "published"
+
+
+def mend(settings: Settings, *, fetching: bool) -> None:
+    """Put in order what is damaged in the data folder and can be made again; every repair is a warning of the run."""
+    for folder in (settings.builds, settings.snapshots):
+        own_folder(folder)
+    for told in builds.tidy(settings):
+        steps.warn(told)
+    if fetching:
+        for told in SnapshotStore(settings.snapshots).set_damaged_aside():
+            steps.warn(told)
 
 
 @dataclass(frozen=True)
@@ -236,7 +259,9 @@ def validated(settings: Settings) -> RunResult:
         )
     known = find_record(settings, run_id) or {}
     moment = datetime.fromisoformat(as_of) if as_of else None
-    begun = datetime.strptime(run_id, "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    begun = moment_of(run_id)
+    if begun is None:
+        raise UsageError(f"{facts}: cannot be read; {again} again")
     kept = {key: known[key] for key in ("counts", "tables", "rules", "ages") if key in known}
     return RunResult(RunInfo(run_id, begun, origin, moment), release=release, **kept)
 
@@ -266,10 +291,14 @@ def build_step(
     published over real ones.
     """
     refuse_invented_over_real(settings, run.origin)
-    builds.tidy(settings)
     snapshots = choose_snapshots(settings, catalogue, run.origin, run.as_of)
     published = published_release(settings)
-    if published is not None and not force:
+    refuse_loss(settings, catalogue, snapshots, run)
+    now = builds.current(settings)
+    damage = now.damage() if now is not None and not force else None
+    if damage is not None:
+        steps.warn(f"{damage}; the publication is built again")
+    elif published is not None and not force:
         deliveries_in()
         if published.get("fingerprint") == release_of(settings, snapshots, run)["fingerprint"]:
             refuse_old(catalogue, snapshots, run)
@@ -291,6 +320,27 @@ def refuse_without_required(catalogue: Catalogue, snapshots: Mapping[str, Snapsh
             f"nothing is published without {', '.join(absent)}: required, and never received; see why it was not "
             f"fetched, or set `required: false` in flows/sources/{absent[0]}.yml"
         )
+
+
+def refuse_loss(settings: Settings, catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
+    """Raise DataRefused when what is published rests on a snapshot that is gone and nothing newer has come.
+
+    Else the night after a loss would publish older figures, or none, as if they were news. Who builds as of a day asks
+    for the past.
+    """
+    release = last_release(settings)
+    if release is None or run.as_of is not None or release.get("as_of") is not None:
+        return
+    if bool(release.get("is_synthetic")) != is_synthetic(run.origin):
+        return
+    for source, known in sorted(release.get("snapshots", {}).items()):
+        chosen = snapshots.get(source)
+        if source in catalogue.sources and (chosen is None or chosen.id < known):
+            told = "nothing of that source is left" if chosen is None else f"the newest left is {chosen.path.name}"
+            raise DataRefused(
+                f"{settings.snapshots / known}: what is published rests on this snapshot, which is gone, and {told}; "
+                f"restore the folder from backup, or run `{command(settings, 'fetch', '--again')}`"
+            )
 
 
 def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
@@ -318,7 +368,7 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
         candidate.path,
         run.run_id,
         candidate.release,
-        keep=baselines.kept_runs(settings),
+        keep=kept_builds(settings),
         dress=lambda path, build: dress(settings, path, build),
     )
     waiting_candidate(settings).with_suffix(".json").unlink(missing_ok=True)
@@ -330,9 +380,14 @@ def dress(settings: Settings, candidate: Path, build: builds.Build) -> None:
     """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
     from flows.report.build import build_report, report_options
 
-    previous = builds.current(settings)
-    options = report_options(settings, previous.path if previous else None)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ExitStack() as at_hand:
+        previous = builds.current(settings)
+        readable = None
+        if previous is not None:
+            with suppress(KommunekortError):  # told by the comparison with it
+                readable = at_hand.enter_context(builds.readable(previous))
+        options = report_options(settings, readable)
+        pool = at_hand.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
         writing = pool.submit(write_tables, candidate, build.exports)
         build_report(candidate, build.report, options, steps.step)
         steps.step("write workbook and data package")
@@ -421,13 +476,23 @@ def needed_snapshots(settings: Settings) -> set[str]:
     """Return the snapshot ids that kept builds and frozen baselines were made of."""
     needed = baselines.kept_snapshots(settings)
     for kept in builds.builds(settings):
-        if kept.release.is_file():
-            needed |= set(json.loads(kept.release.read_text(encoding="utf-8"))["snapshots"].values())
+        needed |= set((kept.facts() or {}).get("snapshots", {}).values())
     return needed
+
+
+def kept_builds(settings: Settings) -> set[str]:
+    """Return the run ids of the builds that frozen baselines were made by; of all when one cannot be read."""
+    if baselines.unreadable(settings):
+        return {kept.run_id for kept in builds.builds(settings)}
+    return baselines.kept_runs(settings)
 
 
 def prune(settings: Settings) -> None:
     """Remove what is kept for rebuilds alone and has been kept long enough: snapshots, superseded person rows."""
+    unreadable = baselines.unreadable(settings)
+    if unreadable:
+        steps.warn(f"{unreadable[0]}: cannot be read, so nothing is pruned; restore the baseline from backup")
+        return
     prune_snapshots(settings)
     prune_superseded(settings, datetime.now(UTC))
 
@@ -454,8 +519,8 @@ def prune_superseded(settings: Settings, now: datetime) -> list[str]:
         return []
     releases = [frozen.manifest["release"] for frozen in baselines.baselines(settings)]
     published = builds.current(settings)
-    if published is not None and published.release.is_file():
-        releases.append(json.loads(published.release.read_text(encoding="utf-8")))
+    if (facts := published.facts() if published else None) is not None:
+        releases.append(facts)
     with open_deliveries(settings, read_only=False) as warehouse:
         needed = {delivery_id for release in releases for delivery_id in deliveries_of(warehouse, release)}
         return delete_superseded(warehouse, now - timedelta(days=settings.keep_superseded_days), needed)

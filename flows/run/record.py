@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
 import re
 import smtplib
 import ssl
@@ -17,17 +15,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from flows.deliveries.store import Known
+from flows.run.processes import Terminated, ended_in_time, stopped
 from flows.settings import Settings
 from flows.store import builds
-from flows.store.builds import from_option, published_release
-from flows.store.snapshots import replace_synced
-from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
+from flows.store.builds import from_option, is_gone, published_release, this_process
+from flows.store.snapshots import remove, replace_synced
+from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, of_the_machine
 
 
 @dataclass(frozen=True)
@@ -106,15 +104,19 @@ def follow(
         clear(settings)
 
 
+ALARM_KEYS = ("run_id", "status", "message", "since", "at")
+
+
 def standing(settings: Settings) -> dict[str, Any] | None:
     """Return the alarm that stands (run_id, status, message, since, at), or None."""
-    try:
-        found = json.loads((settings.root / "ALARM.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = settings.root / "ALARM.json"
+    if not path.exists():
         return None
-    except (OSError, ValueError):
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {**found, **{key: str(found[key]) for key in ALARM_KEYS}}
+    except (OSError, ValueError, KeyError, TypeError):
         return {"run_id": "", "status": "failed", "message": "ALARM.json cannot be read", "since": "", "at": ""}
-    return dict(found)
 
 
 def sound(settings: Settings, run_id: str, status: str, message: str) -> dict[str, Any]:
@@ -132,19 +134,25 @@ def sound(settings: Settings, run_id: str, status: str, message: str) -> dict[st
         "at": now,
         "data": str(settings.root),
     }
+    write_alarm(settings, alarm)  # before anybody is told: who is killed meanwhile has left it at least
     alarm["delivered"] = deliver(settings, alarm)
+    write_alarm(settings, alarm)
+    return alarm
+
+
+def write_alarm(settings: Settings, alarm: dict[str, Any]) -> None:
+    """Write `ALARM.json` for programs and `ALARM.txt` for people."""
     try:
         replace_synced(settings.root / "ALARM.txt", sentence(alarm) + "\n")
         replace_synced(settings.root / "ALARM.json", json.dumps(alarm, ensure_ascii=False, indent=1) + "\n")
     except OSError as error:
         logger.warning("the alarm cannot be written in %s (%s)", settings.root, error.strerror)
-    return alarm
 
 
 def clear(settings: Settings) -> None:
     """Take the alarm back."""
     for name in ("ALARM.json", "ALARM.txt"):
-        (settings.root / name).unlink(missing_ok=True)
+        remove(settings.root / name)
 
 
 def sentence(alarm: dict[str, Any]) -> str:
@@ -242,53 +250,9 @@ def _send_mail(settings: Settings, alarm: dict[str, Any]) -> None:
 # A run that was killed leaves a record that still says `running`. It is found by its process: number, start and boot.
 
 
+RUN_ID = "%Y%m%dT%H%M%S%fZ"
 LOOK_BACK = 50
 """Records searched for unfinished runs: fifty nights."""
-
-
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from every other one: host, boot, number and start (clock ticks since boot)."""
-    return {"host": platform.node(), "boot_id": _boot_id(), "pid": os.getpid(), "start": _start_of(os.getpid())}
-
-
-def is_gone(process: dict[str, Any]) -> bool:
-    """Tell whether a process has surely ended; False when it runs, or ran on another host and cannot be known."""
-    if process.get("host") != platform.node():
-        return False
-    if process.get("boot_id") != _boot_id():
-        return True
-    start = _start_of(int(process["pid"]))
-    return start is None or start != process.get("start")
-
-
-@cache
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-
-
-def _start_of(pid: int) -> int | None:
-    """Return when a process started, or None when there is none (a zombie counts as ended)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return None if fields[0] == "Z" else int(fields[19])
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        return _alive_without_proc(pid)
-
-
-def _alive_without_proc(pid: int) -> int | None:
-    """Return 0 for a live process where the system has no /proc (macOS), else None."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return 0
-    return 0
 
 
 def records(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -298,8 +262,27 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(record, dict) and "run_id" in record:
+        if is_record(record, path.stem):
             yield record
+
+
+def is_record(found: Any, run_id: str) -> bool:
+    """Tell whether what a file of the ledger holds is the record of that run, as far as anybody reads it."""
+    return (
+        isinstance(found, dict)
+        and found.get("run_id") == run_id
+        and isinstance(found.get("status"), str)
+        and isinstance(found.get("process") or {}, dict)
+        and moment_of(run_id) is not None
+    )
+
+
+def moment_of(run_id: str) -> datetime | None:
+    """Return when a run started, as its id says; None when it is no run id."""
+    try:
+        return datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def find_record(settings: Settings, run_id: str) -> dict[str, Any] | None:
@@ -376,13 +359,11 @@ class RunInfo:
     def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:
         """Return a new run, named by the moment it starts; after every known run even when the clock has gone back."""
         now = datetime.now(UTC)
-        known = max(
-            [*(path.stem for path in settings.runs.glob("*Z.json")), *(b.run_id for b in builds.builds(settings))],
-            default="",
-        )
+        ids = [*(path.stem for path in settings.runs.glob("*.json")), *(b.run_id for b in builds.builds(settings))]
+        last = max((moment for run_id in ids if (moment := moment_of(run_id)) is not None), default=now)
         named = _run_id(now)
-        if named <= known:
-            named = _run_id(datetime.strptime(known, "%Y%m%dT%H%M%S%fZ") + timedelta(milliseconds=1))
+        if named <= _run_id(last) and ids:
+            named = _run_id(last + timedelta(milliseconds=1))
         return cls(named, now, origin, as_of)
 
 
@@ -489,6 +470,8 @@ class RunResult:
     run: RunInfo
     status: str = "running"
     message: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """What was not as it should be, stopped nothing and was mended where that could be."""
     fetched: FetchReport = field(default_factory=FetchReport)
     receipts: dict[str, int] = field(default_factory=dict)
     counts: list[dict[str, Any]] = field(default_factory=list)
@@ -552,10 +535,23 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
 
     The caller holds the writer lock. What is raised inside goes on; when sources did not answer, told as what it is.
     """
-    reconcile(settings, alone=True)
-    record(settings, result)
     try:
-        yield result
+        reconcile(settings, alone=True)
+        record(settings, result)
+    except (OSError, UsageError) as error:
+        told = error if isinstance(error, UsageError) else of_the_machine(error)
+        if result.is_watched:
+            follow(settings, result.run.run_id, "failed", str(told))
+        raise told from None
+
+    def last_words(number: int) -> None:
+        if result.status in ("running", "cancelled", "crashed"):
+            result.status, result.message = "crashed", str(Terminated(number))
+            enter(settings, result)
+
+    try:
+        with ended_in_time(last_words):
+            yield result
         weigh_silence(result)
     except KommunekortError as error:
         result.status, result.message = status_of(error), str(error)
@@ -565,19 +561,31 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
         if result.message == str(error):
             raise
         raise (UsageError if result.status == "failed" else type(error))(result.message) from None
+    except OSError as error:
+        told = of_the_machine(error)
+        result.status, result.message = "failed", str(told)
+        raise told from None
     except Exception as fault:
         result.status, result.message = "failed", fault_sentence(fault)
         raise
-    except BaseException:
+    except BaseException as stop:
+        signalled = stop if isinstance(stop, Terminated) else stopped()
         result.status, result.message = "cancelled", "interrupted before its end"
+        if signalled is not None:
+            result.status, result.message = "crashed", str(signalled)
         raise
     finally:
-        try:
-            record(settings, result)
-        except UsageError as error:
-            result.status, result.message = "failed", str(error)
-        if result.is_watched:
-            follow(settings, result.run.run_id, result.ending.status, result.message, result.troubles)
+        enter(settings, result)
+
+
+def enter(settings: Settings, result: RunResult) -> None:
+    """Write the ending of a run into the ledger, and let the alarm follow it."""
+    try:
+        record(settings, result)
+    except UsageError as error:
+        result.status, result.message = "failed", str(error)
+    if result.is_watched:
+        follow(settings, result.run.run_id, result.ending.status, result.message, result.troubles)
 
 
 def weigh_silence(result: RunResult) -> None:

@@ -5,6 +5,7 @@ A terminal listens for the whole process, since downloads and Prefect's tasks wo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -16,6 +17,9 @@ class Listener(Protocol):
     def step(self, text: str) -> None:
         """Hear which step is at work now."""
 
+    def warn(self, text: str) -> None:
+        """Hear what is not as it should be and stops nothing."""
+
     def transfer(self, name: str, size: int, expected: int | None) -> None:
         """Hear how many bytes of `name` have come, and of how many when the last time is anything to go by."""
 
@@ -23,7 +27,24 @@ class Listener(Protocol):
         """Hear that `name` has ended, well or badly."""
 
 
+class Deaf:
+    """Hears nothing; a listener that cares for one thing alone begins with it."""
+
+    def step(self, text: str) -> None:
+        """Hear no step."""
+
+    def warn(self, text: str) -> None:
+        """Hear no warning."""
+
+    def transfer(self, name: str, size: int, expected: int | None) -> None:
+        """Hear no bytes."""
+
+    def transferred(self, name: str) -> None:
+        """Hear no end."""
+
+
 _listeners: list[Listener] = []
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -40,6 +61,13 @@ def step(text: str) -> None:
     """Tell which step is at work now."""
     for listener in _listeners:
         listener.step(text)
+
+
+def warn(text: str) -> None:
+    """Tell of something that is not as it should be and stops nothing."""
+    logger.warning("%s", text)
+    for listener in _listeners:
+        listener.warn(text)
 
 
 def transfer(name: str, size: int, expected: int | None) -> None:

@@ -55,6 +55,7 @@ def markdown_summary(result: RunResult) -> str:
         lines += [f"**{MARK}**", ""]
     if result.message:
         lines += [result.message, ""]
+    lines += [f"- warning: {told}" for told in result.warnings]
     fetched = result.fetched
     lines += [
         f"- new: {', '.join(fetched.new) or 'none'}",

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.settings import Settings
 from flows.store import builds, exports
-from flows.store.snapshots import SnapshotStore, replace_synced, sha256_of, sync_folder, write_synced
+from flows.store.snapshots import SnapshotStore, own_folder, replace_synced, sha256_of, sync_folder, write_synced
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse, quote_literal
 
@@ -41,20 +42,37 @@ class Baseline:
 
 
 def baselines(settings: Settings) -> list[Baseline]:
-    """Return the frozen baselines, by name."""
+    """Return the frozen baselines that can be read, by name."""
+    found = []
+    for name in _names(settings):
+        with suppress(DataRefused):
+            found.append(read_baseline(settings, name))
+    return found
+
+
+def unreadable(settings: Settings) -> list[Path]:
+    """Return the folders of frozen baselines whose manifest cannot be read: nobody knows what they rest on."""
+    readable = {baseline.name for baseline in baselines(settings)}
+    return [settings.baselines / name for name in _names(settings) if name not in readable]
+
+
+def _names(settings: Settings) -> list[str]:
     if not settings.baselines.is_dir():
         return []
-    found = sorted(path.parent for path in settings.baselines.glob(f"*/{MANIFEST}"))
-    return [read_baseline(settings, folder.name) for folder in found if not folder.name.startswith(".")]
+    return sorted(path.name for path in settings.baselines.iterdir() if NAME.match(path.name) and path.is_dir())
 
 
 def read_baseline(settings: Settings, name: str) -> Baseline:
-    """Return one baseline; UsageError listing the known names when there is none."""
+    """Return one baseline; UsageError listing the known names when there is none, DataRefused when it is unreadable."""
     folder = settings.baselines / name
-    if not NAME.match(name) or not (folder / MANIFEST).is_file():
-        known = ", ".join(sorted(p.parent.name for p in settings.baselines.glob(f"*/{MANIFEST}"))) or "none"
-        raise UsageError(f"no baseline {name}; frozen: {known}")
-    return Baseline(name, folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    if not NAME.match(name) or not folder.is_dir():
+        raise UsageError(f"no baseline {name}; frozen: {', '.join(_names(settings)) or 'none'}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        str(manifest["run_id"]), dict(manifest["files"]), dict(manifest["release"]["snapshots"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataRefused(f"{folder / MANIFEST}: cannot be read; restore the baseline from backup") from None
+    return Baseline(name, folder, manifest)
 
 
 def freeze(settings: Settings, name: str) -> Baseline:
@@ -70,22 +88,26 @@ def freeze(settings: Settings, name: str) -> Baseline:
     now = builds.current(settings)
     if now is None:
         raise UsageError("nothing is published yet; run `kommunekort run` first")
+    damage, release = now.damage(), now.facts()
+    if damage is not None or release is None:
+        raise DataRefused(f"{damage}; `kommunekort run` builds it again, freeze it then")
+    own_folder(settings.baselines)
     partial = settings.baselines / f".{name}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    hashes = exports.export_parquet(now.path, partial / "tables")
-    for path in (partial / "tables").iterdir():
-        path.rename(partial / path.name)
-    (partial / "tables").rmdir()
-    _export_dictionary(now.path, partial / "meta.data_dictionary.parquet")
+    with builds.readable(now) as database:
+        hashes = exports.export_parquet(database, partial / "tables")
+        for path in (partial / "tables").iterdir():
+            path.rename(partial / path.name)
+        (partial / "tables").rmdir()
+        _export_dictionary(database, partial / "meta.data_dictionary.parquet")
     hashes["meta.data_dictionary.parquet"] = sha256_of(partial / "meta.data_dictionary.parquet")
-    release = json.loads(now.release.read_text(encoding="utf-8"))
     store = SnapshotStore(settings.snapshots)
     manifest = {
         "name": name,
         "frozen_at": datetime.now(UTC).isoformat(),
         "run_id": now.run_id,
-        "release": {key: value for key, value in release.items() if key != "exports"},
+        "release": {key: value for key, value in release.items() if key not in ("exports", "files")},
         "snapshot_digests": {
             source: store.read(snapshot_id).manifest.digest for source, snapshot_id in release["snapshots"].items()
         },
@@ -148,7 +170,7 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     now = builds.current(settings)
     if now is None:
         raise UsageError("nothing is published to compare with; run `kommunekort run` first")
-    with Warehouse.open(now.path, read_only=True) as warehouse:
+    with builds.readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
         before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
         published = warehouse.frame("SELECT * FROM mart.expected")
         after, after_period = _outcome(published, outcome_id, now.run_id)

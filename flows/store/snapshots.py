@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +20,11 @@ from transforms.errors import DataRefused, UsageError
 
 MANIFEST = "manifest.json"
 STAMP = "%Y%m%dT%H%M%S%fZ"
+NAME = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{8}")
+"""What a snapshot's folder is called: `kopi af …` beside it is none."""
+NOT_HERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What a file system says of a call it does not know."""
+logger = logging.getLogger(__name__)
 
 Origin = Literal["live", "sample", "directory", "delivery"]
 
@@ -166,6 +174,29 @@ class SnapshotStore:
             for leftover in self.root.glob(pattern):
                 shutil.rmtree(leftover, ignore_errors=True)
 
+    def set_damaged_aside(self) -> list[str]:
+        """Put every snapshot aside that cannot be read, and the newest of a source when its bytes have changed.
+
+        Its folder stays, as `.damaged-<name>`; a fetch brings the bytes in anew. Returns one sentence each. The caller
+        holds the writer lock.
+        """
+        told = []
+        for stray in [path for path in self.root.glob("[!.]*") if not path.is_dir()]:
+            told.append(f"{stray} is no folder of snapshots; it was put aside as {move_aside(stray).name}")
+        for source in self._folders():
+            names = self._names(source)
+            for name in names:
+                try:
+                    snapshot = self.read(f"{source}/{name}")
+                    if name == names[-1]:
+                        snapshot.verify()
+                except DataRefused as damage:
+                    aside = self.root / source / f".damaged-{name}"
+                    shutil.rmtree(aside, ignore_errors=True)
+                    (self.root / source / name).rename(aside)
+                    told.append(f"{str(damage).partition(';')[0].partition(' (')[0]}; it was put aside as {aside.name}")
+        return told
+
     def newest(self, source_id: str, as_of: datetime | None = None, synthetic: bool | None = None) -> Snapshot | None:
         """Return the newest snapshot known by `as_of` (now when not given), or None.
 
@@ -178,18 +209,36 @@ class SnapshotStore:
         return None
 
     def of(self, source_id: str) -> list[Snapshot]:
-        """Return the snapshots of one source, oldest first."""
-        folder = self.root / source_id
-        if not folder.is_dir():
-            return []
-        found = [p for p in folder.iterdir() if not p.name.startswith(".") and (p / MANIFEST).is_file()]
-        return [self.read(f"{source_id}/{path.name}") for path in sorted(found)]
+        """Return the snapshots of one source, oldest first; DataRefused when the newest cannot be read.
+
+        Older ones that cannot be read are passed over: nothing is built from them any more.
+        """
+        names = self._names(source_id)
+        found = []
+        for name in names:
+            try:
+                found.append(self.read(f"{source_id}/{name}"))
+            except DataRefused:
+                if name == names[-1]:
+                    raise
+        return found
 
     def sources(self) -> list[str]:
         """Return the ids of the sources that have a snapshot."""
+        return [source for source in self._folders() if self._names(source)]
+
+    def _folders(self) -> list[str]:
+        """Return the names of the folders that may hold snapshots."""
         if not self.root.is_dir():
             return []
-        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and self.of(p.name))
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+    def _names(self, source_id: str) -> list[str]:
+        """Return the names of one source's snapshot folders, oldest first."""
+        folder = self.root / source_id
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name) and path.is_dir())
 
     def read(self, snapshot_id: str) -> Snapshot:
         """Return one snapshot by id; DataRefused when its manifest cannot be read."""
@@ -197,8 +246,10 @@ class SnapshotStore:
         try:
             raw = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             raw["files"] = tuple(SnapshotFile(**entry) for entry in raw["files"])
-            return Snapshot(snapshot_id, path, Manifest(**raw))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            manifest = Manifest(**raw)
+            datetime.fromisoformat(manifest.retrieved_at)
+            return Snapshot(snapshot_id, path, manifest)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataRefused(f"{path / MANIFEST}: not a readable manifest ({error}); move the folder away") from None
 
 
@@ -225,7 +276,7 @@ def _copy_in(folder: Path, name: str, source: Path, file_format: str) -> Snapsho
             size += len(block)
             writer.write(block)
         writer.flush()
-        os.fsync(writer.fileno())
+        to_disk(writer.fileno())
     return SnapshotFile(name, digest.hexdigest(), size, file_format)
 
 
@@ -235,7 +286,7 @@ def _move_in(folder: Path, name: str, source: Path, file_format: str, known: str
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as reader:
         digest = known or hashlib.file_digest(reader, "sha256").hexdigest()
-        os.fsync(reader.fileno())
+        to_disk(reader.fileno())
     source.rename(target)
     return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
@@ -251,14 +302,17 @@ def write_synced(path: Path, text: str) -> None:
     with path.open("w", encoding="utf-8") as writer:
         writer.write(text)
         writer.flush()
-        os.fsync(writer.fileno())
+        to_disk(writer.fileno())
 
 
 def replace_synced(path: Path, text: str) -> None:
     """Replace a text file atomically and durably: a reader sees the old or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     partial = path.with_name(f".{path.name}.part")
+    remove(partial)
     write_synced(partial, text)
+    if path.is_dir() and not path.is_symlink():
+        move_aside(path)
     partial.replace(path)
     sync_folder(path.parent)
 
@@ -267,18 +321,59 @@ def sync_file(path: Path) -> None:
     """Force a file's bytes to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        to_disk(handle)
     finally:
         os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def move_aside(path: Path) -> Path:
+    """Move what stands in the way of one of our own files beside it, as `<name>.aside-<moment>`; return where."""
+    aside = path.with_name(f"{path.name}.aside-{datetime.now(UTC).strftime(STAMP)}")
+    path.rename(aside)
+    logger.warning("%s was not what the program writes there; it is now %s", path, aside.name)
+    return aside
+
+
+def own_folder(path: Path) -> Path:
+    """Return the folder, made if need be; a file in its place is moved aside."""
+    if path.is_symlink() and not path.exists():
+        path.unlink()
+    elif path.exists() and not path.is_dir():
+        move_aside(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        to_disk(handle)
     finally:
         os.close(handle)
+
+
+def to_disk(handle: int) -> None:
+    """Force an open file or folder to disk; where the file system cannot, a power cut may lose it, which is warned of.
+
+    OSError when the disk tried and failed.
+    """
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+        logger.warning(
+            "this file system cannot force files to disk (%s): a power cut may lose the last", error.strerror
+        )
 
 
 def newest_of_all(

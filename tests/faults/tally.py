@@ -16,7 +16,10 @@ class Tally:
     rows_lost: int = 0
     wrong: int = 0
     slowest: float = 0.0
+    orphans: int = 0
     complaints: list[str] = field(default_factory=list)
+    table: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Fault, what was said of it, and whether the publication is whole afterwards."""
 
     def survive(self, seconds: float = 0.0) -> None:
         """Count a fault after which everything was as it should be, recovered from in so many seconds."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.server.schemas.schedules import CronSchedule
 
-from flows.cli.health import schedule_facts
+from flows.cli.health import next_run, schedule_facts
 from flows.orchestration.serve import CRON, deployments, write_note
 from flows.settings import Settings
 from flows.store.builds import prepare_folder
@@ -102,3 +104,16 @@ def test_without_a_server_one_sentence_is_told(ours: Settings, command: str, url
     (line,) = ended.stderr.splitlines()
     assert told in line
     assert not (ours.root / "runs").exists()
+
+
+@pytest.mark.parametrize("cron", ["0 2 * * *", "30 2 * * *", "15 1 * * *", "0 3 * * *", "0 2 * * 0"])
+@pytest.mark.parametrize("evening", ["2027-03-27T20:00:01+00:00", "2027-10-30T20:00:01+00:00"])
+def test_status_tells_what_prefect_will_do_on_the_nights_of_the_clock_change(cron: str, evening: str) -> None:
+    """02:00 does not exist in spring and exists twice in autumn."""
+    schedule = CronSchedule(cron=cron, timezone="Europe/Copenhagen")
+    for minutes in range(0, 12 * 60, 25):
+        moment = datetime.fromisoformat(evening) + timedelta(minutes=minutes)
+        (due,) = asyncio.run(schedule.get_dates(1, moment))
+        told = next_run(cron, "Europe/Copenhagen", moment)
+        assert told is not None
+        assert told.astimezone(UTC) == due.astimezone(UTC), (cron, moment)

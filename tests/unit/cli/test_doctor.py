@@ -268,7 +268,8 @@ def test_a_publication_nobody_confirmed(ours: Settings) -> None:
     build = published(ours)
     old = builds.Build("20250101T020000000Z", build.path.with_name("kommunekort-20250101T020000000Z.duckdb"))
     build.path.rename(old.path)
-    build.release.rename(old.release)
+    builds.seal(old, old.path, {"run_id": old.run_id})
+    build.release.unlink()
     builds.flip_link(ours.published, old.path)
     assert "KOMMUNEKORT_MAX_PUBLICATION_AGE_DAYS" in only(health.check_state(ours)).found
 

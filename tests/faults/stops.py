@@ -1,0 +1,112 @@
+"""Signals: a run ends within five seconds, in ledger and alarm, and leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flows.run.processes import GUARDED_BY
+from flows.run.record import records, standing
+from flows.settings import Settings
+from tests.faults.kills import whole
+from tests.faults.tally import Tally
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 5.0
+
+
+def relatives(mark: str) -> list[int]:
+    """Return the processes below /proc whose environment names `mark`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+            state = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if f"NIGHT={mark}" in told and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def start_command(data: Path, *words: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the command in a session of its own; return it and the mark its relatives carry."""
+    mark = f"{data.name}-{time.time_ns()}"
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", GUARDED_BY))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli.main", *words, "--data", str(data)],
+        env={**kept, "NIGHT": mark, "PYTHONPATH": str(ROOT), "KOMMUNEKORT_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    return process, mark
+
+
+def stop_at_random(folder: Path, base: Path, origin: Path, times: int, *, plain: bool = True, seed: int = 19) -> Tally:
+    """Stop runs by SIGTERM, SIGINT and SIGKILL in turn, each at a random moment of its work."""
+    tally = Tally(f"signals, {'plain' if plain else 'under Prefect'}")
+    dice = random.Random(seed)
+    words = ["run", "--force", "--from", str(origin), *(["--plain"] if plain else [])]
+    length = None
+    for number in range(times):
+        data = folder / f"stop-{number}"
+        shutil.copytree(base, data, symlinks=True)
+        settings = Settings(data=data)
+        before = len(list(settings.runs.glob("*.json")))
+        if length is None:
+            began = time.monotonic()
+            start_command(data, *words)[0].wait(600)
+            length = time.monotonic() - began
+            before += 1
+        sign = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)[number % 3]
+        moment = dice.uniform(0.3, length)
+        process, mark = start_command(data, *words)
+        time.sleep(moment)
+        process.send_signal(sign)
+        began = time.monotonic()
+        tally_stop(tally, settings, process, mark, f"{sign.name} after {moment:.1f} s of {length:.1f}", before, began)
+        shutil.rmtree(data)
+    return tally
+
+
+def tally_stop(
+    tally: Tally, settings: Settings, process: subprocess.Popen[bytes], mark: str, where: str, before: int, began: float
+) -> None:
+    """Judge what a signal left: how long it took, who is still there, what ledger and alarm say."""
+    killed = where.startswith("SIGKILL")
+    try:
+        process.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        tally.fail(f"{where}: still at work after {SECONDS:.0f} s")
+        return
+    while relatives(mark) and time.monotonic() - began < SECONDS:
+        time.sleep(0.1)
+    seconds = time.monotonic() - began
+    left = relatives(mark)
+    tally.orphans += len(left)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    said = process.stderr.read().decode(errors="replace") if process.stderr else ""
+    newest = next(records(settings), {"status": "nothing"})
+    entered = len(list(settings.runs.glob("*.json"))) > before
+    if left:
+        tally.fail(f"{where}: {len(left)} processes left behind")
+    elif "fault of the program" in said or "Traceback" in said:
+        tally.fail(f"{where}: said {said[-300:]}")
+    elif fault := whole(settings, set()):
+        tally.fail(f"{where}: {fault}", wrong=True)
+    elif entered and not killed and newest["status"] == "running":
+        tally.fail(f"{where}: the ledger says running")
+    elif entered and newest["status"] == "crashed" and standing(settings) is None:
+        tally.fail(f"{where}: crashed without alarm")
+    else:
+        tally.survive(seconds)
