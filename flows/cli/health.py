@@ -232,8 +232,11 @@ def lock_holder(root: Path) -> int | None:
 def hours_running(settings: Settings) -> float | None:
     """Return for how long the newest unfinished run has been at work, in hours."""
     for record in run_record.unfinished(settings):
-        started = run_record.moment_of(record["run_id"])
-        return None if started is None else (datetime.now(UTC) - started).total_seconds() / 3600
+        try:
+            started = datetime.fromisoformat(str(record.get("started_at")))
+        except ValueError:
+            return None
+        return (datetime.now(UTC) - started).total_seconds() / 3600
     return None
 
 

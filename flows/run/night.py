@@ -312,7 +312,7 @@ def refuse_without_required(catalogue: Catalogue, snapshots: Mapping[str, Snapsh
 
     A folder of files is what somebody chose: it gives the indicators it can carry.
     """
-    if run.origin != "live":
+    if run.origin != "live" or not snapshots:  # without any, the build says why there is none
         return
     absent = [source.id for source in catalogue.sources.values() if source.required and source.id not in snapshots]
     if absent:

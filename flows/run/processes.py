@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-GUARDED_BY = "KOMMUNEKORT_GUARDED_BY"
+GUARDED_BY = "GUARDED_BY_KOMMUNEKORT"
 """Set in the environment of everything a run starts: by whom it is ended when the run has ended, however it did."""
 SECONDS = 3.5
 """After a signal a run has so long to end by itself; then its last words are written and it is ended."""
