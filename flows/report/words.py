@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from flows.report.data import Cell
+from transforms.dictionary import load_dictionary
 from transforms.models.wording import (
     STATUSES,
     date_text,
@@ -255,7 +256,10 @@ def words(code: Any) -> Words:
     if isinstance(code, bool):
         code = "true" if code else "false"
     text = str(code)
-    return CODES.get(text, (text.replace("_", " "), text.replace("_", " ")))
+    if text in CODES:
+        return CODES[text]
+    column = load_dictionary().columns.get(text)
+    return (column.label_da, column.label_en) if column else (text.replace("_", " "), text.replace("_", " "))
 
 
 def industry(row: Mapping[str, Any]) -> Words:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.errors import UsageError
@@ -102,6 +102,7 @@ def test_what_a_municipality_tells_of_itself_says_so_and_is_never_strong() -> No
     assert (rules["is_self_reported"] == own.map({True: "true", False: "false"})).all()
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     value=st.integers(0, 1_000_000), peer=st.integers(0, 1_000_000), language=st.sampled_from(["da", "en"]),
     indicator=st.sampled_from(["use_placement_private_pct", "use_placement_public_pct", "contract_within_1_month_pct"]),

@@ -1,0 +1,212 @@
+"""What a Danish page says: every number as the mart has it, in Danish, municipalities by their official name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from flows.cli.look import profiled
+from flows.report.build import build_report
+from flows.report.words import _rule_texts, condition, rule_text
+from flows.report.workbook import SERIES, write_workbook
+from tests.report_database import make_database, reference
+from transforms.areas import areas_at
+from transforms.dictionary import load_dictionary
+from transforms.models.wording import OFFICIAL, UNITS, level
+from transforms.warehouse import Warehouse
+
+ENGLISH = re.compile(
+    r"\b(the|and|of|with|from|not|are|is known|which|figure|figures|municipality|municipalities|missing|withheld|"
+    r"observed|estimate|unknown|none|employed|jobs|rules?)\b",
+    re.IGNORECASE,
+)
+# Words that are the same in Danish, or names.
+SAME = {"of"}
+IDIOM = (
+    "søsterpulje",
+    "regnet over på",
+    "bærer sin egen",
+    "sat til side",
+    "til at bedømme",
+    "halter",
+    "af sig selv",
+)
+
+
+class Spoken(HTMLParser):
+    """The text of a page in one language: without the other's, without what is code, names of files or scripts."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self.other = "en" if language == "da" else "da"
+        self.stack: list[bool] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("meta", "link", "input", "br", "path", "rect", "circle", "data-"):
+            return
+        told = dict(attrs)
+        hidden = tag in ("code", "script", "style", "title", "option")
+        hidden |= self.other in (told.get("class") or "").split()
+        self.stack.append(hidden or told.get("lang") == self.other or told.get("id") in ("language",))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("meta", "link", "input", "br", "path", "rect", "circle") and self.stack:
+            self.stack.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not any(self.stack) and data.strip():
+            self.text.append(" ".join(data.split()))
+
+
+def spoken(path: Path, language: str) -> list[str]:
+    parser = Spoken(language)
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser.text
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("words")
+    database = make_database(root / "a.duckdb", municipalities=12)
+    build_report(database, root / "site")
+    return database, root / "site"
+
+
+def scripts(site: Path, name: str) -> dict[str, Any]:
+    text = (site / "assets" / f"{name}.js").read_text(encoding="utf-8").splitlines()[0]
+    found: dict[str, Any] = json.loads(text[text.index("=") + 1 : -1])
+    return found
+
+
+def as_shown(value: Decimal, decimals: int) -> Decimal:
+    """Round half away from nought, once, from the figure the mart holds: written apart from the code it tests."""
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+
+
+def test_every_printed_value_is_the_marts(files: tuple[Path, Path], tmp_path: Path) -> None:
+    database, site = files
+    values = scripts(site, "values")
+    codes = [row[0] for row in values["municipalities"]]
+    with Warehouse.open(database, read_only=True) as warehouse:
+        mart = {
+            (indicator, period, code): (Decimal(repr(value)) if value is not None else None)
+            for indicator, period, code, value in warehouse.rows(
+                "SELECT indicator_id, period, municipality_code, value::DOUBLE FROM mart.indicator_value"
+            )
+        }
+        units = dict(warehouse.rows("SELECT indicator_id, unit FROM mart.indicator"))
+    compared = 0
+    for indicator, told in values["indicators"].items():
+        decimals = UNITS[units[indicator]].decimals
+        assert told["decimals"] == decimals
+        for period, column in zip(told["periods"], told["v"], strict=True):
+            for code, printed in zip(codes, column, strict=True):
+                value = mart[indicator, period, code]
+                if value is None:
+                    assert printed in ("s", "m", "x")
+                else:
+                    assert Decimal(repr(printed)) == as_shown(value, decimals), (indicator, period, code)
+                    compared += 1
+    assert compared > 5_000
+    # The profile, whose cells carry the figure and its Danish form.
+    printed_cells = 0
+    for code in codes:
+        page = (site / "kommune" / f"{code}.html").read_text(encoding="utf-8")
+        for indicator, own in _own_cells(page):
+            value = mart[indicator, "2024", code]
+            if value is not None:
+                figure, decimals_, text = own
+                assert Decimal(figure) == as_shown(value, UNITS[units[indicator]].decimals)
+                assert text == level(value, "count" if decimals_ == "0" else "pct", "da").removesuffix(" pct.")
+                printed_cells += 1
+    assert printed_cells > 1_000
+    # The workbook stores the mart's figure and shows it with the same decimals; so does the terminal.
+    book = openpyxl.load_workbook(write_workbook(database, tmp_path / "a.xlsx"))
+    names = [cell.value for cell in book["indicator_value"][3]]
+    at = {name: names.index(name) for name in ("indicator_id", "period", "municipality_code", "value")}
+    for row in book["indicator_value"].iter_rows(min_row=4, max_row=2000):
+        key = row[at["indicator_id"]].value, row[at["period"]].value, row[at["municipality_code"]].value
+        cell, value = row[at["value"]], mart[key]
+        decimals = UNITS[units[key[0]]].decimals
+        assert (cell.value is None) == (value is None)
+        if value is not None:
+            assert cell.number_format == "#,##0" + ("." + "0" * decimals if decimals else "")
+            assert as_shown(Decimal(repr(float(cell.value))), decimals) == as_shown(value, decimals)
+    assert book[SERIES].max_row > 100
+    for row in profiled(database, codes[0])["headlines"]:
+        if row["value"] is not None:
+            value = mart[row["indicator_id"], "2024", codes[0]]
+            assert Decimal(repr(row["value"])) == value
+
+
+OWN = re.compile(
+    r'<a class="def"[^>]*data-i="(\w+)">(?:(?!</tr>).)*?'
+    r'<td class="num own"><data value="([^"]+)" data-d="(\d)">([^<]+)<',
+    re.DOTALL,
+)
+
+
+def _own_cells(page: str) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """Yield indicator, and figure, decimals and text of each own cell of the two tables of indicators."""
+    for start, end in (("headline-title", "organisation-title"), ("all-title", "source-title")):
+        part = page[page.index(f'id="{start}"') : page.index(f'id="{end}"')]
+        for found in OWN.finditer(part):
+            yield found[1], (found[2], found[3], found[4])
+
+
+def test_no_english_stands_in_a_danish_page(files: tuple[Path, Path]) -> None:
+    _, site = files
+    for path in [*site.glob("*.html"), site / "kommune" / "851.html"]:
+        for text in spoken(path, "da"):
+            if (
+                text.startswith(("SYNTETISKE DATA", "Source ", "Kilde statbank"))
+                or "_" in text
+                or re.fullmatch(r"\w+\.\w+", text)
+            ):
+                continue
+            found = {word.lower() for word in ENGLISH.findall(re.sub("»[^«]*«", "", text))} - SAME
+            assert not found, f"{path.name}: {text[:200]}"
+            assert not any(word in text for word in IDIOM), f"{path.name}: {text[:200]}"
+
+
+def test_municipalities_stand_in_sentences_by_their_official_name() -> None:
+    rules = reference("finding_rules")
+    for language in ("da", "en"):
+        for sentence in rules[f"template_{language}"]:
+            assert "{municipality}" in sentence
+            assert not re.search(r"\{municipality\}[\wæøå]", sentence), "no ending is hung on a name"
+    names = {area.name_da for area in areas_at(["municipality"])}
+    assert {"København", "Bornholm"} <= names
+    assert OFFICIAL["København"] == "Københavns Kommune"
+
+
+def test_every_column_is_described_in_danish() -> None:
+    columns = load_dictionary().columns
+    lacking = [name for name, column in columns.items() if not column.description_da]
+    assert lacking == []
+    for name, column in columns.items():
+        assert not re.search(r"\b(the|and|with|which|where|whether)\b", column.description_da), name
+
+
+def test_rules_are_told_in_both_languages() -> None:
+    assert len(_rule_texts()) > 40
+    danish, english = rule_text({"rule_id": "value_min", "description": "a figure must be at least 0"})
+    assert (danish, english) == ("Et tal skal være mindst 0.", "a figure must be at least 0")
+    assert rule_text({"rule_id": "total_is_sum_sex_code", "description": "a total"})[0].startswith(
+        "En total over sex_code"
+    )
+    for table in ("finding_rules", "method_rules"):
+        units = reference("indicators").set_index("indicator_id")["unit"]
+        for rule in reference(table).to_dict("records"):
+            da, en = condition(rule, units.get(rule["indicator_id"]))
+            assert da != en
+            assert "_" not in da + en, rule["rule_id"]
