@@ -143,8 +143,10 @@ def fetch(
         print_json(fetched)
     elif not quiet:
         out.print(record["message"], soft_wrap=True, highlight=False, markup=False)
-        for name, reason in {**fetched["refused_files"], **fetched["kept_old"]}.items():
-            out.print(f"{name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+        from flows.run.summary import folder_lines
+
+        for line in [*folder_lines(fetched, record), *(f"{name}: {why}" for name, why in fetched["kept_old"].items())]:
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
     end(
         {**record, "message": "nothing new at any source"} if record["status"] == "unconfirmed" else record,
         silent=quiet or as_json,
