@@ -414,8 +414,18 @@ def _models(codes: list[str], rng: np.random.Generator, hostile: bool) -> dict[s
             for p in ("i_maal_2016", "bot_2016")
         ]
     )
+    card = pd.DataFrame(
+        [
+            ("first_job_weeks", "2024", "unemployment_pct", "coefficient", -0.04, 0.03),
+            ("first_job_weeks", "2024", "between_municipalities", "spread", 0.2, None),
+            ("first_job_weeks", "2024", "municipalities", "size", 98.0, None),
+            ("first_job_weeks", "2023", "dispersion", "spread", 1.3, None),
+        ],
+        columns=["outcome_id", "period", "term", "term_kind", "term_value", "term_error"],
+    )
     return {
         "mart.expected": expected,
+        "meta.model": card,
         "mart.peer": peer,
         "mart.finding": finding,
         "mart.method_candidate": method,
