@@ -167,16 +167,85 @@ def build(
 
 
 def validate(
-    origin: FromOption = "sample", data: DataOption = None, quiet: QuietOption = False, as_json: JsonOption = False
+    origin: FromOption = "sample",
+    data: DataOption = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", help="Show the rules of one table and how they went last (`all` lists the suites)."),
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Build and check from the snapshots at hand, and publish nothing. Example: kommunekort validate"""
+    """Build and check from the snapshots at hand, and publish nothing. Example: kommunekort validate
+
+    With --suite nothing is built: kommunekort validate --suite statbank_ras201
+    """
     settings = settings_from(data)
+    if suite is not None:
+        show_suite(settings, suite, as_json=as_json)
+        return
     asked = Asked(origin, first="build", last="validate")
     record = run_plain(settings, asked, quiet or as_json)
     tell(settings, record, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
         waiting = record["database"]
         out.print(f"every critical rule holds; the checked candidate is {waiting}", soft_wrap=True, highlight=False)
+
+
+def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None:
+    """Print the rules of one suite as the newest validation recorded them; `all`: the suites with their counts.
+
+    A suite is a table: `statbank_ras201` is `staging.statbank_ras201`. Raises UsageError where nothing was validated
+    yet, and for an unknown suite, naming those there are.
+    """
+    rows = _last_validation(settings)
+    if suite != "all":
+        named = {suite, f"staging.{suite}"}
+        found = [row for row in rows if row["table_name"] in named]
+        if not found:
+            known = ", ".join(sorted({str(row["table_name"]).removeprefix("staging.") for row in rows}))
+            raise UsageError(f"there is no suite {suite}; known: {known}")
+        shown = found
+    else:
+        tables = dict.fromkeys(str(row["table_name"]) for row in rows)
+        shown = [_suite_row(table, [row for row in rows if row["table_name"] == table]) for table in tables]
+    if as_json:
+        print_json(shown)
+        return
+    for row in shown:
+        verdict = "holds" if row["success"] else f"{row['n_violations']} broken"
+        out.print(f"{row['rule_id']}  {row['severity']}  {verdict}", soft_wrap=True, highlight=False, markup=False)
+        for text in (row["description"], row["examples"] and f"e.g. {row['examples']}"):
+            if text:
+                out.print(f"    {text}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _suite_row(table: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    broken = [rule for rule in rules if not rule["success"]]
+    critical = any(rule["severity"] == "critical" for rule in broken)
+    return {
+        "rule_id": table.removeprefix("staging."),
+        "severity": "critical" if critical else "warning" if broken else "",
+        "success": not broken,
+        "n_violations": len(broken),
+        "description": f"{len(rules)} rules over {max(rule['rows_scanned'] for rule in rules)} rows",
+        "examples": ", ".join(rule["rule_id"] for rule in broken),
+    }
+
+
+def _last_validation(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of `meta.validation` of the newest database: validated, refused or published."""
+    from flows.run.night import waiting_candidate
+    from transforms.warehouse import Warehouse
+
+    databases = [waiting_candidate(settings), settings.root / "refused.duckdb", settings.published]
+    there = [path for path in databases if path.exists()]
+    if not there:
+        raise UsageError("nothing was validated yet; run `kommunekort validate` first")
+    newest = max(there, key=lambda path: path.stat().st_mtime)
+    with Warehouse.open(newest, read_only=True) as warehouse:
+        rows = warehouse.arrow("SELECT * EXCLUDE run_id FROM meta.validation ORDER BY table_name, success, rule_id")
+    return list(rows.to_pylist())
 
 
 def publish(data: DataOption = None, quiet: QuietOption = False, as_json: JsonOption = False) -> None:

@@ -168,7 +168,8 @@ def _statbank(made: Bench) -> None:
     selection = {d.id: thinned(made.catalogue, source, d) for d in source.dimensions if d.role != "time"}
     made.warehouse.register("answer", cubes().answer(source.table, {**selection, source.time.id: wanted}))
     names = ", ".join(
-        f"{quote_literal(LEFT_OUT) if d.is_left_out else quote_identifier(d.id)}::VARCHAR AS {quote_identifier(d.id.upper())}"
+        f"{quote_literal(LEFT_OUT) if d.is_left_out else quote_identifier(d.id)}::VARCHAR "
+        f"AS {quote_identifier(d.id.upper())}"
         for d in source.dimensions
     )
     is_bulk = not any(d.is_left_out for d in source.dimensions)
@@ -222,11 +223,12 @@ def selected_periods(source: Source, published: Sequence[str]) -> list[str]:
 
 
 def revised(made: Bench, seed: int, share: float = 0.01, by: float = 0.02) -> list[str]:
-    """Return statements that revise a share of the figures by up to `by`: what a publisher corrects from night to night."""
+    """Return statements that revise a share of the figures by up to `by`, as publishers do."""
     random.seed(seed)
     salt = random.randrange(1_000_000)
     figure = 'TRY_CAST("INDHOLD" AS DOUBLE)'
     moved = f"{figure} * (1 + {by} * (hash(place, {salt + 1}) % 2001 / 1000.0 - 1))"
     return [
-        f'UPDATE given SET "INDHOLD" = {made.shown(moved)} WHERE {figure} <> 0 AND hash(place, {salt}) % 10000 < {int(share * 10000)}'
+        f'UPDATE given SET "INDHOLD" = {made.shown(moved)} '
+        f"WHERE {figure} <> 0 AND hash(place, {salt}) % 10000 < {int(share * 10000)}"
     ]

@@ -142,8 +142,9 @@ def percent(scope: str, digits: int) -> Callable[[Bench], Statements]:
             return None
         share = f"printf('%.{digits}f', round(100 * {FIGURE} / nullif(whole, 0), {digits}))"
         return [
-            f"UPDATE given SET \"INDHOLD\" = coalesce({share}, '0') FROM (SELECT {made.time} AS t, max({FIGURE}) AS whole "
-            f"FROM base GROUP BY 1) WHERE t = {made.time} AND {FIGURE} IS NOT NULL AND {scopes(made)[scope]}"
+            f"UPDATE given SET \"INDHOLD\" = coalesce({share}, '0') FROM (SELECT {made.time} AS t, "
+            f"max({FIGURE}) AS whole FROM base GROUP BY 1) "
+            f"WHERE t = {made.time} AND {FIGURE} IS NOT NULL AND {scopes(made)[scope]}"
         ]
 
     return statements
@@ -204,7 +205,8 @@ def twice(where: Callable[[Bench], str | None], figure: str) -> Callable[[Bench]
         if rows is None:
             return None
         return [
-            f'INSERT INTO given SELECT * REPLACE ({made.shown(figure)} AS "INDHOLD") FROM base WHERE {FIGURE} > 0 AND {rows}'
+            f'INSERT INTO given SELECT * REPLACE ({made.shown(figure)} AS "INDHOLD") FROM base '
+            f"WHERE {FIGURE} > 0 AND {rows}"
         ]
 
     return statements
@@ -230,7 +232,8 @@ def without_category(scope: str) -> Callable[[Bench], Statements]:
             return None
         gone = leaves(made, found[0])[0].code
         return [
-            f"DELETE FROM given WHERE {quote_identifier(found[0].id.upper())} = {quote_literal(gone)} AND {scopes(made)[scope]}"
+            f"DELETE FROM given WHERE {quote_identifier(found[0].id.upper())} = {quote_literal(gone)} "
+            f"AND {scopes(made)[scope]}"
         ]
 
     return statements
@@ -244,7 +247,8 @@ def category_times(factor: float) -> Callable[[Bench], Statements]:
         column = quote_identifier(found[0].id.upper())
         code = quote_literal(leaves(made, found[0])[0].code)
         return [
-            f'UPDATE given SET "INDHOLD" = {made.shown(f"{FIGURE} * {factor}")} WHERE {column} = {code} AND {made.newest}'
+            f'UPDATE given SET "INDHOLD" = {made.shown(f"{FIGURE} * {factor}")} '
+            f"WHERE {column} = {code} AND {made.newest}"
         ]
 
     return statements
@@ -255,8 +259,8 @@ def total_off(made: Bench) -> Statements:
     if not made.area or not made.warehouse.scalar(f"SELECT count(*) FROM base WHERE {made.area} = '000'"):
         return None
     return [
-        f"UPDATE given SET \"INDHOLD\" = {made.shown(f'{FIGURE} * 1.03 + 1')} WHERE {made.area} = '000' AND {made.newest} "
-        f"AND {FIGURE} > 0"
+        f"UPDATE given SET \"INDHOLD\" = {made.shown(f'{FIGURE} * 1.03 + 1')} WHERE {made.area} = '000' "
+        f"AND {made.newest} AND {FIGURE} > 0"
     ]
 
 
@@ -291,7 +295,7 @@ def kinds() -> Iterator[Kind]:
         yield Kind(f"{scope} half of the municipalities gone", without_areas(scope, 2))
         yield Kind(f"{scope} one municipality gone", without_areas(scope, 1))
         yield Kind(f"{scope} a category missing", without_category(scope))
-        yield Kind(f"{scope} negative", becomes(scope, f"'-' || \"INDHOLD\"", lambda made: f"{FIGURE} > 0"))
+        yield Kind(f"{scope} negative", becomes(scope, "'-' || \"INDHOLD\"", lambda made: f"{FIGURE} > 0"))
         yield Kind(f"{scope} NaN", becomes(scope, "'NaN'"))
         yield Kind(f"{scope} infinity", becomes(scope, "'Infinity'"))
         yield Kind(f"{scope} 1e308", becomes(scope, "'1e308'"))
@@ -310,7 +314,7 @@ def kinds() -> Iterator[Kind]:
     yield Kind("one municipality twice, unequal", twice(one_area, f"{FIGURE} * 1.1 + 1"))
     yield Kind("every row twice", twice(lambda made: "true", FIGURE))
     yield Kind("one row twice, unequal", twice(one_cell, f"{FIGURE} + 1"))
-    yield Kind("one cell negative", becomes("newest", f"'-' || \"INDHOLD\"", one_cell))
+    yield Kind("one cell negative", becomes("newest", "'-' || \"INDHOLD\"", one_cell))
     yield Kind("one cell NaN", becomes("newest", "'NaN'", one_cell))
     yield Kind("one cell infinity", becomes("newest", "'inf'", one_cell))
     yield Kind("one cell 1e308", becomes("newest", "'1e308'", one_cell))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.rules import Outcome
-from tests.expectations.disturbances.bench import Bench, bench, revised
+from tests.expectations.disturbances.bench import Bench, bench
 from tests.expectations.disturbances.kinds import Kind, kinds
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused

@@ -1,0 +1,46 @@
+"""What publishers, transports and attackers do to a file stops its source; what is right does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.expectations.disturbances.kinds import kinds
+from tests.expectations.disturbances.quiet import quiet_nights
+from tests.expectations.disturbances.table import sources, verdicts
+
+# A small table of averages, without any total that could give a disturbance away.
+SMALL = "statbank_indkp101"
+ALWAYS = {
+    "all × 1000", "all × 10", "all × 1.3", "all × 0.1", "newest × 1000", "newest × 1.3", "newest × 0.1", "old × 1000",
+    "old × 1.3", "newest areas shifted by one", "newest zero", "newest equal", "all NaN", "newest infinity",
+    "newest withheld", "newest a copy of the last", "last year's figures, this year's labels", "one cell × 10",
+    "newest half of the municipalities gone", "cut at a line end at 50.0%", "newest labelled 2099",
+}  # fmt: skip
+# Whatever the source, these stop it once there is a past.
+EVERYWHERE = {
+    name for name in ALWAYS if "× 1.3" not in name and name not in ("one cell × 10", "newest areas shifted by one")
+} | {"old × 1.3", "all two large areas swapped", "all zero", "all negative"}
+
+
+def test_a_disturbed_table_of_averages_stops() -> None:
+    chosen = [kind for kind in kinds() if kind.name in ALWAYS]
+    assert {kind.name for kind in chosen} == ALWAYS
+    missed = [v for v in verdicts(SMALL, chosen, ["new"]) if v.word != "stop"]
+    assert missed == []
+
+
+def test_without_a_past_the_anchors_and_the_other_periods_tell() -> None:
+    chosen = [kind for kind in kinds() if kind.name in ("all × 1000", "all × 1.3", "newest × 1000", "old × 1.3")]
+    assert [v.word for v in verdicts(SMALL, chosen, ["first"])] == ["stop"] * 4
+
+
+def test_ordinary_revisions_and_a_new_period_stop_nothing() -> None:
+    assert [v for v in quiet_nights(SMALL, 4) if v.word == "stop"] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("source_id", sources())
+def test_every_source_stops(source_id: str) -> None:
+    chosen = [kind for kind in kinds() if kind.name in EVERYWHERE]
+    missed = [(v.kind, v.word, v.rules) for v in verdicts(source_id, chosen, ["new"]) if v.word != "stop"]
+    assert missed == []
