@@ -139,9 +139,13 @@ def freeze(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build it again from its snapshots and compare the bytes.")
     ] = False,
+    period: Annotated[
+        str | None,
+        typer.Option("--period", help="The period that later figures are set against; else the newest."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Freeze what is published as an immutable baseline. Example: kommunekort freeze nulpunkt-2016"""
+    """Freeze what is published as an immutable baseline. Example: kommunekort freeze nulpunkt-2016 --period 2016"""
     from flows.run import night
     from flows.store import baselines
     from transforms.errors import DataRefused
@@ -158,7 +162,7 @@ def freeze(
         elif verify:
             told = f"{name}: {len(baselines.verify(settings, name).manifest['files'])} files, every byte as frozen"
         else:
-            made = baselines.freeze(settings, name)
+            made = baselines.freeze(settings, name, period)
             told = f"frozen: {made.folder} (run {made.manifest['run_id']}, {len(made.manifest['files'])} files)"
     if not quiet:
         out.print(told, soft_wrap=True, highlight=False)

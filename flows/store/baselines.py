@@ -75,10 +75,12 @@ def read_baseline(settings: Settings, name: str) -> Baseline:
     return Baseline(name, folder, manifest)
 
 
-def freeze(settings: Settings, name: str) -> Baseline:
+def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline:
     """Freeze what is published now under `name`: every mart table, the dictionary and what it was made of.
 
-    Raises UsageError when the name is taken or unusable, or nothing is published. A baseline is never overwritten.
+    `period` is the one that later figures are set against, where an outcome has it (else its newest one); the tables
+    hold every period, and peers and findings are those of the build. Raises UsageError when the name is taken or
+    unusable, nothing is published, or no outcome has the period. A baseline is never overwritten.
     """
     if not NAME.match(name):
         raise UsageError(f"{name}: a baseline's name is small letters, digits, - and _ (at most 64)")
@@ -92,6 +94,8 @@ def freeze(settings: Settings, name: str) -> Baseline:
     if damage is not None or release is None:
         raise DataRefused(f"{damage}; `kommunekort run` builds it again, freeze it then")
     own_folder(settings.baselines)
+    if period is not None:
+        _require_period(now.path, period)
     partial = settings.baselines / f".{name}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -107,6 +111,7 @@ def freeze(settings: Settings, name: str) -> Baseline:
         "name": name,
         "frozen_at": datetime.now(UTC).isoformat(),
         "run_id": now.run_id,
+        "period": period,
         "release": {key: value for key, value in release.items() if key not in ("exports", "files")},
         "snapshot_digests": {
             source: store.read(snapshot_id).manifest.digest for source, snapshot_id in release["snapshots"].items()
@@ -119,6 +124,14 @@ def freeze(settings: Settings, name: str) -> Baseline:
     partial.rename(folder)
     sync_folder(settings.baselines)
     return read_baseline(settings, name)
+
+
+def _require_period(database: Path, period: str) -> None:
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows("SELECT DISTINCT period FROM mart.expected WHERE observed IS NOT NULL ORDER BY 1")
+    known = [str(found) for (found,) in rows]
+    if period not in known:
+        raise UsageError(f"no outcome has a figure of {period}; periods of mart.expected: {', '.join(known) or 'none'}")
 
 
 def _export_dictionary(database: Path, target: Path) -> None:
@@ -172,6 +185,10 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         raise UsageError("nothing is published to compare with; run `kommunekort run` first")
     with builds.readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
         before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
+    with Warehouse.open(now.path, read_only=True) as warehouse:
+        before, before_period = _outcome(
+            baseline.table(warehouse, "expected"), outcome_id, name, baseline.manifest.get("period")
+        )
         published = warehouse.frame("SELECT * FROM mart.expected")
         after, after_period = _outcome(published, outcome_id, now.run_id)
         definitions = (
@@ -212,12 +229,14 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     return {**result, "file": str(target)}
 
 
-def _outcome(expected: pd.DataFrame, outcome_id: str, where: str) -> tuple[pd.DataFrame, str]:
-    """Return the observed value per municipality of the newest period of an outcome, and the period."""
+def _outcome(
+    expected: pd.DataFrame, outcome_id: str, where: str, wanted: str | None = None
+) -> tuple[pd.DataFrame, str]:
+    """Return the observed value per municipality of an outcome in the wanted or else its newest period, and that."""
     rows = expected[expected["outcome_id"] == outcome_id]
     if rows.empty:
         raise DataRefused(f"{where} holds no {outcome_id}; choose an outcome that mart.expected holds at both times")
-    period = str(rows["period"].max())
+    period = wanted if wanted is not None and wanted in set(rows["period"]) else str(rows["period"].max())
     newest = rows[rows["period"] == period]
     frame = newest[["municipality_code"]].assign(value=newest["observed"].astype("float64"))
     return frame.reset_index(drop=True), period

@@ -98,3 +98,21 @@ def test_participants_are_set_against_matched_others(tiny_run: Published, tmp_pa
     # Nothing has changed since, so nothing may be told as progress.
     assert all(row["change"] == 0 for row in result["municipalities"] if row["value_status"] == "estimated")
     assert result["difference_in_differences"][0]["difference"] == 0
+
+
+def test_a_baseline_takes_the_period_it_is_named_for(tiny_run: Published, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run.settings.root, tmp_path / "data", symlinks=True)
+    own_data = Published(Settings(data=tmp_path / "data"), tiny_run.origin)
+    periods = [str(period) for (period,) in own_data.rows(
+        "SELECT DISTINCT period FROM mart.expected WHERE outcome_id = 'employment_rate_non_western_pct' ORDER BY 1"
+    )]  # fmt: skip
+    assert len(periods) > 1, "the small extracts hold two years"
+    with pytest.raises(UsageError, match=r"no outcome has a figure of 1999; periods of mart.expected: "):
+        baselines.freeze(own_data.settings, "forkert", "1999")
+    made = baselines.freeze(own_data.settings, "nulpunkt", periods[0])
+    assert made.manifest["period"] == periods[0]
+    result = baselines.compare(own_data.settings, "nulpunkt")
+    assert (result["baseline_period"], result["later_period"]) == (periods[0], periods[-1])
+    baselines.freeze(own_data.settings, "nyeste")
+    with pytest.raises(DataRefused, match="rule: a later period"):
+        baselines.compare(own_data.settings, "nyeste")
