@@ -525,7 +525,7 @@ def douglas_peucker(line: list[Point], tolerance: float) -> list[Point]:
 
 
 OUTLINES = Path(__file__).with_name("outlines.csv")
-"""The drawing's rings by municipality code; where it comes from stands in outlines.LICENSE."""
+"""The drawing's rings by municipality code; where it comes from stands in outlines.LICENSE.txt."""
 TILES = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "tiles.csv"
 TILE = 62, 38
 GAP = 2

@@ -119,7 +119,7 @@ def borders(shapes: drawings.Shapes) -> set[tuple[str, str]]:
 
 def test_the_drawing_is_light_whole_and_its_neighbours_meet() -> None:
     assert drawings.OUTLINES.stat().st_size <= 90_000
-    assert drawings.OUTLINES.with_suffix(".LICENSE").read_text(encoding="utf-8").count("Martin Polley") == 1
+    assert drawings.OUTLINES.with_suffix(".LICENSE.txt").read_text(encoding="utf-8").count("Martin Polley") == 1
     shapes = drawings.read_outlines()
     assert sorted(shapes) == sorted(MUNICIPALITIES)
     assert all(area(ring) > 0 for rings in shapes.values() for ring in rings)
