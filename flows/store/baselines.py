@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.settings import Settings
-from flows.store import builds
-from flows.store.snapshots import own_folder, replace_synced
+from flows.store import builds, exports
+from flows.store.snapshots import SnapshotStore, own_folder, replace_synced, sha256_of, sync_folder, write_synced
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse, quote_literal
 
@@ -99,6 +100,90 @@ def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with builds.readable(now) as database:
+        hashes = exports.export_parquet(database, partial / "tables")
+        for path in (partial / "tables").iterdir():
+            path.rename(partial / path.name)
+        (partial / "tables").rmdir()
+        _export_dictionary(database, partial / "meta.data_dictionary.parquet")
+    hashes["meta.data_dictionary.parquet"] = sha256_of(partial / "meta.data_dictionary.parquet")
+    store = SnapshotStore(settings.snapshots)
+    manifest = {
+        "name": name,
+        "frozen_at": datetime.now(UTC).isoformat(),
+        "run_id": now.run_id,
+        "period": period,
+        "release": {key: value for key, value in release.items() if key not in ("exports", "files")},
+        "snapshot_digests": {
+            source: store.read(snapshot_id).manifest.digest for source, snapshot_id in release["snapshots"].items()
+        },
+        "files": hashes,
+    }
+    write_synced(partial / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+    for path in partial.iterdir():
+        path.chmod(0o444)
+    partial.rename(folder)
+    sync_folder(settings.baselines)
+    return read_baseline(settings, name)
+
+
+def _require_period(database: Path, period: str) -> None:
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows("SELECT DISTINCT period FROM mart.expected WHERE observed IS NOT NULL ORDER BY 1")
+    known = [str(found) for (found,) in rows]
+    if period not in known:
+        raise UsageError(f"no outcome has a figure of {period}; periods of mart.expected: {', '.join(known) or 'none'}")
+
+
+def _export_dictionary(database: Path, target: Path) -> None:
+    with Warehouse.open(database, read_only=True) as warehouse:
+        warehouse.execute(
+            f"COPY (SELECT * FROM meta.data_dictionary ORDER BY table_name, column_name) "
+            f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def verify(settings: Settings, name: str) -> Baseline:
+    """Return the baseline when every file has its frozen bytes; DataRefused naming the first that has not."""
+    baseline = read_baseline(settings, name)
+    for file, digest in baseline.manifest["files"].items():
+        path = baseline.folder / file
+        if not path.is_file() or sha256_of(path) != digest:
+            raise DataRefused(f"{path}: not the bytes that were frozen; restore the baseline from backup")
+    return baseline
+
+
+def kept_runs(settings: Settings) -> set[str]:
+    """Return the run ids that frozen baselines were made by."""
+    return {str(baseline.manifest["run_id"]) for baseline in baselines(settings)}
+
+
+def kept_snapshots(settings: Settings) -> set[str]:
+    """Return the snapshot ids that frozen baselines rest on."""
+    return {str(s) for baseline in baselines(settings) for s in baseline.manifest["release"]["snapshots"].values()}
+
+
+def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_non_western_pct") -> dict[str, Any]:
+    """Set what is published now against a baseline for one outcome of `mart.expected`; return and store the result.
+
+    Holds per municipality the change and what regression to the mean alone would give, per group the means, and the
+    difference-in-differences of participants against their matched peers. Raises DataRefused when the outcome is not
+    defined alike at both times or too few municipalities are known; UsageError without a publication.
+    """
+    from transforms.models.followup import (
+        changes,
+        difference_in_differences,
+        event_study,
+        group_means,
+        later_than,
+        matched_difference,
+        synthetic_controls,
+    )
+
+    baseline = verify(settings, name)
+    now = builds.current(settings)
+    if now is None:
+        raise UsageError("nothing is published to compare with; run `kommunekort run` first")
+    with builds.readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
         before, before_period = _outcome(
             baseline.table(warehouse, "expected"), outcome_id, name, baseline.manifest.get("period")
         )
