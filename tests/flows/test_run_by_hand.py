@@ -163,6 +163,49 @@ def test_saved_answers_of_jobindsats_reach_their_source(name: str, tmp_path: Pat
     assert [taken["rows"] for taken in report.taken] == [JOBINDSATS[name]]
 
 
+PX = """CHARSET="ANSI";
+CODEPAGE="Windows-1252";
+MATRIX="FOLK1AM";
+TITLE="Befolkningen den 1. i måneden efter område, køn, alder "
+"og tid";
+UNITS="Antal";
+STUB="område","køn","alder";
+HEADING="tid";
+VALUES("område")="Hele landet","Rebild";
+CODES("område")="000","840";
+VALUES("køn")="I alt";
+VALUES("alder")="Alder i alt";
+VALUES("tid")="2022M10","2022M11";
+DATA=
+5900000 5901000
+30000 "..";
+"""
+ROW_NAMES = """,OMRÅDE,KØN,ALDER,TID,INDHOLD
+0,Hele landet,I alt,Alder i alt,2022M10,5900000
+1,Rebild,I alt,Alder i alt,2022M10,30000
+"""
+R_NAMES = """"OMRÅDE";"KØN";"ALDER";"TID";"INDHOLD"
+"1";"Hele landet";"I alt";"Alder i alt";"2022M10";5900000
+"2";"Rebild";"I alt";"Alder i alt";"2022M10";30000
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cells"),
+    [("a.px", PX.encode("cp1252"), 4), ("a.csv", ROW_NAMES.encode(), 2), ("b.csv", R_NAMES.encode("utf-16"), 2)],
+)
+def test_px_and_row_names_are_read(name: str, content: bytes, cells: int, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / name).write_bytes(content)
+    report = take(folder, tmp_path / "data")
+    [snapshot] = SnapshotStore(tmp_path / "data" / "snapshots").of("statbank_folk1am")
+    rows = canonical_rows(CATALOGUE.sources["statbank_folk1am"], snapshot, CATALOGUE, tmp_path / "work")
+    lines = rows.paths[0].read_text(encoding="utf-8").splitlines()
+    assert "840;TOT;IALT;2022M10;30000" in lines
+    assert len(lines) - 1 == cells == report.taken[0]["rows"]
+
+
 def test_one_bad_file_blocks_no_other_and_both_places_of_a_contradiction_are_named(tmp_path: Path) -> None:
     folder = folder_of(
         tmp_path / "in",
