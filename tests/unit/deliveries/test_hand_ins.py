@@ -690,3 +690,15 @@ def test_an_unknown_kind_gets_the_nearest_word() -> None:
 
     with pytest.raises(UsageError, match=r"did you mean sager\?"):
         kind_named("saget", "--kind")
+
+
+@pytest.mark.parametrize("rejected", [1, 2])
+def test_the_share_of_rejected_rows_is_that_of_the_source_file(door: Door, rejected: int) -> None:
+    from transforms.catalogue import load_catalogue
+
+    assert load_catalogue().sources["delivery_cases"].expectations.quarantine_max_share == 0.2
+    assert load_catalogue().sources["delivery_organisation"].expectations.quarantine_max_share == 0.5
+    lines = rows(8)
+    for line in lines[:rejected]:
+        line[3] = "?!"
+    assert take(door, "a.csv", csv_bytes(HEAD, lines)).is_refused == (rejected > 0.2 * len(lines))
