@@ -1,4 +1,8 @@
-"""From snapshots to a validated candidate database, in a new file beside the published one."""
+"""From snapshots to a validated candidate database, in a new file beside the published one.
+
+One module, since a build is one order of steps over one database: what one source's trouble takes back is told, counted
+and described by the later ones.
+"""
 
 from __future__ import annotations
 
