@@ -82,7 +82,12 @@ class Settings(BaseSettings):
     @cached_property
     def root(self) -> Path:
         """Return the absolute data folder."""
-        return self.data.expanduser().resolve()
+        try:
+            return self.data.expanduser().resolve()
+        except (OSError, RuntimeError) as error:
+            raise UsageError(
+                f"--data {self.data}: cannot be told where that is ({error}); give a whole path, from / on"
+            ) from None
 
     @property
     def snapshots(self) -> Path:
@@ -137,8 +142,19 @@ def quiet_prefect(home: Path) -> None:
     What the user has set in the environment wins. The home is made here, since its server cannot start without.
     Leases are kept in files: with those in its memory a server that restarts would stop the run that renews one.
     """
-    chosen = Path(os.environ.setdefault("PREFECT_HOME", str(home))).expanduser()
-    chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
+    chosen = Path(os.environ.setdefault("PREFECT_HOME", str(home)))
+    try:
+        chosen = chosen.expanduser()
+        chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = chosen / f".write-probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            f"PREFECT_HOME={chosen}: cannot be written ({getattr(error, 'strerror', None) or error}); set it to a "
+            "folder that can, unset it, or run with --plain"
+        ) from None
+    keep_loopback_direct()
     debug = bool(os.environ.get("KOMMUNEKORT_DEBUG"))
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -152,3 +168,11 @@ def quiet_prefect(home: Path) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def keep_loopback_direct() -> None:
+    """Let what runs on this computer be reached directly where a proxy is set for the rest (`HTTP_PROXY`)."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = [part for part in os.environ.get(name, "").split(",") if part.strip()]
+        missing = [host for host in ("127.0.0.1", "localhost", "::1") if host not in known]
+        os.environ[name] = ",".join([*known, *missing])

@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -134,15 +135,28 @@ def sql(
     if not query.strip(" \n\t;"):
         raise UsageError("the query is empty; give one SELECT in quotes")
     settings = settings_from(data)
-    if not settings.published.exists():
-        raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
-    with Warehouse.open(settings.published, read_only=True, memory_limit=QUERY_MEMORY, threads=1) as warehouse:
+    with (
+        published_database(settings) as database,
+        Warehouse.open(database, read_only=True, memory_limit=QUERY_MEMORY, threads=1) as warehouse,
+    ):
         try:
             warehouse.execute("SET enable_external_access = false")
             names = [name for name, _ in warehouse.columns(query)]
             _print_rows_of(warehouse.stream(query), names, output)
         except DatabaseError as error:
             raise DataRefused(f"the query failed: {said_by_database(str(error))}") from None
+
+
+@contextmanager
+def published_database(settings: Settings) -> Iterator[Path]:
+    """Yield a file that holds what is published, whoever has that open; UsageError when nothing is."""
+    from flows.store.builds import current, readable
+
+    now = current(settings)
+    if now is None:
+        raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
+    with readable(now) as database:
+        yield database
 
 
 QUERY_MEMORY = "100MB"
@@ -245,7 +259,7 @@ def report(
     from dataclasses import replace
 
     from flows.report.build import build_report, report_options
-    from flows.store.builds import builds, current, flip_link, writer_lock
+    from flows.store.builds import builds, current, flip_link, seal_again, writer_lock
 
     settings = settings_from(data)
     now = current(settings)
@@ -260,6 +274,7 @@ def report(
     with writer_lock(settings.root), steps(quiet) as on_step:
         if to is None:
             build_report(now.path, now.report, options, on_step)
+            seal_again(now)
             flip_link(settings.report, now.report)
         else:
             _check_target(to)
@@ -286,17 +301,20 @@ def workbook(
 ) -> None:
     """Write what is published as an Excel workbook. Example: kommunekort workbook --to kortlaegning.xlsx"""
     from flows.report.workbook import write_workbook
+    from flows.store.builds import current, seal_again, writer_lock
 
     settings = settings_from(data)
-    _require(settings)
-    path = write_workbook(settings.published, (to or settings.exports / "kommunekort.xlsx").expanduser().resolve())
+    with published_database(settings) as database:
+        if to is not None:
+            path = write_workbook(database, to.expanduser().resolve())
+        else:
+            with writer_lock(settings.root):
+                path = write_workbook(database, settings.exports / "kommunekort.xlsx")
+                now = current(settings)
+                if now is not None:
+                    seal_again(now)
     if not quiet:
         out.print(f"workbook: {path}", soft_wrap=True, highlight=False)
-
-
-def _require(settings: Settings) -> None:
-    if not settings.published.exists():
-        raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
 
 
 def describe(
@@ -307,8 +325,8 @@ def describe(
     """Tell what a table, column or indicator means. Example: kommunekort describe employment_gap_non_western_pp"""
 
     settings = settings_from(data)
-    _require(settings)
-    told = described(settings.published, name)
+    with published_database(settings) as database:
+        told = described(database, name)
     if as_json:
         print_json(told)
         return
@@ -372,8 +390,8 @@ def profile(
     from flows.run.summary import MARK
 
     settings = settings_from(data)
-    _require(settings)
-    told = profiled(settings.published, municipality_code(municipality))
+    with published_database(settings) as database:
+        told = profiled(database, municipality_code(municipality))
     if as_json:
         print_json(told)
         return

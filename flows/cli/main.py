@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from flows.cli import health, look, manage, run
 from flows.run.processes import Terminated, raise_on_signals, stopped
+from flows.settings import keep_loopback_direct
 from transforms.errors import KommunekortError, NothingNew, of_the_machine
 
 app = typer.Typer(
@@ -54,6 +56,11 @@ def main() -> NoReturn:
     """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
     prepare_streams()
     raise_on_signals()
+    keep_loopback_direct()
+    try:
+        Path.home()
+    except RuntimeError:  # neither HOME nor an entry in passwd: what lies there is not there
+        os.environ["HOME"] = "/nonexistent"
     try:
         ended = app(standalone_mode=False)
         # A command that raises typer.Exit comes back here with its code.

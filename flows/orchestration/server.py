@@ -133,12 +133,17 @@ def check_server() -> None:
         return
     import httpx
 
+    met = ""
     try:
-        healthy = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0).is_success
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0)
+        healthy = answer.is_success
+        if not healthy:
+            by = answer.headers.get("via") or answer.headers.get("server") or "something else"
+            met = f" ({by} answers {answer.status_code} in its place: a proxy? see HTTP_PROXY and NO_PROXY)"
     except (httpx.HTTPError, httpx.InvalidURL):
         healthy = False
     if not healthy:
         raise UsageError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there; start it with `prefect server start`, "
+            f"PREFECT_API_URL={url}: no Prefect server answers there{met}; start it with `prefect server start`, "
             "unset the variable, or run with --plain"
         )

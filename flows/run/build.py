@@ -413,8 +413,10 @@ class _Builder:
         An extract that breaks a critical rule is one source's trouble: its last good one is loaded in its place.
         """
         self.build_tables(["quarantine.row"])
-        previous = builds.current(self.settings)
-        with history.published(self.warehouse, previous.path if previous else None, self.run.as_of) as self.past:
+        with (
+            self.last_published() as database,
+            history.published(self.warehouse, database, self.run.as_of) as self.past,
+        ):
             for sources in registers_of(self.catalogue).values():
                 for source in sources:
                     if source.id in self.snapshots:

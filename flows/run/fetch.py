@@ -30,6 +30,7 @@ from flows.connectors.statbank.files import (
     recognise_directory,
 )
 from flows.deliveries.folder import waiting_files
+from flows.deliveries.store import FILE
 from flows.run import steps
 from flows.run.record import FetchReport, grouped_reasons
 from flows.settings import Settings
@@ -482,9 +483,9 @@ def receive_sample(settings: Settings) -> dict[str, int]:
         "code_version": code_version(),
     }
     mark = settings.restricted / "sample.json"
-    if mark.is_file():
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a mark that cannot be read marks nothing
         known: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
-        if known["made_from"] == wanted:
+        if known["made_from"] == wanted and (settings.restricted / FILE).is_file():
             return dict(known["verdicts"])
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         verdicts = pool.submit(make_and_receive, settings).result()

@@ -183,6 +183,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
                 lambda: build_step(settings, catalogue, run, force=force, deliveries_in=deliveries_in),
             )
             describe(result, candidate)
+            refuse_lost_deliveries(settings, candidate.release)
     if asked.covers("validate"):
         doing.step("validate", lambda: validate_step(settings, candidate, run))
     if not asked.covers("publish"):
@@ -341,6 +342,22 @@ def refuse_loss(settings: Settings, catalogue: Catalogue, snapshots: dict[str, S
                 f"{settings.snapshots / known}: what is published rests on this snapshot, which is gone, and {told}; "
                 f"restore the folder from backup, or run `{command(settings, 'fetch', '--again')}`"
             )
+
+
+def refuse_lost_deliveries(settings: Settings, release: dict[str, Any]) -> None:
+    """Raise DataRefused when what is published rests on deliveries and their database is gone.
+
+    Else the night after the loss would publish the mapping without them, as if nobody had delivered.
+    """
+    before = last_release(settings) or {}
+    if before.get("deliveries") is None or release["deliveries"] is not None or release["as_of"] is not None:
+        return
+    if (settings.restricted / FILE).is_file() or bool(before.get("is_synthetic")) != release["is_synthetic"]:
+        return
+    raise DataRefused(
+        f"{settings.restricted / FILE}: what is published rests on deliveries, and their database is gone; restore it "
+        "from backup, or deliver the files again (`kommunekort deliver FILE…`)"
+    )
 
 
 def refuse_old(catalogue: Catalogue, snapshots: dict[str, Snapshot], run: RunInfo) -> None:
