@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
@@ -399,6 +400,8 @@ class Source(_Strict):
     frequency: Literal["year", "quarter", "month"] | None = None
     publication_lag_days: int = Field(default=0, ge=0)
     max_age_days: int = Field(gt=0)
+    ended: date | None = None
+    """The day after which its publisher has nothing more to tell: from then on the table may stand still."""
     required: bool
     table: str | None = None
     unit: Literal["persons", "jobs", "dwellings", "pct", "dkk", "dkk_thousand", "count"] | None = None

@@ -125,11 +125,14 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     if by_hand and newest is not None:
         since = min(since, _published(newest, source, since))
     due = _due(source, snapshot, newest) if newest else None
+    ended = source.ended is not None and at.date() > source.ended
+    if ended:  # the last figures stay the last ones
+        due = None
     return SourceAge(
         source.id,
         _aware(manifest.retrieved_at),
         since,
-        age_in_days(since, at),
+        0 if ended else age_in_days(since, at),
         source.max_age_days,
         source.required and not by_hand,
         newest,

@@ -11,7 +11,7 @@ import pytest
 from expectations.rules import blocking, verdict_sentence
 from flows.cli.health import next_run
 from flows.run import night
-from flows.run.ages import age_in_days, check_ages, publication_fault, source_ages
+from flows.run.ages import SourceAge, age_in_days, check_ages, publication_fault, source_ages
 from flows.run.record import RunInfo
 from flows.settings import Settings
 from flows.store.snapshots import Snapshot, SnapshotStore
@@ -114,3 +114,29 @@ def test_next_run_reads_a_cron_line_in_danish_time(cron: str, after: str, due: s
 @pytest.mark.parametrize("cron", ["@daily", "0 2 * *", "0 2 L * *", "61 2 * * *", "0 2 * * MON", "0 2 31 2 *"])
 def test_next_run_does_not_guess(cron: str) -> None:
     assert next_run(cron, "Europe/Copenhagen", RECEIVED) is None
+
+
+def test_a_table_whose_newest_period_stands_still_is_stale_on_the_day_it_is_met(tmp_path: Path) -> None:
+    """Judged by the publisher's word: when it was received says nothing."""
+    sources = load_catalogue().sources
+    file = tmp_path / "x.csv"
+    file.write_text("x\n", encoding="utf-8")
+    store = SnapshotStore(tmp_path / "snapshots")
+    query = {"rectangle": {"TID": ["2022K4", "2023K1"]}}
+
+    def age(source: str, published: str, query: dict[str, object] = query) -> SourceAge:
+        made = store.add(
+            source, {"x.csv": (file, "bulk")}, origin="live", synthetic=False, published_at=published, query=query
+        )
+        return source_ages(sources, {source: made}, datetime(2026, 3, 2, tzinfo=UTC))[source]
+
+    still = age("statbank_auk01", "2023-06-20T06:00:00Z")
+    assert still.stale
+    assert still.too_old
+    assert still.newest_period == "2023K1"
+    moving = age("statbank_auk01", "2026-01-20T06:00:00Z", {"rectangle": {"TID": ["2025K2", "2025K3"]}})
+    assert not moving.stale
+    assert not moving.too_old
+    over = age("jobindsats_y35a02", "2025-08-20T06:00:00Z", {"newest_period": "2025M06"})
+    assert not over.stale, "a benefit that has ended has no new figures"
+    assert not blocking(check_ages(sources, {"statbank_auk01": store.of("statbank_auk01")[0]}, datetime.now(UTC)))
