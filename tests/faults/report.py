@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import history, kills, machine, network, order, readers
-from tests.faults.tally import Tally, table
+from tests.faults import folder as broken
+from tests.faults import history, kills, machine, network, order, readers, stops
+from tests.faults.tally import Tally, table, told_of_damage
 from tests.fixtures.extracts import cached_extracts, copy_extracts
 from tests.fixtures.world import hurry, publish_from
 
@@ -44,6 +45,9 @@ def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
         "arrivals": lambda: history.random_arrivals(work, extracts, 2 if short else 40),
         "baselines": lambda: history.baseline_outlives_pruning(work, base, extracts, 2 if short else 6),
         "as-of": lambda: history.as_of_takes_what_was_known(work, extracts),
+        "broken folder": lambda: broken.broken_in_turn(work, base, extracts, 29 if short else 1),
+        "signals": lambda: stops.stop_at_random(work, base, extracts, 6 if short else 300),
+        "signals under Prefect": lambda: stops.stop_at_random(work, base, extracts, 3 if short else 60, plain=False),
         "kill at events": lambda: kills.kill_at_events(work, base, extracts, 5 if short else 1000),
         "kill at random": lambda: kills.kill_at_random(work, extracts, 15 if short else 200),
     }
@@ -71,7 +75,9 @@ def main() -> int:
     for title, tally, seconds in tallies(short=given.short, only=tuple(given.proofs)):
         print(f"{title}: {tally.survived} of {tally.injected} survived, {seconds:.0f} s", file=sys.stderr, flush=True)
         done.append(tally)
+    print(told_of_damage(done))
     print(table(done))
+    print(f"orphans: {sum(tally.orphans for tally in done)}")
     print(f"{sum(t.injected for t in done)} faults in {time.monotonic() - began:.0f} s")
     return 0 if done and all(tally.holds for tally in done) else 1
 

@@ -57,3 +57,9 @@ def table(tallies: Iterable[Tally]) -> str:
     ]
     told = [f"{t.name}: {complaint}" for t in tallies for complaint in t.complaints[:5]]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *told])
+
+
+def told_of_damage(tallies: Iterable[Tally]) -> str:
+    """Return one line per damage: what was broken, what was said of it, and whether the publication is whole again."""
+    rows = [row for tally in tallies for row in tally.table]
+    return "\n".join(f"{'whole' if whole else 'NOT WHOLE'}  {fault}  {said}" for fault, said, whole in rows)
