@@ -24,7 +24,7 @@ Response = Callable[[Floats], tuple[Floats, Floats]]
 """From an expected level per municipality: one scoring step towards its own level, and the variance of that step."""
 DISPERSION_PENALTY = 1.5
 """Weight of log(dispersion) in the likelihood: families are assumed to matter only as far as the counts show it."""
-EXTRA_PENALTY = 3.0
+EXTRA_PENALTY = 6.0
 """Weight of the variance of areas, bends and products, per median chance variance: they are believed when seen."""
 MAX_DISPERSION = 6.0
 
