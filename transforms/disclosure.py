@@ -106,13 +106,18 @@ class Gate:
         return Cell(100 * part / base, part, base, "observed" if part else "estimated")
 
     def estimates(
-        self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], digits: Mapping[str, int]
+        self,
+        frame: pd.DataFrame,
+        figure: str,
+        states: Mapping[str, str],
+        digits: Mapping[str, int],
+        noted_as: str | None = None,
     ) -> pd.DataFrame:
         """Return a model's rows with the columns of `digits` rounded and `n_count` as `rounded` gives it.
 
         One row per municipality_code, whose state `states` holds. Rows over fewer than `least` persons keep no figure:
         value_status `suppressed`, assessment `too_small`; a row without persons stays as it is. The first column of
-        `digits` is the one whose error is recorded.
+        `digits` is the one whose error is recorded, under `noted_as` where several figures share one number of persons.
         """
         import pandas as pd
 
@@ -135,7 +140,7 @@ class Gate:
         out["n_count"] = pd.Series([n or None for n in counts], index=out.index, dtype="Int64").mask(few)
         out["value_status"] = out["value_status"].mask(few, "suppressed")
         for is_few, error in zip(few, (out[main] - exact).abs(), strict=True):
-            self._note(figure, None if is_few or pd.isna(error) else float(error))
+            self._note(noted_as or figure, None if is_few or pd.isna(error) else float(error))
         return out
 
     @property

@@ -172,6 +172,15 @@ def test_two_releases_that_remember_nothing_of_each_other_narrow_no_small_count(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("secret", ["1", "2", "3", "4", "5"])
+def test_no_draw_of_the_rounding_gives_a_small_count_away(sample_run: Published, secret: str) -> None:
+    data = replace(persons_of(sample_run), rounding_key=secret.encode())
+    again = replace(data, states={code: f"{state} again" for code, state in data.states.items()})
+    truth = truth_of(data, crosswalk())
+    assert exposed(narrowed([shares(data), shares(again)], 5), truth, 5) == []
+
+
+@pytest.mark.long
 def test_which_figures_move_tells_nothing_of_who_came(sample_run: Published) -> None:
     data = persons_of(sample_run)
     later = one_more(data)

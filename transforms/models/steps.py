@@ -333,7 +333,10 @@ def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, 
         "model.placement_industry": Model(placed, lambda warehouse: placement(warehouse, 1)),
         "model.organisation": Model(ORGANISATION | CASES, lambda warehouse: organisation_step(data, gate)),
     }
-    return {**figures, "model.protection": Model(frozenset(figures), lambda warehouse: protection_step(gate))}
+    return {
+        **figures,
+        "model.protection": Model(frozenset({*figures, "model.assessment"}), lambda warehouse: protection_step(gate)),
+    }
 
 
 PROTECTION_COLUMNS = ["figure_id", "cells_count", "withheld_count", "mean_error"]
@@ -437,7 +440,8 @@ def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFr
     few = (events < gate.threshold) | (persons - events < gate.threshold)
     small = (few & rows["outcome_id"].str.endswith("_pct")).fillna(False).astype(bool)
     rows = rows.assign(value_status=rows["value_status"].mask(small, "suppressed"))
-    told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS)
+    outcome = str(rows["outcome_id"].iloc[0]) if len(rows) else DURATION
+    told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS, outcome)
     low, high = told["difference_low"].astype("Float64"), told["difference_high"].astype("Float64")
     called = told["assessment"].isin(["better", "worse"])
     unclear = (called & ((low <= 0) & (high >= 0))).fillna(False).astype(bool)

@@ -245,7 +245,7 @@ CASES: dict[str, Case] = {
         RELEASE
         | cells(
             "mart.method_effect", {"n_count": 13715}, method_code="igu", context_code="all", exposed_count=655,
-            hazard_ratio=1.31, hazard_ratio_low=1.1, hazard_ratio_high=1.5,
+            hazard_ratio=1.31, hazard_ratio_low=1.1, hazard_ratio_high=1.5, prediction_low=0.9, prediction_high=1.9,
         ),
         {"mart.method_effect": {"n_count": 13714}},
     ),
