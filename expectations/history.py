@@ -35,6 +35,8 @@ SOME, LARGE = 5, 10
 FLOOR = log(1.1)
 # How many times the largest of the other changes is still usual, and how many are needed to tell.
 USUAL, ENOUGH = 1.5, 3
+# How many other changes must be known before seasons, or codes of few figures, are judged by them.
+LONG = 8
 # Figures needed to speak of a period as a whole.
 FEWEST = 20
 # Revisions move single figures a little: a tenth of them by more than a twentieth is something else.
@@ -74,8 +76,8 @@ class Series:
     @property
     def amounts(self) -> str:
         """Return a predicate for figures that are counts or amounts: a share of few may well be zero or withheld."""
-        if self.source.jobindsats is None:
-            return str(self.source.unit not in LEAST_OF).lower()
+        if self.source.jobindsats is None:  # and the net costs of a small municipality
+            return str(self.source.unit not in (*LEAST_OF, "dkk_thousand")).lower()
         ids = [quote_literal(measure.id) for measure in self.source.jobindsats.measures if measure.unit not in LEAST_OF]
         return f"measure_name IN ({', '.join(ids)})" if ids else "false"
 
@@ -312,7 +314,8 @@ def _levels(series: Series) -> Iterator[Rule]:
         series, "period_level", "critical",
         "the middle figure of a period must not lie out of line with the periods around it",
         f"""SELECT period, step AS periods_back, {shown}
-            WHERE column_name = '' AND figures >= {FEWEST} AND (step = 1 OR (step > 1 AND is_newest))
+            WHERE column_name = '' AND figures >= {FEWEST}
+              AND (step = 1 OR (is_newest AND step > 1 AND other_changes >= {LONG}))
               AND abs(out_of_line) > {bound}""",
     )  # fmt: skip
     # A single figure is allowed more than the middle of several, and the first period more than the others.
@@ -322,14 +325,19 @@ def _levels(series: Series) -> Iterator[Rule]:
         "the middle figure of an area or category must not jump to a third or to three times, beside the others",
         f"""SELECT period, column_name, code, {shown}
             WHERE column_name <> '' AND step = 1 AND (figures >= 5 OR (figures > 0 AND other_changes >= {ENOUGH}))
-              AND abs(out_of_line) > greatest({log(3)} * if(other_changes >= {ENOUGH}, 1, years), {usual})""",
+              AND abs(out_of_line) > greatest(
+                  if(figures >= 5, {log(3)}, {log(6)}) * if(other_changes >= {ENOUGH}, 1, years),
+                  if(figures >= 5, 1, 1.5) * {usual})""",
     )  # fmt: skip
+    # Rounding alone moves a rate of a few per cent by a thirtieth.
+    fine = log(1.1) if series.source.unit in LEAST_OF or series.source.jobindsats else log(1.05)
     yield _rule(
         series, "code_level_unusual", "warning",
         "an area or category moved more than it usually does, beside the others",
         f"""SELECT period, column_name, code, {shown}
             WHERE column_name <> '' AND step = 1 AND figures > 0
-              AND abs(out_of_line) > greatest(if(other_changes >= 5, {log(1.02)}, {log(1.15)} * years), {usual})""",
+              AND (figures >= 5 OR other_changes >= {LONG})
+              AND abs(out_of_line) > greatest(if(other_changes >= 5, {fine}, {log(1.15)} * years), {usual})""",
     )  # fmt: skip
     yield _rule(
         series, "figure_level", "critical",
