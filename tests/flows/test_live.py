@@ -205,7 +205,7 @@ def test_a_changed_figure_is_kept_over_all_later_publications(good: Path, tmp_pa
         result = run_from(night.settings, "live", only=ONLY)
         first = night.rows(asked)
         assert [row[1:] for row in first] == [
-            ("employment_rate_non_western_pct", 60, Decimal("61.5"), "observed", "observed", True)
+            ("employment_rate_non_western_pct", Decimal("60.8"), Decimal("61.5"), "observed", "observed", True)
         ]
         assert result.revisions["count"] == night.rows("SELECT count(*) FROM meta.revision")[0][0] >= 1
         assert any(row["municipality_code"] == "840" for row in result.revisions["largest"])

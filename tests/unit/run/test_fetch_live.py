@@ -152,7 +152,7 @@ HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
         _heading("Antal personer med ordinære timer", "Antal med ordinære timer"),
         r"no column for measure with_hours_count; .*add it under `headings:`",
     ),
-    "unequal double categories": ("jobindsats_otij01", _unequal, r"is given twice, as 50 and as 99"),
+    "unequal double categories": ("jobindsats_otij01", _unequal, r"is given twice, as 51 and as 99"),
 }  # fmt: skip
 
 
