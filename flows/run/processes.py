@@ -14,7 +14,7 @@ from pathlib import Path
 
 GUARDED_BY = "GUARDED_BY_KOMMUNEKORT"
 """Set in the environment of everything a run starts: by whom it is ended when the run has ended, however it did."""
-SECONDS = 3.5
+SECONDS = 2.8
 """After a signal a run has so long to end by itself; then its last words are written and it is ended."""
 LAST_WORDS_SECONDS = 1.0
 GUARD = """
