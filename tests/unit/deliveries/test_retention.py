@@ -66,7 +66,8 @@ def publish(door: Door, made_of: str) -> None:
     settings.builds.mkdir(parents=True)
     build = settings.builds / "kommunekort-20160815T090000000Z.duckdb"
     build.write_bytes(b"")
-    build.with_suffix(".json").write_text(made_of, encoding="utf-8")
+    facts = {"run_id": "20160815T090000000Z", **json.loads(made_of)}
+    build.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
     settings.published.symlink_to(build)
 
 
