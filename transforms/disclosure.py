@@ -8,6 +8,8 @@ Figures from the municipalities' person rows are rounded by `Gate`. Tables of th
 their publisher; there `suppress` hides enough beside them that nobody can work them out from the margins, and `audit`
 proves it. A zero in them is no person and stays visible, unless it is needed as cover. Whether a cell is hidden for
 itself or for another's sake is never published, for that would tell that the former lies below k.
+
+One module, since what is withheld, what stands in for it and what an attacker could tell are one question.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def release(door: Door, synthetic: bool = False, as_of: datetime | None = None, 
 def freeze(door: Door, made_of: str) -> None:
     folder = settings_of(door).baselines / "nulpunkt"
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"run_id": "r", "files": {}, "release": json.loads(made_of)}), encoding="utf-8")
+    manifest = {"run_id": "r", "files": {}, "release": json.loads(made_of)}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def publish(door: Door, made_of: str) -> None:
