@@ -375,7 +375,8 @@ def next_run(cron: str, timezone: str, after: datetime) -> datetime | None:
                 # Through UTC and back, as Prefect does: 02:30 on the night the clock moves on becomes 03:30.
                 there = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                 moment = there.astimezone(UTC).astimezone(zone)
-                if moment > start:
+                # In UTC: by the clock on the wall the hour that comes twice is neither before nor after itself.
+                if moment.astimezone(UTC) > start.astimezone(UTC):
                     return moment
     return None
 

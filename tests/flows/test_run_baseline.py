@@ -90,14 +90,20 @@ def test_a_comparison_without_the_outcome_is_one_sentence(own_data: Published) -
 def test_participants_are_set_against_matched_others(tiny_run: Published, tmp_path: Path) -> None:
     shutil.copytree(tiny_run.settings.root, tmp_path / "data", symlinks=True)
     settings = Settings(data=tmp_path / "data")
-    baselines.freeze(settings, "samme")
-    result = baselines.compare(settings, "samme")
+    baselines.freeze(settings, "nulpunkt", "2019")
+    result = baselines.compare(settings, "nulpunkt")
     assert result["is_synthetic"]
     assert {row["group"] for row in result["groups"]} == {"participant", "other"}
     assert sum(row["municipality_count"] for row in result["groups"]) == 98
-    # Nothing has changed since, so nothing may be told as progress.
-    assert all(row["change"] == 0 for row in result["municipalities"] if row["value_status"] == "estimated")
-    assert result["difference_in_differences"][0]["difference"] == 0
+    observed = dict(
+        tiny_run.rows(
+            "SELECT municipality_code, max(observed) FILTER (period = '2024') - max(observed) FILTER (period = '2019') "
+            "FROM mart.expected WHERE outcome_id = 'employment_rate_non_western_pct' GROUP BY 1"
+        )
+    )
+    told = {row["municipality_code"]: row["change"] for row in result["municipalities"] if row["change"] is not None}
+    assert len(told) > 80
+    assert told == pytest.approx({code: float(observed[code]) for code in told})
 
 
 def test_a_baseline_takes_the_period_it_is_named_for(tiny_run: Published, tmp_path: Path) -> None:

@@ -436,7 +436,8 @@ def person_periods(
     end = _days(cases["end_date"]).fillna(own).clip(upper=own).to_numpy(np.float64)
     one_each = cases.drop_duplicates("person_id")
     jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
-    job = (_days(cases["person_id"].map(jobs)).to_numpy(np.float64) - permit) / 7
+    # Not `map`, which takes an empty series of dates for one of numbers and fails where nobody has a job.
+    job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
     followed = np.clip((end + 1 - permit) / 7 - job_weeks, 0, follow_up_weeks)
     whole = np.floor(followed / interval_weeks + 1e-9)
     # The horizon itself is included: a job starting on the last followed day can be seen to last.
