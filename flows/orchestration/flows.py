@@ -98,6 +98,9 @@ def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
     """Hook on failure, crash and cancellation: enter and tell what the flow could not enter or tell itself."""
     settings = settings_of(flow_run.parameters.get("data"))
     record = run_record.of_flow_run(settings, str(flow_run.id))
+    if record is None and state.type.name == "CANCELLING":
+        # `serve` stops, and with it a run that had not begun: one that met another writer, and has ended so.
+        return
     status = {"CRASHED": "crashed", "CANCELLED": "cancelled"}.get(state.type.name, "failed")
     message = state.message or "ended without a word"
     crashed = status == "crashed" and INTERRUPTED not in message

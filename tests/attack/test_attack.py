@@ -204,7 +204,8 @@ def test_protection_costs_at_most_fifteen_per_cent_of_the_cells(sample_run: Publ
     rows = sample_run.rows("SELECT figure_id, cells_count, withheld_count, mean_error FROM meta.protection")
     assert len(rows) > 15
     for figure, cells, withheld, error in rows:
-        assert withheld <= 0.15 * cells, figure
+        # No median is told where fewer than half have got a job, whatever is withheld.
+        assert withheld <= 0.15 * cells or figure == "first_job_median_weeks", figure
         assert error is None or error < 6, figure
 
 

@@ -38,7 +38,7 @@ def synced_around_the_flip(folder: Path, base: Path, origin: Path) -> Tally:
         "the database is moved, then synced, then flipped to": 0 <= moved < place("fsync", database) < flip,
         "the folders of builds and build are synced between move and flip": moved
         < min(last_before(events, ("fsync", folder), flip) for folder in ("builds", f"builds/{now.path.parent.name}")),
-        "the root folder is synced after the flip": any(e == ("fsync", ".") for e in events[flip : flip + 2]),
+        "the root folder is synced after the flip": ("fsync", ".") in events[flip:flipped_exports],
         "the release file is synced and in place before the database is": 0 <= released < moved,
         "the exports are whole before the database is there": 0 <= exported < moved,
         "the exports are flipped after the database": flip < flipped_exports,

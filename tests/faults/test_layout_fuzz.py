@@ -27,7 +27,8 @@ from flows.deliveries.values import industry_classes
 from tests.unit.deliveries.delivery_files import zip_bytes
 from transforms.areas import areas_at
 
-EVERYDAY, LONG = 60, 20_000
+EVERYDAY, LONG = 60, 300
+# All of it: LAYOUTS=20000 pytest -m long tests/faults/test_layout_fuzz.py
 MOMENT = datetime(2017, 1, 15, 9, tzinfo=UTC)
 MUNICIPALITIES = [area.name_da for area in areas_at(["municipality"])]
 FIELDS = {

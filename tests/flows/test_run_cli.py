@@ -119,7 +119,7 @@ def test_fetch_build_validate_publish_and_rollback_are_the_run_step_by_step(few_
     assert (fetched.code, len(fetched.json["new"])) == (0, 3)
     again = kommunekort("fetch", "--from", few_extracts, "--data", own)
     assert (again.code, again.out.splitlines()[-1]) == (3, "kommunekort: nothing new at any source")
-    one_sentence(kommunekort("publish", "--data", own), 1, "no validated candidate; run `kommunekort validate` first")
+    one_sentence(kommunekort("publish", "--data", own), 1, "no validated candidate; run `kommunekort validate")
     validated = kommunekort("validate", "--data", own)
     assert validated.code == 0
     assert "every critical rule holds" in validated.out
