@@ -127,7 +127,8 @@ def test_fetch_build_validate_publish_and_rollback_are_the_run_step_by_step(few_
     published = kommunekort("publish", "--data", own)
     assert published.code == 0, published.err
     first = Published(Settings(data=own), few_extracts)
-    assert str(first.settings.published.resolve()) in published.out
+    assert "kommunekort.duckdb" in published.out
+    assert first.settings.published.is_file()
     assert (own / "exports" / "mart.mapping.parquet").is_file()
     one_sentence(kommunekort("publish", "--data", own), 1, "no validated candidate")
     one_sentence(kommunekort("rollback", "--data", own), 1, "no earlier build to go back to")
