@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.deliveries.keys import keygen
 from flows.settings import Settings
 from tests.fixtures.extracts import cached_extracts, copy_extracts
 from tests.fixtures.world import Published, dress_lightly, hurry, publish_from
@@ -35,6 +37,20 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that all workers of this test session share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_key(shared_folder: Path) -> Path:
+    """Keep the pseudonyms' key beside the tests' data, the same in every session: random rounding is drawn from it."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("secrets.token_bytes", lambda length: hashlib.sha256(b"SYNTHETIC").digest()[:length])
+            keygen(folder / "pseudonym.key")
+
+    path = make_once(shared_folder / "keys", make) / "pseudonym.key"
+    os.environ["KOMMUNEKORT_KEY_FILE"] = str(path)
+    return path
 
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:

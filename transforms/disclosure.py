@@ -142,7 +142,8 @@ class Gate:
         out["n_count"] = pd.Series([n or None for n in counts], index=out.index, dtype="Int64").mask(few)
         out["value_status"] = out["value_status"].mask(few, "suppressed")
         for is_few, error in zip(few, (out[main] - exact).abs(), strict=True):
-            self._note(noted_as or figure, None if is_few or pd.isna(error) else float(error))
+            if is_few or pd.notna(error):  # what could not be estimated is not withheld
+                self._note(noted_as or figure, None if is_few else float(error))
         return out
 
     @property

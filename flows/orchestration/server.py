@@ -27,6 +27,8 @@ from transforms.errors import UsageError
 ASKED = 3
 TAG = "kommunekort"
 LOST = "the process ended without a word"
+SHUT_DOWN = "Runner is shutting down."
+"""Prefect's own message on the runs that end with their runner: it calls them cancelled, though nobody wished it."""
 SKIPPED = "overdue, and a newer run does the same"
 
 
@@ -46,11 +48,13 @@ def close_unfinished(data: Path, *, pending: bool) -> list[str]:
     """Close every unfinished run on this data folder; return the ids of those nobody had asked to cancel.
 
     Only whoever holds the writer lock knows that none of them is at work. `pending` are those nobody has begun yet: a
-    work pool's worker may be about to.
+    work pool's worker may be about to. A run that Prefect cancelled because its runner stopped was not finished either.
     """
     unfinished = [StateType.RUNNING, StateType.CANCELLING, *([StateType.PENDING] if pending else [])]
     with get_client(sync_client=True) as client:
         runs = _runs_on(client, data, {"state": {"type": {"any_": unfinished}}})
+        cancelled = _runs_on(client, data, {"state": {"type": {"any_": [StateType.CANCELLED]}}})
+        runs += [run for run in cancelled if run.state is not None and run.state.message == SHUT_DOWN]
         for run in runs:
             _close(client, run)
     return [str(run.id) for run in runs if run.state_type != StateType.CANCELLING]
@@ -87,7 +91,8 @@ def is_being_cancelled(flow_run_id: str) -> bool:
         except (httpx.HTTPError, PrefectException):
             time.sleep(attempt)
         else:
-            return state is not None and (state.is_cancelling() or state.is_cancelled())
+            asked = state is not None and (state.is_cancelling() or state.is_cancelled())
+            return asked and state is not None and state.message != SHUT_DOWN
     return False
 
 
