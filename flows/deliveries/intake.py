@@ -387,8 +387,8 @@ class Intake:
             return self._refuse(tables, outcome, refusal, warehouse)
         stated = self.period or next((one.stated_period for one in claims if one.stated_period), None)
         named = [period for one in claims for period in one.named_periods]
-        outcome.content_id = self._content_id(tables, stated or (named[0].period if named else ""))
-        known = self._known(warehouse, contract.kind, outcome.municipality, outcome.content_id, request.synthetic)
+        self._identify(outcome, tables, stated or (named[0].period if named else ""))
+        known = self._known(warehouse, outcome)
         if known is not None:
             return unchanged_receipt(known, outcome.label, contract)
         outcome.delivery_id = store.next_delivery_id(warehouse)
@@ -504,9 +504,8 @@ class Intake:
         return kept < SHRUNK * current.persons
 
     def _refuse(self, tables: Sequence[Table], outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
-        kind, municipality = outcome.contract.kind, outcome.municipality or None
-        outcome.content_id = self._content_id(tables, outcome.period or "")
-        known = self._known(warehouse, kind, municipality, outcome.content_id, outcome.synthetic)
+        self._identify(outcome, tables, outcome.period or "")
+        known = self._known(warehouse, outcome)
         if known is not None:
             return unchanged_receipt(known, outcome.label, outcome.contract)
         outcome.delivery_id = store.next_delivery_id(warehouse)
@@ -514,19 +513,26 @@ class Intake:
         store.enter(warehouse, self._line(outcome))
         return receipt_of(outcome)
 
-    def _known(
-        self, warehouse: Warehouse, kind: str, municipality: str | None, content_id: str, synthetic: bool
-    ) -> Delivery | None:
+    def _known(self, warehouse: Warehouse, outcome: Outcome) -> Delivery | None:
         """Return the delivery that makes this content unchanged, if any; the ledger notes that it came this way too."""
         known = store.same_content(
-            warehouse, kind, municipality, content_id, synthetic=synthetic, from_folder=self.from_folder
-        )
+            warehouse, outcome.contract.kind, outcome.municipality or None, outcome.content_id,
+            synthetic=outcome.synthetic, from_folder=self.from_folder, parts=outcome.part_ids,
+        )  # fmt: skip
+        return self._noted(warehouse, known)
+
+    def _noted(self, warehouse: Warehouse, known: Delivery | None) -> Delivery | None:
         if known is not None and self.from_folder and not known.is_from_folder:
             store.mark_from_folder(warehouse, known)
         return known
 
     def _line(self, outcome: Outcome) -> Delivery:
         return replace(outcome.ledger_line(), is_from_folder=self.from_folder)
+
+    def _identify(self, outcome: Outcome, tables: Sequence[Table], period: str) -> None:
+        """Give a delivery the keyed hash of its bytes, and of each of its tables."""
+        outcome.content_id = self._content_id(tables, period)
+        outcome.part_ids = tuple(self._content_id([table], period) for table in tables)
 
     def _content_id(self, tables: Sequence[Table], period: str) -> str:
         contract = tables[0].layout.contract
@@ -539,7 +545,12 @@ class Intake:
     ) -> Receipt:
         """Enter a file that is no table of any kind into the ledger, once, and return its receipt."""
         content_id = self.keys.content_id(sha256, "file")
-        known = self._known(warehouse, "unknown", self.municipality, content_id, synthetic)
+        known = self._noted(
+            warehouse,
+            store.same_content(
+                warehouse, "unknown", self.municipality, content_id, synthetic=synthetic, from_folder=self.from_folder
+            ),
+        )
         if known is not None:
             return unchanged_receipt(known, label, None)
         received_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -613,9 +624,10 @@ def deliver(
     """Receive files and return one receipt per delivery in them, each also written to `data/receipts`.
 
     Files given together are one hand-in: tables of one kind, municipality and period in it are one delivery. With
-    `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): each file is
-    then a hand-in of its own, what came from there before changes nothing, and the trouble of one stays its own. They
-    are left to their owner, since deleting personal data is the sender's act. A refused delivery is a receipt with the
+    `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): those that hold
+    other persons are one delivery, one that holds the same is a later version of it; what came from there before
+    changes nothing, and the trouble of one stays its own. They are left to their owner, since deleting personal data is
+    the sender's act. A refused delivery is a receipt with the
     verdict «afvist», not an error. Raises UsageError when the key is missing or open to others, the municipality, kind
     or period given is unknown, or the restricted database is in use.
     """
@@ -631,52 +643,51 @@ def deliver(
         quietly("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
     ):
-        for hand_in in [[path] for path in files] if from_folder else [files]:
-            for receipt in _received(hand_in, request, intake, warehouse, bounds or Bounds(), folder):
-                page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
-                if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
-                    page = write_receipt(receipt, data_dir / "receipts")
-                receipts.append(replace(receipt, path_html=str(page)))
-                log.info("%s", receipt.line())
+        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder):
+            page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
+            if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
+                page = write_receipt(receipt, data_dir / "receipts")
+            receipts.append(replace(receipt, path_html=str(page)))
+            log.info("%s", receipt.line())
     return receipts
 
 
-def _received(
-    files: Sequence[Path], request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds, folder: Path | None
-) -> Iterator[Receipt]:
-    """Yield the receipts of one hand-in; of one from the drop folder also when the program itself fails on it.
-
-    Such a file is in no ledger, so that it is tried again the next time.
-    """
-    try:
-        yield from receive(files, request, intake, warehouse, bounds, folder)
-    except UsageError:
-        raise
-    except KommunekortError as error:
-        if not intake.from_folder:
-            raise
-        log.error("%s", error)
-        label = mask(files[0].name)
-        yield Receipt(
-            "F" + hashlib.sha256(str(files[0]).encode()).hexdigest()[:8], label, "afvist",
-            request.moment.strftime("%Y-%m-%dT%H:%M:%SZ"), is_synthetic=request.synthetic,
-            remarks=(
-                Remark(
-                    "Filen kunne ikke behandles på grund af en fejl i programmet; intet af den er gemt. Giv datateamet "
-                    "besked. Den prøves igen ved næste kørsel.",
-                    "the program failed on this file and nothing of it was stored; tell the data team. It is tried "
-                    "again at the next run",
-                ),
+def _failed(label: str, path: Path, request: Request) -> Receipt:
+    """Return the receipt of a file on which the program itself fails; no ledger holds it, so it is tried again."""
+    return Receipt(
+        "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist",
+        request.moment.strftime("%Y-%m-%dT%H:%M:%SZ"), is_synthetic=request.synthetic,
+        remarks=(
+            Remark(
+                "Filen kunne ikke behandles på grund af en fejl i programmet; intet af den er gemt. Giv datateamet "
+                "besked. Den prøves igen ved næste kørsel.",
+                "the program failed on this file and nothing of it was stored; tell the data team. It is tried "
+                "again at the next run",
             ),
-        )  # fmt: skip
+        ),
+    )  # fmt: skip
 
 
 @dataclass
 class _Opened:
-    """What was found in one file: its tables, the files that are none, and whether it is a ZIP of several."""
+    """What was found in one file: its tables, and the files that are none."""
 
     tables: list[Table] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
+
+    def tell_of_strangers(self) -> None:
+        """Name a letter or a readme beside a table with the table; it needs no receipt of its own."""
+        beside = [stranger for stranger in self.strangers if self.tables and not stranger.refusal.is_table]
+        told = [
+            Remark(
+                f"{stranger.label} er ikke en tabel og er ikke læst.",
+                f"{stranger.label} is no table and was not read.",
+                "info",
+            )
+            for stranger in beside
+        ]
+        self.tables = [replace(table, remarks=(*table.remarks, *told)) for table in self.tables]
+        self.strangers = [stranger for stranger in self.strangers if stranger not in beside]
 
 
 def receive(
@@ -687,37 +698,51 @@ def receive(
     bounds: Bounds,
     folder: Path | None = None,
 ) -> Iterator[Receipt]:
-    """Yield the receipts of one hand-in: one per delivery in its files, sheets and ZIP members, and per unread file."""
-    paths = [files] if isinstance(files, Path) else files
-    opened = [_open(path, intake, bounds, folder) for path in paths]
-    tables = _distinct([table for one in opened for table in one.tables])
-    unread = [stranger for one in opened for stranger in one.strangers]
-    beside: list[Remark] = []
+    """Yield the receipts of files: one per delivery in their sheets and ZIP members, and per unread file.
+
+    Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
+    """
+    opened: list[_Opened] = []
+    for path in [files] if isinstance(files, Path) else files:
+        try:
+            opened.append(_open(path, intake, bounds, folder))
+        except UsageError:
+            raise
+        except KommunekortError as error:
+            if not intake.from_folder:
+                raise
+            log.error("%s", error)
+            yield _failed(mask(path.name), path, request)
     for one in opened:
-        for stranger in [stranger for stranger in one.strangers if one.tables]:
-            if not stranger.refusal.is_table:
-                unread.remove(stranger)
-                beside.append(
-                    Remark(
-                        f"{stranger.label} er ikke en tabel og er ikke læst.",
-                        f"{stranger.label} is no table and was not read.",
-                        "info",
-                    )
-                )
-    beside += [
-        Remark(
-            f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
-            f"Another file of the same hand-in could not be read: {stranger.label}. Is every row here?",
-        )
-        for stranger in unread
-        if tables
-    ]
-    for group in belonging_together(tables, intake):
+        one.tell_of_strangers()
+    if intake.from_folder:
+        units = [(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
+        hand_ins = together_in_folder(units, intake)
+    else:
+        unread = [stranger for one in opened for stranger in one.strangers]
+        tables = _distinct([table for one in opened for table in one.tables])
+        hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
+    for group, strangers in hand_ins:
+        beside = [
+            Remark(
+                f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
+                f"Another file of the same hand-in could not be read: {stranger.label}. Is every row here?",
+            )
+            for stranger in strangers
+        ]
         incomplete = next((table for table in group if missing_fields(table.layout)), None) if len(group) > 1 else None
         unreadable = _half(incomplete) if incomplete else None
-        with quietly(f"receiving {group[0].label}"):
-            yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
-    for stranger in unread:
+        try:
+            with quietly(f"receiving {group[0].label}"):
+                yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
+        except UsageError:
+            raise
+        except KommunekortError as error:
+            if not intake.from_folder:
+                raise
+            log.error("%s", error)
+            yield _failed(" + ".join(table.label for table in group), Path(group[0].hint), request)
+    for stranger in [stranger for one in opened for stranger in one.strangers]:
         yield intake.refuse_file(
             stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
         )
@@ -738,6 +763,10 @@ def _distinct(tables: Sequence[Table]) -> list[Table]:
     return list({(table.sha256, table.sheet, table.kind): table for table in reversed(tables)}.values())[::-1]
 
 
+Key = tuple[bool, str, str | None, str | None]
+"""What tables of one delivery share: whether they correct another, their kind, municipality and period."""
+
+
 def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Table]]:
     """Return the tables of a hand-in as deliveries: those of one kind, municipality and period are one.
 
@@ -746,24 +775,92 @@ def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Tab
     """
     if len(tables) == 1:
         return [list(tables)]
-    groups: dict[tuple[bool, str, str | None, str | None], list[Table]] = {}
+    keys = _joined_keys([_key(table, intake) for table in tables])
+    groups: dict[Key, list[Table]] = {}
+    for key, table in zip(keys, tables, strict=True):
+        groups.setdefault(key, []).append(table)
+    order = {id(table): number for number, table in enumerate(tables)}
+    return sorted(groups.values(), key=lambda group: (is_correction(group[0].hint), order[id(group[0])]))
+
+
+def _key(table: Table, intake: Intake) -> Key:
+    try:
+        with quietly(f"receiving {table.label}"):
+            claims = _peek(table)
+    except Refusal:
+        claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
+    named = claims.named_municipality
+    code = intake.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
+    return is_correction(table.hint), table.kind, code or (named.code if named else None), claims.sign
+
+
+def _joined_keys(keys: Sequence[Key]) -> list[Key]:
+    """Return the keys, those without a period as the one other that differs in nothing else, when there is one."""
+    found = list(keys)
+    for number, key in enumerate(keys):
+        others = {other for other in keys if other[:3] == key[:3] and other[3] is not None}
+        if key[3] is None and len(others) == 1:
+            found[number] = others.pop()
+    return found
+
+
+Unit = tuple[list[Table], list[Stranger]]
+"""Tables of one file that belong together, and what could not be read beside them."""
+
+
+def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
+    """Return the tables of a drop folder as deliveries, in the order they are received.
+
+    Two teams lay their files side by side: those of one kind, municipality and period that hold other persons are one
+    delivery. One that shares half of its persons or more with an earlier one is its later version and replaces it.
+    """
+    keys = _joined_keys([(False, *_key(tables[0], intake)[1:]) for tables, _ in units])
+    ends: dict[int, list[int]] = {}
+    for key in dict.fromkeys(keys):
+        alike = [number for number, other in enumerate(keys) if other == key]
+        whole = [number for number in alike if not any(missing_fields(table.layout) for table in units[number][0])]
+        for number in alike:
+            ends[number] = [number]
+        if len(whole) > 1 and key[2] is not None:
+            subjects = {number: _subjects(units[number][0], intake) for number in whole}
+            standing: list[int] = []
+            for number in whole:
+                standing = [one for one in standing if not _is_version(subjects[number], subjects[one])]
+                standing.append(number)
+            for number in standing[:-1]:
+                del ends[number]
+            ends[standing[-1]] = standing
+    return [
+        ([table for number in ends[end] for table in units[number][0]],
+         [stranger for number in ends[end] for stranger in units[number][1]])
+        for end in sorted(ends)
+    ]  # fmt: skip
+
+
+def _is_version(later: set[str], earlier: set[str]) -> bool:
+    """Tell whether a file is a later version of another: of the smaller of both, half or more is in both."""
+    return len(later & earlier) >= SHRUNK * min(len(later), len(earlier))
+
+
+def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
+    """Return whom some tables are about: their persons by pseudonym, else the answers by their key."""
+    found: set[str] = set()
     for table in tables:
+        contract = table.layout.contract
+        names = [name for name in table.layout.positions if contract.field(name).type == "cpr"]
+        keyed = names or [name for name in contract.key if name in table.layout.positions]
         try:
             with quietly(f"receiving {table.label}"):
-                claims = _peek(table)
-        except Refusal:
-            claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
-        named = claims.named_municipality
-        code = intake.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
-        key = (is_correction(table.hint), table.kind, code or (named.code if named else None), claims.sign)
-        groups.setdefault(key, []).append(table)
-    for key in [key for key in groups if key[3] is None]:
-        others = [other for other in groups if other[:3] == key[:3] and other[3] is not None]
-        if len(others) == 1:
-            groups[others[0]] += groups.pop(key)
-    order = {id(table): number for number, table in enumerate(tables)}
-    found = [sorted(group, key=lambda table: order[id(table)]) for _, group in groups.items()]
-    return sorted(found, key=lambda group: (is_correction(group[0].hint), order[id(group[0])]))
+                for block in table.blocks():
+                    if names:
+                        ids = intake.people.people(block.columns[names[0]], clean).person_id.to_pylist()
+                        found.update(filter(None, ids))
+                    else:
+                        rows = zip(*(block.columns[name].to_pylist() for name in keyed), strict=True)
+                        found.update("\t".join(map(clean, row)) for row in rows)
+        except Refusal:  # told when the table is taken
+            continue
+    return found
 
 
 def _open(path: Path, intake: Intake, bounds: Bounds, folder: Path | None) -> _Opened:

@@ -231,6 +231,7 @@ class Outcome:
     tally: Tally
     delivery_id: str = ""
     content_id: str = ""
+    part_ids: tuple[str, ...] = ()
     municipality: str = ""
     municipality_name: str = ""
     period: str | None = None
@@ -342,6 +343,7 @@ class Outcome:
             persons=self.persons,
             is_synthetic=self.synthetic,
             period_source=self.period_source,
+            part_ids=",".join(self.part_ids) if len(self.part_ids) > 1 else None,
         )
 
 

@@ -43,7 +43,8 @@ class Delivery:
     """One line of the ledger. `content_id` is a keyed hash of the bytes; counts are rows, persons are distinct.
 
     `is_from_folder`: its content has lain in the drop folder; `period_source`: whether its period was `stated`, or read
-    from the `name`, a `day` in the name or the `rows`. None: entered before that was recorded.
+    from the `name`, a `day` in the name or the `rows`. None: entered before that was recorded. `part_ids`: of several
+    tables taken as one delivery the content id of each, with commas between.
     """
 
     delivery_id: str
@@ -63,6 +64,7 @@ class Delivery:
     superseded_by: str | None = None
     is_from_folder: bool | None = None
     period_source: str | None = None
+    part_ids: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _create_ledger(warehouse: Warehouse) -> None:
     if exists(warehouse, "delivery"):
         warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
         warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS period_source VARCHAR")
+        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS part_ids VARCHAR")
         return
     columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
@@ -201,18 +204,23 @@ def same_content(
     *,
     synthetic: bool,
     from_folder: bool = False,
+    parts: Sequence[str] = (),
 ) -> Delivery | None:
     """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another.
 
     With `from_folder` also one superseded since that came from there: a file and its correction lie side by side
-    night after night, and would else supersede each other for ever.
+    night after night, and would else supersede each other for ever; and one that was made of these `parts` and more, so
+    that a file taken out of the folder takes no rows with it.
     """
     sql = (
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code IS NOT DISTINCT FROM ? "
-        "AND content_id = ? AND is_synthetic = ? AND (superseded_by IS NULL OR (? AND coalesce(is_from_folder, true))) "
-        "ORDER BY delivery_id DESC LIMIT 1"
+        "AND is_synthetic = ? AND (superseded_by IS NULL OR (? AND coalesce(is_from_folder, true))) "
+        "AND (content_id = ? OR (? AND is_from_folder AND verdict <> 'afvist' "
+        "AND list_has_all(string_split(part_ids, ','), ?))) "
+        "ORDER BY content_id = ? DESC, delivery_id DESC LIMIT 1"
     )
-    rows = warehouse.rows(sql, [kind, municipality, content_id, synthetic, from_folder])
+    given = [synthetic, from_folder, content_id, from_folder and bool(parts), list(parts), content_id]
+    rows = warehouse.rows(sql, [kind, municipality, *given])
     return Delivery(*rows[0]) if rows else None
 
 

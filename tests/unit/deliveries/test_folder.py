@@ -15,7 +15,7 @@ from flows.deliveries.keys import load_keys
 from flows.deliveries.store import open_restricted
 from flows.run.fetch import receive, waiting_files
 from flows.settings import Settings
-from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
+from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.errors import UsageError
 
 FIRST, CORRECTED = (csv_bytes(CASES, case_rows(count)) for count in (20, 22))
@@ -160,10 +160,100 @@ def test_a_ledger_without_the_way_a_delivery_came_by_gets_it_and_the_folder_chan
     door.one("sager_2016K1.csv", FIRST)
     door.one("sager_2016K1.csv", CORRECTED)
     with open_restricted(door.data / "restricted", load_keys(door.key).database_key) as warehouse:
-        warehouse.execute("ALTER TABLE restricted.delivery DROP COLUMN is_from_folder")
+        for column in ("is_from_folder", "period_source", "part_ids"):  # those that came later, in their order
+            warehouse.execute(f"ALTER TABLE restricted.delivery DROP COLUMN {column}")
     drop(door, "Rebild sager 2016K1.csv", FIRST)
     drop(door, "Rebild sager 2016K1 rettet.csv", CORRECTED, minute=1)
     assert night(door) == [("L000001", True), ("L000002", True)]
+
+
+# Several tables of one kind, municipality and period.
+
+NORTH, SOUTH = (csv_bytes(CASES, case_rows(count, start)) for count, start in ((8, 0), (7, 100)))
+
+
+def together(door: Door) -> list[tuple[str, int, bool]]:
+    """Receive the folder and return verdict, accepted rows and whether it was unchanged of each receipt."""
+    folder = door.folder / "drop"
+    receipts = deliver(waiting_files(folder), None, door.data, door.key, from_folder=True, folder=folder)
+    return [(receipt.verdict, receipt.rows_accepted, receipt.is_unchanged) for receipt in receipts]
+
+
+@pytest.mark.parametrize("names", [("nord.csv", "syd.csv"), ("nord 2016K1.csv", "syd.csv"), ("z.csv", "rettet a.csv")])
+def test_files_of_two_teams_are_one_delivery(door: Door, names: tuple[str, str]) -> None:
+    (door.folder / "drop" / "Rebild").mkdir(parents=True)
+    for name, content in zip(names, (NORTH, SOUTH), strict=True):
+        drop(door, f"Rebild/{name}", content)
+    assert together(door) == [("godkendt", 15, False)]
+    assert together(door) == [("godkendt", 15, True)]
+    assert door.rows(IN_FORCE) == [(15,)]
+
+
+def test_a_team_that_comes_later_joins_what_still_lies_there(door: Door) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    assert together(door) == [("godkendt", 8, False)]
+    drop(door, "Rebild syd.csv", SOUTH, minute=1)
+    assert together(door) == [("godkendt", 15, False)]
+    assert together(door) == [("godkendt", 15, True)]
+    assert door.rows(IN_FORCE) == [(15,)]
+
+
+def test_a_corrected_part_replaces_that_part_alone(door: Door) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    drop(door, "Rebild syd.csv", SOUTH)
+    together(door)
+    drop(door, "Rebild nord rettet.csv", csv_bytes(CASES, case_rows(10)), minute=2)
+    assert together(door) == [("godkendt", 15, True), ("godkendt", 17, False)]
+    assert together(door) == [("godkendt", 15, True), ("godkendt", 17, True)]
+    assert door.rows(IN_FORCE) == [(17,)]
+
+
+@pytest.mark.parametrize("gone", ["Rebild nord.csv", "Rebild syd.csv"])
+def test_a_file_taken_out_of_the_folder_takes_no_rows_with_it(door: Door, gone: str) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    drop(door, "Rebild syd.csv", SOUTH)
+    together(door)
+    (door.folder / "drop" / gone).unlink()
+    assert together(door) == [("godkendt", 15, True)]
+    assert door.rows(IN_FORCE) == [(15,)]
+
+
+def test_a_part_is_received_anew_where_the_whole_was_refused(door: Door) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    wrong = csv_bytes(CASES, [[row[0], row[1], "31-02-2015", *row[3:]] for row in case_rows(7, 100)])
+    drop(door, "Rebild syd.csv", wrong)
+    assert [verdict for verdict, _, _ in together(door)] == ["afvist"]
+    (door.folder / "drop" / "Rebild syd.csv").unlink()
+    assert together(door) == [("godkendt", 8, False)]
+
+
+def test_a_table_that_lacks_a_column_leaves_its_sister_be(door: Door) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    drop(door, "Rebild syd.csv", csv_bytes(CASES[:3], [row[:3] for row in case_rows(7, 100)]))
+    assert sorted(together(door)) == [("afvist", 0, False), ("godkendt", 8, False)]
+
+
+def test_the_whole_after_its_parts_is_their_later_version(door: Door) -> None:
+    drop(door, "Rebild nord.csv", NORTH)
+    drop(door, "Rebild syd.csv", SOUTH)
+    drop(door, "Rebild alle.csv", csv_bytes(CASES, [*case_rows(9), *case_rows(7, 100)]), minute=3)
+    assert [accepted for _, accepted, _ in together(door)] == [8, 7, 16]
+    assert [unchanged for _, _, unchanged in together(door)] == [True, True, True]
+    assert door.rows(IN_FORCE) == [(16,)]
+
+
+def test_workbooks_and_packed_folders_of_teams_are_joined_too(door: Door) -> None:
+    drop(door, "Rebild nord.zip", zip_bytes({"nord/sager.csv": NORTH, "følgebrev.pdf": b"%PDF"}))
+    drop(door, "Rebild syd.xlsx", xlsx_bytes([CASES, *case_rows(7, 100)]))
+    drop(door, "Skive.csv", csv_bytes(CASES, case_rows(6, 200)))
+    assert sorted(accepted for _, accepted, _ in together(door)) == [6, 15]
+
+
+def test_answers_of_two_respondents_are_one_delivery(door: Door) -> None:
+    head = ("Kommune", "Opgørelsesdato", "Besvaret af", "Organisationsmodel")
+    for role in ("Leder", "Sagsbehandler"):
+        drop(door, f"svar {role}.csv", csv_bytes(head, [["Rebild", "31-03-2016", role, "Anden model"]]))
+    assert together(door) == [("godkendt", 2, False)]
 
 
 # Everything in the folder is received or answered.
