@@ -110,8 +110,14 @@ def periods_in(hint: str) -> list[NamedPeriod]:
             found.append(NamedPeriod(period, text, is_day))
         if found:
             return found
-    years = set(re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", stem))
-    return [NamedPeriod(year, year) for year in years] if len(years) == 1 else []
+    years = years_in(hint)
+    return [NamedPeriod(years[0], years[0])] if len(years) == 1 else []
+
+
+def years_in(hint: str) -> list[str]:
+    """Return the different years in a file's name, ascending."""
+    stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", hint.rsplit("/", 1)[-1])
+    return sorted(set(re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", stem)))
 
 
 CORRECTION_WORDS = re.compile(
@@ -132,6 +138,7 @@ class Claims:
     periods: Counter[str]
     named_municipality: NamedMunicipality | None
     named_periods: tuple[NamedPeriod, ...]
+    named_years: tuple[str, ...] = ()
     is_empty: bool = False
 
     @property
@@ -153,6 +160,7 @@ def claims_of(hint: str, first: Block | None) -> Claims:
         _values(first, "period", parse_period),
         municipality_in(hint),
         tuple(periods_in(hint)),
+        tuple(years_in(hint)),
         first is None or len(first.rows) + len(first.misshapen) == 0,
     )
 
@@ -193,9 +201,9 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
         name = areas()[code].name_da
         if named.is_number:
             outcome.remark(
-                f"Leverancen er lagt under {name}, fordi navnet «{named.told_by}» rummer koden {code}; "
+                f"Leverancen er lagt under {name}, fordi navnet »{named.told_by}« rummer koden {code}; "
                 "er det forkert, så angiv kommunen ved afsendelsen (-m).",
-                f"Filed under {name} because the name «{named.told_by}» holds the code {code}; say -m if that is "
+                f"Filed under {name} because the name “{named.told_by}” holds the code {code}; say -m if that is "
                 "wrong.",
             )
         else:
@@ -223,7 +231,7 @@ def settle_period(
     outcome: Outcome,
     given: str | None,
     stated: str | None,
-    named: Sequence[NamedPeriod],
+    claims: Sequence[Claims],
     newest: date | None,
     day: date,
 ) -> None:
@@ -245,6 +253,8 @@ def settle_period(
             outcome.remark(
                 f"Perioden {stated} er den, afsenderen har angivet.", f"The period {stated} is the sender's.", "info"
             )
+    named = [period for one in claims for period in one.named_periods]
+    years = sorted({year for one in claims if not one.named_periods for year in one.named_years})
     left_aside: list[tuple[NamedPeriod, tuple[str, str]]] = []
     for one in named if stated is None else ():
         period = _of_extraction(one, newest) if one.is_day else one.period
@@ -254,8 +264,8 @@ def settle_period(
             continue
         outcome.period, outcome.period_source = period, "day" if one.is_day else "name"
         outcome.remark(
-            f"Perioden {period} er læst af filnavnet («{mask(one.text)}»).",
-            f"The period {period} was read from the file's name («{mask(one.text)}»).",
+            f"Perioden {period} er læst af filnavnet (»{mask(one.text)}«).",
+            f"The period {period} was read from the file's name (“{mask(one.text)}”).",
             "info",
         )
         break
@@ -267,6 +277,12 @@ def settle_period(
                 f"The period {outcome.period} was derived from the newest date in the delivery.",
                 "info",
             )
+    if stated is None and len(years) > 1:
+        outcome.remark(
+            f"Filnavnet nævner flere årstal ({', '.join(years)}) og siger derfor intet om perioden.",
+            f"The file's name holds several years ({', '.join(years)}) and so says nothing of the period.",
+            "info",
+        )
     for one, why in left_aside:
         outcome.remark(
             f"Filnavnet nævner {mask(one.text)}, men den periode {why[0]}; navnet er ikke fulgt.",

@@ -93,8 +93,8 @@ CELL_RULES: dict[str, Text] = {
         "Skriv dd-mm-åååå, fx 31-03-2016.", "Write dd-mm-yyyy, e.g. 31-03-2016.",
     ),
     "open_end": Text(
-        "info", "Læst som «ikke afsluttet»: 31-12-9999, 01-01-0001, d.d. og lignende.",
-        "Read as «not ended»: 31-12-9999, 01-01-0001, d.d. and the like.",
+        "info", "Læst som »ikke afsluttet«: 31-12-9999, 01-01-0001, d.d. og lignende.",
+        "Read as “not ended”: 31-12-9999, 01-01-0001, d.d. and the like.",
         "Ingen handling.", "No action.",
     ),
     "error_value": Text(
@@ -182,7 +182,7 @@ def text_of(rule: str, contract: Contract) -> Text:
 
 
 def shown(text: str, field: DeliveryField, rule: str) -> str:
-    """Return what of a faulty cell may be printed, with a suggestion where one is safe; else «skjult».
+    """Return what of a faulty cell may be printed, with a suggestion where one is safe; else `MASK`.
 
     A name can stand in any column of a shifted row. So only a short plain number or date is printed as it stands;
     of a text only the allowed value it resembles.
@@ -198,10 +198,25 @@ def shown(text: str, field: DeliveryField, rule: str) -> str:
         return plain
     if field.type == "enum" and (near := get_close_matches(squash(plain), field.known, n=1, cutoff=0.75)):
         meant = next(value.text_da for value in field.values if value.code == field.known[near[0]])
-        return f"{MASK}: ligner/resembles «{meant}»"
+        return f"{MASK}: ligner/resembles »{meant}«"
     if field.type == "municipality" and (names := suggest(plain)):
-        return f"{MASK}: ligner/resembles «{names[0]}»"
+        return f"{MASK}: ligner/resembles »{names[0]}«"
     return MASK
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """Return a number with the word for what is counted, as Danes write it: `1 række`, `1.234 rækker`."""
+    return f"{danish(number)} {one if number == 1 else several}"
+
+
+def danish(number: int) -> str:
+    """Return a whole number with points between the thousands."""
+    return f"{number:,}".replace(",", ".")
+
+
+def size_of(number: int) -> str:
+    """Return a number of bytes as people say it, in MB or GB."""
+    return f"{number / 2**30:.3g} GB" if number >= 2**30 else f"{max(1, round(number / 2**20))} MB"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Refusal, Remark
+from flows.deliveries.contract import Refusal, Remark, counted, size_of
 from flows.deliveries.keys import mask, normalise_cpr
 from flows.deliveries.values import clean, parser_of
 from transforms.catalogue import Contract, DeliveryField, squash
@@ -75,7 +75,7 @@ class Part:
 
     label: str
     hint: str
-    form: Literal["csv", "xlsx", "ods"]
+    form: Literal["csv", "xlsx", "xlsb", "ods"]
     open: Callable[[], IO[bytes]]
     sha256: str
     encoding: str
@@ -103,11 +103,11 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
     if other:
         raise Refusal(
             label,
-            f"Filen er {other}; send CSV, XLSX, ODS eller en ZIP af dem.",
-            f"this is {other}; deliver CSV, XLSX, ODS or a ZIP of them",
+            f"Filen er {other}; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
+            f"this is {other}; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
             is_table=False,
         )
-    form: Literal["csv", "xlsx", "ods"] = "csv"
+    form: Literal["csv", "xlsx", "xlsb", "ods"] = "csv"
     if start.startswith(ZIP_MAGIC):
         with _archive_in(open_part(), label) as archive:
             form = _form_of(archive, label)
@@ -131,8 +131,8 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
         if size > bounds.unpacked:
             raise Refusal(
                 label,
-                f"Filen fylder mere end {bounds.unpacked:,} bytes; del den op.",
-                f"more than the {bounds.unpacked:,} bytes allowed; split the file",
+                f"Filen fylder mere end {size_of(bounds.unpacked)}; del den op.",
+                f"more than the {size_of(bounds.unpacked)} allowed; split the file",
             )
         if not text:
             continue
@@ -140,8 +140,8 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
         if wide == "-" and b"\0" in chunk:
             raise Refusal(
                 label,
-                "Filen er ikke en tekstfil; send CSV, XLSX, ODS eller en ZIP af dem.",
-                "this is no text file; deliver CSV, XLSX, ODS or a ZIP of them",
+                "Filen er ikke en tekstfil; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
+                "this is no text file; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
                 is_table=False,
             )
         try:
@@ -166,8 +166,8 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
         return digest.hexdigest(), MIXED + best, (told,)
     if best == "mac_roman":
         told = Remark(
-            "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som «CSV UTF-8».",
-            "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as «CSV UTF-8».",
+            "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som »CSV UTF-8«.",
+            "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as “CSV UTF-8”.",
         )
         return digest.hexdigest(), best, (told,)
     return digest.hexdigest(), best, ()
@@ -224,8 +224,8 @@ def check_sizes(entries: list[zipfile.ZipInfo], label: str, limit: int, ratio: i
     if total > limit or (total > (10 << 20) and total > ratio * max(packed, 1)):
         raise Refusal(
             label,
-            f"Indholdet vokser fra {packed:,} til {total:,} bytes ved udpakning; det er ikke sandsynligt.",
-            f"unpacks from {packed:,} to {total:,} bytes, which is not plausible; refused unread",
+            f"Indholdet vokser fra {size_of(packed)} til {size_of(total)} ved udpakning; det er ikke sandsynligt.",
+            f"unpacks from {size_of(packed)} to {size_of(total)}, which is not plausible; refused unread",
         )
 
 
@@ -248,8 +248,8 @@ def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], li
     if size > bounds.file:
         raise Refusal(
             label,
-            f"Filen fylder mere end {bounds.file:,} bytes; del den op.",
-            f"{size:,} bytes is more than the {bounds.file:,} allowed; split the file",
+            f"Filen fylder mere end {size_of(bounds.file)}; del den op.",
+            f"{size_of(size)} is more than the {size_of(bounds.file)} allowed; split the file",
         )
     if start.startswith(GZIP_MAGIC):
         return [_gzipped(path, hint, size, bounds)], []
@@ -290,7 +290,7 @@ def _archive(path: Path, label: str) -> zipfile.ZipFile:
         ) from None
 
 
-def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "ods"]:
+def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "xlsb", "ods"]:
     """Return which workbook an archive is; Refusal when it is none that is read."""
     names = {name.lstrip("/") for name in archive.namelist()}
     if "xl/workbook.xml" in names:
@@ -298,16 +298,12 @@ def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "ods"]:
     if "content.xml" in names and "mimetype" in names:
         return "ods"
     if "xl/workbook.bin" in names:
-        raise Refusal(
-            label,
-            "Projektmappen er en binær Excel-fil (.xlsb); gem den som .xlsx, og send den igen.",
-            "a binary Excel workbook (.xlsb); save it as .xlsx and deliver again",
-        )
+        return "xlsb"
     if "[Content_Types].xml" in names:
         raise Refusal(
             label,
-            "Filen er et Word- eller PowerPoint-dokument; send CSV, XLSX, ODS eller en ZIP af dem.",
-            "this is a Word or PowerPoint document; deliver CSV, XLSX, ODS or a ZIP of them",
+            "Filen er et Word- eller PowerPoint-dokument; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
+            "this is a Word or PowerPoint document; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
             is_table=False,
         )
     raise Refusal(
@@ -331,7 +327,7 @@ def _members(path: Path, archive: zipfile.ZipFile, hint: str, bounds: Bounds) ->
     if not entries or len(entries) > bounds.members:
         raise Refusal(
             label,
-            f"ZIP-filen rummer {len(entries)} filer; send 1 til {bounds.members}.",
+            f"ZIP-filen rummer {counted(len(entries), 'fil', 'filer')}; send 1 til {bounds.members}.",
             f"holds {len(entries)} files; deliver 1 to {bounds.members}",
         )
     for entry in entries:
@@ -401,8 +397,8 @@ def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) ->
     if entry.file_size > bounds.workbook // 4:
         raise Refusal(
             label,
-            f"Projektmappen fylder mere end {bounds.workbook // 4:,} bytes; send den som CSV.",
-            f"the workbook is larger than {bounds.workbook // 4:,} bytes; deliver it as CSV",
+            f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
+            f"the workbook is larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
         )
     with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
         content = b""
@@ -726,8 +722,8 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: B
         if len(buffer) - cut > BLOCK + 2 * bounds.line:
             raise Refusal(
                 label,
-                f"En linje er længere end {bounds.line:,} bytes; skriv én række pr. linje.",
-                f"a line longer than {bounds.line:,} bytes; deliver one row per line",
+                f"En linje er længere end {size_of(bounds.line)}; skriv én række pr. linje.",
+                f"a line longer than {size_of(bounds.line)}; deliver one row per line",
             )
         if cut:
             yield buffer[:cut], True

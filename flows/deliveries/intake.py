@@ -32,6 +32,7 @@ from flows.deliveries.contract import (
     Fault,
     Refusal,
     Remark,
+    counted,
     kind_named,
     load_contracts,
     shown,
@@ -403,7 +404,7 @@ class Intake:
                 self._load(outcome, table, number, blocks or table.blocks(), stated, warehouse)
             self._judge(outcome, warehouse)
             newest = store.newest_date(warehouse, contract.period_field, request.day)
-            settle_period(outcome, self.period, stated, named, newest, request.day)
+            settle_period(outcome, self.period, stated, claims, newest, request.day)
         except Refusal as refusal:
             outcome.refuse(refusal.text_da, refusal.text_en)
         outcome.judge()
@@ -898,8 +899,8 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
     if book.formulas:
         remarks.append(
             Remark(
-                f"Projektmappen indeholder {book.formulas} formler; de gemte værdier er brugt.",
-                f"The workbook holds {book.formulas} formulas; their saved values were used.",
+                f"Projektmappen indeholder {counted(book.formulas, 'formel', 'formler')}; de gemte værdier er brugt.",
+                f"The workbook holds {counted(book.formulas, 'formula', 'formulas')}; the saved values were used.",
                 "info",
             )
         )
@@ -907,8 +908,10 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
         if sheet_layout(sheet, contracts.values(), part.hint) is not None:
             remarks.append(
                 Remark(
-                    f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter og er ikke læst.",
-                    f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read.",
+                    f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter, men er ikke læst. "
+                    "Vis arket, og send filen igen, hvis rækkerne skal med.",
+                    f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read. Unhide it "
+                    "and deliver again if its rows belong here.",
                 )
             )
     found = 0

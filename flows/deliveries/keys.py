@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # 1 January, a date registered for many refugees. The check digit is therefore a flag here and never a rule.
 
 
-MASK = "«skjult»"
+MASK = "»skjult«"
 WEIGHTS = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 PSEUDONYM_LENGTH = 32
 _DASH = "\\-‐‑‒–—−"
@@ -145,7 +145,7 @@ def is_modulus11(digits: str) -> bool:
 
 
 def mask(text: str) -> str:
-    """Return `text` with everything that may be a CPR number replaced by «skjult»."""
+    """Return `text` with everything that may be a CPR number replaced by »skjult«."""
     return _LOOKS_LIKE_CPR.sub(MASK, visible(text))
 
 

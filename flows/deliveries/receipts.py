@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Fault, Remark, largest_rejected_share, text_of
+from flows.deliveries.contract import Fault, Remark, counted, danish, largest_rejected_share, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery
 from flows.store.snapshots import replace_synced
@@ -187,7 +187,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["danish_time"] = danish_time
-    environment.filters["number"] = lambda number: f"{number:,}".replace(",", ".")
+    environment.filters["number"] = danish
     return environment.get_template("receipt.html.jinja")
 
 
@@ -277,9 +277,10 @@ class Outcome:
         if self.tally.notes:
             count = len(self.tally.notes)
             where = ranges([row % TABLE_STEP for row in self.tally.notes])
+            what = "linje er ikke en række", "linjer er ikke rækker"
             self.remark(
-                f"{count} {'linje er' if count == 1 else 'linjer er'} ikke en række i tabellen (sum, kilde, gentaget "
-                f"overskrift) og sprunget over: linje {where}.",
+                f"{counted(count, *what)} i tabellen (sum, kilde, gentaget overskrift) og er sprunget over: "
+                f"linje {where}.",
                 f"{count} {'line is' if count == 1 else 'lines are'} no row of the table (a total, a source, a heading "
                 f"once more) and passed over: line {where}.",
                 "info",
@@ -297,7 +298,8 @@ class Outcome:
         elif rejected > (most := largest_rejected_share(self.contract.kind)) * rows_in:
             share = f"{most:.0%}".replace("%", " %")
             self.refuse(
-                f"{rejected} af {rows_in} rækker har fejl; ved mere end {share} afvises hele leverancen.",
+                f"{danish(rejected)} af {counted(rows_in, 'række', 'rækker')} har fejl; ved mere end {share} "
+                "afvises hele leverancen.",
                 f"{rejected} of {rows_in} rows have faults; above {share} the whole delivery is refused",
             )
         elif self.period is None:
@@ -313,7 +315,8 @@ class Outcome:
             return
         if self.accepted < SHRUNK * current.rows_accepted:
             self.remark(
-                f"Leverancen har {self.accepted} godkendte rækker mod {current.rows_accepted} i den forrige; "
+                f"Leverancen har {counted(self.accepted, 'godkendt række', 'godkendte rækker')} mod "
+                f"{danish(current.rows_accepted)} i den forrige; "
                 "er alt med?",
                 f"The delivery has {self.accepted} accepted rows against {current.rows_accepted}; complete?",
             )

@@ -1,7 +1,8 @@
-"""Delivered workbooks, XLSX and ODS, as blocks of text columns: measured before they are opened, formulas never run.
+"""Delivered workbooks, XLSX, XLSB and ODS, as blocks of text columns: measured before opened, formulas never run.
 
 Values are read by python-calamine. What it does not tell is taken from the sheet's own XML: per cent, codes that the
 spreadsheet turned into dates and times, errors, formulas without a saved value, hidden rows, merged cells.
+One module, since from a sheet to its rows and remarks is one way whatever the workbook is.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from flows.deliveries.contract import Refusal, Remark
+from flows.deliveries import xlsb
+from flows.deliveries.contract import Refusal, Remark, counted, size_of
 from flows.deliveries.files import (
     HEADING_ROWS,
     ZIP_ERRORS,
@@ -100,8 +103,8 @@ def open_book(part: Part, bounds: Bounds) -> Book:
     if len(content) > bounds.workbook // 4:
         raise Refusal(
             part.label,
-            f"Projektmappen fylder mere end {bounds.workbook // 4:,} bytes; send den som CSV.",
-            f"a workbook larger than {bounds.workbook // 4:,} bytes; deliver it as CSV",
+            f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
+            f"a workbook larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
         )
     import python_calamine
 
@@ -110,9 +113,11 @@ def open_book(part: Part, bounds: Bounds) -> Book:
             check_sizes(archive.infolist(), part.label, bounds.workbook, bounds.ratio)
             if part.form == "ods":
                 return _open_ods(archive, part.label, bounds)
+            if part.form == "xlsb":
+                return _open_xlsb(content, archive, part.label, bounds)
             formulas = _measure(archive, part.label, bounds)
         return _open_xlsx(content, formulas, part.label)
-    except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, python_calamine.CalamineError):
+    except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, IndexError, struct.error, python_calamine.CalamineError):
         raise Refusal(
             part.label,
             "Regnearket er beskadiget eller tomt; gem det igen som .xlsx, og send det.",
@@ -153,7 +158,8 @@ def _refuse_wide(width: int, rows: int, label: str, bounds: Bounds) -> None:
     if width * rows > bounds.cells:
         raise Refusal(
             label,
-            f"Et ark spænder over {rows:,} rækker og {width:,} kolonner; slet alt uden for tabellen.",
+            f"Et ark spænder over {counted(rows, 'række', 'rækker')} og {counted(width, 'kolonne', 'kolonner')}; "
+            "slet alt uden for tabellen.",
             f"a sheet spans {rows:,} rows and {width:,} columns; delete what lies outside the table",
         )
 
@@ -166,26 +172,30 @@ def _column_number(name: bytes) -> int:
 
 
 def _open_xlsx(content: bytes, formulas: int, label: str) -> Book:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        paths, is_1904 = _sheet_paths(archive)
+        formats = _formats(archive)
+
+    def facts(name: str) -> Facts:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _facts(archive, paths[name], formats) if name in paths else Facts()
+
+    return _book(content, formulas, label, facts, EPOCH_1904 if is_1904 else EXCEL_EPOCH)
+
+
+def _book(content: bytes, formulas: int, label: str, facts: Callable[[str], Facts], epoch: dt.date) -> Book:
+    """Return the sheets of a workbook; what calamine does not tell of a sheet is asked of `facts` by its name."""
     import python_calamine
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        paths, is_1904 = _sheet_paths(archive)
-        formats = _formats(archive)
     seen: list[Sheet] = []
     hidden: list[Sheet] = []
     for number, told in enumerate(workbook.sheets_metadata, start=1):
         if told.typ != SheetTypeEnum.WorkSheet:
             continue
-        path = paths.get(told.name, "")
-
-        def facts(path: str = path) -> Facts:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                return _facts(archive, path, formats) if path else Facts()
-
         rows, merged = _calamine_rows(workbook, told.name, label)
-        sheet = Sheet(told.name, number, rows, facts, merged, EPOCH_1904 if is_1904 else EXCEL_EPOCH)
+        sheet = Sheet(told.name, number, rows, partial(facts, told.name), merged, epoch)
         (seen if told.visible == SheetVisibleEnum.Visible else hidden).append(sheet)
     return Book(tuple(seen), tuple(hidden), formulas)
 
@@ -295,6 +305,37 @@ def _is_special(code: str) -> bool:
     return "%" in code or bool(re.search(r"[dmyh]", code) and "general" not in code)
 
 
+# Excel's binary workbooks: the same parts as an XLSX, each of them records in place of XML.
+
+
+def _open_xlsb(content: bytes, archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
+    """Return the sheets of a binary workbook, measured as an XLSX is."""
+    binary = xlsb.read_workbook(archive)
+    formats = [_plain_format(code if isinstance(code, str) else BUILT_IN.get(code, "")) for code in binary.formats]
+    merged: dict[str, tuple[tuple[xlsb.Place, xlsb.Place], ...]] = {}
+    facts: dict[str, Facts] = {}
+    formulas = 0
+    for name, path in binary.paths.items():
+        cells = xlsb.read_sheet(archive.read(path))
+        _refuse_wide(cells.width, cells.height, label, bounds)
+        formulas += cells.formulas
+        facts[name], merged[name] = Facts(hidden=cells.hidden), tuple(cells.merged)
+        for place, error in cells.errors.items():
+            facts[name].special[place] = Special(text=error)
+        for place, (number, style) in cells.numbers.items():
+            code = formats[style] if style < len(formats) else ""
+            if _is_special(code):
+                facts[name].special[place] = Special(number=repr(number), format=code)
+    book = _book(
+        content, formulas, label, lambda name: facts.get(name, Facts()), EPOCH_1904 if binary.is_1904 else EXCEL_EPOCH
+    )
+    seen, hidden = (
+        tuple(replace(sheet, merged=merged.get(sheet.name, ())) for sheet in sheets)
+        for sheets in (book.sheets, book.hidden)
+    )
+    return Book(seen, hidden, formulas)
+
+
 # What the sheet of a spreadsheet in OpenDocument holds: a plain reading of its content.xml.
 
 
@@ -303,8 +344,8 @@ def _open_ods(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
     if archive.read("mimetype")[:60].strip() != b"application/vnd.oasis.opendocument.spreadsheet":
         raise Refusal(
             label,
-            "Filen er et OpenDocument, men ikke et regneark; send CSV, XLSX, ODS eller en ZIP af dem.",
-            "an OpenDocument file, but no spreadsheet; deliver CSV, XLSX, ODS or a ZIP of them",
+            "Filen er et OpenDocument, men ikke et regneark; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
+            "an OpenDocument file, but no spreadsheet; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
             is_table=False,
         )
     hidden_styles: set[str] = set()
@@ -517,16 +558,17 @@ def sheet_remarks(sheet: Sheet, layout: Layout) -> list[Remark]:
     if below and not layout.questions:
         told.append(
             Remark(
-                f"{len(below)} skjulte eller filtrerede rækker er læst med.",
-                f"{len(below)} hidden or filtered rows were read too.",
+                f"{counted(len(below), 'skjult eller filtreret række', 'skjulte eller filtrerede rækker')} er læst "
+                "med.",
+                f"{counted(len(below), 'hidden or filtered row was', 'hidden or filtered rows were')} read too.",
             )
         )
     merged = sum(1 for row in _fill_down(sheet, layout.heading_row).values() for _ in row)
     if merged and not layout.questions:
         told.append(
             Remark(
-                f"{merged} flettede celler er læst, som om værdien stod i hver række.",
-                f"{merged} merged cells were read as if the value stood in every row.",
+                f"{counted(merged, 'flettet celle', 'flettede celler')} er læst, som om værdien stod i hver række.",
+                f"{counted(merged, 'merged cell was', 'merged cells were')} read as if the value stood in every row.",
             )
         )
     codes = {position for name, position in layout.positions.items() if layout.contract.field(name).type == "industry"}
@@ -540,8 +582,10 @@ def sheet_remarks(sheet: Sheet, layout: Layout) -> list[Remark]:
     if restored:
         told.append(
             Remark(
-                f"{restored} branchekoder, som Excel havde gjort til datoer eller tider, er genskabt; kontrollér dem.",
-                f"{restored} industry codes that Excel had turned into dates or times were restored; check them.",
+                f"{counted(restored, 'branchekode', 'branchekoder')}, som Excel havde gjort til dato eller tid, er "
+                "genskabt. Kontrollér resultatet.",
+                f"{counted(restored, 'industry code', 'industry codes')} that Excel had turned into a date or time: "
+                "restored. Check the result.",
             )
         )
     return told

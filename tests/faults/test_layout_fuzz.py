@@ -24,7 +24,7 @@ from flows.deliveries.keys import keygen, load_keys
 from flows.deliveries.receipts import Receipt
 from flows.deliveries.store import open_restricted
 from flows.deliveries.values import industry_classes
-from tests.unit.deliveries.delivery_files import zip_bytes
+from tests.unit.deliveries.delivery_files import Styled, xlsb_bytes, zip_bytes
 from transforms.areas import areas_at
 
 EVERYDAY, LONG = 60, 300
@@ -37,6 +37,8 @@ FIELDS = {
     "measures": ("cpr", "measure_kind_code", "start_date", "end_date", "weekly_hours", "industry_code"),
 }
 TABLES = {"cases": "case", "employment": "employment", "measures": "measure"}
+# What a spreadsheet may hold as a number or a date.
+PLAIN = {"cpr", "start_date", "end_date", "permit_date", "weekly_hours", "children_count", "industry_code"}
 COUNTRIES = {"SYR": ("Syrien", "syrien", "SYR"), "ERI": ("Eritrea",), "IRQ": ("Irak",), "XXA": ("Statsløs",)}
 
 
@@ -151,17 +153,19 @@ def lay_out(source: Original, rng: random.Random) -> Laid:
     heading, lines = heading + [""] * blank, [line + [""] * blank for line in lines]
     title = rng.choice([[], [], ["Udtræk fra fagsystem"], ["Udtræk", ""], ["Rapport", "Dannet den 3. januar 2017", ""]])
     footer = rng.choice([[], [], ["I alt"], ["Kilde: fagsystem"], ["", "I alt", "Kilde: systemet, udtrukket i dag"]])
-    form = rng.choices(["csv", "xlsx", "zip", "sheets", "members"], [6, 2, 1, 1, 1])[0]
+    form = rng.choices(["csv", "xlsx", "zip", "sheets", "members", "xlsb"], [6, 2, 1, 1, 1, 1])[0]
     if form in ("csv", "zip"):
         content = as_csv(heading, lines, title, footer, rng)
         packed = form == "zip"
         return Laid(f"a.{form}", zip_bytes({"a.csv": content}) if packed else content, len(lines))
     cut = rng.randrange(1, len(lines))
-    parts = [lines] if form == "xlsx" else [lines[:cut], lines[cut:]]
+    parts = [lines] if form in ("xlsx", "xlsb") else [lines[:cut], lines[cut:]]
     if form == "members":
         made = [as_csv(heading, part, title, footer, rng) for part in parts]
         return Laid("a.zip", zip_bytes({f"{n}/a.csv": content for n, content in enumerate(made)}), len(lines))
     typed = [[cell_of(name, row[name]) for name in FIELDS[source.kind]] for row in values]
+    if form == "xlsb":
+        return Laid("a.xlsb", as_binary_workbook(order, heading, lines, typed, source, title, footer, rng), len(lines))
     return Laid("a.xlsx", as_workbook(order, heading, parts, typed, source, title, footer, rng), len(lines))
 
 
@@ -217,8 +221,7 @@ def as_workbook(
 
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
-    plain = {"cpr", "start_date", "end_date", "permit_date", "weekly_hours", "children_count", "industry_code"}
-    as_typed = {name for name in order if name in plain and rng.random() < 0.5}
+    as_typed = {name for name in order if name in PLAIN and rng.random() < 0.5}
     names, done = FIELDS[source.kind], 0
     for number, part in enumerate(parts):
         sheet = book.create_sheet(f"Team {number + 1}")
@@ -238,6 +241,28 @@ def as_workbook(
     stream = io.BytesIO()
     book.save(stream)
     return stream.getvalue()
+
+
+def as_binary_workbook(
+    order: list[str], heading: list[str], lines: list[list[str]], typed: list[list[Any]], source: Original,
+    title: list[str], footer: list[str], rng: random.Random,
+) -> bytes:  # fmt: skip
+    """Return the same as Excel's binary workbook, dates as numbers with a format."""
+    as_typed = {name for name in order if name in PLAIN and rng.random() < 0.5}
+    names = FIELDS[source.kind]
+    code = rng.choice(["dd-mm-yyyy", "d/m/yy", "[$-406]d. mmmm yyyy"])
+
+    def cell(name: str, row: list[Any]) -> Any:
+        value = row[names.index(name)]
+        return Styled((value - date(1899, 12, 30)).days, code) if isinstance(value, date) else value
+
+    cells = [
+        [cell(order[n], row) if n < len(order) and order[n] in as_typed else text for n, text in enumerate(line)]
+        for line, row in zip(lines, typed, strict=True)
+    ]
+    above, below = ([[text] for text in texts] for texts in (title, footer))
+    hidden = {len(title) + 2 + n for n in range(len(lines)) if rng.random() < 0.05}
+    return xlsb_bytes({"Team": [*above, heading, *cells, *below]}, hidden=hidden)
 
 
 # The oracle.

@@ -13,7 +13,7 @@ import pytest
 
 from flows.deliveries.intake import deliver
 from flows.deliveries.receipts import Receipt, as_html, as_json
-from tests.unit.deliveries.delivery_files import Door, csv_bytes, xlsx_bytes, zip_bytes
+from tests.unit.deliveries.delivery_files import Door, Styled, csv_bytes, xlsb_bytes, xlsx_bytes, zip_bytes
 
 LATER = dt.datetime(2017, 3, 1, 9, tzinfo=dt.UTC)
 HEAD = ("Kommune", "CPR-nr", "Opholdstilladelse", "Opholdsgrundlag")
@@ -74,6 +74,7 @@ def test_both_in_one_hand_in_leave_the_correction_in_force(door: Door) -> None:
     ("name", "period", "is_asked"),
     [
         ("Rebild_15-1987-2016.csv", "2016K1", False),
+        ("Rebild 2015-2016.csv", "2016K1", False),
         ("Rebild_2062.csv", "2016K1", True),
         ("Rebild_2062K1.csv", "2016K1", True),
         ("Rebild_1987.csv", "2016K1", True),
@@ -94,6 +95,12 @@ def test_a_period_in_a_name_is_held_against_the_rows_and_told(
     assert (receipt.period, receipt.rows_accepted) == (period, 6)
     assert any("eriod" in remark.text_en for remark in receipt.remarks)
     assert bool(asks(receipt)) == is_asked
+
+
+@pytest.mark.parametrize("name", ["Rebild_15-1987-2016.csv", "Rebild 2015-2016.csv", "Rebild 2014, 2015 og 2016.csv"])
+def test_several_years_in_a_name_say_nothing_and_are_told(door: Door, name: str) -> None:
+    receipt = take(door, name, csv_bytes(HEAD, rows()))
+    assert any("nævner flere årstal" in remark.text_da and "2016" in remark.text_da for remark in receipt.remarks)
 
 
 @pytest.mark.parametrize("period", ["2015", "2015K4", "2062", "2031K1"])
@@ -503,6 +510,70 @@ def test_a_hidden_sheet_with_rows_is_told(door: Door) -> None:
     receipt = take(door, "c.xlsx", stream.getvalue())
     assert receipt.rows_accepted == 8
     assert "hidden sheet no. 2" in asks(receipt)[0]
+
+
+# Binary workbooks.
+
+EXCEL_DAY = (dt.date(2016, 2, 1) - dt.date(1899, 12, 30)).days
+
+
+def test_a_binary_workbook_is_read_as_any_other(door: Door) -> None:
+    lines = [
+        [
+            "Rebild",
+            1001901234 + n * 100_000_000,
+            Styled(EXCEL_DAY + n, "dd-mm-yyyy"),
+            "Konventionsstatus",
+            None,
+            None,
+            n,
+        ]
+        for n in range(5)
+    ]
+    lines[0][4] = Styled(EXCEL_DAY + 300, "[$-406]d. mmmm yyyy")
+    receipt = take(door, "sager.xlsb", xlsb_bytes({"Sager": [["Udtræk"], CASE, *lines]}, hidden=[4, 5]))
+    assert (receipt.municipality_code, receipt.rows_accepted, receipt.period) == ("840", 5, "2016K1")
+    assert dates(door) == [dt.date(2016, 2, 1 + n) for n in range(5)]
+    assert dates(door, "end_date") == [dt.date(2016, 11, 27), *[None] * 4]
+    assert [n for (n,) in door.rows('SELECT children_count FROM restricted."case" ORDER BY _row_number')] == [*range(5)]
+    assert asks(receipt) == ["2 hidden or filtered rows were read too."]
+
+
+def test_formats_errors_and_merged_cells_of_a_binary_workbook(door: Door) -> None:
+    line = ["Rebild", "30-06-2016", "Leder", "Anden model", Styled(0.145, "0.0%"), Styled(0.8, "0%"), 10.71]
+    assert take(door, "o.xlsb", xlsb_bytes({"A": [ORG, line]})).verdict == "godkendt"
+    shares = "SELECT started_within_14d_pct, started_within_30d_pct, industry_track_codes FROM restricted.organisation"
+    assert [(float(a), float(b), c) for a, b, c in door.rows(shares)] == [(14.5, 80.0, ["107100"])]
+    first = (dt.date(2026, 11, 1) - dt.date(1899, 12, 30)).days
+    jobs = [["Rebild", f"{10 + n}0190-1234", "01-02-2016", None, 37, "561010", "Nej"] for n in range(8)]
+    jobs[0][5] = Styled(first, "d-mmm")
+    jobs[1][3] = Styled(error=0x2A)
+    for line in jobs[1:5]:
+        line[0] = None
+    receipt = take(door, "e.xlsb", xlsb_bytes({"A": [JOBS, *jobs]}, merged="A2:A6"))
+    assert [(fault.row, fault.rule, fault.shown) for fault in receipt.faults] == [(3, "error_value", "#N/A")]
+    assert receipt.rows_accepted == 7
+    assert door.rows("SELECT industry_code FROM restricted.employment WHERE _row_number = 2") == [("011100",)]
+    assert [text.split(" ", 2)[:2] for text in asks(receipt)] == [["5", "merged"], ["1", "industry"]]
+
+
+def test_a_binary_workbook_that_counts_from_1904_and_one_of_two_teams(door: Door) -> None:
+    lines = [["Rebild", f"{10 + n}0190-1234", 40939 + n, "Konventionsstatus"] for n in range(5)]
+    receipt = take(door, "a.xlsb", xlsb_bytes({"A": [HEAD, *lines]}, mac=True))
+    assert (receipt.period, dates(door)) == ("2016K1", [dt.date(2016, 2, 1 + n) for n in range(5)])
+    teams = xlsb_bytes({"Nord": [HEAD, *NORTH], "Syd": [HEAD, *SOUTH]})
+    assert take(door, "b.zip", zip_bytes({"sager.xlsb": teams, "brev.pdf": b"%PDF"})).rows_accepted == 15
+
+
+@pytest.mark.parametrize("keep", [40, 200, 900, -1])
+def test_a_damaged_binary_workbook_is_refused_in_words(door: Door, keep: int) -> None:
+    whole = xlsb_bytes({"A": [HEAD, *NORTH]})
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["xl/worksheets/sheet1.bin"] = parts["xl/worksheets/sheet1.bin"][:keep]
+    receipt = take(door, "a.xlsb", zip_bytes(parts))
+    assert receipt.is_refused
+    assert "beskadiget" in receipt.remarks[0].text_da
 
 
 # Dates, signs for «open», numbers of persons.
