@@ -162,7 +162,7 @@ def quiet_prefect(home: Path) -> None:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        "PREFECT_LOGGING_LEVEL": "INFO" if debug else "WARNING",
+        "PREFECT_LOGGING_LEVEL": "INFO",  # what a run tells of its steps is kept with the run
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if debug else "WARNING",
         "GX_ANALYTICS_ENABLED": "False",
     }

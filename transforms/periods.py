@@ -1,4 +1,4 @@
-"""Periods of Jobindsats: four kinds, one meaning each.
+"""Periods of Jobindsats: four kinds, one meaning each; and how old a moment is.
 
 M a month, Q a calendar quarter, Y a calendar year. QMAT is a rolling year told by quarters (moving annual total):
 `2024QMAT02` is the four quarters that end with the second quarter of 2024, that is 1 July 2023 to 30 June 2024. Public
@@ -95,3 +95,17 @@ def shown(moment: datetime, as_of: datetime) -> str:
     """Return a moment in Danish time: the day when `as_of` is the end of one, else to the minute."""
     whole_day = as_of.astimezone(COPENHAGEN).strftime("%H:%M:%S") == "23:59:59"
     return moment.astimezone(COPENHAGEN).strftime("%Y-%m-%d" if whole_day else "%Y-%m-%d %H:%M")
+
+
+def aware(moment: datetime | str) -> datetime:
+    """Return a moment (ISO text or datetime) with its time zone: UTC when it names none."""
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def age_in_days(moment: datetime | str, at: datetime) -> int:
+    """Return the whole days from `moment` (ISO text or datetime, UTC when it names no zone) to `at`.
+
+    What is later than `at` is no day old: the clock was wrong then, or is now.
+    """
+    return max((aware(at) - aware(moment)).days, 0)

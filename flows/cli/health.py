@@ -27,7 +27,7 @@ from flows.store.builds import builds, current, is_gone, prepare_folder, publish
 from flows.store.snapshots import SnapshotStore
 from transforms.catalogue import load_catalogue
 from transforms.errors import KommunekortError
-from transforms.periods import COPENHAGEN
+from transforms.periods import COPENHAGEN, age_in_days
 
 # What can be wrong with the installation, each fault with its cure in one line.
 
@@ -432,7 +432,7 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
         "run_id": build.run_id if build else None,
         "is_synthetic": bool(release.get("is_synthetic")),
         "published_at": published_at.isoformat() if published_at else None,
-        "publication_age_days": run_ages.age_in_days(published_at, now) if published_at else None,
+        "publication_age_days": age_in_days(published_at, now) if published_at else None,
         "confirmed_at": confirmed,
         "max_publication_age_days": settings.max_publication_age_days,
         "last_good_run": good["run_id"] if good else None,

@@ -259,6 +259,7 @@ def report(
     from dataclasses import replace
 
     from flows.report.build import build_report, report_options
+    from flows.run.record import find_record
     from flows.store.builds import builds, current, flip_link, seal_again, writer_lock
 
     settings = settings_from(data)
@@ -266,7 +267,8 @@ def report(
     if now is None:
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
     earlier = [build for build in builds(settings) if build.run_id < now.run_id]
-    options = report_options(settings, earlier[-1].path if earlier else None)
+    known = find_record(settings, now.run_id) or {}
+    options = report_options(settings, earlier[-1].path if earlier else None, known.get("ages"))
     if boundaries is not None:
         options = replace(options, boundaries=boundaries)
     if boundaries_source is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
@@ -28,12 +28,12 @@ from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
 
 from flows.orchestration import server
-from flows.run import night
+from flows.run import night, steps
 from flows.run import record as run_record
 from flows.run.night import Asked, Beside, Made
 from flows.run.processes import guard_children
 from flows.run.record import FetchReport
-from flows.run.summary import markdown_summary
+from flows.run.summary import markdown_summary, validation_rows
 from flows.settings import Settings
 from flows.store.builds import Busy, writer_lock
 from transforms.errors import Interrupted, KommunekortError, UsageError
@@ -64,12 +64,35 @@ def task_state(error: KommunekortError) -> State[Any]:
     return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=str(error))
 
 
-def publish_artifacts(result: run_record.RunResult) -> None:
-    """Show the verdict, the ages, the counts and the broken rules in Prefect's UI; the ledger holds the same."""
-    create_markdown_artifact(markdown_summary(result), key="nightly-summary", description="Verdict, ages and counts")
-    rows: list[dict[str, Any]] = [rule for rule in result.rules if not rule["success"]]
-    held = {"rule_id": "rules that hold", "n_rules": sum(1 for rule in result.rules if rule["success"])}
-    create_table_artifact([held, *rows], key="validations", description="Broken rules, and how many hold")
+def publish_artifacts(settings: Settings, result: run_record.RunResult) -> None:
+    """Show the verdict, deliveries, changes, links and the broken rules in Prefect's UI; the ledger holds the same."""
+    told = "Verdict, ages, counts, deliveries, changes and where to read on"
+    create_markdown_artifact(markdown_summary(result, settings), key="nightly-summary", description=told)
+    told = "Broken rules with what they ask, and how many hold"
+    create_table_artifact(validation_rows(result.rules), key="validations", description=told)
+
+
+class InTheRunsLog(steps.Deaf):
+    """Writes what a run does into its log in Prefect, in whatever thread it does it."""
+
+    def __init__(self, log: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:
+        self.log = log
+        self.told: set[str] = set()
+
+    def step(self, text: str) -> None:
+        """Write down a step; the pages of the report are one."""
+        text = "write the report" if text.startswith("report: ") else text
+        if text not in self.told:
+            self.told.add(text)
+            self.log.info("%s", text)
+
+    def warn(self, text: str) -> None:
+        """Write down a warning."""
+        self.log.warning("%s", text)
+
+    def transferred(self, name: str) -> None:
+        """Write down that something has been received."""
+        self.log.info("received %s", name)
 
 
 @contextmanager
@@ -349,11 +372,12 @@ def run_flow(data: Path | None, asked: Asked) -> State[Any]:
             result.flow_run_id = flow_run.id
             is_night = asked.covers("fetch") and asked.covers("publish") and at_night()
             tidy_prefect(settings, flow_run.id if is_night else None)
-            with told_when_stopped(settings, flow_run.id):
+            log = InTheRunsLog(get_run_logger() if flow_run.id else logger)
+            with told_when_stopped(settings, flow_run.id), steps.listening(log):
                 night.run(settings, asked, AsTasks(asked.origin), result)
     except Busy as busy:
         return Cancelled(message=str(busy))
     except KommunekortError as error:  # not even entered in the ledger
         return task_state(error)
-    publish_artifacts(result)
+    publish_artifacts(settings, result)
     return state_of(result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class ReportOptions:
 
     `boundaries`: a GeoJSON of the municipalities, `boundaries_source` whom it is credited to. `receipts`: folder of
     delivery receipts. `baselines`: folder of frozen baselines, `comparisons` of the comparisons made with them.
-    `previous`: an earlier build, for the log of revised figures.
+    `previous`: an earlier build, for the log of revised figures. `ages`: the age of every source as the run judged it
+    (`flows.run.ages.as_plain`).
     """
 
     boundaries: Path | None = None
@@ -55,9 +56,12 @@ class ReportOptions:
     baselines: Path | None = None
     comparisons: Path | None = None
     previous: Path | None = None
+    ages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def report_options(settings: Settings, previous: Path | None = None) -> ReportOptions:
+def report_options(
+    settings: Settings, previous: Path | None = None, ages: Mapping[str, Mapping[str, Any]] | None = None
+) -> ReportOptions:
     """Return what the report takes from outside the database: the settings' own folders."""
     return ReportOptions(
         boundaries=settings.boundaries,
@@ -66,6 +70,7 @@ def report_options(settings: Settings, previous: Path | None = None) -> ReportOp
         baselines=settings.baselines,
         comparisons=settings.root / "comparisons",
         previous=previous,
+        ages=ages or {},
     )
 
 
@@ -145,7 +150,7 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
         },
         "datakvalitet.html": {
-            "sources": pages.sources(data, receipts),
+            "sources": pages.sources(data, receipts, options.ages),
             "rules": rules,
             "tally": pages.tally(rules),
             "receipts": receipts,

@@ -197,7 +197,7 @@ def _read_values(warehouse: Warehouse, data: ReportData) -> None:
     columns = (
         "indicator_id, period, reference_date, value::DOUBLE, value_status, numerator::DOUBLE, denominator::DOUBLE"
     )
-    counting = {i for i, row in data.indicators.items() if row.get("operation") == "ratio" and _counts(row)}
+    counting = {i for i, row in data.indicators.items() if _counts(row)}
     values: dict[str, dict[str, Series]] = defaultdict(lambda: defaultdict(dict))
     query = f"SELECT municipality_code, is_newest, {columns} FROM mart.indicator_value ORDER BY ALL"
     for code, newest, *rest in warehouse.rows(query):
@@ -214,9 +214,14 @@ def _read_values(warehouse: Warehouse, data: ReportData) -> None:
 
 def _cell(row: list[Any], counting: set[str], newest: bool) -> Cell:
     indicator_id, period, day, value, status, numerator, denominator = row
-    return Cell(value, status, period, day, numerator, denominator if indicator_id in counting else None, newest)
+    n = denominator if indicator_id in counting and value is not None else None
+    return Cell(value, status, period, day, numerator, n, newest)
 
 
 def _counts(indicator: Row) -> bool:
-    """Tell whether the denominator of a ratio is a number of persons, jobs or dwellings (not money)."""
-    return indicator.get("unit") in ("pct", "per_1000", "dkk")
+    """Tell whether a figure's denominator is the number of persons, jobs or dwellings it is made over.
+
+    So it is for a ratio, for a published rate whose persons are published too, and for what is made of deliveries; not
+    for a growth, whose denominator is what there was before.
+    """
+    return indicator.get("operation") in ("ratio", "value", "delivery")

@@ -6,6 +6,7 @@ One module, since the pages share their rows, sentences and drawings.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -17,10 +18,11 @@ from markupsafe import Markup
 from flows.report import drawings
 from flows.report.data import Cell, ReportData, Row, plain
 from flows.report.drawings import breaks
-from flows.report.words import ASSESSMENTS, DIMENSIONS, SIZE_BANDS, Words, clean, outcome, words
+from flows.report.words import ASSESSMENTS, DIMENSIONS, NOT_JUDGED, SIZE_BANDS, Words, clean, outcome, words
 from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
 from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
+from transforms.periods import age_in_days
 from transforms.warehouse import Warehouse
 
 # Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
@@ -45,21 +47,32 @@ MOST_CHANGES = 200
 """Revised figures listed on the page of data quality; each profile lists its own."""
 
 
-def sources(data: ReportData, receipts_of: list[Row] | None = None) -> list[Row]:
-    """Return one row per source with its snapshot's facts, its age on the day of the run, and its state.
+def sources(
+    data: ReportData, receipts_of: list[Row] | None = None, ages_of: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Row]:
+    """Return one row per source with its snapshot's facts, its age as the run judged it, and its state.
 
-    A source the municipalities deliver has no snapshot in the release; its facts are those of its receipts.
+    `ages_of`: see ReportOptions.ages; the state is the verdict of the run's own rules. A source the municipalities
+    deliver has no snapshot in the release; its facts and its age are those of its newest receipt.
     """
     started = data.run.get("started_at")
+    broken = {
+        (str(row["table_name"]), str(row["rule_id"]))
+        for row in data.tables.get("meta.validation", [])
+        if not row["success"]
+    }
     out = []
     for key, source in sorted(data.sources.items()):
         facts = data.snapshots.get(key) or _delivered(key, receipts_of or []) or _kept_here(data, source)
-        received = facts.get("retrieved_at")
-        age = None
-        if isinstance(started, datetime) and isinstance(received, datetime):
-            age = max((started.date() - received.date()).days, 0)
-        limit = source.get("max_age_days")
-        state = "missing" if not facts else "old" if age is not None and limit and age > limit else "ok"
+        age = (ages_of or {}).get(key, {}).get("age_days")
+        table = f"staging.{key}"
+        state = "old" if (table, "source_not_too_old") in broken else "ok"
+        if (table, "source_not_standing_still") in broken:
+            state = "stale"
+        if key.startswith("delivery_") and facts and isinstance(started, datetime):
+            age = age_in_days(facts["retrieved_at"], started)
+            state = "old" if source.get("max_age_days") and age > source["max_age_days"] else "ok"
+        state = state if facts else "missing"
         known = {name: value for name, value in facts.items() if value is not None}
         out.append({**source, "retrieved_at": None, **known, "age_days": age, "state": state})
     return sorted(out, key=lambda row: (row["state"] == "missing", row["source_id"]))
@@ -83,9 +96,9 @@ def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
         return {}
     return {
         "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
-        "rows_in_count": _hundreds(sum(int(row["rows_in"] or 0) for row in taken)),
-        "rows_loaded_count": _hundreds(sum(int(row["rows_accepted"] or 0) for row in taken)),
-        "rows_rejected_count": _hundreds(sum(int(row["rows_rejected"] or 0) for row in taken)),
+        "rows_in_count": _rows_told(kind, sum(int(row["rows_in"] or 0) for row in taken)),
+        "rows_loaded_count": _rows_told(kind, sum(int(row["rows_accepted"] or 0) for row in taken)),
+        "rows_rejected_count": _rows_told(kind, sum(int(row["rows_rejected"] or 0) for row in taken)),
     }
 
 
@@ -131,11 +144,12 @@ def deliveries(receipts_of: list[Row] | None) -> list[Row]:
         row["deliveries"] += 1
         for name in COUNTS:
             row[name] += int(receipt[name] or 0)
-    return [{**row, **{name: _hundreds(row[name]) for name in COUNTS}} for _, row in sorted(summed.items())]
+    return [{**row, **{name: _rows_told(key[0], row[name]) for name in COUNTS}} for key, row in sorted(summed.items())]
 
 
-def _hundreds(rows: int) -> int:
-    return rows // HUNDRED * HUNDRED
+def _rows_told(kind: str, rows: int) -> int:
+    """Return a number of delivered rows as it is told: rows of persons in whole hundreds, answers on a form as is."""
+    return rows if kind == "organisation" else rows // HUNDRED * HUNDRED
 
 
 def withheld(data: ReportData) -> list[Row]:
@@ -694,7 +708,8 @@ def values(data: ReportData) -> dict[str, Any]:
     return {
         "municipalities": [_municipality(row) for row in data.municipalities],
         "dimensions": {key: list(pair) for key, pair in DIMENSIONS.items()},
-        "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()},
+        "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()}
+        | {"j": list(NOT_JUDGED)},
         "indicators": {key: _indicator(data, key, codes) for key in ordered(data)},
         "outcomes": _outcomes(data, codes),
         "peers": {code: [str(row["peer_code"]) for row in peers(data, code)] for code in codes},
@@ -775,7 +790,7 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         }
         told["count"] += row.get("rank_low") is not None
         told["v"][codes.index(code)] = [
-            row.get("assessment") or STATUS_LETTERS.get(str(row.get("value_status"))),
+            row.get("assessment") or STATUS_LETTERS.get(str(row.get("value_status"))) or "j",
             figures["difference"], figures["difference_low"], figures["difference_high"], row.get("n_count"),
             figures["observed"], figures["expected"], row.get("rank_low"), row.get("rank_high"),
         ]  # fmt: skip

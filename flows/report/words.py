@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from flows.report.data import Cell
+from transforms.areas import areas
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import (
     STATUSES,
@@ -51,6 +52,8 @@ ASSESSMENTS: dict[str, Words] = {
     "worse": ("ringere end forventet", "worse than expected"),
     "too_small": ("for få til at vurdere", "too few to judge"),
 }
+NOT_JUDGED: Words = ("vurderes ikke", "not judged")
+"""An outcome that is only shown beside the one that is judged."""
 OUTCOMES: dict[str, tuple[Words, str]] = {
     "first_job_weeks": (
         ("Uger til første job af mindst 13 uger", "Weeks to a first job of at least 13 weeks"),
@@ -81,154 +84,15 @@ GRADES: dict[str, Words] = {
     "register_correlation": ("registersammenhæng", "register correlation"),
     "practice_experience": ("praksiserfaring", "practice experience"),
 }
-CODES: dict[str, Words] = {
-    **SIZE_BANDS,
-    **ASSESSMENTS,
-    **STRENGTHS,
-    **GRADES,
-    "true": ("ja", "yes"),
-    "false": ("nej", "no"),
-    "none": ("ingen", "none"),
-    "other": ("andet", "other"),
-    "all": ("alle", "all"),
-    "participant": ("deltager", "participant"),
-    "sister_pool": ("puljen for brancheorienteret indsats", "the pool for industry-oriented effort"),
-    "unknown": ("ukendt", "unknown"),
-    "during": ("under forløbet", "during the measure"),
-    "after": ("efter forløbet", "after the measure"),
-    "observed": ("observeret", "observed"),
-    "estimated": ("skøn", "estimate"),
-    "missing": ("mangler", "missing"),
-    "peers": ("sammenligningskommuner", "peers"),
-    "nation": ("hele landet", "the country"),
-    "text": ("svaret i skemaet", "the answer on the form"),
-    "assessment": ("vurderingen", "the assessment"),
-    "expected": ("forventet", "expected"),
-    "critical": ("kritisk", "critical"),
-    "warning": ("advarsel", "warning"),
-    "godkendt": ("godkendt", "accepted"),
-    "afvist": ("afvist", "refused"),
-    "godkendt med bemærkninger": ("godkendt med bemærkninger", "accepted with remarks"),
-    "stop": ("stopper udgivelsen", "stops the publication"),
-    "quarantine": ("rækken frasorteres", "the row is set aside"),
-    "report": ("meldes", "is reported"),
-    "value": ("værdien selv", "the value itself"),
-    "ratio": ("forhold", "ratio"),
-    "difference": ("forskel mellem to frekvenser", "difference of two rates"),
-    "growth_5y": ("vækst over fem år", "growth over five years"),
-    "year": ("år", "year"),
-    "quarter": ("kvartal", "quarter"),
-    "month": ("måned", "month"),
-    "any": ("alle", "any"),
-    "first_of_month": ("den 1. i måneden", "first day of the month"),
-    "first_of_quarter": ("den 1. i kvartalet", "first day of the quarter"),
-    "first_january": ("1. januar", "1 January"),
-    "end_november": ("ultimo november", "end of November"),
-    "quarter_average": ("kvartalsgennemsnit", "quarterly average"),
-    "year_average": ("årsgennemsnit", "yearly average"),
-    "cohort": ("årgang", "cohort"),
-    "ras": ("registerbaseret arbejdsstyrkestatistik (RAS)", "register-based labour force (RAS)"),
-    "municipalities": ("alle kommuner", "all municipalities"),
-    "groups": ("grupper", "groups"),
-    "matched": ("deltagere i forhold til sammenligningskommuner", "participants against peers"),
-    "matched_beyond_regression": (
-        "det samme, uden regression mod middelværdien",
-        "the same, regression to the mean taken out",
-    ),
-    "coefficient": ("koefficient", "coefficient"),
-    "spread": ("spredning", "spread"),
-    "size": ("størrelse", "size"),
-    "check": ("kontrol", "check"),
-    "left_out": ("udeladt: varierer ikke", "left out: does not vary"),
-    "filled_in": ("huller udfyldt", "gaps filled in"),
-    "known_too_seldom": ("udeladt: kendes for sjældent", "left out: known too seldom"),
-    "between_municipalities": ("mellem kommuner", "between municipalities"),
-    "labour_market_area": ("mellem pendlingsområder", "between commuting areas"),
-    "dispersion": ("dispersion", "dispersion"),
-    "judged": ("vurderede kommuner", "municipalities judged"),
-    "explained_out_of_sample": ("forklaret andel uden for stikprøven", "share explained out of sample"),
-    "all_others": ("ren forskel i ændring", "plain difference in change"),
-    "same_starting_point": ("forskel ved samme udgangspunkt", "difference at the same starting point"),
-    "event_study": ("forskel år for år (0 i nulpunktets år)", "difference year by year (0 in the baseline's year)"),
-    "synthetic_controls": (
-        "hver deltager mod en vægtet sammenligning",
-        "each participant against a weighted comparison",
-    ),
-    "if_sister_pool_alike": (
-        "hvis søsterpuljens kommuner, hvis navne ikke kendes, har samme fremgang",
-        "if the sister pool's municipalities, whose names are not known, progressed alike",
-    ),
-    "units_count": ("deltagende enheder", "participating units"),
-    "project_unit": ("enhed", "unit"),
-    "is_before": ("før nulpunktet", "before the baseline"),
-    "placebo_p": ("andel af øvrige, der afviger lige så meget", "share of others that deviate as much"),
-    "fit_error": ("afvigelse i årene før", "deviation in the years before"),
-    "years_count": ("antal år før", "years before"),
-    "difference_in_differences": ("difference-in-differences", "difference-in-differences"),
-    "group": ("gruppe", "group"),
-    "comparison": ("sammenligning", "comparison"),
-    "baseline_value": ("nulpunkt", "baseline"),
-    "later_value": ("senere", "later"),
-    "change": ("ændring", "change"),
-    "expected_change": (
-        "forventet alene ved regression mod middelværdien",
-        "expected from regression to the mean alone",
-    ),
-    "change_beyond_regression": (
-        "ændring ud over regression mod middelværdien",
-        "change beyond regression to the mean",
-    ),
-    "peer_change": ("sammenligningskommunernes ændring", "change of the peers"),
-    "peers_used_count": ("antal sammenligningskommuner", "number of peers used"),
-    "difference_beyond_regression": (
-        "forskel ud over regression mod middelværdien",
-        "difference beyond regression to the mean",
-    ),
-    "difference_low": ("nedre grænse", "lower limit"),
-    "difference_high": ("øvre grænse", "upper limit"),
-    "participants_count": ("deltagere", "participants"),
-    "others_count": ("øvrige", "others"),
-    "sister_pool_count": ("i puljen for brancheorienteret indsats", "in the pool for industry-oriented effort"),
-    "municipality_code": ("kommune", "municipality"),
-    "municipality_count": ("kommuner", "municipalities"),
-    "mean_change": ("gennemsnitlig ændring", "mean change"),
-    "mean_expected_change": (
-        "heraf forventet alene ved regression mod middelværdien",
-        "of it expected from regression to the mean alone",
-    ),
-    "value_status": ("status", "status"),
-    "population_log": ("indbyggertal (logaritme)", "population (logarithm)"),
-    "is_colocated": ("samlet på ét sted", "on one site"),
-    "has_danish_parallel": ("dansk ved siden af praktik", "Danish alongside placement"),
-    "job_consultants_per_100": ("virksomhedskonsulenter pr. 100 nyankomne", "job consultants per 100 newcomers"),
-    "delivery_cases": ("sager", "cases"),
-    "cases": ("sager", "cases"),
-    "measures": ("indsatser", "measures"),
-    "employment": ("ansættelser", "employment"),
-    "organisation": ("organisering", "organisation"),
-    "challenge": ("udfordring", "challenge"),
-    "potential": ("potentiale", "potential"),
-    "asylum": ("asyl", "asylum"),
-    "asylum or family of refugee": ("asyl eller familiesammenføring til flygtning", "asylum or family of refugee"),
-    "family of refugee": ("familiesammenføring til flygtning", "family of refugee"),
-    "other family": ("anden familiesammenføring", "other family"),
-    "work": ("arbejde", "work"),
-    "study": ("studie", "study"),
-    "special act on Ukraine": ("særloven om fordrevne fra Ukraine", "special act on Ukraine"),
-    "refugees and family-reunified": ("flygtninge og familiesammenførte", "refugees and family-reunified"),
-    "refugees and family-reunified to refugees": (
-        "flygtninge og familiesammenførte til flygtninge",
-        "refugees and family-reunified to refugees",
-    ),
-    "13w": ("mindst 13 uger i træk uden støtte", "at least 13 weeks in a row, unsubsidised"),
-    "190h_3m": ("mindst 190 løntimer på tre måneder", "at least 190 hours in three months"),
-    "rolling_year": ("rullende år", "rolling year"),
-    "commuting_area": ("det samme for hele pendlingsområdet", "the same for the whole commuting area"),
-    "delivery": ("beregnet af kommunernes leverancer", "computed from municipal deliveries"),
-    "higher_is_better": ("højere er bedre", "higher is better"),
-    "lower_is_better": ("lavere er bedre", "lower is better"),
-    "neutral": ("hverken bedre eller ringere", "neither better nor worse"),
-}
+CODES_FILE = Path(__file__).with_name("codes.csv")
+
+
+@cache
+def codes() -> dict[str, Words]:
+    """Return what the codes of the database are called."""
+    with CODES_FILE.open(encoding="utf-8", newline="") as stream:
+        told = {row["code"]: (row["text_da"], row["text_en"]) for row in csv.DictReader(stream, delimiter=";")}
+    return told | SIZE_BANDS | ASSESSMENTS | STRENGTHS | GRADES
 
 
 @cache
@@ -256,8 +120,8 @@ def words(code: Any) -> Words:
     if isinstance(code, bool):
         code = "true" if code else "false"
     text = str(code)
-    if text in CODES:
-        return CODES[text]
+    if text in codes():
+        return codes()[text]
     column = load_dictionary().columns.get(text)
     return (column.label_da, column.label_en) if column else (text.replace("_", " "), text.replace("_", " "))
 
@@ -348,8 +212,58 @@ def _danish_rule(rule_id: str, english: str) -> str:
         found = pattern.fullmatch(rule_id)
         if found:
             figures = re.findall(r"\d+(?:[.,]\d+)*(?= |%|$)", english)
-            return text.format(*(group for group in found.groups() if group), figures=figures, tail=english.split()[-1])
+            return text.format(*(f"»{words(group)[0]}«" for group in found.groups() if group), figures=figures)
     return english
+
+
+IN_EXAMPLES: dict[str, Words] = {
+    "municipalities": ("kommuner", "municipalities"), "areas": ("områder", "areas"), "times": ("gange", "times"),
+    "figures": ("tal", "figures"), "cells": ("tal", "cells"), "lost": ("tabt", "lost"), "moved": ("ændret", "moved"),
+    "rows_before": ("rækker før", "rows before"), "rows_now": ("rækker nu", "rows now"), "code": ("kode", "code"),
+    "column_name": ("kolonne", "column"), "difference": ("forskel", "difference"), "rows": ("rækker", "rows"),
+    "n_rows": ("rækker", "rows"), "low": ("mindst", "at least"), "high": ("højst", "at most"),
+    "value": ("tal", "value"), "source_id": ("kilde", "source"),
+}  # fmt: skip
+
+
+def examples(text: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
+    """Return the examples of a broken rule (`column=value, column=value | …`) in words.
+
+    Indicators, municipalities and periods by their names; what is no such example stands as it is.
+    """
+    danish, english = [], []
+    for one in text.split(" | "):
+        pairs = re.findall(r"(\w+)=(.*?)(?=, \w+=|$)", one)
+        told = [_example(key, value, indicators) for key, value in pairs] or [(one, one)]
+        danish.append(", ".join(da for da, _ in told))
+        english.append(", ".join(en for _, en in told))
+    return "; ".join(danish), "; ".join(english)
+
+
+def _example(key: str, value: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
+    label = IN_EXAMPLES.get(key) or words(key)
+    area = areas().get(value) if key.endswith("area_code") or key in ("municipality_code", "code") else None
+    if value in indicators:
+        known = str(indicators[value]["label_da"]), str(indicators[value]["label_en"])
+    elif area is not None:
+        known = area.name_da, area.name_en
+    elif key == "period":
+        known = period_text(value)
+    elif key == "column_name":
+        known = words(value)
+    else:
+        known = re.sub(r"^(-?\d+)\.(\d+)$", "\\1,\\2", value), value
+    da, en = (text[:1].lower() + text[1:] for text in label)
+    return f"{da}: {known[0]}", f"{en}: {known[1]}"
+
+
+COUNTED: dict[str, Words] = {
+    "municipalities": ("kommuner", "municipalities"), "conditions": ("vilkår", "conditions"),
+    "years": ("år", "years"), "percentage points": ("procentpoint", "percentage points"),
+    "indicators": ("indikatorer", "indicators"), "rows": ("rækker", "rows"), "DKK": ("kr.", "DKK"),
+    "findings": ("udsagn", "findings"), "bytes": ("byte", "bytes"), "files": ("filer", "files"),
+}  # fmt: skip
+"""The units that columns of the database have and indicators do not."""
 
 
 def unit_word(unit: str | None) -> Words:
@@ -357,7 +271,27 @@ def unit_word(unit: str | None) -> Words:
     if not unit:
         return "–", "–"
     known = unit_of(unit)
-    return known.level if known.level[0] else (unit, unit)
+    return COUNTED.get(unit) or (known.level if known.level[0] else (unit, unit))
+
+
+ALLOWED: dict[tuple[str, str], Words] = {
+    ("value_status", "observed"): ("observeret", "observed"),
+    ("value_basis", "published"): ("offentliggjort af udgiveren", "published by the producer"),
+    ("value_basis", "sum"): ("sum", "sum"),
+    ("value_basis", "ratio_of_sums"): ("sum divideret med sum", "sum over sum"),
+    ("value_basis", "difference_of_rates"): ("forskel mellem to frekvenser", "difference of two rates"),
+    ("group_kind", "participants"): ("deltagerne i programmet", "the participants"),
+    ("rests_on_kind", "indicator"): ("indikator", "indicator"),
+    ("rests_on_kind", "organisation_column"): ("svar om organisering", "answer on organisation"),
+    ("connector", "delivery"): ("leverance fra en kommune", "delivery from a municipality"),
+    ("job_definition", "none"): ("ingen", "none"),
+}
+"""What a code is called in one column, where it is called something else elsewhere."""
+
+
+def allowed(column: str, value: str) -> Words:
+    """Return what an allowed value of a column is called."""
+    return ALLOWED.get((column, value)) or STATUSES.get(value) or DIMENSIONS.get(value) or words(value)
 
 
 FACTORS: dict[str, Words] = {
@@ -408,6 +342,17 @@ def t(danish: Any, english: Any) -> Markup:
     if da == en:
         return Markup(da)
     return Markup('<span class="da" lang="da">{}</span><span class="en" lang="en">{}</span>').format(da, en)
+
+
+LONG_WORDS = re.compile(
+    r"(?i)(beskæftigelses|arbejdsmarkeds|sammenlignings|familie|udlændinge|fuldstændig|virksomheds|uddannelses|offentlig)"
+    r"(?=[a-zæøå]{3})"
+)
+
+
+def soft(text: str) -> str:
+    """Return Danish text whose long compounds may be parted at their joint; a heading of a narrow column needs it."""
+    return LONG_WORDS.sub("\\1\u00ad", text)
 
 
 def w(pair: Words) -> Markup:
@@ -524,5 +469,5 @@ HELPERS = {
     "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "day_of": day_of, "period": period,
     "level_unit": level_unit,
     "difference_unit": difference_unit, "status": status, "shown": shown, "definition": definition, "spark": spark,
-    "unit_of": unit_of, "clean": clean, "official": official, "officials": officials,
+    "unit_of": unit_of, "clean": clean, "soft": soft, "official": official, "officials": officials,
 }  # fmt: skip

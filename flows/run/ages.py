@@ -11,7 +11,7 @@ from expectations.rules import Outcome
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import Source
 from transforms.errors import DataRefused
-from transforms.periods import span
+from transforms.periods import age_in_days, aware, span
 
 RULE_ID = "source_not_too_old"
 
@@ -52,22 +52,9 @@ class SourceAge:
         return self.late_days > 0
 
 
-def age_in_days(moment: datetime | str, at: datetime) -> int:
-    """Return the whole days from `moment` (ISO text or datetime, UTC when it names no zone) to `at`.
-
-    What is later than `at` is no day old: the clock was wrong then, or is now; `from_the_future` tells.
-    """
-    return max((_aware(at) - _aware(moment)).days, 0)
-
-
 def from_the_future(moment: datetime | str, at: datetime) -> bool:
     """Tell whether a moment lies more than a day after `at`: one of the two was told by a clock that is wrong."""
-    return _aware(moment) - _aware(at) > timedelta(days=1)
-
-
-def _aware(moment: datetime | str) -> datetime:
-    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return aware(moment) - aware(at) > timedelta(days=1)
 
 
 def source_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot], at: datetime) -> dict[str, SourceAge]:
@@ -119,7 +106,7 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     manifest = snapshot.manifest
     # Invented data are as old as they are made: their publisher lives in another year.
     published = None if manifest.synthetic else manifest.published_at
-    since = _aware(published or manifest.retrieved_at)
+    since = aware(published or manifest.retrieved_at)
     newest = None if manifest.synthetic else _newest_period(snapshot)
     by_hand = newest is not None and manifest.origin == "directory"
     if by_hand and newest is not None:
@@ -130,7 +117,7 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
         due = None
     return SourceAge(
         source.id,
-        _aware(manifest.retrieved_at),
+        aware(manifest.retrieved_at),
         since,
         0 if ended else age_in_days(since, at),
         source.max_age_days,
@@ -174,7 +161,7 @@ def _due(source: Source, snapshot: Snapshot, newest: str) -> datetime | None:
     ends = datetime(month // 12, month % 12 + 1, 28, tzinfo=UTC)
     usual = ends + timedelta(days=source.publication_lag_days)
     if snapshot.manifest.published_at:
-        usual = min(usual, _aware(snapshot.manifest.published_at) + timedelta(days=round(step * 30.5)))
+        usual = min(usual, aware(snapshot.manifest.published_at) + timedelta(days=round(step * 30.5)))
     return usual + timedelta(days=GRACE_DAYS[kind if step < 12 else "year"])
 
 

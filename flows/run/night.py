@@ -386,14 +386,14 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
         run.run_id,
         candidate.release,
         keep=kept_builds(settings),
-        dress=lambda path, build: dress(settings, path, build),
+        dress=lambda path, build: dress(settings, path, build, run),
     )
     waiting_candidate(settings).with_suffix(".json").unlink(missing_ok=True)
     prune(settings)
     return build_made
 
 
-def dress(settings: Settings, candidate: Path, build: builds.Build) -> None:
+def dress(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo) -> None:
     """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
     from flows.report.build import build_report, report_options
 
@@ -403,7 +403,7 @@ def dress(settings: Settings, candidate: Path, build: builds.Build) -> None:
         if previous is not None:
             with suppress(KommunekortError):  # told by the comparison with it
                 readable = at_hand.enter_context(builds.readable(previous))
-        options = report_options(settings, readable)
+        options = report_options(settings, readable, judge_ages(settings, load_catalogue(), run))
         pool = at_hand.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
         writing = pool.submit(write_tables, candidate, build.exports)
         build_report(candidate, build.report, options, steps.step)

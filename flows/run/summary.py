@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flows.connectors.statbank.files import download_link, selection_in_words
+from flows.report.words import rule_text
 from flows.run.record import grouped_reasons
 from flows.store.builds import is_synthetic
 from transforms.catalogue import Catalogue, load_catalogue
@@ -48,8 +50,8 @@ def _figure(value: float | None) -> str:
     return "not known" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
-def markdown_summary(result: RunResult) -> str:
-    """Return the run as Markdown: verdict, what was fetched, counts per source, broken rules."""
+def markdown_summary(result: RunResult, settings: Settings) -> str:
+    """Return the run as Markdown: verdict, what was fetched and delivered, counts, changes, broken rules, links."""
     lines = [f"# {result.ending.status}: {result.run.run_id}", ""]
     if result.release.get("is_synthetic", is_synthetic(result.run.origin)):
         lines += [f"**{MARK}**", ""]
@@ -68,25 +70,73 @@ def markdown_summary(result: RunResult) -> str:
     lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
     lines += [f"- {line}" for line in folder_lines(asdict(fetched), result.as_dict())]
     if result.ages:
-        lines += ["", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
+        lines += ["", "## Ages", "", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
         lines += [
             f"| {source} | {age['received'][:10]} | {age['age_days']} | {age['max_age_days']} |"
             for source, age in result.ages.items()
         ]
     if result.receipts:
-        lines += [f"- deliveries: {', '.join(f'{n} {verdict}' for verdict, n in sorted(result.receipts.items()))}"]
+        lines += ["", "## Deliveries", "", "| verdict | deliveries |", "|---|--:|"]
+        lines += [f"| {verdict} | {number} |" for verdict, number in sorted(result.receipts.items())]
     if result.counts:
-        lines += ["", "| source | rows in | loaded | rejected | zero cells filled |", "|---|--:|--:|--:|--:|"]
+        lines += [
+            "",
+            "## Rows",
+            "",
+            "| source | rows in | loaded | rejected | zero cells filled |",
+            "|---|--:|--:|--:|--:|",
+        ]
         lines += [
             f"| {c['source_id']} | {c['rows_in']} | {c['rows_loaded']} | {c['rows_rejected']} | {c['rows_filled']} |"
             for c in result.counts
         ]
-    lines += ["", *revision_lines(result.revisions)] if result.revisions else []
+    if result.revisions:
+        told, *largest = revision_lines(result.revisions)
+        lines += ["", "## Changes", "", told, "", *largest]
     held = sum(1 for rule in result.rules if rule["success"])
-    lines += ["", f"{held} of {len(result.rules)} rules hold."]
+    lines += ["", "## Rules", "", f"{held} of {len(result.rules)} rules hold.", ""]
     for rule in broken(result.rules, "critical") + broken(result.rules, "warning"):
-        lines.append(f"- {rule['severity']}: {rule['table_name']} {rule['rule_id']}: {rule['n_violations']} rows")
-    return "\n".join(lines)
+        lines.append(f"- {rule['severity']}: {rule['description']} ({rule['table_name']}): {rule['n_violations']} rows")
+    return "\n".join([*lines, *links(result, settings)])
+
+
+def links(result: RunResult, settings: Settings) -> list[str]:
+    """Return where a run's products are, as Markdown; what is not there is left out."""
+    places = {
+        "report": settings.report / "index.html",
+        "data quality": settings.report / "datakvalitet.html",
+        "workbook": settings.exports / "kommunekort.xlsx",
+        "receipts": settings.receipts,
+        "database": settings.published,
+        "record of this run": settings.runs / f"{result.run.run_id}.json",
+    }
+    if result.status != "published":
+        places = {name: places[name] for name in ("receipts", "record of this run")}
+    found = [f"- [{name}]({path.absolute().as_uri()})" for name, path in places.items() if path.exists()]
+    return ["", "## Read on", "", *found] if found else []
+
+
+def validation_rows(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules as a person reads them: how many hold per severity, then the broken ones, critical first."""
+    rows: list[dict[str, Any]] = []
+    for severity in ("critical", "warning"):
+        part = [rule for rule in rules if rule["severity"] == severity]
+        held = sum(1 for rule in part if rule["success"])
+        rows.append({"severity": severity, "rule": f"{held} of {len(part)} rules hold"})
+    for rule in sorted((r for r in rules if not r["success"]), key=lambda r: r["severity"] != "critical"):
+        rows.append(
+            {
+                "severity": rule["severity"],
+                "rule": rule["description"],
+                "kontrol": rule_text(rule)[0],
+                "broken by": rule["n_violations"],
+                "rows looked at": rule["rows_scanned"],
+                "table": rule["table_name"],
+                "name": rule["rule_id"],
+                "examples": rule["examples"] or "",
+            }
+        )
+    return rows
 
 
 def folder_lines(fetched: dict[str, Any], result: dict[str, Any]) -> list[str]:

@@ -153,6 +153,11 @@ class Server:
         found = self.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
         return {artifact["key"]: artifact["data"] for artifact in found}
 
+    def log(self, run_id: str) -> list[tuple[int, str]]:
+        """Return level and text of what one flow run has written into its log."""
+        found = self.post("logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200})
+        return [(line["level"], line["message"]) for line in found]
+
     def prefect(self, *arguments: str) -> str:
         """Run the `prefect` command as a data engineer would; return what it printed."""
         done = subprocess.run(

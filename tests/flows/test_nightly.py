@@ -177,7 +177,7 @@ def test_a_fetch_tells_what_it_brought(
 ) -> None:
     monkeypatch.setattr(night, "fetch", lambda *given, **options: report)
     monkeypatch.setattr(flows, "AsTasks", lambda origin: night.InThisProcess())
-    monkeypatch.setattr(flows, "publish_artifacts", lambda result: None)
+    monkeypatch.setattr(flows, "publish_artifacts", lambda settings, result: None)
     state = flows.run_flow(ours.root, Asked("live", last="fetch"))
     assert (state.name, message in (state.message or "")) == (name, True)
     assert (run_record.standing(ours) is not None) is (name == "Failed")
@@ -217,7 +217,7 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
 
     shown: list[run_record.RunResult] = []
     monkeypatch.setattr(night, "judge_ages", unreadable)
-    monkeypatch.setattr(flows, "publish_artifacts", shown.append)
+    monkeypatch.setattr(flows, "publish_artifacts", lambda settings, result: shown.append(result))
     state = flows.run_flow(ours.root, Asked("live", first="build"))
     assert (state.name, state.message) == ("Refused", "manifest.json cannot be read")
     assert [result.status for result in shown] == ["refused"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_the_schedule_fires_and_the_run_publishes(tmp_path: Path, few_extracts: 
         assert run["state"]["name"] == "Completed", run["state"]["message"]
         assert run["name"].startswith("nightly-20")
         shown = server.artifacts(run["id"])
+        log = server.log(run["id"])
         outside = server.outside()
         audit = (server.folder / "audit.log").read_text(encoding="utf-8")
     record = next(record for record in ledger_of(data) if record["flow_run_id"] == run["id"])
@@ -32,8 +34,14 @@ def test_the_schedule_fires_and_the_run_publishes(tmp_path: Path, few_extracts: 
     assert f"published: {record['run_id']}" in shown["nightly-summary"]
     assert "SYNTETISKE DATA" in shown["nightly-summary"]
     assert "| statbank_folk1a |" in shown["nightly-summary"]
-    rules = shown["validations"]
-    assert "rules that hold" in (rules if isinstance(rules, str) else json.dumps(rules))
+    assert "## Rules" in shown["nightly-summary"]
+    assert f"{record['run_id']}.json)" in shown["nightly-summary"], "the summary leads on"
+    found = shown["validations"]
+    rules = json.loads(found) if isinstance(found, str) else found
+    assert [row["severity"] for row in rules[:2]] == ["critical", "warning"]
+    assert all(re.fullmatch(r"\d+ of \d+ rules hold", row["rule"]) for row in rules[:2])
+    assert all(row["kontrol"] and row["broken by"] for row in rules[2:])
+    assert any(level == 20 and "built mart.mapping" in text for level, text in log), "the run tells its steps at INFO"
     # Server, serve and the run itself were watched, and talked to each other.
     started = [line for line in audit.splitlines() if " started " in line]
     assert len(started) >= 3

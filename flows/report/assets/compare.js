@@ -114,7 +114,7 @@ document.addEventListener("DOMContentLoaded", function () {
     if (typeof value !== "number") { return absent(td, value); }
     td.appendChild(figure(value, it.decimals));
     if (mark) { td.appendChild(document.createTextNode(" ")); td.appendChild(make("span", K.pick(D.statuses[mark]), "status")); }
-    if (n !== null && n !== undefined) { td.appendChild(make("small", "n = " + K.number(n, 0))); }
+    if (n !== null && n !== undefined) { td.appendChild(make("small", "n = " + K.number(n, 0))).dataset.n = n; }
     if (ranged) { td.appendChild(bar(value, it, period)); }
     var drawn = trend.checked && line(values);
     if (drawn) { td.appendChild(drawn); }
@@ -122,14 +122,14 @@ document.addEventListener("DOMContentLoaded", function () {
   }
   function estimate(it, row) {
     var td = make("td", undefined, "num");
-    if (!row || !it.groups[row[0]]) { return absent(td, row && row[0] === "s" ? "s" : "m"); }
-    td.appendChild(make("span", K.pick(it.groups[row[0]]), "badge a-" + row[0]));
+    if (!row || (!it.groups[row[0]] && row[0] !== "j")) { return absent(td, row ? row[0] : "m"); }
+    td.appendChild(it.groups[row[0]] ? make("span", K.pick(it.groups[row[0]]), "badge a-" + row[0]) : make("span", K.pick(D.statuses.j), "badge a-none status"));
     if (row[1] !== null) {
       var small = make("small", K.number(row[1], it.decimals, true) + (row[2] === null ? "" : " [" + K.number(row[2], it.decimals, true) + "; " + K.number(row[3], it.decimals, true) + "]"));
       td.appendChild(small);
     }
     if (row[7] !== null) { td.appendChild(make("small", (en() ? "rank " : "plads ") + row[7] + "\u2013" + row[8])); }
-    if (row[4] !== null && row[4] !== undefined) { td.appendChild(make("small", "n = " + K.number(row[4], 0))); }
+    if (row[4] !== null && row[4] !== undefined) { td.appendChild(make("small", "n = " + K.number(row[4], 0))).dataset.n = row[4]; }
     return td;
   }
 

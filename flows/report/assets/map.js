@@ -44,7 +44,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var it = chosen();
     if (isOutcome()) {
       var row = it.v[i];
-      if (!row || !it.groups[row[0]]) { return { kind: row && row[0] === "s" ? "s" : "m", text: status(row && row[0] === "s" ? "s" : "m"), n: null, more: [] }; }
+      if (!row || !it.groups[row[0]]) { return { kind: row && row[0] === "s" ? "s" : "m", text: status(row ? row[0] : "m"), n: row && row[0] === "j" ? row[4] : null, more: row && row[0] === "j" ? judged(it, row) : [] }; }
       return { kind: row[0] === "too_small" ? "m" : "a-" + row[0], text: K.pick(it.groups[row[0]]), n: row[4], more: judged(it, row) };
     }
     var value = it.v[at()][i];
@@ -173,7 +173,7 @@ document.addEventListener("DOMContentLoaded", function () {
     if (Object.keys(D.outcomes).length) {
       var g = document.createElement("optgroup");
       g.label = say("Forventet og faktisk", "Expected and observed");
-      Object.keys(D.outcomes).forEach(function (key) { option("expected:" + key, K.pick(D.outcomes[key].label), g); });
+      Object.keys(D.outcomes).filter(function (key) { return D.outcomes[key].count; }).forEach(function (key) { option("expected:" + key, K.pick(D.outcomes[key].label), g); });
       indicator.appendChild(g);
     }
     Object.keys(D.indicators).forEach(function (key) {

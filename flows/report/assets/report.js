@@ -281,16 +281,25 @@
     copy.querySelectorAll(english() ? ".da" : ".en").forEach(function (e) { e.remove(); });
     copy.querySelectorAll(".spark, .range, script").forEach(function (e) { e.remove(); });
     copy.querySelectorAll("small, p, li").forEach(function (e) { e.prepend(" "); });
-    return copy.textContent.replace(/\s+/g, " ").trim();
+    return copy.textContent.replace(/\u00ad/g, "").replace(/\s+/g, " ").trim();
   }
-  function cells(row) {
+  // Columns whose figures carry their n: it goes into a column of its own, so that both are figures.
+  function counted(table) {
+    var found = {};
+    table.querySelectorAll("tbody small[data-n]").forEach(function (small) { found[small.parentElement.cellIndex] = true; });
+    return found;
+  }
+  function cells(row, withN) {
     var out = [];
     Array.from(row.cells).forEach(function (cell) {
       if (cell.classList.contains("sparkcell")) { return; }
-      var figures = cell.querySelectorAll(":scope > data, :scope > strong > data"), text = spoken(cell);
+      var copy = cell.cloneNode(true), n = copy.querySelector("small[data-n]");
+      if (n && withN[cell.cellIndex]) { n.remove(); }
+      var figures = copy.querySelectorAll(":scope > data, :scope > strong > data"), text = spoken(copy);
       // A figure goes out as a figure: without thousands' separators, with the decimal mark of the language.
       if (figures.length === 1 && text === figures[0].textContent.trim()) { text = figures[0].value; if (!english()) { text = text.replace(".", ","); } }
       out.push(text);
+      if (withN[cell.cellIndex] && cell.colSpan === 1) { out.push(cell.tagName === "TH" && !n ? text + ", n" : n ? n.dataset.n : ""); }
       for (var k = 1; k < cell.colSpan; k += 1) { out.push(""); }
     });
     return out;
@@ -309,7 +318,8 @@
     return /[";\r\n]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe;
   }
   function tableText(table) {
-    var rows = Array.from(table.rows).filter(function (row) { return !row.hidden; }).map(function (row) { return cells(row).map(quoted).join(";"); });
+    var withN = counted(table);
+    var rows = Array.from(table.rows).filter(function (row) { return !row.hidden; }).map(function (row) { return cells(row, withN).map(quoted).join(";"); });
     var sources = {};
     table.querySelectorAll("a.def[data-i]").forEach(function (a) {
       var d = (window.KK_DEFINITIONS || {})[a.dataset.i];

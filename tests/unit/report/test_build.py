@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.report import pages
 from flows.report.build import ReportOptions, build_report
+from flows.report.data import load
 from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse
@@ -262,6 +264,20 @@ def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None
     assert ">3.000<" in row
     assert '<tr id="delivery_measures">' in text
     assert "mangler" in text[text.index('<tr id="delivery_measures">') :].split("</tr>")[0]
+
+
+def test_ages_and_their_verdict_are_the_runs_own(tmp_path: Path) -> None:
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    data = load(database)
+    taken = [key for key in data.snapshots if not key.startswith("delivery_")][:3]
+    data.tables["meta.validation"] = [
+        {"table_name": f"staging.{taken[0]}", "rule_id": "source_not_too_old", "success": False},
+        {"table_name": f"staging.{taken[1]}", "rule_id": "source_not_standing_still", "success": False},
+        {"table_name": f"staging.{taken[2]}", "rule_id": "source_not_too_old", "success": True},
+    ]
+    told = {row["source_id"]: row for row in pages.sources(data, None, {taken[0]: {"age_days": 3}})}
+    assert [told[key]["state"] for key in taken] == ["old", "stale", "ok"]
+    assert [told[key]["age_days"] for key in taken] == [3, None, None], "no age is counted a second time"
 
 
 def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) -> None:

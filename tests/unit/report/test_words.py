@@ -13,10 +13,12 @@ from typing import Any
 import openpyxl
 import pytest
 
+from expectations import drift
 from flows.cli.look import profiled
 from flows.report.build import build_report
-from flows.report.words import _rule_texts, condition, rule_text
+from flows.report.words import _rule_texts, condition, examples, rule_text
 from flows.report.workbook import SERIES, write_workbook
+from tests.fixtures.world import Published
 from tests.report_database import make_database, reference
 from transforms.areas import areas_at
 from transforms.dictionary import load_dictionary
@@ -202,7 +204,7 @@ def test_rules_are_told_in_both_languages() -> None:
     danish, english = rule_text({"rule_id": "value_min", "description": "a figure must be at least 0"})
     assert (danish, english) == ("Et tal skal være mindst 0.", "a figure must be at least 0")
     assert rule_text({"rule_id": "total_is_sum_sex_code", "description": "a total"})[0].startswith(
-        "En total over sex_code"
+        "En total over »Kønskode«"
     )
     for table in ("finding_rules", "method_rules"):
         units = reference("indicators").set_index("indicator_id")["unit"]
@@ -210,3 +212,33 @@ def test_rules_are_told_in_both_languages() -> None:
             da, en = condition(rule, units.get(rule["indicator_id"]))
             assert da != en
             assert "_" not in da + en, rule["rule_id"]
+
+
+def test_every_rule_of_a_build_is_told_in_danish(tiny_run: Published) -> None:
+    told = {rule: text for rule, text in tiny_run.rows("SELECT DISTINCT rule_id, description FROM meta.validation")}
+    told |= {rule: text for rule, (_, text, _) in drift.RULES.items()}
+    told |= {path.stem: "rule" for path in (Path(drift.__file__).parent / "rules").glob("*.sql")}
+    others = (
+        "source_not_standing_still",
+        "extract_readable",
+        "newest_extract_used",
+        "source_as_known",
+        "drift_compared",
+    )
+    told |= dict.fromkeys(others, "rule")
+    assert len(told) > 100
+    for rule, english in told.items():
+        danish = rule_text({"rule_id": rule, "description": english})[0]
+        assert danish != english, f"{rule} has no Danish text in rule_texts.csv"
+        assert danish.endswith("."), f"{rule}: {danish}"
+        assert not re.search(r"\w_\w", danish), f"{rule} shows code: {danish}"
+
+
+def test_examples_of_a_broken_rule_are_told_by_name() -> None:
+    indicators = {"unemployment_pct": {"label_da": "Ledighed", "label_en": "Unemployment"}}
+    text = "indicator_id=unemployment_pct, period=2025QMAT02, municipalities=85 | area_code=151, times=1.42"
+    assert examples(text, indicators) == (
+        "indikator: Ledighed, periode: året til og med 2. kvt. 2025, kommuner: 85; områdekode: Ballerup, gange: 1,42",
+        "indicator: Unemployment, period: the year to Q2 2025, municipalities: 85; area code: Ballerup, times: 1.42",
+    )
+    assert examples("the table is closed", indicators) == ("the table is closed", "the table is closed")

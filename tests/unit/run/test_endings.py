@@ -119,7 +119,7 @@ def test_the_alarm_tells_of_nights_by_whatever_door(own_data: Published, door: s
     if door == "deployment":
         moment = TOMORROW if as_of else None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(deployment, "publish_artifacts", lambda result: None)
+            patch.setattr(deployment, "publish_artifacts", lambda settings, result: None)
             patch.setattr(deployment, "AsTasks", lambda origin: None)
             assert run_flow(ours.root, Asked(str(own_data.origin), first="build", as_of=moment)).is_completed()
     else:

@@ -11,12 +11,13 @@ import pytest
 from expectations.rules import blocking, verdict_sentence
 from flows.cli.health import next_run
 from flows.run import night
-from flows.run.ages import SourceAge, age_in_days, check_ages, publication_fault, source_ages
+from flows.run.ages import SourceAge, check_ages, publication_fault, source_ages
 from flows.run.record import RunInfo
 from flows.settings import Settings
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused, NothingNew
+from transforms.periods import age_in_days
 
 RECEIVED = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 SOURCE = "statbank_folk1e"

@@ -111,7 +111,7 @@ def test_a_night_that_only_some_sources_answer_confirms_nothing(ours: Settings, 
     alarm = run_record.standing(ours)
     assert alarm is not None
     assert alarm["run_id"] == "r1"
-    assert markdown_summary(result).startswith("# unconfirmed")
+    assert markdown_summary(result, ours).startswith("# unconfirmed")
 
 
 def test_it_raises_no_alarm_of_its_own(ours: Settings) -> None:
@@ -165,6 +165,27 @@ def test_fetch_has_nothing_new_when_some_answer(ours: Settings, monkeypatch: pyt
 @pytest.mark.parametrize("origin", ["sample", "live"])
 def test_a_summary_without_a_release_is_marked_by_its_origin(ours: Settings, origin: str) -> None:
     result = run_record.RunResult(RunInfo.start(ours, origin), status="nothing_new", message="nothing new")
-    assert ("SYNTHETIC" in markdown_summary(result)) == (origin == "sample")
+    assert ("SYNTHETIC" in markdown_summary(result, ours)) == (origin == "sample")
     built = run_record.RunResult(RunInfo.start(ours, "live"), status="published", release={"is_synthetic": True})
-    assert "SYNTHETIC" in markdown_summary(built)
+    assert "SYNTHETIC" in markdown_summary(built, ours)
+
+
+def test_a_summary_tells_deliveries_changes_rules_and_where_to_read_on(ours: Settings) -> None:
+    result = run_record.RunResult(RunInfo.start(ours, "live"))
+    result.receipts = {"afvist": 1, "godkendt": 3}
+    result.revisions = {"count": 0}
+    result.rules = [
+        {"success": True, "severity": "critical", "description": "a", "table_name": "t", "n_violations": 0},
+        {"success": False, "severity": "warning", "description": "a figure is late", "table_name": "t",
+         "n_violations": 7},
+    ]  # fmt: skip
+    ours.report.mkdir(parents=True)
+    (ours.report / "index.html").write_text("", encoding="utf-8")
+    result.status = "refused"
+    told = markdown_summary(result, ours)
+    assert "## Deliveries\n\n| verdict | deliveries |\n|---|--:|\n| afvist | 1 |\n| godkendt | 3 |" in told
+    assert "## Changes\n\nno published figure was changed" in told
+    assert "1 of 2 rules hold.\n\n- warning: a figure is late (t): 7 rows" in told
+    assert "[report]" not in told, "what was not published does not lead on to what was"
+    result.status = "published"
+    assert f"- [report]({(ours.report / 'index.html').absolute().as_uri()})" in markdown_summary(result, ours)
