@@ -418,7 +418,7 @@ def write_table(table: Table, fit: Fit, catalogue: Catalogue, out: Path) -> Tall
     try:
         return _Writer(table, fit, catalogue, NumberReader(decimals)).write(out)
     except Undecided as undecided:
-        reader = NumberReader(decimals, _deciding_style(table, fit, undecided.text))
+        reader = NumberReader(decimals, _deciding_style(table, fit, catalogue, undecided.text))
         return _Writer(table, fit, catalogue, reader).write(out)
 
 
@@ -519,15 +519,22 @@ class _Writer:
         return refusal(self.table.path, rule, "download the table again", row=first.row, value=first.value)
 
 
-def _deciding_style(table: Table, fit: Fit, doubtful: str) -> Style:
-    """Return the style of the first value that only one style can read; DataRefused when there is none."""
+def _deciding_style(table: Table, fit: Fit, catalogue: Catalogue, doubtful: str) -> Style:
+    """Return the style of the first value that only one style can read, else that of the language of the texts.
+
+    DataRefused when neither tells.
+    """
     for chunk in table.chunks():
         for value in chunk.values:
             found = readings(value.strip(), fit.source.decimals)
             if len(found) == 1:
                 return next(iter(found))
-    rule = "can be a thousands group or decimals, and no other value decides which"
-    raise refusal(table.path, rule, "download the table in English with codes", value=doubtful)
+    checked = Candidate(table, catalogue).check_cells(fit)
+    language = "" if isinstance(checked, Misfit) else _language(_telling(checked))
+    if language:
+        return language
+    rule = "can be a thousands group or decimals, and neither another value nor the texts' language decides which"
+    raise refusal(table.path, rule, "download the table with texts", value=doubtful)
 
 
 @dataclass(frozen=True)

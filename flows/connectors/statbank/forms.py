@@ -714,8 +714,8 @@ def readings(text: str, decimals: int) -> dict[Style, str]:
     """Return what `text` means in English and in Danish, as plain text with a point; empty when neither.
 
     `decimals` is the number of decimals the table is published with. Three digits after a single separator
-    are a thousands group unless the table has three decimals or more; in a table without decimals a fraction
-    must be zeros.
+    are a thousands group where the table cannot have them as decimals: without decimals it never has, and with one or
+    two it has where the rest are zeros (7.300). In a table without decimals a fraction must be zeros.
     """
     found: dict[Style, str] = {}
     for style, pattern in (("en", _ENGLISH), ("da", _DANISH)):
@@ -725,7 +725,7 @@ def readings(text: str, decimals: int) -> dict[Style, str]:
         sign, whole, fraction = match[1], match[2], match[3] or ""
         digits = re.sub(r"\D", "", whole)
         could_be_group = len(fraction) == 3 and len(whole) <= 3 and not whole.startswith("0")
-        if could_be_group and decimals < 3:
+        if could_be_group and (decimals == 0 or len(fraction.rstrip("0")) > decimals):
             continue
         if decimals == 0 and fraction:
             if fraction.strip("0"):

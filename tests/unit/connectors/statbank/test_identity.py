@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.connectors.statbank.files import Told, recognise, recognise_directory
+from flows.connectors.statbank.files import Told, normalise, recognise, recognise_directory
 from tests.unit.connectors.statbank.statbank_extracts import write
 from transforms.areas import areas
 from transforms.catalogue import LEFT_OUT, Source, load_catalogue
@@ -225,3 +225,30 @@ def test_every_area_of_a_population_table_has_bounds() -> None:
     levels = {"country", "region", "municipality", "christiansoe"}
     assert set(inhabitants()) == {code for code, area in areas().items() if area.level in levels}
     assert all(0 < low < high for low, high in inhabitants().values())
+
+
+@pytest.mark.parametrize("language", ["en", "da", "codes"])
+def test_a_rate_with_zeros_behind_it_is_read_by_the_language_of_its_texts(language: str, tmp_path: Path) -> None:
+    """Three decimals where the table has one: 7.3 per cent, and never 7,300."""
+    source = CATALOGUE.sources["statbank_aulkp01"]
+    cells = {d.id: d.text_en if language == "en" else d.text_da for d in source.dimensions}
+    texts: dict[str, str] = {}
+    for dimension in source.dimensions:
+        total = "000" if dimension.role == "area" else dimension.total or dimension.select[0]
+        code = next((c for c in CATALOGUE.codes(source, dimension) if c.code == total), None)
+        if dimension.role == "time":
+            texts[dimension.id] = "2023K1" if language != "en" else "2023Q1"
+        elif language == "codes" or code is None:
+            texts[dimension.id] = str(total)
+        else:
+            texts[dimension.id] = code.text_en if language == "en" else code.text_da
+    figure = "7.300" if language != "da" else "7,300"
+    text = ";".join([*cells, "INDHOLD"]) + "\n" + ";".join([*texts.values(), figure]) + "\n"
+    path = write(tmp_path / "AULKP01.csv", text)
+    if language == "codes":
+        with pytest.raises(DataRefused, match="neither another value nor the texts' language decides"):
+            recognise(path, CATALOGUE)
+        return
+    assert recognise(path, CATALOGUE).source_id == source.id
+    normalise(path, source, CATALOGUE, tmp_path / "out.csv", seen={})
+    assert float((tmp_path / "out.csv").read_text().rstrip().rpartition(";")[2]) == 7.3

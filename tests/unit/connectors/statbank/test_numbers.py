@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.connectors.statbank.forms import MixedStyles, NumberReader, Undecided, plain_number, readings
+from flows.connectors.statbank.forms import MixedStyles, NumberReader, Style, Undecided, plain_number, readings
 
 
 def printed(number: Decimal, decimals: int, language: str, grouped: bool) -> str:
@@ -55,6 +55,8 @@ def test_marks_stay_marks(mark: str, decimals: int) -> None:
         ("1.229,5", 1, "1229.5"),
         ("1,229.5", 1, "1229.5"),
         ("0.123", 1, "0.123"),
+        ("7.345", 1, "7345"),
+        ("7.300", 0, "7300"),
         ("63,5", 1, "63.5"),
         ("−5", 0, "-5"),
         ("5867412", 0, "5867412"),
@@ -92,6 +94,17 @@ def test_two_meanings_are_not_guessed() -> None:
     assert NumberReader(3, "en")["1.229"] == "1.229"
 
 
+@pytest.mark.parametrize("text", ["7.300", "7,300", "12.500", "7.000", "-7.300"])
+@pytest.mark.parametrize("decimals", [1, 2])
+def test_decimals_filled_up_with_zeros_are_not_taken_for_thousands(text: str, decimals: int) -> None:
+    with pytest.raises(Undecided):
+        NumberReader(decimals)[text]
+    own: Style = "en" if "." in text else "da"
+    assert float(str(NumberReader(decimals, own)[text])) == float(text.replace(",", "."))
+    thousands: Style = "da" if own == "en" else "en"
+    assert NumberReader(decimals, thousands)[text] == text.replace(".", "").replace(",", "")
+
+
 @given(st.floats(-1e17, 1e17, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-6))
 def test_a_spreadsheets_number_keeps_its_value_whatever_the_style(number: float) -> None:
     text = plain_number(number)
@@ -112,6 +125,6 @@ def test_any_text_is_read_or_left(text: str, decimals: int) -> None:
     try:
         read = NumberReader(decimals)[text]
     except Undecided:
-        assert decimals >= 3
+        assert decimals >= 1
         return
     assert read is None or read in {"", ".", "..", "...", "-"} or Decimal(read) is not None
