@@ -49,6 +49,12 @@ DANISH = {
     "cp850": b"\x91\x9b\x86\x92\x9d\x8f",
     "mac_roman": b"\xbe\xbf\x8c\xae\xaf\x81",
 }
+# Where no letter tells: those of a hard space, and of the dashes and quotes of Windows and Mac.
+SIGNS = {
+    "cp1252": b"\xa0\x85\x91\x92\x93\x94\x96\x97",
+    "cp850": b"\xff",
+    "mac_roman": b"\xca\xc9\xd4\xd5\xd2\xd3\xd0\xd1",
+}
 DANISH_UTF8 = re.compile(rb"\xc3[\xa6\xb8\xa5\x86\x98\x85]")
 MIXED = "utf-8 and "
 """Before the name of the second encoding: most lines are UTF-8, some are not."""
@@ -124,7 +130,7 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
     """
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
     utf8, wide, size, letters = True, "", 0, 0
-    found = dict.fromkeys(DANISH, 0)
+    found = {name: [0, 0] for name in DANISH}
     while chunk := read_chunk(stream, label):
         digest.update(chunk)
         size += len(chunk)
@@ -151,8 +157,9 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
         if not chunk.isascii():
             single, pairs = DANISH_UTF8.subn(b"", chunk)
             letters += pairs
-            for name, signs in DANISH.items():
-                found[name] += sum(single.count(byte) for byte in signs)
+            for name, count in found.items():
+                count[0] += sum(single.count(byte) for byte in DANISH[name])
+                count[1] += sum(single.count(byte) for byte in SIGNS[name])
     if wide not in ("", "-"):
         return digest.hexdigest(), wide, ()
     if utf8:

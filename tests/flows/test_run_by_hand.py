@@ -149,6 +149,7 @@ JOBINDSATS = {
     "j_rar.json": 10,
     "j_ukendt.json": 10,
     "j_area.json": 15,
+    "j_exp.xlsx": 4,
 }
 
 

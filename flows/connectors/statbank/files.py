@@ -16,6 +16,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -49,8 +50,10 @@ from flows.connectors.statbank.match import (
     Misfit,
     Reading,
     Resolver,
+    Unshown,
     inhabitants_fault,
     refusal_parts,
+    relates_unlike,
 )
 from transforms.areas import areas, inhabitants
 from transforms.catalogue import YamlFile
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
 
 
 VALUE = "INDHOLD"
+COUNTRY = "000"
 _BLOCK = 1 << 18
 _CHECKED_LINES = 500
 _GROUPED = re.compile(rb";-?[0-9]+\.[0-9]{3}\r?\n")
@@ -213,13 +217,15 @@ def recognise(
     name: str | None = None,
     told: Told | None = None,
     earlier: Earlier = nothing_earlier,
+    compared: str = "the last time",
 ) -> Recognised:
     """Return which source of the catalogue a file belongs to, why, and what was assumed.
 
     A source fits when every column is one of its dimensions, every dimension without a column is eliminable and has
     a total, and every cell has a code. That alone is not enough, since many tables share their columns: see
-    match.Reading for what shows that it is this one. `name` is what the file is called where it came from. Raises
-    DataRefused, with the reason nearest to a fit, when no source fits, and when nothing shows which.
+    match.Reading for what shows that it is this one. `name` is what the file is called where it came from; `earlier`
+    gives known cells of a source, and `compared` says in words whose they are. Raises DataRefused, with the reason
+    nearest to a fit, when no source fits, and Unshown when nothing shows which.
     """
     table = open_table(path, limits)
     sources = _sources(table, catalogue, told)
@@ -242,7 +248,9 @@ def recognise(
         def look(source_id: str) -> Content:
             return _look(candidate, accepted[source_id][0], Path(scratch), earlier)
 
-        reading = Reading(candidate, name or path.name, told.table if told else None, lambda fit: look(fit.source.id))
+        reading = Reading(
+            candidate, name or path.name, told.table if told else None, lambda fit: look(fit.source.id), compared
+        )
         identity = reading.choose([fit for fit in fits if not fit.filled] or fits)
         fit, checked = accepted[identity.fit.source.id]
         rows = look(fit.source.id).rows
@@ -297,6 +305,7 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
     last = earlier(source)
     counts: Counter[str] = Counter()
     firsts: dict[str, str] = {}
+    wholes = _Wholes(source)
     with path.open(encoding="utf-8-sig") as lines:
         next(lines)
         for line in islice(lines, LOOKED_AT):
@@ -309,6 +318,7 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
             if (low is not None and value < low) or (high is not None and value > high):
                 counts["outside"] += 1
                 firsts.setdefault("outside", text)
+            wholes.take(key, value)
             if last and key in last:
                 counts["known"] += 1
                 counts["agreeing"] += _agree(text, last[key])
@@ -321,8 +331,52 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
                         firsts.setdefault("strange", f"{text} in {areas()[codes[area]].name_da}")
     return Content(
         rows, counts["figures"], counts["zeros"], counts["outside"], firsts.get("outside", ""), counts["judged"],
-        counts["strange"], firsts.get("strange", ""), counts["known"], counts["agreeing"],
+        counts["strange"], firsts.get("strange", ""), counts["known"], counts["agreeing"], *wholes.judged(),
     )  # fmt: skip
+
+
+# With this many of the 98 municipalities beside it, a country's figure is held against their sum.
+NEARLY_ALL, LEAST_COUNTRY = 95, 500
+
+
+class _Wholes:
+    """Per cell of the country the sum of the municipalities', where a source has one dimension of areas."""
+
+    def __init__(self, source: Source) -> None:
+        places = [i for i, dimension in enumerate(source.dimensions) if dimension.role == "area"]
+        self.unit = source.unit
+        self.place = places[0] if len(places) == 1 else None
+        self.country: dict[tuple[str, ...], float] = {}
+        self.added: dict[tuple[str, ...], list[float]] = {}
+
+    def take(self, key: str, value: float) -> None:
+        """Add one cell."""
+        if self.place is None:
+            return
+        codes = key.split(";")
+        area = codes[self.place]
+        rest = (*codes[: self.place], *codes[self.place + 1 :])
+        if area == COUNTRY:
+            self.country[rest] = value
+        elif area in areas() and areas()[area].level == "municipality":
+            self.added.setdefault(rest, []).append(value)
+
+    def judged(self) -> tuple[int, int, str]:
+        """Return how many cells could be judged, how many relate to their parts as the unit's never do, and the first.
+
+        Below 500 the country's figure says too little: rounding and withheld cells weigh too much.
+        """
+        whole = [
+            (rest, country, sum(parts))
+            for rest, country in self.country.items()
+            if len(parts := self.added.get(rest, [])) >= NEARLY_ALL and (country >= LEAST_COUNTRY or self.unit == "pct")
+        ]
+        odd = [
+            f"the country's {country:g} ({' '.join(rest)}) and the municipalities' sum of {added:g}"
+            for rest, country, added in whole
+            if relates_unlike(self.unit, country, added)
+        ]
+        return len(whole), len(odd), odd[0] if odd else ""
 
 
 def _agree(text: str, before: str) -> bool:
@@ -687,20 +741,52 @@ def recognise_directory(
     found.names.update({path: name for name, path in names.items()})
     said = _said_of(told or {}, names, catalogue)
     digests: dict[str, str] = {}
-    for name, path in names.items():
+    unshown: list[tuple[str, Path]] = []
+
+    def take(name: str, path: Path, known: Earlier, compared: str) -> None:
         try:
             _refuse_unfinished(path, name)
-            recognised = recognise(path, catalogue, limits, name=name, told=said.get(name), earlier=earlier)
+            recognised = recognise(
+                path, catalogue, limits, name=name, told=said.get(name), earlier=known, compared=compared
+            )
             first = digests.setdefault(_sha256(path), name)
             if first != name:
                 raise refusal(path, f"a copy of {first}, byte for byte", "nothing is lost, remove one of them")
             found.accepted.append((path, recognised))
+        except Unshown as refused:
+            unshown.append((name, path))
+            found.refused.append((path, str(refused)))
         except DataRefused as refused:
             found.refused.append((path, str(refused)))
         except OSError as error:
             reason = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
             found.refused.append((path, one_line(str(reason))))
+
+    for name, path in names.items():
+        take(name, path, earlier, "the last time")
+    if unshown and found.accepted:
+        # What the files beside it hold may show what nothing in the file itself does.
+        beside, again = _cells_beside(found.accepted, catalogue), list(unshown)
+        found.refused[:] = [(path, reason) for path, reason in found.refused if path not in {p for _, p in again}]
+        for name, path in again:
+            take(name, path, beside, "another file of the folder")
     return found
+
+
+def _cells_beside(accepted: Sequence[tuple[Path, Recognised]], catalogue: Catalogue) -> Earlier:
+    """Return a function source -> the canonical cells of the files recognised as it, read when first asked for."""
+    files = list(accepted)
+
+    @cache
+    def cells(source_id: str) -> Mapping[str, str]:
+        seen: Seen = {}
+        with TemporaryDirectory(prefix="kommunekort-") as scratch:
+            for path in (path for path, recognised in files if recognised.source_id == source_id):
+                with suppress(DataRefused):
+                    normalise(path, catalogue.sources[source_id], catalogue, Path(scratch) / "beside.csv", seen=seen)
+        return {key: value for key, (value, _, _) in seen.items()}
+
+    return lambda source: cells(source.id)
 
 
 def _sha256(path: Path) -> str:

@@ -408,7 +408,9 @@ class Content:
 
     `judged` rows have every category at its total and a figure; of these `strange` are no number of inhabitants their
     area can have (see Expectations.inhabitants_share), the first of which `first_strange` tells. `outside` counts
-    figures beyond the source's limits; `agreeing` of `known` cells are what the last build holds.
+    figures beyond the source's limits; `agreeing` of `known` cells are what the last build holds. Of `totalled` cells
+    of the country with nearly every municipality beside, `unlike_total` relate to them as the source's figures never
+    do: numbers add up to the country's, means and shares do not.
     """
 
     rows: int
@@ -421,6 +423,9 @@ class Content:
     first_strange: str
     known: int = 0
     agreeing: int = 0
+    totalled: int = 0
+    unlike_total: int = 0
+    first_unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -431,11 +436,18 @@ class Identity:
     why: str
 
 
+class Unshown(DataRefused):
+    """A file that fits, and nothing shows that it is the table."""
+
+
 class Reading:
     """One file under trial: what it is called, what the user says it is, and how its figures are looked at."""
 
-    def __init__(self, candidate: Candidate, name: str, said: str | None, look: Callable[[Fit], Content]) -> None:
+    def __init__(
+        self, candidate: Candidate, name: str, said: str | None, look: Callable[[Fit], Content], compared: str
+    ) -> None:
         self.candidate = candidate
+        self.compared = compared
         self.name = name
         self.said = said
         self.look = look
@@ -472,6 +484,8 @@ class Reading:
 
     def _by_content(self, fits: list[Fit]) -> Identity:
         """Return the one fit that the figures themselves, or the columns alone, give away."""
+        if len(fits) > 1:  # tables whose figures these cannot be are no choice
+            fits = [fit for fit in fits if not _is_unlike(self.look(fit), fit.source)] or fits
         people = [fit for fit in fits if self._counts_inhabitants(fit)]
         if len(people) == 1:
             return Identity(people[0], "its figures are the inhabitants of the areas")
@@ -480,13 +494,13 @@ class Reading:
             return Identity(alone[0], "no other table has these columns")
         same = [fit for fit in fits if (seen := self.look(fit)).known >= 12 and seen.agreeing >= 0.9 * seen.known]
         if len(same) == 1:
-            return Identity(same[0], "its figures are those of the last time")
+            return Identity(same[0], f"its figures are those of {self.compared}")
         if len(fits) > 1:
-            raise refusal(self.candidate.table.path, f"fits {_tables(fits)} alike", self._instead(fits))
+            raise Unshown(str(refusal(self.candidate.table.path, f"fits {_tables(fits)} alike", self._instead(fits))))
         source = fits[0].source
         others = f" ({', '.join(source.lookalikes[:4])})" if source.lookalikes else ""
         rule = f"its columns are those of {source.table}, but other tables share them{others}, and nothing shows which"
-        raise refusal(self.candidate.table.path, rule, self._instead(fits))
+        raise Unshown(str(refusal(self.candidate.table.path, rule, self._instead(fits))))
 
     def _counts_inhabitants(self, fit: Fit) -> bool:
         if fit.source.expectations.inhabitants_share != [1.0, 1.0] or self._is_bare(fit):
@@ -510,6 +524,10 @@ class Reading:
                 f"{seen.first_strange} cannot be {source.table} ({seen.strange} of {seen.judged} figures are far from "
                 "what the areas can have)"
             )
+            raise refusal(path, rule, "see which table it is and what was selected")
+        if seen.unlike_total > MOST_UNLIKE * seen.totalled:
+            does = "add up to the country's" if source.unit in ADDED else "are parts of a mean, which do not add up"
+            rule = f"{seen.first_unlike}, but the areas' figures of {source.table} {does}"
             raise refusal(path, rule, "see which table it is and what was selected")
         limit = source.expectations.quarantine_max_share
         if seen.outside > limit * seen.figures:
@@ -562,6 +580,30 @@ class Reading:
 
     def _instead(self, fits: Sequence[Fit]) -> str:
         return INSTEAD.format(name=self.name, table=fits[0].source.table)
+
+
+# Units of numbers that add up over areas; means, shares and amounts per head do not.
+ADDED = frozenset({"persons", "jobs", "dwellings"})
+MEANS = frozenset({"pct", "dkk"})
+MOST_UNLIKE = 0.2
+
+
+def _is_unlike(seen: Content, source: Source) -> bool:
+    """Return whether figures cannot be those of a source: beyond its limits, or not related to their total as its."""
+    return (
+        seen.outside > source.expectations.quarantine_max_share * seen.figures
+        or seen.strange > 0.05 * seen.judged
+        or seen.unlike_total > MOST_UNLIKE * seen.totalled
+    )
+
+
+def relates_unlike(unit: str | None, country: float, added: float) -> bool:
+    """Return whether the country's figure and the sum of nearly all municipalities' are those of another kind of unit.
+
+    Some persons or jobs belong to no municipality or to two, so a sum may be off by a quarter.
+    """
+    adds_up = 0.75 * country <= added <= 1.25 * country
+    return (unit in ADDED and not adds_up) or (unit in MEANS and adds_up)
 
 
 def _tables(fits: Sequence[Fit]) -> str:

@@ -361,6 +361,16 @@ def test_encodings(door: Door, encoding: str, is_asked: bool) -> None:
     assert (receipt.municipality, receipt.rows_accepted, bool(asks(receipt))) == ("Sønderborg", 6, is_asked)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "mac_roman"])
+@pytest.mark.parametrize("sign", ["\u00a0", "\u2013"])
+def test_a_hard_space_or_a_dash_alone_tells_the_encoding(door: Door, encoding: str, sign: str) -> None:
+    if sign == "\u2013" and encoding == "cp850":
+        return  # which has no such dash
+    lines = [[row[0], row[1].replace("-", sign), f"{row[2]}\u00a0", row[3]] for row in rows()]
+    receipt = take(door, "a.csv", csv_bytes(HEAD, lines, encoding=encoding))
+    assert (receipt.rows_accepted, receipt.persons) == (6, 6)
+
+
 def test_lines_in_another_encoding_than_the_rest(door: Door) -> None:
     head, tail = csv_bytes(HEAD, ISLES[:5]), csv_bytes(HEAD, ISLES[5:], encoding="cp1252").split(b"\r\n", 1)[1]
     receipt = take(door, "a.csv", head + tail)

@@ -252,3 +252,60 @@ def test_a_rate_with_zeros_behind_it_is_read_by_the_language_of_its_texts(langua
     assert recognise(path, CATALOGUE).source_id == source.id
     normalise(path, source, CATALOGUE, tmp_path / "out.csv", seen={})
     assert float((tmp_path / "out.csv").read_text().rstrip().rpartition(";")[2]) == 7.3
+
+
+# What the files beside a file, and the totals within it, show.
+
+
+def test_cells_of_another_file_of_the_folder_show_a_table(tmp_path: Path) -> None:
+    source = CATALOGUE.sources["statbank_regk31"]
+    text = extract(source, [d.id for d in source.dimensions])
+    more = text.replace("2023;", "2021;")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.csv", text + more.partition("\n")[2])
+    assert "nothing shows which" in recognise_directory(folder, CATALOGUE).refused[0][1]
+    write(folder / "REGK31.csv", text)
+    found = {path.name: taken.why for path, taken in recognise_directory(folder, CATALOGUE).accepted}
+    assert found == {"REGK31.csv": "its name says so", "a.csv": "its figures are those of another file of the folder"}
+    write(folder / "b.csv", extract(source, [d.id for d in source.dimensions], start=9_000))
+    assert [path.name for path, _ in recognise_directory(folder, CATALOGUE).refused] == ["b.csv"]
+
+
+def whole_country(source: Source, figure: dict[str, float]) -> str:
+    """The country and its 98 municipalities at the total of every category, figures by level."""
+    rows = []
+    for code, area in areas().items():
+        if area.level not in figure:
+            continue
+        cells = [
+            code if d.role == "area" else PERIODS[str(source.frequency)][0] if d.role == "time"
+            else d.select[0] if d.role == "selector" else selected(source, d.id, 1)[0]
+            for d in source.dimensions
+        ]  # fmt: skip
+        rows.append(";".join([*cells, f"{figure[area.level]:g}"]))
+    return "\n".join([";".join([*(d.id.upper() for d in source.dimensions), "INDHOLD"]), *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "country", "municipality", "fits"),
+    [
+        ("AUK01", 98_000, 1_000, True), ("AUK01", 90_000, 1_000, True), ("AUK01", 1_000, 1_000, False),
+        ("AUK01", 2_000, 1_500, False), ("ERHV2", 294_000, 3_000, True), ("ERHV2", 3_000, 3_000, False),
+        ("INDKP101", 220_000, 215_000, True), ("INDKP101", 196_000, 2_000, False),
+        ("AULKP01", 3.5, 3.6, True), ("AULKP01", 24.5, 0.25, False),
+    ],
+)  # fmt: skip
+def test_numbers_add_up_to_the_countrys_and_means_do_not(
+    table: str, country: float, municipality: float, fits: bool, tmp_path: Path
+) -> None:
+    """A number of persons is no rate, and a mean no number, whatever a file is called."""
+    source = CATALOGUE.by_table(table)
+    assert source is not None
+    path = write(tmp_path / f"{table}.csv", whole_country(source, {"country": country, "municipality": municipality}))
+    if fits:
+        assert recognise(path, CATALOGUE).source_id == source.id
+        return
+    for told in (None, Told(table)):
+        with pytest.raises(DataRefused, match="the municipalities' sum of"):
+            recognise(path, CATALOGUE, told=told)
