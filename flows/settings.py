@@ -17,7 +17,7 @@ from transforms.errors import UsageError
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "KOMMUNEKORT_"
 # Read beside the settings: whether errors are shown with their trace; two for the tests only.
-ALSO_READ = frozenset({"KOMMUNEKORT_DEBUG", "KOMMUNEKORT_CHROMIUM", "KOMMUNEKORT_REAL"})
+ALSO_READ = frozenset({"KOMMUNEKORT_DEBUG", "KOMMUNEKORT_REAL"})
 
 
 class Settings(BaseSettings):
@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Contact address shown to the APIs in the User-Agent")
     boundaries: Path | None = Field(None, description="GeoJSON of the municipalities for the report's map")
     boundaries_source: str = Field("", description="Whom the report's map credits for those boundaries")
+    pdf: bool = Field(False, description="Print every profile to a PDF as well, with the Chromium that is installed")
+    chromium: Path | None = Field(None, description="The Chromium that prints them, when it is not on the path")
     files_as: tuple[str, ...] = Field(
         (), description="What files of a folder are, as a JSON list of FILE=TABLE (the option --as of run and fetch)"
     )

@@ -253,9 +253,12 @@ def report(
     boundaries_source: Annotated[
         str | None, typer.Option("--boundaries-source", help="Whom the map credits for the boundaries.")
     ] = None,
+    pdf: Annotated[
+        bool | None, typer.Option("--pdf/--no-pdf", help="Print every profile to a PDF too (needs Chromium).")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the HTML report of what is published. Example: kommunekort report --boundaries kommuner.geojson"""
+    """Write the HTML report of what is published. Example: kommunekort report --pdf"""
     from dataclasses import replace
 
     from flows.report.build import build_report, report_options
@@ -263,6 +266,8 @@ def report(
     from flows.store.builds import builds, current, flip_link, seal_again, writer_lock
 
     settings = settings_from(data)
+    if pdf is not None:
+        settings = settings.model_copy(update={"pdf": pdf})
     now = current(settings)
     if now is None:
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from markupsafe import Markup
@@ -14,9 +20,11 @@ from flows.report import drawings, pages, words
 from flows.report.data import Cell, ReportData, Row, load
 from flows.report.words import HELPERS, clean
 from flows.settings import Settings
+from transforms.errors import UsageError
 from transforms.models.wording import danish_key
 
 HERE = Path(__file__).parent
+logger = logging.getLogger(__name__)
 OVERVIEW = (
     "refugees_and_family_count", "immigrants_non_western_pct", "employment_rate_non_western_pct",
     "employment_gap_non_western_pp", "unemployment_pct",
@@ -47,7 +55,7 @@ class ReportOptions:
     `boundaries`: a GeoJSON of the municipalities, `boundaries_source` whom it is credited to. `receipts`: folder of
     delivery receipts. `baselines`: folder of frozen baselines, `comparisons` of the comparisons made with them.
     `previous`: an earlier build, for the log of revised figures. `ages`: the age of every source as the run judged it
-    (`flows.run.ages.as_plain`).
+    (`flows.run.ages.as_plain`). `chromium`: the browser that prints every profile to a PDF; None prints none.
     """
 
     boundaries: Path | None = None
@@ -57,6 +65,7 @@ class ReportOptions:
     comparisons: Path | None = None
     previous: Path | None = None
     ages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chromium: Path | None = None
 
 
 def report_options(
@@ -71,7 +80,20 @@ def report_options(
         comparisons=settings.root / "comparisons",
         previous=previous,
         ages=ages or {},
+        chromium=find_chromium(settings) if settings.pdf else None,
     )
+
+
+def find_chromium(settings: Settings) -> Path:
+    """Return the browser that prints the profiles; UsageError when none is installed."""
+    names = [str(settings.chromium)] if settings.chromium else ["chromium", "chromium-browser", "google-chrome"]
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        raise UsageError(
+            f"{names[0]}: no Chromium here to print the profiles with (KOMMUNEKORT_PDF); install one, name it by "
+            "KOMMUNEKORT_CHROMIUM, or leave the PDFs out: every profile prints itself on two pages"
+        )
+    return Path(found)
 
 
 def build_report(
@@ -83,11 +105,11 @@ def build_report(
     """
     options = options or ReportOptions()
     data = load(database)
-    partial = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "kommune").mkdir(parents=True)
-    shutil.copytree(HERE / "assets", partial / "assets")
-    site = _Site(data, partial)
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / "kommune").mkdir(parents=True)
+    shutil.copytree(HERE / "assets", unfinished / "assets")
+    site = _Site(data, unfinished)
     site.write("assets/definitions.js", pages.script("KK_DEFINITIONS", pages.definitions(data)))
     site.write(
         "assets/places.js",
@@ -106,9 +128,57 @@ def build_report(
         on_step(f"report: {municipality['municipality_name']}")
         context = pages.context(data, municipality, columns, units, changed)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
+    if options.chromium is not None:
+        print_profiles(unfinished, options.chromium, on_step)
     shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    unfinished.rename(folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+PDF_SECONDS = 120
+PDF_LINK = "<!-- pdf -->"
+"""Where a profile leads to its PDF, once that is made."""
+
+
+def print_profiles(folder: Path, chromium: Path, on_step: Progress) -> list[Path]:
+    """Print every profile of a report to a PDF beside it, and let the profile lead there; return those made.
+
+    A browser of its own prints each, as many at once as there are cores. A profile that cannot be printed stays
+    without its PDF and is told.
+    """
+    profiles = sorted((folder / "kommune").glob("*.html"))
+    faults: dict[str, str] = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for profile, fault in zip(profiles, pool.map(partial(_print, chromium), profiles), strict=True):
+            on_step(f"report: {profile.stem}.pdf")
+            if fault is not None:
+                faults[profile.stem] = fault
+            link = words.pdf_link(profile.stem) if fault is None else ""
+            text = profile.read_text(encoding="utf-8").replace(PDF_LINK, link)
+            profile.write_text(text, encoding="utf-8", newline="\n")
+    if faults:
+        first = next(iter(faults))
+        logger.warning("%d of %d PDFs were not made (first %s: %s)", len(faults), len(profiles), first, faults[first])
+    return [path for profile in profiles if (path := profile.with_suffix(".pdf")).is_file()]
+
+
+def _print(chromium: Path, profile: Path) -> str | None:
+    """Print one page to a PDF beside it; return what went wrong, if anything did."""
+    target = profile.with_suffix(".pdf")
+    with TemporaryDirectory(prefix="kommunekort-print-", ignore_cleanup_errors=True) as own:
+        command = [
+            str(chromium), "--headless", "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-sync",
+            "--disable-background-networking", "--disable-component-update", "--no-pdf-header-footer",
+            f"--user-data-dir={own}", f"--print-to-pdf={target}", profile.resolve().as_uri(),
+        ]  # fmt: skip
+        if os.name == "posix" and os.geteuid() == 0:  # Chromium's own sandbox does not work for root
+            command.insert(1, "--no-sandbox")
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=PDF_SECONDS)
+        except (OSError, subprocess.SubprocessError) as error:
+            target.unlink(missing_ok=True)
+            return type(error).__name__
+    return None if target.is_file() else "the browser wrote none"
 
 
 class _Site:
@@ -173,7 +243,11 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
         },
         "ordbog.html": {"tables": dictionary_tables(data)},
         "deltagere.html": {"multiples": participants(data), "programme": PROGRAMME},
-        "brancher.html": {"industries": industry_names(data), "matrix": industry_matrix(data)},
+        "brancher.html": {
+            "industries": industry_names(data),
+            "matrix": industry_matrix(data),
+            "commonest": commonest_industry(data),
+        },
     }
 
 
@@ -291,6 +365,15 @@ def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
     }
     ordered = sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
     return [(m, by_code[str(m["municipality_code"])]) for m in ordered] if any(by_code.values()) else []
+
+
+def commonest_industry(data: ReportData) -> str | None:
+    """Return the industry that has the highest match on average: the one a narrow screen shows first."""
+    scores: dict[str, float] = {}
+    for row in data.tables.get("mart.industry_match", []):
+        key = str(row["industry_code"])
+        scores[key] = scores.get(key, 0.0) + float(row.get("match_score") or 0)
+    return max(sorted(scores), key=lambda key: scores[key], default=None)
 
 
 def method_groups(data: ReportData) -> list[tuple[words.Words, list[Row]]]:

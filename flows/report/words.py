@@ -372,6 +372,11 @@ def officials(municipalities: Sequence[Mapping[str, Any]]) -> Markup:
     return t(listed(danish, "da"), listed(english, "en"))
 
 
+def pdf_link(code: str) -> Markup:
+    """Return the link from a profile to its PDF."""
+    return Markup('<a class="button quiet" href="{}.pdf">{}</a>').format(code, t("Hent som PDF", "PDF in Danish"))
+
+
 def code(value: Any) -> Markup:
     """Return what a code is called, in both languages."""
     return t(*words(value))

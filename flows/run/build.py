@@ -201,19 +201,22 @@ def describe(result: RunResult, candidate: Candidate) -> None:
     result.tables = dict(candidate.tables)
     result.taken_back = dict(candidate.taken_back)
     result.revisions = dict(candidate.revisions)
-    result.rules = [
-        {
-            "table_name": outcome.table_name,
-            "rule_id": outcome.rule_id,
-            "severity": outcome.severity,
-            "success": outcome.success,
-            "n_violations": outcome.n_violations,
-            "description": outcome.description,
-        }
-        for outcome in candidate.outcomes
-    ]
+    result.rules = [rule_as_told(outcome) for outcome in candidate.outcomes]
     result.release = dict(candidate.release)
     result.made = dict(candidate.made)
+
+
+def rule_as_told(outcome: Outcome) -> dict[str, Any]:
+    """Return a rule's outcome as ledger, summary and artifacts have it; its examples stay in the database."""
+    return {
+        "table_name": outcome.table_name,
+        "rule_id": outcome.rule_id,
+        "severity": outcome.severity,
+        "success": outcome.success,
+        "n_violations": outcome.n_violations,
+        "rows_scanned": outcome.rows_scanned,
+        "description": outcome.description,
+    }
 
 
 def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, as_of: datetime | None) -> str:

@@ -403,7 +403,12 @@ def dress(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo
         if previous is not None:
             with suppress(KommunekortError):  # told by the comparison with it
                 readable = at_hand.enter_context(builds.readable(previous))
-        options = report_options(settings, readable, judge_ages(settings, load_catalogue(), run))
+        known = judge_ages(settings, load_catalogue(), run)
+        try:
+            options = report_options(settings, readable, known)
+        except UsageError as error:  # no browser to print with: the rest of the report needs none
+            steps.warn(str(error))
+            options = report_options(settings.model_copy(update={"pdf": False}), readable, known)
         pool = at_hand.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
         writing = pool.submit(write_tables, candidate, build.exports)
         build_report(candidate, build.report, options, steps.step)

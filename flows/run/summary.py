@@ -133,7 +133,6 @@ def validation_rows(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "rows looked at": rule["rows_scanned"],
                 "table": rule["table_name"],
                 "name": rule["rule_id"],
-                "examples": rule["examples"] or "",
             }
         )
     return rows

@@ -105,13 +105,14 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
 
     Input `facts`: see `rules.FACTS`. Input `rules` (reference/finding_rules.csv): rule_id, rule_version, kind
     (challenge | potential), indicator_id, compare_to, operator, threshold, strength_formula (gap: |gap| in the
-    indicator's unit; relative_gap: |gap| in pct. of the reference), medium_from, strong_from, is_self_reported
-    (the municipality's own answer on a form), template_da, template_en. Input `names`: municipality_code, name_da,
-    name_en. Output: COLUMNS. A difference that is shown as nought is no finding. Strength is the size of the
-    difference: weak, then medium and strong from the two limits; medium for a rule on words, which have no distance;
-    never strong for what the municipality tells of itself. Templates may use {municipality} (the official name)
-    {value} {reference} {gap} {size} (the value without sign) {n}. Sorted by municipality, challenges first, strongest
-    first. Raises UsageError when a rule cannot be applied.
+    indicator's unit; relative_gap: |gap| in pct. of the reference; none: the rule is about no difference),
+    medium_from, strong_from, is_self_reported (the municipality's own answer on a form), template_da, template_en.
+    Input `names`: municipality_code, name_da, name_en. Output: COLUMNS. A difference that is shown as nought is no
+    finding, unless the rule is about an assessment. Strength is the size of the difference: weak, then medium and
+    strong from the two limits; medium for a rule on words, which have no distance; never strong for what the
+    municipality tells of itself. Templates may use {municipality} (the official name) {value} {reference} {gap} {size}
+    (the value without sign) {n}. Sorted by municipality, challenges first, strongest first. Raises UsageError when a
+    rule cannot be applied.
     """
     import pandas as pd
 
@@ -122,6 +123,7 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
     distance = met["gap"].abs()
     relative = (100 * distance / met["reference_value"].abs()).where(met["reference_value"] != 0)
     met["strength_value"] = distance.where(met["strength_formula"] == "gap", relative).astype("Float64")
+    met.loc[met["strength_formula"] == "none", "strength_value"] = None
     known = met["strength_value"].notna()
     size = met["strength_value"].fillna(0).to_numpy(np.float64)
     limits = [met[c].astype("float64").to_numpy() for c in ("strong_from", "medium_from")]
@@ -144,7 +146,9 @@ def _shown_as_nought(rows: pd.DataFrame) -> pd.Series[bool]:
     import pandas as pd
 
     told = [
-        not (_absent(difference) or _absent(reference)) and _shown_gap(value, reference, difference, how, unit) == 0
+        how != "assessment"
+        and not (_absent(difference) or _absent(reference))
+        and _shown_gap(value, reference, difference, how, unit) == 0
         for value, reference, difference, how, unit in zip(
             rows["value"], rows["reference_value"], rows["gap"], rows["compare_to"], rows["unit"], strict=True
         )

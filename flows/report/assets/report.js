@@ -154,6 +154,19 @@
     });
   }
 
+  // --- a wide matrix on a narrow screen: one column at a time, the reader's choice ---
+  function narrowMatrix() {
+    var choice = document.getElementById("matrix-industry"), matrix = document.querySelector("table.matrix");
+    if (!choice || !matrix) { return; }
+    function show() {
+      Array.from(matrix.rows).forEach(function (row) {
+        for (var k = 1; k < row.cells.length; k += 1) { row.cells[k].classList.toggle("off", k !== Number(choice.value)); }
+      });
+    }
+    choice.addEventListener("change", show);
+    show();
+  }
+
   // --- finding a municipality: spelling with or without the Danish letters, "kommune", one slip of the finger ---
   function fold(text) { return text.toLocaleLowerCase("da-DK"); }
   function bare(text) { return fold(text).replace(/[-\u2010-\u2015.,]/g, " ").replace(/\bregionskommune\b|\bs kommune\b|\bkommunen?\b|\bmunicipality( of)?\b/g, " ").replace(/\s+/g, " ").trim(); }
@@ -442,6 +455,7 @@
     wireGoTo();
     listeners.push(labelCells);
     wireTakingOut();
+    narrowMatrix();
     speak();
   });
 })();

@@ -118,12 +118,10 @@ def test_sentences_add_up_as_shown(value: int, peer: int, language: str, indicat
 
 def test_rounded_counts_are_about_and_one_is_singular() -> None:
     known = facts(
-        fact(indicator_id="newcomers_count", value=25.0, unit="persons"),
         fact(indicator_id="first_job_weeks", value=90.0, expected_value=91.0, assessment="better", n_count=85,
              unit="weeks"),
     )  # fmt: skip
     sentences = " ".join(find(known, reference("finding_rules"), NAMES)["sentence_da"])
-    assert "omkring 25 personer" in sentences
     assert "omkring 85 personer" in sentences
     assert "1 uge mindre end forventet" in sentences
 
@@ -221,11 +219,19 @@ def test_method_candidates_rank_conditions_and_carry_no_effect() -> None:
     assert out[["caution_da", "caution_en", "source_url", "evidence_population_da"]].notna().all(axis=None)
 
 
-def test_too_small_points_to_neighbours() -> None:
-    out = method_candidates(
-        facts(fact(indicator_id="newcomers_count", value=60.0)), reference("methods"), reference("method_rules")
-    )
-    assert out["method_code"].tolist() == ["joint_unit"]
+def test_too_small_is_what_the_assessment_says_and_points_to_neighbours() -> None:
+    """Nobody is told to be too few beside a table that judges them."""
+    for assessment, told in (("too_small", ["joint_unit"]), ("as_expected", ["commuting_reach"])):
+        known = facts(
+            fact(indicator_id="first_job_weeks", value=91.0, expected_value=91.0, assessment=assessment, n_count=45,
+                 unit="weeks"),
+            fact(indicator_id="newcomers_count", value=25.0, unit="persons"),
+        )  # fmt: skip
+        assert method_candidates(known, reference("methods"), reference("method_rules"))["method_code"].tolist() == told
+        found = find(known, reference("finding_rules"), NAMES)
+        assert found["finding_id"].tolist() == (["few_newcomers"] if assessment == "too_small" else [])
+        assert found["strength_value"].isna().all(), "no difference is called small or large"
+        assert all("Med omkring 45 personer i målgruppen" in text for text in found["sentence_da"])
 
 
 def test_methods_file_is_whole() -> None:

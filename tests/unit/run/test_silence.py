@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from expectations.rules import Outcome
 from flows.cli import run
 from flows.cli.main import app
+from flows.report.words import rule_text
 from flows.run import record as run_record
+from flows.run.build import rule_as_told
 from flows.run.record import FetchReport, RunInfo
-from flows.run.summary import markdown_summary
+from flows.run.summary import markdown_summary, validation_rows
 from flows.settings import Settings
 from transforms.errors import DataRefused, NothingNew, UsageError
 
@@ -175,9 +178,14 @@ def test_a_summary_tells_deliveries_changes_rules_and_where_to_read_on(ours: Set
     result.receipts = {"afvist": 1, "godkendt": 3}
     result.revisions = {"count": 0}
     result.rules = [
-        {"success": True, "severity": "critical", "description": "a", "table_name": "t", "n_violations": 0},
-        {"success": False, "severity": "warning", "description": "a figure is late", "table_name": "t",
-         "n_violations": 7},
+        rule_as_told(Outcome("a", "t", "critical", "stop", "a", 0, 9, (), True)),
+        rule_as_told(Outcome("not_all_zero", "t", "warning", "report", "a figure is late", 7, 9, ("x=1",), False)),
+    ]
+    assert validation_rows(result.rules) == [
+        {"severity": "critical", "rule": "1 of 1 rules hold"},
+        {"severity": "warning", "rule": "0 of 1 rules hold"},
+        {"severity": "warning", "rule": "a figure is late", "kontrol": rule_text(result.rules[1])[0], "broken by": 7,
+         "rows looked at": 9, "table": "t", "name": "not_all_zero"},
     ]  # fmt: skip
     ours.report.mkdir(parents=True)
     (ours.report / "index.html").write_text("", encoding="utf-8")
