@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# On matrices as small as ours a second thread of linear algebra only spins, and the last digits depend on the threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import signal
 import sys
 from contextlib import suppress

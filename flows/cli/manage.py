@@ -141,7 +141,7 @@ def freeze(
     ] = False,
     period: Annotated[
         str | None,
-        typer.Option("--period", help="The period that later figures are set against; else the newest."),
+        typer.Option("--period", help="Build it from the figures up to this period, e.g. 2016; else from all."),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -162,7 +162,8 @@ def freeze(
         elif verify:
             told = f"{name}: {len(baselines.verify(settings, name).manifest['files'])} files, every byte as frozen"
         else:
-            made = baselines.freeze(settings, name, period)
+            on_step("freeze" if period is None else f"build from the figures up to {period}")
+            made = night.freeze(settings, name, period)
             told = f"frozen: {made.folder} (run {made.manifest['run_id']}, {len(made.manifest['files'])} files)"
     if not quiet:
         out.print(told, soft_wrap=True, highlight=False)
@@ -190,6 +191,8 @@ def compare(
     if result["is_synthetic"]:
         out.print(f"[bold]{MARK}[/]")
     out.print(f"{outcome}: {result['baseline_period']} -> {result['later_period']}", highlight=False)
+    if result["peers_of"] != name:
+        out.print(f"{name} has no peers, too few framework conditions reach back; those published now are used")
     for part in ("groups", "difference_in_differences"):
         rows = result[part]
         print_rows(rows, [key for key in rows[0] if not key.startswith("caution")])

@@ -72,16 +72,21 @@ class Known:
     """What is known of the ledger: lines received at or before `by` and entered no later than `upto`; None: no bound.
 
     `by` is a question about time. `upto` is what a build really met: receipts may be dated back, and deliveries of a
-    night's own drop folder are received after its run has started.
+    night's own drop folder are received after its run has started. `until` leaves out deliveries that tell of later.
     """
 
     by: datetime | None = None
     upto: str | None = None
+    until: date | None = None
 
     @property
     def bounds(self) -> list[str | None]:
-        """Return both bounds as the ledger writes them, for the parameters of a query."""
+        """Return `by` and `upto` as the ledger writes them, for the parameters of a query."""
         return [ledger_time(self.by) if self.by else None, self.upto]
+
+    def tell_until(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Return the deliveries that tell of nothing after `until`."""
+        return [each for each in deliveries if self.until is None or told_until(each) <= self.until]
 
 
 def ledger_time(moment: datetime) -> str:
@@ -444,7 +449,8 @@ def deliveries_in_force(warehouse: Warehouse, known: Known = EVERYTHING, *, synt
         f"WHERE {_known('d')} AND d.verdict <> 'afvist' AND d.is_synthetic = ? AND later.delivery_id IS NULL "
         "ORDER BY d.delivery_id"
     )
-    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])]
+    rows = warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])
+    return known.tell_until(Delivery(*row) for row in rows)
 
 
 def _known(alias: str) -> str:
@@ -644,7 +650,7 @@ def publishable(
 
 def _accepted(warehouse: Warehouse, synthetic: bool, known: Known = EVERYTHING) -> list[Delivery]:
     sql = f"SELECT d.* FROM restricted.delivery d WHERE {_known('d')} AND verdict <> 'afvist' AND is_synthetic = ?"
-    return [Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, synthetic])]
+    return known.tell_until(Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, synthetic]))
 
 
 def _published_states(

@@ -39,7 +39,7 @@ from transforms.disclosure import Gate, cover_registers
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
-from transforms.periods import shown
+from transforms.periods import is_period, shown, span
 from transforms.tables import (
     code_version,
     column_labels,
@@ -260,6 +260,7 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
         "rounding_base": settings.rounding_base,
         "deliveries": ledger.state,
         "as_of": run.as_of.isoformat() if run.as_of else None,
+        "until": run.until.isoformat() if run.until else None,
     }
     fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     return {
@@ -359,6 +360,8 @@ class _Builder:
         }
         if self.candidate.stops:
             return
+        if self.run.until is not None:
+            self.leave_out_later(self.run.until)
         synthetic = bool(self.candidate.release["is_synthetic"])
         persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
         staged = [table for table in self.files if table.startswith("staging.")]
@@ -370,7 +373,7 @@ class _Builder:
             self.settings.rounding_base,
             persons.rounding_key if persons is not None else b"",
         )
-        self.models = python_models(known_by(self.used), persons, gate)
+        self.models = python_models(self.run.until or known_by(self.used), persons, gate)
         plan = transforms_tables.plan(self.warehouse, self.files, self.models)
         self.load_run_facts(plan)
         with self.last_published() as database:
@@ -388,9 +391,9 @@ class _Builder:
     def last_published(self) -> Iterator[Path | None]:
         """Yield a file that holds what is published, whoever has it open; None when it cannot be read, which is told.
 
-        Nothing is compared with a file in which a byte has changed.
+        Nothing is compared with a file in which a byte has changed, and what ends with a period with nothing at all.
         """
-        last = builds.current(self.settings)
+        last = builds.current(self.settings) if self.run.until is None else None
         with ExitStack() as open_files:
             database = None
             if last is not None:
@@ -498,6 +501,18 @@ class _Builder:
         outcomes = check_staging(self.warehouse, source, file, self.dictionary, catalogue, count, past)
         broken_rules = blocking(outcomes)
         return outcomes, verdict_sentence(broken_rules[0]) if broken_rules else ""
+
+    def leave_out_later(self, until: date) -> None:
+        """Delete the rows of periods that end after `until`; a source that tells of nothing earlier stands empty."""
+        for source_id in list(self.used):
+            source, table = self.catalogue.sources[source_id], self.files[f"staging.{source_id}"].table
+            column = quote_identifier(source.time.column)
+            held = [str(period) for (period,) in self.warehouse.rows(f"SELECT DISTINCT {column} FROM {table}")]
+            later = [period for period in held if is_period(period) and span(period)[1] > until]
+            self.warehouse.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [later])
+            if len(later) == len(held):
+                self.leave_empty(source)
+                del self.used[source_id]
 
     def leave_empty(self, source: Source) -> None:
         """Create the staging table of a source without rows."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -52,6 +52,7 @@ from flows.store.builds import from_option, is_synthetic, last_release, publishe
 from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, own_folder, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
+from transforms.periods import is_period, parse_period, span
 from transforms.tables import code_version
 from transforms.warehouse import Warehouse
 
@@ -430,7 +431,53 @@ def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[s
     return ages.as_plain(ages.source_ages(catalogue.sources, snapshots, run.as_of or run.started_at))
 
 
-# A frozen baseline, built again.
+# A frozen baseline: of what is published, of a period, and built again.
+
+
+def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline:
+    """Freeze what is published as the baseline `name`, or what the same extracts tell up to the end of `period`.
+
+    For a period everything is built anew, peers, expectations and findings too, from the figures and deliveries that
+    tell of nothing later. Raises UsageError when the name is taken or unusable, nothing is published or no outcome has
+    a figure of the period; DataRefused when the figures of the period make no mapping.
+    """
+    if period is None:
+        return baselines.freeze(settings, name)
+    period = parse_period(period) if is_period(period) else period
+    now, release = baselines.to_freeze(settings, name)
+    with builds.readable(now) as database:
+        baselines.require_period(database, period)
+    run = replace(knowing_what(settings, release), until=span(period)[1])
+    candidate = build(settings, load_catalogue(), snapshots_of(settings, release), run)
+    if candidate.stops:
+        raise DataRefused(f"the figures up to {period} make no mapping: {verdict_sentence(candidate.stops[0])}")
+    made = baselines.write(settings, name, candidate.path, candidate.release, period)
+    prepare_work(settings)
+    return made
+
+
+def snapshots_of(settings: Settings, release: Mapping[str, Any]) -> dict[str, Snapshot]:
+    """Return the snapshots a release was made of; DataRefused when one is gone or changed."""
+    store = SnapshotStore(settings.snapshots)
+    return {source: store.read(snapshot_id) for source, snapshot_id in release["snapshots"].items()}
+
+
+def knowing_what(settings: Settings, release: Mapping[str, Any]) -> RunInfo:
+    """Return a new run that knows what a release knew: its moment, its `as_of`, its deliveries, its last day."""
+    return replace(
+        RunInfo.start(settings, release["origin"], _moment(release["as_of"])),
+        started_at=datetime.strptime(release["run_id"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC),
+        last_delivery=release.get("last_delivery"),  # absent: frozen before it was recorded
+        until=_day(release),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _day(release: Mapping[str, Any]) -> date | None:
+    return date.fromisoformat(release["until"]) if release.get("until") else None
 
 
 def rebuild(settings: Settings, name: str) -> dict[str, bool]:
@@ -446,9 +493,7 @@ def rebuild(settings: Settings, name: str) -> dict[str, bool]:
         raise UsageError(
             f"{name} was made by code {release['code_version']}, this is {code_version()}; check that version out first"
         )
-    store = SnapshotStore(settings.snapshots)
-    snapshots = {source: store.read(snapshot_id) for source, snapshot_id in release["snapshots"].items()}
-    candidate = build(settings, load_catalogue(), snapshots, run_again(settings, baseline))
+    candidate = build(settings, load_catalogue(), snapshots_of(settings, release), run_again(settings, baseline))
     target = candidate.path.parent / "rebuilt"
     hashes = exports.export_parquet(candidate.path, target)
     same = {file: hashes.get(file) == digest for file, digest in baseline.manifest["files"].items() if "mart." in file}
@@ -462,12 +507,7 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
     Raises DataRefused when the ledger of deliveries does not hold what the frozen run met.
     """
     release = baseline.manifest["release"]
-    as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
-    run = replace(
-        RunInfo.start(settings, release["origin"], as_of),
-        started_at=datetime.strptime(release["run_id"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC),
-        last_delivery=release.get("last_delivery"),  # absent: frozen before it was recorded
-    )
+    run = knowing_what(settings, release)
     if state_of(settings, synthetic=release["is_synthetic"], known=run.known) != release["deliveries"]:
         up_to = f" (up to {run.last_delivery})" if run.last_delivery else ""
         if forgotten_of(settings, release):
@@ -550,8 +590,7 @@ def prune_superseded(settings: Settings, now: datetime) -> list[str]:
 
 def deliveries_of(warehouse: Warehouse, release: dict[str, Any]) -> set[str]:
     """Return the ids of the deliveries whose rows a build that was made of `release` read."""
-    as_of = datetime.fromisoformat(release["as_of"]) if release["as_of"] else None
-    known = Known(as_of, release.get("last_delivery"))  # absent: frozen before it was recorded
+    known = Known(_moment(release["as_of"]), release.get("last_delivery"), _day(release))
     in_force = deliveries_in_force(warehouse, known, synthetic=release["is_synthetic"])
     counting = {delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)}
     return counting.union(*(release.get("person_deliveries") or {}).values())

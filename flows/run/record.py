@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal
@@ -339,7 +339,8 @@ def reconcile(settings: Settings, *, alone: bool) -> list[str]:
 class RunInfo:
     """One run: its id (sorts in the order of the runs), when it started, and what it was asked.
 
-    `last_delivery` is given to a rebuild: the last line of the ledger of deliveries it may know.
+    `last_delivery` is given to a rebuild: the last line of the ledger of deliveries it may know. `until` is given to a
+    baseline of a period: figures and deliveries that tell of later are left out.
     """
 
     run_id: str
@@ -347,13 +348,14 @@ class RunInfo:
     origin: str
     as_of: datetime | None = None
     last_delivery: str | None = None
+    until: date | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     """Source -> what its fetch met: why its extract was not taken, or what is new at its publisher."""
 
     @property
     def known(self) -> Known:
         """Return which deliveries the run knows."""
-        return Known(self.as_of, self.last_delivery)
+        return Known(self.as_of, self.last_delivery, self.until)
 
     @classmethod
     def start(cls, settings: Settings, origin: str, as_of: datetime | None = None) -> RunInfo:

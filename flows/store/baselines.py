@@ -21,6 +21,8 @@ from transforms.warehouse import Warehouse, quote_literal
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flows.store.builds import Build
+
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -75,17 +77,21 @@ def read_baseline(settings: Settings, name: str) -> Baseline:
     return Baseline(name, folder, manifest)
 
 
-def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline:
+def freeze(settings: Settings, name: str) -> Baseline:
     """Freeze what is published now under `name`: every mart table, the dictionary and what it was made of.
 
-    `period` is the one that later figures are set against, where an outcome has it (else its newest one); the tables
-    hold every period, and peers and findings are those of the build. Raises UsageError when the name is taken or
-    unusable, nothing is published, or no outcome has the period. A baseline is never overwritten.
+    Raises UsageError when the name is taken or unusable or nothing is published. A baseline is never overwritten.
     """
+    now, release = to_freeze(settings, name)
+    with builds.readable(now) as database:
+        return write(settings, name, database, release)
+
+
+def to_freeze(settings: Settings, name: str) -> tuple[Build, dict[str, Any]]:
+    """Return what is published, and what it is made of, when it can be frozen under `name`; see `freeze`."""
     if not NAME.match(name):
         raise UsageError(f"{name}: a baseline's name is small letters, digits, - and _ (at most 64)")
-    folder = settings.baselines / name
-    if folder.exists():
+    if (settings.baselines / name).exists():
         raise UsageError(f"the baseline {name} is frozen already; a baseline is never overwritten, choose another name")
     now = builds.current(settings)
     if now is None:
@@ -93,24 +99,32 @@ def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline
     damage, release = now.damage(), now.facts()
     if damage is not None or release is None:
         raise DataRefused(f"{damage}; `kommunekort run` builds it again, freeze it then")
+    return now, release
+
+
+def write(
+    settings: Settings, name: str, database: Path, release: Mapping[str, Any], period: str | None = None
+) -> Baseline:
+    """Write the mart tables of a database and what it is made of as the baseline `name`, and return it.
+
+    `period` is the one whose figures it was built from, None when it was built from all.
+    """
+    folder = settings.baselines / name
     own_folder(settings.baselines)
-    if period is not None:
-        _require_period(now.path, period)
     partial = settings.baselines / f".{name}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    with builds.readable(now) as database:
-        hashes = exports.export_parquet(database, partial / "tables")
-        for path in (partial / "tables").iterdir():
-            path.rename(partial / path.name)
-        (partial / "tables").rmdir()
-        _export_dictionary(database, partial / "meta.data_dictionary.parquet")
+    hashes = exports.export_parquet(database, partial / "tables")
+    for path in (partial / "tables").iterdir():
+        path.rename(partial / path.name)
+    (partial / "tables").rmdir()
+    _export_dictionary(database, partial / "meta.data_dictionary.parquet")
     hashes["meta.data_dictionary.parquet"] = sha256_of(partial / "meta.data_dictionary.parquet")
     store = SnapshotStore(settings.snapshots)
     manifest = {
         "name": name,
         "frozen_at": datetime.now(UTC).isoformat(),
-        "run_id": now.run_id,
+        "run_id": release["run_id"],
         "period": period,
         "release": {key: value for key, value in release.items() if key not in ("exports", "files")},
         "snapshot_digests": {
@@ -126,7 +140,8 @@ def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline
     return read_baseline(settings, name)
 
 
-def _require_period(database: Path, period: str) -> None:
+def require_period(database: Path, period: str) -> None:
+    """Raise UsageError naming the periods there are, when no outcome of `mart.expected` has a figure of `period`."""
     with Warehouse.open(database, read_only=True) as warehouse:
         rows = warehouse.rows("SELECT DISTINCT period FROM mart.expected WHERE observed IS NOT NULL ORDER BY 1")
     known = [str(found) for (found,) in rows]
@@ -166,7 +181,8 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     """Set what is published now against a baseline for one outcome of `mart.expected`; return and store the result.
 
     Holds per municipality the change and what regression to the mean alone would give, per group the means, and the
-    difference-in-differences of participants against their matched peers. Raises DataRefused when the outcome is not
+    difference-in-differences of participants against their matched peers: those of the baseline, or those published
+    now where it has none (`peers_of` says which). Raises DataRefused when the outcome is not
     defined alike at both times or too few municipalities are known; UsageError without a publication.
     """
     from transforms.models.followup import (
@@ -184,9 +200,7 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     if now is None:
         raise UsageError("nothing is published to compare with; run `kommunekort run` first")
     with builds.readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
-        before, before_period = _outcome(
-            baseline.table(warehouse, "expected"), outcome_id, name, baseline.manifest.get("period")
-        )
+        before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
         published = warehouse.frame("SELECT * FROM mart.expected")
         after, after_period = _outcome(published, outcome_id, now.run_id)
         definitions = (
@@ -203,7 +217,10 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
             FROM mart.municipality ORDER BY 1
             """
         )
-        peers = baseline.table(warehouse, "peer").rename(columns={"peer_rank": "rank"})
+        peers, peers_of = baseline.table(warehouse, "peer"), name
+        if peers.empty:  # the conditions of an early period may be too few to find any by
+            peers, peers_of = warehouse.frame("SELECT * FROM mart.peer"), now.run_id
+        peers = peers.rename(columns={"peer_rank": "rank"})
     later_than(before_period, after_period)
     changed = changes(before, after, definitions, groups)
     panel = _panel(published, outcome_id)
@@ -215,6 +232,7 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         "outcome_id": outcome_id,
         "baseline_period": before_period,
         "later_period": after_period,
+        "peers_of": peers_of,
         "municipalities": _records(changed),
         "groups": _records(group_means(changed)),
         "matched": _records(matched_difference(changed, peers)),
@@ -227,14 +245,12 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     return {**result, "file": str(target)}
 
 
-def _outcome(
-    expected: pd.DataFrame, outcome_id: str, where: str, wanted: str | None = None
-) -> tuple[pd.DataFrame, str]:
-    """Return the observed value per municipality of an outcome in the wanted or else its newest period, and that."""
+def _outcome(expected: pd.DataFrame, outcome_id: str, where: str) -> tuple[pd.DataFrame, str]:
+    """Return the observed value per municipality of an outcome in its newest period, and that."""
     rows = expected[expected["outcome_id"] == outcome_id]
     if rows.empty:
         raise DataRefused(f"{where} holds no {outcome_id}; choose an outcome that mart.expected holds at both times")
-    period = wanted if wanted is not None and wanted in set(rows["period"]) else str(rows["period"].max())
+    period = str(rows["period"].max())
     newest = rows[rows["period"] == period]
     frame = newest[["municipality_code"]].assign(value=newest["observed"].astype("float64"))
     return frame.reset_index(drop=True), period

@@ -66,6 +66,7 @@ def rebuilt(ours: Published) -> dict[str, bool]:
         return night.rebuild(ours.settings, "nulpunkt")
 
 
+@pytest.mark.long
 def test_a_build_as_of_a_day_holds_what_had_been_delivered_by_then(ours: Published) -> None:
     now = datetime.now(UTC)
     deliver_everything(ours, now + timedelta(days=2))
@@ -88,7 +89,13 @@ def test_a_later_delivery_is_nothing_new_to_a_build_as_of_before_it(ours: Publis
 
 
 # A delivery of the night's own drop folder is received after the run has started, one of the sample long before.
-@pytest.mark.parametrize(("received", "as_of"), [(timedelta(hours=1), None), (timedelta(days=-100), timedelta(days=1))])
+@pytest.mark.parametrize(
+    ("received", "as_of"),
+    [
+        (timedelta(hours=1), None),
+        pytest.param(timedelta(days=-100), timedelta(days=1), marks=pytest.mark.long),
+    ],
+)
 def test_a_redelivery_does_not_change_a_rebuild(ours: Published, received: timedelta, as_of: timedelta | None) -> None:
     now = datetime.now(UTC)
     deliver_everything(ours, now + received)

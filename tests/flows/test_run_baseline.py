@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from flows.store.builds import writer_lock
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.world import Published
 from transforms.errors import DataRefused, UsageError
+from transforms.warehouse import Warehouse
 
 
 def test_a_baseline_holds_every_mart_table_and_what_it_was_made_of(own_data: Published) -> None:
@@ -87,17 +87,27 @@ def test_a_comparison_without_the_outcome_is_one_sentence(own_data: Published) -
         baselines.compare(own_data.settings, "nulpunkt")
 
 
-def test_participants_are_set_against_matched_others(tiny_run: Published, tmp_path: Path) -> None:
-    shutil.copytree(tiny_run.settings.root, tmp_path / "data", symlinks=True)
-    settings = Settings(data=tmp_path / "data")
-    baselines.freeze(settings, "nulpunkt", "2019")
-    result = baselines.compare(settings, "nulpunkt")
+@pytest.fixture(scope="module")
+def two_years(sample_run: Published, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Return a copy of the mapping of the sample world with a baseline of 2016."""
+    folder = tmp_path_factory.mktemp("baseline") / "data"
+    shutil.copytree(sample_run.settings.root, folder, symlinks=True)
+    ours = Published(Settings(data=folder), sample_run.origin)
+    with writer_lock(folder):
+        night.freeze(ours.settings, "nulpunkt-2016", "2016")
+    return ours
+
+
+@pytest.mark.long
+def test_participants_are_set_against_matched_others(two_years: Published) -> None:
+    result = baselines.compare(two_years.settings, "nulpunkt-2016")
     assert result["is_synthetic"]
+    assert (result["baseline_period"], result["later_period"]) == ("2016", "2024")
     assert {row["group"] for row in result["groups"]} == {"participant", "other"}
     assert sum(row["municipality_count"] for row in result["groups"]) == 98
     observed = dict(
-        tiny_run.rows(
-            "SELECT municipality_code, max(observed) FILTER (period = '2024') - max(observed) FILTER (period = '2019') "
+        two_years.rows(
+            "SELECT municipality_code, max(observed) FILTER (period = '2024') - max(observed) FILTER (period = '2016') "
             "FROM mart.expected WHERE outcome_id = 'employment_rate_non_western_pct' GROUP BY 1"
         )
     )
@@ -106,19 +116,42 @@ def test_participants_are_set_against_matched_others(tiny_run: Published, tmp_pa
     assert told == pytest.approx({code: float(observed[code]) for code in told})
 
 
-def test_a_baseline_takes_the_period_it_is_named_for(tiny_run: Published, tmp_path: Path) -> None:
-    shutil.copytree(tiny_run.settings.root, tmp_path / "data", symlinks=True)
-    own_data = Published(Settings(data=tmp_path / "data"), tiny_run.origin)
-    periods = [str(period) for (period,) in own_data.rows(
-        "SELECT DISTINCT period FROM mart.expected WHERE outcome_id = 'employment_rate_non_western_pct' ORDER BY 1"
-    )]  # fmt: skip
-    assert len(periods) > 1, "the small extracts hold two years"
+@pytest.mark.long
+def test_a_baseline_of_a_period_knows_of_nothing_later(two_years: Published) -> None:
+    """Every table: figures, expectations and findings are those of the period, not cut out of today's."""
+    made = baselines.read_baseline(two_years.settings, "nulpunkt-2016")
+    assert (made.manifest["period"], made.manifest["release"]["until"]) == ("2016", "2016-12-31")
+    with Warehouse.open(two_years.settings.published, read_only=True) as warehouse:
+        figures, expected = made.table(warehouse, "figure"), made.table(warehouse, "expected")
+        findings, mapping = made.table(warehouse, "finding"), made.table(warehouse, "mapping")
+        then = warehouse.frame(
+            "SELECT municipality_code, indicator_id, value::DOUBLE AS value FROM mart.indicator_value "
+            "WHERE year(reference_date) <= 2016 AND value IS NOT NULL QUALIFY row_number() OVER "
+            "(PARTITION BY municipality_code, indicator_id ORDER BY reference_date DESC) = 1"
+        )
+    assert not figures.empty
+    assert figures["reference_date"].max().year <= 2016
+    assert (expected["period"].min(), expected["period"].max()) == ("2012", "2016")
+    assert mapping["newest_reference_date"].max().year <= 2016
+    rests_on = findings.merge(then, on=["municipality_code", "indicator_id"])
+    assert len(rests_on) > 0
+    assert rests_on["value_x"].to_numpy() == pytest.approx(rests_on["value_y"].to_numpy())
+
+
+@pytest.mark.long
+def test_a_baseline_of_a_period_is_rebuilt_to_the_same_bytes(two_years: Published) -> None:
+    with writer_lock(two_years.settings.root):
+        same = night.rebuild(two_years.settings, "nulpunkt-2016")
+    assert same
+    assert all(same.values())
+
+
+@pytest.mark.long
+def test_a_baseline_takes_a_period_there_is_and_is_compared_with_a_later_one(two_years: Published) -> None:
     with pytest.raises(UsageError, match=r"no outcome has a figure of 1999; periods of mart.expected: "):
-        baselines.freeze(own_data.settings, "forkert", "1999")
-    made = baselines.freeze(own_data.settings, "nulpunkt", periods[0])
-    assert made.manifest["period"] == periods[0]
-    result = baselines.compare(own_data.settings, "nulpunkt")
-    assert (result["baseline_period"], result["later_period"]) == (periods[0], periods[-1])
-    baselines.freeze(own_data.settings, "nyeste")
+        night.freeze(two_years.settings, "forkert", "1999")
+    with pytest.raises(UsageError, match=r"no outcome has a figure of i fjor; periods"):
+        night.freeze(two_years.settings, "forkert", "i fjor")
+    baselines.freeze(two_years.settings, "nyeste")
     with pytest.raises(DataRefused, match="rule: a later period"):
-        baselines.compare(own_data.settings, "nyeste")
+        baselines.compare(two_years.settings, "nyeste")

@@ -30,14 +30,18 @@ def test_the_run_published_98_municipalities_from_nineteen_sources(tiny_run: Pub
     assert marks == [("SYNTETISKE DATA / SYNTHETIC DATA", True)]
 
 
-def test_two_builds_of_the_same_snapshots_export_the_same_bytes(tiny_run: Published, tmp_path: Path) -> None:
+@pytest.mark.parametrize("built", ["few_run", pytest.param("tiny_run", marks=pytest.mark.long)])
+def test_two_builds_of_the_same_snapshots_export_the_same_bytes(
+    built: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    first: Published = request.getfixturevalue(built)
     settings = Settings(data=tmp_path / "data", threads=1)
-    shutil.copytree(tiny_run.settings.snapshots, settings.snapshots)
-    again = build_step(settings, load_catalogue(), RunInfo.start(settings, str(tiny_run.origin)), force=True)
-    assert again.release["run_id"] != tiny_run.release["run_id"]
-    assert again.release["fingerprint"] == tiny_run.release["fingerprint"]
-    assert export_parquet(again.path, tmp_path / "exports") == tiny_run.release["exports"]
-    assert len(tiny_run.release["exports"]) > 5
+    shutil.copytree(first.settings.snapshots, settings.snapshots)
+    again = build_step(settings, load_catalogue(), RunInfo.start(settings, str(first.origin)), force=True)
+    assert again.release["run_id"] != first.release["run_id"]
+    assert again.release["fingerprint"] == first.release["fingerprint"]
+    assert export_parquet(again.path, tmp_path / "exports") == first.release["exports"]
+    assert len(first.release["exports"]) > 5
 
 
 def test_the_release_names_the_hash_of_every_export(tiny_run: Published) -> None:

@@ -107,11 +107,19 @@ def test_a_publication_that_fails_is_in_the_ledger_and_raises_the_alarm(
     assert run_record.standing(own_data.settings) is None
 
 
-BY_COMMAND = ["run --plain --force", "build"]
+DOORS = ("run --plain --force", "build", "deployment")
+DAYS = ("", f"--as-of={TOMORROW:%Y-%m-%d}")
+EVERY_DAY = (("build", DAYS[1]), ("deployment", DAYS[0]))
 
 
-@pytest.mark.parametrize("as_of", ["", f"--as-of={TOMORROW:%Y-%m-%d}"])
-@pytest.mark.parametrize("door", [*BY_COMMAND, "deployment"])
+@pytest.mark.parametrize(
+    ("door", "as_of"),
+    [
+        pytest.param(door, day, marks=() if (door, day) in EVERY_DAY else pytest.mark.long)
+        for door in DOORS
+        for day in DAYS
+    ],
+)
 def test_the_alarm_tells_of_nights_by_whatever_door(own_data: Published, door: str, as_of: str) -> None:
     """A good night takes it back; who builds as of a day sees how that ends."""
     ours = own_data.settings
