@@ -40,10 +40,14 @@ class Settings(BaseSettings):
     keep_superseded_days: int = Field(
         730, ge=0, description="Days the person rows of a superseded delivery are kept to build the past again"
     )
-    # Disclosure control, see transforms/disclosure.py; all three rule every figure made of person rows.
-    suppression_threshold: int = Field(5, ge=1, description="No smaller count of persons is published")
+    # Disclosure control, see transforms/disclosure.py; the first three rule every figure made of person rows.
+    suppression_threshold: int = Field(5, ge=3, description="No smaller count of persons is published")
     minimum_denominator: int = Field(15, ge=1, description="No share or model figure over fewer persons is published")
-    rounding_base: int = Field(5, ge=1, description="Counts of persons are rounded to multiples of this")
+    # Below 4 a count shown as 0 would be known to within one.
+    rounding_base: int = Field(5, ge=4, description="Counts of persons are rounded to multiples of this")
+    least_rate_denominator: int = Field(
+        20, ge=1, description="No rate of a register's counts over fewer is published: it is noise"
+    )
     statbank_url: str = Field("https://api.statbank.dk/v1", description="Base of the StatBank API")
     jobindsats_url: str = Field("https://api.jobindsats.dk/v3", description="Base of the Jobindsats API")
     jobindsats_token: SecretStr | None = Field(None, description="Token of the Jobindsats API")
@@ -80,6 +84,16 @@ class Settings(BaseSettings):
                 meant = f"; did you mean {near[0]}?" if near else "; `kommunekort doctor` lists the settings"
                 raise UsageError(f"{name}: no such setting{meant}")
         return values
+
+    @model_validator(mode="after")
+    def _refuse_open(self) -> Settings:
+        """Refuse a model's figure over so few that the rounded number of them may stand for one or two persons."""
+        if self.minimum_denominator < 2 * self.rounding_base:
+            raise UsageError(
+                f"{PREFIX}MINIMUM_DENOMINATOR={self.minimum_denominator}: must be at least twice "
+                f"{PREFIX}ROUNDING_BASE={self.rounding_base}; set it to {2 * self.rounding_base} or more"
+            )
+        return self
 
     @cached_property
     def root(self) -> Path:

@@ -5,9 +5,9 @@ discretion rules (cells below 5, https://fpu917.wixsite.com/fpu-dk/noter). Answe
 5 (https://ft.dk/samling/20171/almdel/uui/spm/801/svar/1510671/1938997/index.htm): use k = 6 to follow them.
 
 Figures from the municipalities' person rows are rounded by `Gate`. Tables of the registers come with cells withheld by
-their publisher; there `suppress` hides enough beside them that nobody can work them out from the margins, and `audit`
-proves it. A zero in them is no person and stays visible, unless it is needed as cover. Whether a cell is hidden for
-itself or for another's sake is never published, for that would tell that the former lies below k.
+their publisher; there `cover_registers` hides enough beside them that nobody can work them out from the margins, and
+`exposed_registers` proves it. Whether a cell is hidden for itself or for another's sake is never published, for that
+would tell that the former lies below k.
 
 One module, since what is withheld, what stands in for it and what an attacker could tell are one question.
 """
@@ -17,11 +17,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Literal
 
-from transforms.errors import DataRefused
 from transforms.warehouse import Warehouse, quote_identifier
 
 if TYPE_CHECKING:
@@ -66,9 +64,10 @@ class Gate:
 
     A figure's name is an identifier, with what it is broken down by after a colon. The draw is a keyed hash of it and
     of the `state` of the deliveries it is made of: the same state gives the same figure in every table and every build,
-    so repetition does not average the rounding away; another state draws all figures of a municipality anew, so that
-    which of them moved tells nothing of who came. That at least `threshold` persons lie between two states that are
-    both published is seen to before, in `flows.deliveries.store`.
+    so repetition does not average the rounding away; the next state draws all figures of a municipality anew, so that
+    which of them moved tells nothing of who came. States take turns between few draws, so that a count which stays
+    the same through many releases is not averaged out of its rounding either. That, and that at least `threshold`
+    persons lie between two states that are both published, is seen to before, in `flows.deliveries.store`.
     """
 
     threshold: int = DEFAULT_K
@@ -81,15 +80,15 @@ class Gate:
         """Return a count of persons; withheld where it rounds to less than the threshold."""
         told = self.rounded(figure, state, count)
         if not told:
-            self._note(figure, None)
+            self.note(figure, None)
             return Cell(None, None, None, "suppressed")
-        self._note(figure, abs(told - count))
+        self.note(figure, abs(told - count))
         return Cell(float(told), None, None, "observed")
 
     def part(self, figure: str, state: str, count: int) -> int | None:
         """Return a count that others are shares of or parts of, 0 included; None where it is withheld."""
         told = self.rounded(figure, state, count)
-        self._note(figure, None if told is None else abs(told - count))
+        self.note(figure, None if told is None else abs(told - count))
         return told
 
     def share(self, figure: str, state: str, count: int, of: int, of_figure: str) -> Cell:
@@ -101,10 +100,10 @@ class Gate:
         part = self.rounded(figure, state, count)
         rest = self.rounded(f"{figure}: others", state, of - count)
         if base is None or part is None or rest is None or base < self.least:
-            self._note(figure, None)
+            self.note(figure, None)
             return Cell(None, None, base, "suppressed")
         part = min(part, base)
-        self._note(figure, abs(100 * part / base - 100 * count / of))
+        self.note(figure, abs(100 * part / base - 100 * count / of))
         return Cell(100 * part / base, part, base, "observed" if part else "estimated")
 
     def estimates(
@@ -142,8 +141,45 @@ class Gate:
         out["n_count"] = pd.Series([n or None for n in counts], index=out.index, dtype="Int64").mask(few)
         out["value_status"] = out["value_status"].mask(few, "suppressed")
         for is_few, error in zip(few, (out[main] - exact).abs(), strict=True):
-            if is_few or pd.notna(error):  # what could not be estimated is not withheld
-                self._note(noted_as or figure, None if is_few else float(error))
+            if is_few or pd.notna(error):  # what has no value to begin with costs nothing
+                self.note(noted_as or figure, None if is_few else float(error))
+        return out
+
+    def estimated_shares(
+        self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], of_figure: str
+    ) -> pd.DataFrame:
+        """Return a model's rows with `observed`, a share in per cent of `n_count` persons, made of rounded counts.
+
+        A share that a life table gives stands for a number of persons like any other. `difference` and its interval
+        move with it, and the interval widens by what rounding adds; `expected` is of the model, in whole per cent. Rows
+        over fewer than `least` persons keep no figure. `estimates` says what the frame holds.
+        """
+        import pandas as pd
+
+        out, z = frame.copy(), 1.96
+        for row in out.index:
+            n, observed = out.loc[row, "n_count"], out.loc[row, "observed"]
+            if pd.isna(observed) or pd.isna(n) or out.loc[row, "value_status"] == "suppressed":
+                continue
+            state = states.get(str(out.loc[row, "municipality_code"]), "")
+            cell = self.share(figure, state, round(float(observed) * int(n) / 100), int(n), of_figure)
+            if cell.value is None:
+                out.loc[row, "value_status"] = "suppressed"
+                continue
+            out.loc[row, "observed"], expected = cell.value, round(float(out.loc[row, "expected"]))
+            added = 100 * ((self.rounding_base**2 - 1) / 6) ** 0.5 / int(n)
+            error = (float(out.loc[row, "standard_error"]) ** 2 + added**2) ** 0.5
+            difference = cell.value - expected
+            out.loc[row, ["expected", "difference", "standard_error"]] = [expected, difference, round(error)]
+            out.loc[row, ["single_low", "single_high"]] = [difference - z * round(error), difference + z * round(error)]
+            out.loc[row, "n_count"] = cell.denominator
+        few = (out["value_status"] == "suppressed").fillna(False).astype(bool)
+        for status, n in zip(few, frame["n_count"], strict=True):
+            if status and not pd.notna(n):
+                self.note(figure, None)
+        shown = ["observed", "expected", "difference", "standard_error", "single_low", "single_high", "n_count"]
+        for column in shown:
+            out[column] = out[column].mask(few)
         return out
 
     @property
@@ -165,56 +201,27 @@ class Gate:
         digest = hmac.digest(self.secret, f"{figure}\0{state}".encode(), "sha256")
         return int.from_bytes(digest[:6], "big") / 2**48
 
-    def _note(self, figure: str, error: float | None) -> None:
+    def note(self, figure: str, error: float | None) -> None:
+        """Record one cell of a figure: the error rounding added, None where it is withheld."""
         cost = self.costs.setdefault(figure.partition(":")[0], Cost())
         cost.cells += 1
         cost.withheld += error is None
         cost.error += error or 0.0
 
 
-# What an attacker can work out about hidden cells of a table with margins: bounds, exact where it matters.
+# Register tables: cells their publisher has withheld, and the few more that keep them hidden.
 #
 # A table is a mapping from cell keys to counts (None where hidden) and additive relations `total = sum of parts`.
-# Everything here knows only what is published: margins, visible cells, the relations, and that counts are not negative.
+# What the hidden cells hold is not known here; everything below knows what a reader knows: margins, visible cells, the
+# relations, and that counts are not negative. Secondary suppression by intervals: ESSnet handbook, chapter 4.3
+# (https://sdctools.github.io/HandbookSDC/04-magnitude-tables.html), with the attacker's problem solved as a linear
+# programme.
 
 
 Key = Hashable
 Relation = tuple[Key, tuple[Key, ...]]
 Bounds = dict[Key, tuple[float, float]]
 TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """A hidden cell that can be narrowed down to `lower`…`upper` (whole counts, both included)."""
-
-    key: Key
-    lower: float
-    upper: float
-
-
-def relations_of(trees: Sequence[Mapping[str, Sequence[str]]], keys: Collection[tuple[str, ...]]) -> list[Relation]:
-    """Return the additive relations of a table whose keys are tuples of codes, one code per dimension.
-
-    `trees[d]` maps each total or subtotal code of dimension d to the codes it is the sum of, for example
-    `{"000": ["081", …], "081": ["101", …]}` for geography. A relation is kept when all its cells are in `keys`.
-    """
-    known = set(keys)
-    found: list[Relation] = []
-    for dimension, tree in enumerate(trees):
-        for key in sorted(known):
-            children = tree.get(key[dimension])
-            if children:
-                parts = tuple((*key[:dimension], child, *key[dimension + 1 :]) for child in children)
-                if all(part in known for part in parts):
-                    found.append((key, parts))
-    return found
-
-
-def cells_of(trees: Sequence[Mapping[str, Sequence[str]]]) -> list[tuple[str, ...]]:
-    """Return every cell of the full table over the codes that the trees name."""
-    codes = [sorted({*tree, *(child for children in tree.values() for child in children)}) for tree in trees]
-    return list(product(*codes))
 
 
 def propagate(published: Mapping[Key, float | None], relations: Iterable[Relation], rounds: int = 50) -> Bounds:
@@ -259,57 +266,38 @@ def _narrow(bounds: Bounds, key: Key, low: float, high: float) -> bool:
     return bounds[key] != before
 
 
-def intervals(
-    published: Mapping[Key, int | None], relations: Sequence[Relation], wanted: Collection[Key] | None = None
-) -> Bounds:
-    """Return the exact bounds of hidden cells (all, or `wanted`) by linear programming, in whole counts.
+def intervals(published: Mapping[Key, float | None], relations: Sequence[Relation], wanted: Collection[Key]) -> Bounds:
+    """Return the exact bounds of hidden cells by linear programming, in whole counts.
 
-    Exact for tables of two dimensions, also with a hierarchy in one of them; for more dimensions an attacker who
-    reasons in whole numbers may do slightly better. Raises DataRefused when the visible cells contradict each other.
+    Exact for tables of two dimensions, also with a hierarchy in one of them; for more dimensions a reader who reasons
+    in whole numbers may do slightly better. Cells in relations that contradict each other are left out: there a total
+    is not the sum of its parts, and says that much less.
     """
     result: Bounds = {}
     open_relations = _with_hidden(published, relations)
     hidden = [key for key, value in published.items() if value is None]
-    asked = set(hidden if wanted is None else wanted) & set(hidden)
     for component in _components(hidden, open_relations, published):
-        targets = [key for key in component if key in asked]
+        targets = [key for key in component if key in wanted]
         if targets:
             result |= _solve(component, targets, open_relations, published)
     return result
 
 
-def audit(
-    published: Mapping[Key, int | None],
-    relations: Sequence[Relation],
-    k: int = 5,
-    sensitive: Collection[Key] | None = None,
-) -> list[Exposure]:
-    """Return the hidden cells that published figures narrow to fewer than `k` + 1 possible counts.
+def exposed(
+    published: Mapping[Key, float | None], relations: Sequence[Relation], k: int, wanted: Collection[Key]
+) -> list[Key]:
+    """Return the hidden cells of `wanted` that what is visible narrows to fewer than `k` + 1 counts, sorted by key.
 
-    With `sensitive` only those cells are judged: a cell hidden to protect others may itself be recomputed.
+    The quick bounds are asked while they find any, then the exact ones; where no cell is a part of two totals, as in
+    a hierarchy of areas, the quick ones are exact.
     """
-    found = intervals(published, relations, sensitive)
-    exposed = [Exposure(key, low, high) for key, (low, high) in found.items() if high - low < k]
-    return sorted(exposed, key=lambda exposure: str(exposure.key))
-
-
-def audit_difference(narrow: Mapping[Key, int | None], wide: Mapping[Key, int | None], k: int = 5) -> list[Exposure]:
-    """Return the cells where two releases over nested populations tell a count below `k` by subtraction.
-
-    `narrow` counts a part of the persons of `wide` under the same keys: ages 18-64 and 18-66, or an earlier and a
-    later cumulative count.
-    """
-    exposed = []
-    for key in sorted(set(narrow) & set(wide), key=str):
-        smaller, larger = narrow[key], wide[key]
-        if smaller is not None and larger is not None and 0 < larger - smaller < k:
-            exposed.append(Exposure(key, larger - smaller, larger - smaller))
-    return exposed
-
-
-def merged(earlier: Mapping[Key, int | None], later: Mapping[Key, int | None]) -> dict[Key, int | None]:
-    """Return what is known when two releases of the same figures lie side by side: hidden only where both hide."""
-    return {key: value if value is not None else earlier.get(key) for key, value in later.items()}
+    quick = propagate(published, relations)
+    found = [key for key in wanted if quick[key][1] - quick[key][0] < k]
+    parts = [part for _, members in relations for part in members]
+    if not found and len(parts) > len(set(parts)):
+        exact = intervals(published, relations, wanted)
+        found = [key for key, (low, high) in exact.items() if high - low < k]
+    return sorted(found, key=str)
 
 
 def _with_hidden(published: Mapping[Key, float | None], relations: Iterable[Relation]) -> list[Relation]:
@@ -321,7 +309,7 @@ def _with_hidden(published: Mapping[Key, float | None], relations: Iterable[Rela
 
 
 def _components(
-    hidden: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, int | None]
+    hidden: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, float | None]
 ) -> list[list[Key]]:
     """Return the hidden cells in groups that no relation connects, so that each is a small problem."""
     parent: dict[Key, Key] = {key: key for key in hidden}
@@ -343,7 +331,10 @@ def _components(
 
 
 def _solve(
-    component: Sequence[Key], targets: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, int | None]
+    component: Sequence[Key],
+    targets: Sequence[Key],
+    relations: Sequence[Relation],
+    published: Mapping[Key, float | None],
 ) -> Bounds:
     import numpy as np
     from scipy.optimize import linprog
@@ -374,100 +365,76 @@ def _solve(
             goal[position[key]] = sign
             answer = linprog(goal, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")
             if answer.status == 2:
-                raise DataRefused("the published cells contradict each other: a total is not the sum of its parts")
+                return {}
             ends.append(inf if answer.status == 3 else abs(float(answer.fun)))
         found[key] = (float(ceil(ends[0] - TOLERANCE)), inf if ends[1] == inf else float(floor(ends[1] + TOLERANCE)))
     return found
 
 
-@dataclass(frozen=True)
-class Protected:
-    """A table ready to publish. `published` has None where hidden; `small` (never to be published) says why."""
-
-    published: dict[Key, int | None]
-    small: frozenset[Key]
-    beyond_help: frozenset[Key] = frozenset()
-
-    @property
-    def hidden(self) -> set[Key]:
-        """Return the hidden cells."""
-        return {key for key, value in self.published.items() if value is None}
-
-    def status(self, key: Key) -> Status:
-        """Return the value_status of a cell: observed, zero or suppressed."""
-        value = self.published[key]
-        return "suppressed" if value is None else "zero" if value == 0 else "observed"
-
-
-def is_small(count: int, k: int = DEFAULT_K) -> bool:
-    """Tell whether a count of persons must be hidden."""
-    return 0 < count < k
-
-
-def suppress(
-    values: Mapping[Key, int],
+def cover(
+    published: Mapping[Key, float | None],
     relations: Sequence[Relation],
     k: int = DEFAULT_K,
-    earlier: Mapping[Key, int | None] | None = None,
-) -> Protected:
-    """Return `values` with every count of 1…k-1 hidden, and as many more as it takes to keep them hidden.
+    kept: Collection[Key] = (),
+    withheld: Collection[Key] | None = None,
+    enough: float | None = None,
+) -> tuple[set[Key], set[Key]]:
+    """Return visible cells to hide so that no `withheld` cell is known to fewer than `k` + 1 counts.
 
-    Afterwards no hidden small count can be narrowed to fewer than k + 1 possible values from what is visible, by
-    `audit`'s own reckoning. With `earlier`, an earlier release of the same figures, what it shows counts as known:
-    such cells are no use as cover, and small counts it already told are returned as `beyond_help`.
-    Raises DataRefused when a total is not the sum of its parts.
+    `withheld`: those to be protected where some are only missing; else all that are hidden. `kept` cells are never
+    hidden. Of cells that would do, the smallest of `enough` (k) or more is hidden: one that does alone, where few cells
+    shall go; with 0 the smallest. Second come the cells that cannot be helped, nothing being left to hide beside them.
     """
-    _check_sums(values, relations)
-    known = {key for key, value in (earlier or {}).items() if value is not None and values.get(key) == value}
-    small = {key for key, value in values.items() if is_small(value, k)}
-    told, hidden = small & known, set(small)
-    by_cell = _relations_by_cell(relations)
-    totals = {total for total, _ in relations}
-    while True:
-        seen = {key: None if key in hidden and key not in known else value for key, value in values.items()}
-        exposed = _exposed(seen, relations, k, small - told)
-        if not exposed:
-            break
-        cover = _cheapest_cover(exposed, values, by_cell, hidden | known, totals)
-        if cover is None:  # nothing is left to hide: only an earlier release can bring it here
-            told |= {exposure.key for exposure in exposed}
-            continue
-        hidden.add(cover)
-    return Protected(
-        {key: None if key in hidden else value for key, value in values.items()}, frozenset(small), frozenset(told)
-    )
+    hidden = {key for key, value in published.items() if value is None}
+    by_cell, totals = _relations_by_cell(relations), {total for total, _ in relations}
+    wanted, added, seen = set(hidden if withheld is None else withheld), set[Key](), dict(published)
+    helpless = set[Key]()
+    while narrow := exposed(seen, relations, k, wanted):
+        touched = set[Key]()
+        for key in narrow:
+            if key in touched:
+                continue
+            found = _cheapest_cover(
+                key, published, by_cell, hidden | set(kept), totals, k if enough is None else enough
+            )
+            if found is None:
+                wanted.discard(key)
+                helpless.add(key)
+                continue
+            hidden.add(found)
+            added.add(found)
+            seen[found] = None
+            touched |= _around(key, by_cell) | _around(found, by_cell)
+    return added, helpless
 
 
-def _exposed(
-    seen: Mapping[Key, int | None], relations: Sequence[Relation], k: int, sensitive: Collection[Key]
-) -> list[Exposure]:
-    """Return the exposed cells, by the quick bounds while they find any, then by the exact ones."""
-    quick = propagate(seen, relations)
-    found = [Exposure(key, *quick[key]) for key in sensitive if quick[key][1] - quick[key][0] < k]
-    return found or audit(seen, relations, k, sensitive)
+def _around(key: Key, by_cell: Mapping[Key, Sequence[Relation]]) -> set[Key]:
+    return {cell for total, parts in by_cell.get(key, ()) for cell in (total, *parts)}
 
 
 def _cheapest_cover(
-    exposed: Sequence[Exposure],
-    values: Mapping[Key, float],
+    exposed_key: Key,
+    published: Mapping[Key, float | None],
     by_cell: Mapping[Key, Sequence[Relation]],
     taken: Collection[Key],
     totals: Collection[Key],
+    enough: float,
 ) -> Key | None:
-    """Return the visible cell that costs least and shares a relation with an exposed one.
+    """Return the visible cell that costs least and shares a relation with an exposed one; None where there is none.
 
-    Least is: no total, not zero (a reader knows many zeros anyway), then the smallest count. When the neighbours
-    are used up, the search widens through hidden cells.
+    Least is: no total, then the smallest count of `enough` or more, then the largest below. When the neighbours are
+    used up, the search widens through hidden cells.
     """
-    reached: set[Key] = {exposure.key for exposure in exposed[:1]} or set()
-    seen: set[Key] = set()
-    while reached - seen:
-        edge = reached - seen
+    reached, seen = {exposed_key}, set[Key]()
+    while edge := reached - seen:
         seen |= edge
-        around = {cell for key in edge for total, parts in by_cell.get(key, ()) for cell in (total, *parts)}
+        around = {cell for key in edge for cell in _around(key, by_cell)}
         free = [cell for cell in around if cell not in taken]
         if free:
-            return min(free, key=lambda cell: (cell in totals, values[cell] == 0, values[cell], str(cell)))
+            values = {cell: published[cell] or 0.0 for cell in free}
+            return min(
+                free, key=lambda cell: (cell in totals, values[cell] < enough, abs(values[cell] - enough), str(cell))
+            )
         reached |= around
     return None
 
@@ -480,97 +447,138 @@ def _relations_by_cell(relations: Sequence[Relation]) -> dict[Key, list[Relation
     return found
 
 
-def _check_sums(values: Mapping[Key, int], relations: Sequence[Relation]) -> None:
-    for total, parts in relations:
-        if values[total] != sum(values[part] for part in parts):
-            raise DataRefused(
-                f"cell {total}: {values[total]} is not the sum of its {len(parts)} parts "
-                f"({sum(values[part] for part in parts)}); protect tables that add up, round afterwards"
-            )
-
-
-# Register tables: cells their publisher has withheld, and the few more that keep them hidden.
-
-
-def cover(published: Mapping[Key, float | None], relations: Sequence[Relation], k: int = DEFAULT_K) -> set[Key]:
-    """Return visible cells to hide so that no cell hidden already is known to fewer than `k` + 1 counts.
-
-    What the hidden ones hold is not known here: their publisher withheld them. Cells that cannot be helped, since
-    nothing is left to hide beside them, are passed over.
-    """
-    hidden = {key for key, value in published.items() if value is None}
-    values = {key: 0.0 if value is None else value for key, value in published.items()}
-    by_cell, totals = _relations_by_cell(relations), {total for total, _ in relations}
-    wanted, added, seen = set(hidden), set[Key](), dict(published)
-    while wanted:
-        bounds = propagate(seen, relations)
-        narrow = [key for key in sorted(wanted, key=str) if bounds[key][1] - bounds[key][0] < k]
-        exposed = [Exposure(key, *bounds[key]) for key in narrow]
-        if not exposed:
-            break
-        found = _cheapest_cover(exposed, values, by_cell, hidden | totals, totals)
-        if found is None:
-            wanted.discard(exposed[0].key)
-            continue
-        hidden.add(found)
-        added.add(found)
-        seen[found] = None
-    return added
-
-
 COUNTRY = "000"
-
-
-def cover_registers(warehouse: Warehouse, tables: Iterable[str], k: int = DEFAULT_K) -> int:
-    """Hide in staging tables what would give away a cell the publisher withheld; return how many cells were hidden.
-
-    Two margins are looked at: the country, which is the sum of its municipalities, and shares that make up a whole
-    (reference.complementary_shares). A table counts as adding up when nine in ten of its groups without a gap do.
-    """
-    return sum(_cover_areas(warehouse, table, k) + _cover_shares(warehouse, table, k) for table in sorted(tables))
-
-
-def _cover_areas(warehouse: Warehouse, table: str, k: int) -> int:
-    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {table}")]
-    if not {"area_code", "value", "value_status"} <= set(names):
-        return 0
-    keys = ", ".join(quote_identifier(name) for name in names if name not in NO_KEY | {"area_code"})
-    groups = (
-        f"SELECT {keys}, any_value(value) FILTER (area_code = '{COUNTRY}') AS total, "
-        "sum(value) FILTER (area_level = 'municipality') AS parts, "
-        "count(*) FILTER (area_level = 'municipality' AND value IS NULL) AS gaps, "
-        "count(*) FILTER (area_level = 'municipality') AS places "
-        f"FROM {table} JOIN (SELECT code AS area_code, level AS area_level FROM reference.areas) USING (area_code) "
-        "GROUP BY ALL"
-    )
-    adds_up = warehouse.scalar(
-        f"SELECT avg(if(abs(total - parts) <= 0.01 * total + 5, 1, 0)) FROM ({groups}) "
-        "WHERE gaps = 0 AND places >= 98 AND total > 0"
-    )
-    if (adds_up or 0) < 0.9:
-        return 0
-    warehouse.execute(
-        f"CREATE OR REPLACE TEMP TABLE narrow AS SELECT {keys} FROM ({groups}) "
-        f"WHERE total IS NOT NULL AND gaps > 0 AND (gaps = 1 OR total - parts < {k:d})"
-    )
-    frame = warehouse.frame(
-        f"SELECT t.rowid AS row_id, area_code, value::DOUBLE AS value, rank() OVER (ORDER BY {keys}) AS group_id "
-        f"FROM {table} t SEMI JOIN narrow USING ({keys}) "
-        f"JOIN reference.areas area ON area.code = t.area_code WHERE area.level IN ('country', 'municipality')"
-    )
-    rows: list[int] = []
-    for _, part in frame.groupby("group_id"):
-        cells: dict[Key, float | None] = {
-            key: None if value != value else float(value)
-            for key, value in zip(part["area_code"], part["value"], strict=True)
-        }
-        row_of = dict(zip(part["area_code"], part["row_id"], strict=True))
-        places = tuple(key for key in cells if key != COUNTRY)
-        rows += [int(row_of[key]) for key in cover(cells, [(COUNTRY, places)], k)]
-    return _hide(warehouse, table, rows)
-
-
 NO_KEY = {"value", "value_status", "_snapshot_id", "_is_filled"}
+LEVELS = ("country", "region", "province", "municipality")
+Totals = Mapping[str, Mapping[str, str]]
+"""Staging table -> its columns with a code for the total -> that code."""
+
+
+Margin = tuple[str, str, tuple[str, ...]]
+"""A column, the code of the total in it, and the codes it is the sum of."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The cells of a table that add up with one another: one period, one code of whatever does not add up."""
+
+    name: str
+    rows: dict[Key, int]
+    cells: dict[Key, float | None]
+    relations: list[Relation]
+    kept: set[Key]
+    withheld: set[Key]
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How many cells were hidden, and by (table, slice) the publishers' withheld cells that are covered by them."""
+
+    hidden: int
+    cells: dict[tuple[str, str], set[Key]]
+
+
+def cover_registers(warehouse: Warehouse, totals: Totals, k: int = DEFAULT_K) -> Covered:
+    """Hide in staging tables what would give away a cell the publisher withheld.
+
+    Margins are: the country and its regions, provinces and municipalities; every column with a code for its total;
+    and shares that make up a whole (reference.complementary_shares). The country's figures are never hidden.
+    """
+    hidden, cells = 0, {}
+    for table, columns in sorted(totals.items()):
+        rows: list[int] = []
+        for part in _slices(warehouse, table, columns):
+            added, helpless = cover(part.cells, part.relations, k, part.kept, part.withheld)
+            rows += [part.rows[key] for key in added]
+            cells[table, part.name] = part.withheld - helpless
+        hidden += _hide(warehouse, table, rows) + _cover_shares(warehouse, table, k)
+    return Covered(hidden, cells)
+
+
+def exposed_registers(
+    warehouse: Warehouse, totals: Totals, covered: Covered, k: int = DEFAULT_K
+) -> list[tuple[str, str]]:
+    """Return (table, cell) of covered cells that can be worked out all the same from what is visible now."""
+    return [
+        (table, f"{part.name} {key}")
+        for table, columns in sorted(totals.items())
+        for part in _slices(warehouse, table, columns)
+        for key in exposed(part.cells, part.relations, k, covered.cells.get((table, part.name), part.withheld))
+    ]
+
+
+def _slices(warehouse: Warehouse, table: str, columns: Mapping[str, str]) -> Iterable[Slice]:
+    """Return the parts of a table that hold a withheld cell, with their margins."""
+    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {table}")]
+    if "value" not in names or not warehouse.scalar(f"SELECT count(*) FROM {table} WHERE value_status = 'suppressed'"):
+        return
+    keys = [name for name in names if name not in NO_KEY]
+    columns_read = f"rowid AS row_id, value::DOUBLE AS value, value_status, {_listed(keys)}"
+    frame = warehouse.frame(f"SELECT {columns_read} FROM {table}")
+    margins = _area_margins(warehouse, frame, keys) if "area_code" in keys else []
+    for column, code in columns.items():
+        others = tuple(sorted({*frame[column]} - {code})) if column in keys else ()
+        if others and _adds_up(frame, keys, margin := (column, code, others)):
+            margins.append(margin)
+    within = list(dict.fromkeys(column for column, _, _ in margins))
+    if not margins:
+        return
+    by = [name for name in keys if name not in within]
+    slices = frame.groupby(by, sort=True) if by else [((), frame)]
+    for name, part in slices:
+        if (part["value_status"] == "suppressed").any():
+            yield _slice(" ".join(map(str, name)), part, within, margins)
+
+
+def _slice(name: str, part: pd.DataFrame, within: list[str], margins: list[Margin]) -> Slice:
+    index: list[tuple[str, ...]] = list(part[within].itertuples(index=False, name=None))
+    cells: dict[Key, float | None] = {
+        key: None if value != value else float(value) for key, value in zip(index, part["value"], strict=True)
+    }
+    relations: list[Relation] = []
+    for column, total, codes in margins:
+        place = within.index(column)
+        for key in (key for key in index if key[place] == total):
+            parts = tuple((*key[:place], code, *key[place + 1 :]) for code in codes)
+            if all(each in cells for each in parts):
+                relations.append((key, parts))
+    kept = {key for key in index if "area_code" in within and key[within.index("area_code")] == COUNTRY}
+    withheld = {key for key, status in zip(index, part["value_status"], strict=True) if status == "suppressed"}
+    rows: dict[Key, int] = dict(zip(index, map(int, part["row_id"]), strict=True))
+    return Slice(name, rows, cells, relations, {*kept}, {*withheld})
+
+
+def _area_margins(warehouse: Warehouse, frame: pd.DataFrame, keys: list[str]) -> list[Margin]:
+    """Return each area with the areas of the next lower level it is the sum of, where a table has both."""
+    areas = warehouse.rows("SELECT code, level, region_code, province_code FROM reference.areas ORDER BY code")
+    there, found = set(frame["area_code"]), []
+    for code, level in [(area[0], area[1]) for area in areas if area[1] in LEVELS[:-1] and area[0] in there]:
+        place = {"region": 2, "province": 3}.get(level)
+        for lower in LEVELS[LEVELS.index(level) + 1 :]:
+            inside = (area for area in areas if area[1] == lower and (place is None or area[place] == code))
+            parts = tuple(str(area[0]) for area in inside)
+            if parts and there.issuperset(parts) and _adds_up(frame, keys, margin := ("area_code", str(code), parts)):
+                found.append(margin)
+                break
+    return found
+
+
+def _adds_up(frame: pd.DataFrame, keys: list[str], margin: Margin) -> bool:
+    """Tell whether nine in ten of the groups without a gap add up."""
+    column, total, parts = margin
+    others = [name for name in keys if name != column]
+    if not others:
+        return False
+    sums = frame[frame[column].isin(parts)].groupby(others)["value"].agg(["sum", "count"])
+    whole = frame[frame[column] == total].set_index(others)["value"]
+    both = sums[sums["count"] == len(parts)].join(whole, how="inner").dropna()
+    both = both[both["value"] > 0]
+    near = (both["value"] - both["sum"]).abs() <= 0.01 * both["value"] + 5
+    return len(both) > 0 and bool(near.mean() >= 0.9)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(quote_identifier(name) for name in names)
 
 
 def _cover_shares(warehouse: Warehouse, table: str, k: int) -> int:
@@ -581,7 +589,7 @@ def _cover_shares(warehouse: Warehouse, table: str, k: int) -> int:
     if not shares:
         return 0
     names = [name for name, _ in warehouse.columns(f"SELECT * FROM {table}")]
-    keys = ", ".join(quote_identifier(name) for name in names if name not in NO_KEY | {"measure_name"})
+    keys = _listed(name for name in names if name not in NO_KEY | {"measure_name"})
     parts = [name for name, _ in shares]
     frame = warehouse.frame(
         f"SELECT t.rowid AS row_id, measure_name, value::DOUBLE AS value, rank() OVER (ORDER BY {keys}) AS group_id, "
@@ -598,7 +606,7 @@ def _cover_shares(warehouse: Warehouse, table: str, k: int) -> int:
         for key, value in zip(part["measure_name"], part["value"], strict=True):
             cells[key] = None if value != value else float(value) * size / 100
         row_of = dict(zip(part["measure_name"], part["row_id"], strict=True))
-        rows += [int(row_of[key]) for key in cover(cells, [("whole", tuple(row_of))], k)]
+        rows += [int(row_of[key]) for key in cover(cells, [("whole", tuple(row_of))], k, {"whole"}, enough=0)[0]]
     return _hide(warehouse, table, rows)
 
 

@@ -572,27 +572,42 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
             frames[kind] = rows_of(warehouse, table, chosen).to_pandas()
             refuse_lost(warehouse, chosen, frames[kind])
         forgotten = forgotten_rows(warehouse)
+        earlier = _published_states(warehouse, shown, synthetic)
     if frames["cases"].empty:
         return None
-    marks = {code: _mark(state, forgotten) for code, state in sorted(states.items())}
+    turns = {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())}
+    gone = {code: sum(forgotten.get(each.delivery_id, 0) for each in state) for code, state in states.items()}
     return PersonData(
         frames["cases"],
         frames["measures"],
         frames["employment"],
         frames["organisation"],
         until,
-        hashlib.sha256(repr(marks).encode()).hexdigest()[:16],
-        marks,
+        _draw(sum(turns.values()), sum(gone.values())),
+        {code: _draw(turn, gone[code]) for code, turn in turns.items()},
         {code: told_until(each) for code, state in states.items() for each in state if each.kind == "cases"},
         {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
         keys.rounding_key,
     )
 
 
-def _mark(state: Sequence[Delivery], forgotten: Mapping[str, int]) -> str:
-    """Return what stands for a municipality's deliveries: their content, and how many rows of each were forgotten."""
-    told = [(each.content_id, forgotten.get(each.delivery_id, 0)) for each in state]
-    return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()[:16]
+DRAWS = 3
+"""Different roundings a municipality's figures take turns with, from one published state to the next.
+
+With one, the figures that move would be those of whoever came. With a new one each time, the mean of many releases
+would be the exact count. With three, a count of 1 to 4 that never changes is guessed right in 47 of 100 cases after any
+number of releases (by the binomial likelihood), against 40 after one, and known in none."""
+
+
+def _turn(state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
+    """Return which of the published states of a municipality this is, from 0; a new one comes after them."""
+    persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
+    return earlier.index(persons) if persons in earlier else len(earlier) if persons else 0
+
+
+def _draw(turn: int, gone: int) -> str:
+    """Return the name of a draw: the next state gets another, and so does one less a person who was forgotten."""
+    return f"{turn % DRAWS}" + (f" less {gone} rows" if gone else "")
 
 
 # What has been published of each municipality's persons, and how far the deliveries in force are from it.

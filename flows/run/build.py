@@ -35,7 +35,7 @@ from flows.store.snapshots import Snapshot, SnapshotStore, move_aside, remove
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import load_dictionary
-from transforms.disclosure import Gate, cover_registers
+from transforms.disclosure import Gate, cover_registers, exposed_registers
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
@@ -110,6 +110,7 @@ def run_frames(
                     "suppression_threshold": release["suppression_threshold"],
                     "minimum_denominator": release["minimum_denominator"],
                     "rounding_base": release["rounding_base"],
+                    "least_rate_denominator": release["least_rate_denominator"],
                     "is_synthetic": release["is_synthetic"],
                     "data_mark": "SYNTETISKE DATA / SYNTHETIC DATA" if release["is_synthetic"] else None,
                 }
@@ -258,6 +259,7 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
         "suppression_threshold": settings.suppression_threshold,
         "minimum_denominator": settings.minimum_denominator,
         "rounding_base": settings.rounding_base,
+        "least_rate_denominator": settings.least_rate_denominator,
         "deliveries": ledger.state,
         "as_of": run.as_of.isoformat() if run.as_of else None,
         "until": run.until.isoformat() if run.until else None,
@@ -364,8 +366,7 @@ class _Builder:
             self.leave_out_later(self.run.until)
         synthetic = bool(self.candidate.release["is_synthetic"])
         persons = load_person_data(self.settings, synthetic=synthetic, known=self.run.known)
-        staged = [table for table in self.files if table.startswith("staging.")]
-        cover_registers(self.warehouse, staged, self.settings.suppression_threshold)
+        self.cover_registers()
         self.candidate.release["person_deliveries"] = dict(persons.deliveries) if persons is not None else {}
         gate = Gate(
             self.settings.suppression_threshold,
@@ -386,6 +387,27 @@ class _Builder:
         self.compare_with_last()
         self.describe_tables(plan)
         self.count_made()
+
+    def cover_registers(self) -> None:
+        """Hide what gives a cell away that a publisher withheld, and note for the rules what could still be told."""
+        import pandas as pd
+
+        totals = {
+            f"staging.{source.id}": {each.column: each.total for each in source.dimensions if each.total}
+            for source in self.used_sources()
+        }
+        covered = cover_registers(self.warehouse, totals, self.settings.suppression_threshold)
+        told = exposed_registers(self.warehouse, totals, covered, self.settings.suppression_threshold)
+        rows = [(table, [cell for name, cell in told if name == table]) for table in sorted(totals)]
+        frame = pd.DataFrame(
+            [(table, len(cells), "; ".join(cells[:3])) for table, cells in rows],
+            columns=["table_name", "exposed_count", "cells_text"],
+        )
+        self.warehouse.load("run.covered_table", frame)
+
+    def used_sources(self) -> list[Source]:
+        """Return the sources that an extract is used of, sorted by id."""
+        return [self.catalogue.sources[source_id] for source_id in sorted(self.used)]
 
     @contextmanager
     def last_published(self) -> Iterator[Path | None]:

@@ -1,7 +1,7 @@
 -- label_da: Indikatorværdier for alle områder
 -- label_en: Indicator values for all areas
 -- description: Each indicator made of its measures, for the country and every municipality. Both measures must have
---   the same reference date. A rate over fewer than 20 is withheld. A published rate has the counts it is made of
+--   the same reference date. A rate over fewer than KOMMUNEKORT_LEAST_RATE_DENOMINATOR is withheld. A published rate has the counts it is made of
 --   beside it where they are published too; a count and a difference of rates have neither numerator nor denominator.
 -- grain: indicator_id, area_code, period
 WITH paired AS (
@@ -52,10 +52,10 @@ judged AS (
             WHEN numerator IS NULL OR denominator IS NULL THEN 'missing'
             WHEN operation = 'ratio' AND denominator = 0 THEN 'not_applicable'
             WHEN operation = 'growth_5y' AND denominator = 0 THEN 'not_applicable'
-            WHEN operation = 'ratio' AND denominator < 20 THEN 'suppressed'
+            WHEN operation = 'ratio' AND denominator < release.least_rate_denominator THEN 'suppressed'
             ELSE numerator_status
         END AS status
-    FROM paired
+    FROM paired CROSS JOIN run.release AS release
 ),
 computed AS (
     SELECT

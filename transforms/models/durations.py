@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 METHOD = "discrete_time_cloglog+levels"
 MIN_N = 80  # AKF 2006 reports only municipalities with at least 80 persons
-SUPPRESS_BELOW = 5
+FEWEST = 5
+"""Where nobody says otherwise, fewer persons, or fewer with a job, are told nothing of (the disclosure threshold)."""
 MIN_MUNICIPALITIES = 30
 """Fewer delivering municipalities are no yardstick: with 30, one of them moves the mean of the others by 3 per cent."""
 TOLERANCE_WEEKS = 0.5
@@ -150,11 +151,11 @@ def _figure(companion: Companion, hazard: Floats, leaving: Floats, interval_week
 
 
 def _companions(
-    tables: LifeTables, fit: LevelFit, n: Floats, min_n: int, outcome: str, interval_weeks: int
+    tables: LifeTables, fit: LevelFit, n: Floats, fewest: int, outcome: str, interval_weeks: int
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the companions' estimates: observed, expected and a 95 % interval by the slope in the level.
 
-    Withheld under `min_n` persons, and where fewer than SUPPRESS_BELOW of them got a job or fewer did not.
+    The median is withheld where fewer than `fewest` got a job or fewer did not; for shares the gate sees to that.
     """
     import pandas as pd
 
@@ -162,7 +163,7 @@ def _companions(
     leaving = tables.left / np.maximum(tables.at_risk + tables.left, 1e-9)
     step, out = 0.01, []
     jobs = tables.events.sum(axis=1)
-    shown = (n >= min_n) & (jobs >= SUPPRESS_BELOW) & (n - jobs >= SUPPRESS_BELOW)
+    many = (jobs >= fewest) & (n - jobs >= fewest)
     for companion in COMPANIONS:
         if companion.intervals > tables.at_risk.shape[1]:
             continue
@@ -181,8 +182,8 @@ def _companions(
             "single_low": observed - expected - Z95 * error, "single_high": observed - expected + Z95 * error,
         })  # fmt: skip
         name = companion.outcome_id.replace("first_job", outcome.removesuffix("_weeks"))
-        frame["is_withheld"] = ~shown
-        out.append((name, frame[~shown | (np.isfinite(error) & np.isfinite(observed))]))
+        frame["is_withheld"] = ~many if companion.intervals == 0 else False
+        out.append((name, frame[frame["is_withheld"] | (np.isfinite(error) & np.isfinite(observed))]))
     return out
 
 
@@ -190,11 +191,12 @@ def model_durations(
     persons: pd.DataFrame, covariates: list[str], *, outcome_id: str, period: str,
     municipalities: list[str] | None = None, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
     follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
-    min_municipalities: int = MIN_MUNICIPALITIES,
+    min_municipalities: int = MIN_MUNICIPALITIES, fewest: int = FEWEST,
 ) -> Modelled:  # fmt: skip
     """Return mean weeks held against what the other municipalities predict, and its companions, before `assess`.
 
-    Inputs as `municipal_durations`.
+    Inputs as `municipal_durations`. Fewer than `fewest` persons, or fewer of them with a job, are `suppressed`: a mean
+    just below the horizon would tell how few they are.
     """
     import pandas as pd
 
@@ -207,10 +209,11 @@ def model_durations(
     base["n_count"] = base["municipality_code"].map(used.groupby("municipality_code").size()).fillna(0).astype("int64")
     # A municipality nobody of which is followed to the horizon has no mean within it, and is no yardstick either.
     whole = used.groupby("municipality_code")["interval_count"].max() >= intervals
-    enough = base.loc[base["n_count"] >= SUPPRESS_BELOW, "municipality_code"]
+    enough = base.loc[base["n_count"] >= FEWEST, "municipality_code"]
     part = used[used["municipality_code"].isin(enough) & used["municipality_code"].map(whole)]
     estimates = pd.DataFrame({"municipality_code": pd.Series([], dtype="object")})
     companions: list[tuple[str, pd.DataFrame]] = []
+    without_jobs: set[object] = set()
     card = pd.DataFrame(columns=CARD)
     delivering = int((base["n_count"] >= min_n).sum())
     if len(part) and part["job_interval"].any() and delivering >= min_municipalities:
@@ -231,15 +234,18 @@ def model_durations(
         estimates = estimates_of(
             list(cells.groups), observed, expected, fit, slope, TOLERANCE_WEEKS, judged, higher_is_better=False
         )
-        companions = _companions(tables, fit, n, min_n, outcome_id, interval_weeks)
+        companions = _companions(tables, fit, n, fewest, outcome_id, interval_weeks)
+        without_jobs = set(np.asarray(cells.groups)[tables.events.sum(axis=1) < fewest])
         card = model_card(
             outcome_id, period, fit, observed, expected, n, judged=judged,
             extra=[("traits_and_conditions", "size", float(cells.design.shape[1]))],
         )  # fmt: skip
     known = base["municipality_code"].isin(estimates["municipality_code"])
-    few = base["n_count"].between(1, SUPPRESS_BELOW - 1)
-    base["value_status"] = np.select([known, few], ["estimated", "suppressed"], "missing")
-    rows = [assemble(base, estimates, outcome_id, period, METHOD)]
+    few = base["n_count"].between(1, fewest - 1)
+    unseen = few | (known & base["municipality_code"].isin(without_jobs))
+    base["value_status"] = np.select([unseen, known], ["suppressed", "estimated"], "missing")
+    told = estimates[~estimates["municipality_code"].isin(without_jobs)]
+    rows = [assemble(base, told, outcome_id, period, METHOD)]
     for name, frame in companions:
         held = base["municipality_code"].isin(frame.loc[frame["is_withheld"], "municipality_code"]) | few
         told_of = base["municipality_code"].isin(frame["municipality_code"])

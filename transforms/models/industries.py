@@ -162,11 +162,14 @@ def placement_to_job(placements: pd.DataFrame) -> pd.DataFrame:
 def present_use(placements: pd.DataFrame) -> pd.DataFrame:
     """Return municipality_code, industry_code, present_use_pct: the industry's share of the municipality's placements.
 
-    Input: municipality_code, industry_code, placements_count. Empty where the municipality has under MIN_PLACEMENTS.
+    Input: municipality_code, industry_code, placements_count. Empty where the municipality has under MIN_PLACEMENTS;
+    present_use_status tells why: suppressed, or estimated for a nought, which may be none or a few.
     """
     total = placements.groupby("municipality_code")["placements_count"].transform("sum")
     share = 100 * placements["placements_count"] / total.where(total >= MIN_PLACEMENTS)
-    return placements[["municipality_code", "industry_code"]].assign(present_use_pct=share.astype("Float64"))
+    status = np.select([share.isna(), share == 0], ["suppressed", "estimated"], "observed")
+    told = placements[["municipality_code", "industry_code"]].assign(present_use_pct=share.astype("Float64"))
+    return told.assign(present_use_status=status)
 
 
 def match_industries(

@@ -47,8 +47,8 @@ TOP_ORIGINS = 8
 class PersonData:
     """The deliveries that count: cases, measures, employment, organisation, and the day they tell until.
 
-    `state` stands for all of them and `states` for those of each municipality, whose own day `untils` holds;
-    `deliveries` are their ids. `rounding_key` is the secret that figures made of them are rounded with.
+    `state` and `states` say which draw of the rounding the country's figures and each municipality's get; its own last
+    day is in `untils`, and `deliveries` are their ids. `rounding_key` is the secret that figures are rounded with.
     """
 
     cases: pd.DataFrame = field(repr=False)
@@ -329,18 +329,32 @@ def placement_counts(data: PersonData, crosswalk: pd.DataFrame, gate: Gate) -> t
     First frame: municipality_code, industry_code, placements_count; second: industry_code, placements_count,
     followed_by_job_count. A count that is withheld is empty. The country is rounded for itself.
     """
+    import pandas as pd
+
     rows = placements(data, crosswalk)
-    local = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].size().reset_index(name="k")
+    # Every industry has a row everywhere: a nought among those that are told may be none or a few.
+    places = sorted({*data.cases["municipality_code"], *rows["municipality_code"]})
+    every = pd.MultiIndex.from_product(
+        [places, sorted(crosswalk["db07_37_code"].unique())], names=["municipality_code", "industry_code"]
+    )
+    counted = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].size()
+    local = counted.reindex(every, fill_value=0).reset_index(name="k")
     national = rows.groupby("industry_code")["followed_by_job"].agg(["size", "sum"]).reset_index()
     local["placements_count"] = [
         gate.part(f"placements_count:{industry}", f"{code}:{data.states.get(code, data.state)}", k)
         for code, industry, k in local.itertuples(index=False)
     ]
-    for column, source in (("placements_count", "size"), ("followed_by_job_count", "sum")):
-        national[column] = [
-            gate.part(f"national_{column}:{industry}", data.state, int(count))
-            for industry, count in zip(national["industry_code"], national[source], strict=True)
-        ]
+    whole = "national_placements_count:{}".format
+    told = [
+        (
+            gate.part(whole(industry), data.state, int(n)),
+            gate.share(
+                f"national_followed_by_job_count:{industry}", data.state, int(k), int(n), whole(industry)
+            ).numerator,
+        )
+        for industry, n, k in national.itertuples(index=False)
+    ]
+    national[["placements_count", "followed_by_job_count"]] = pd.DataFrame(told, index=national.index, columns=[0, 1])
     return (
         local[["municipality_code", "industry_code", "placements_count"]].astype({"placements_count": "Float64"}),
         national[["industry_code", "placements_count", "followed_by_job_count"]].astype(

@@ -9,9 +9,10 @@ One module, since all steps hand frames on to each other and share how a frame i
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transforms.disclosure import Gate
 from transforms.tables import Model
@@ -384,6 +385,7 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
         period=data.period,
         municipalities=municipalities(warehouse),
         areas=areas(warehouse),
+        fewest=gate.threshold,
     )
     told = modelled.rows[modelled.rows["outcome_id"] == DURATION]
     return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
@@ -399,7 +401,7 @@ FIRST_JOB_COLUMNS = [
 def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
     """Return the shares with a first job within one to three years, by organisation model and trait, by the gate.
 
-    Shares in whole per cent, numbers of persons rounded: as for durations, no person can be told from them.
+    Shares are made of rounded numbers of persons and their intervals, in whole per cent, move with them.
     """
     import pandas as pd
 
@@ -419,28 +421,35 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
         else:
             group = persons[kind].astype("object")
         shares = first_job_shares(persons, group, least=gate.least)
-        figures = [f"first_job: {kind}: {code}" for code in shares["breakdown_code"]]
-        counts = [gate.part(name, data.state, n) for name, n in zip(figures, shares["n_count"], strict=True)]
-        hidden = shares["value_status"] == "suppressed"
-        shares["n_count"] = pd.Series(counts, dtype="Int64").mask(hidden)
-        for column in ("first_job_share_pct", "first_job_share_low_pct", "first_job_share_high_pct"):
-            shares[column] = shares[column].astype("Float64").round(0)
-        parts.append(shares.assign(breakdown_id=kind))
+        told = [_first_job_row(row, kind, data.state, gate) for row in shares.to_dict("records")]
+        parts.append(pd.DataFrame(told).assign(breakdown_id=kind))
     return pd.DataFrame(pd.concat(parts, ignore_index=True)[FIRST_JOB_COLUMNS])
+
+
+def _first_job_row(row: dict[Hashable, Any], kind: str, state: str, gate: Gate) -> dict[Hashable, Any]:
+    """Return one row of `first_job_shares` with its share of rounded numbers of persons; empty where it is withheld."""
+    names = ("first_job_share_pct", "first_job_share_low_pct", "first_job_share_high_pct")
+    share, low, high = (row[name] for name in names)
+    figure, n = f"first_job:{kind}: {row['breakdown_code']}", int(row["n_count"])
+    if row["value_status"] == "suppressed":
+        gate.note(figure, None)
+        return row | dict.fromkeys((*names, "n_count"))
+    cell = gate.share(f"{figure}: {row['within_years']}", state, round(share * n / 100), n, figure)
+    if cell.value is None:
+        return row | dict.fromkeys((*names, "n_count")) | {"value_status": "suppressed"}
+    moved = cell.value - share
+    ends = (float(max(round(low + moved), 0)), float(min(round(high + moved), 100)))
+    return row | dict(zip(names, (cell.value, *ends), strict=True)) | {"n_count": cell.denominator}
 
 
 def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFrame:
     """Return rows of durations as they may be published; who is called on a limit that rounds to nought is not.
 
-    A share that stands for fewer persons than the threshold, or leaves so few beside it, is withheld: whole per cents
-    of a rounded number of persons would tell a small count.
+    Shares are made of rounded numbers of persons, weeks are whole.
     """
-    persons = rows["n_count"].astype("Float64")
-    events = (rows["observed"].astype("Float64") * persons / 100).round()
-    few = (events < gate.threshold) | (persons - events < gate.threshold)
-    small = (few & rows["outcome_id"].str.endswith("_pct")).fillna(False).astype(bool)
-    rows = rows.assign(value_status=rows["value_status"].mask(small, "suppressed"))
     outcome = str(rows["outcome_id"].iloc[0]) if len(rows) else DURATION
+    if outcome.endswith("_pct"):
+        return gate.estimated_shares(rows, outcome, states_of(data), f"{DURATION}: persons")
     told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS, outcome)
     low, high = told["difference_low"].astype("Float64"), told["difference_high"].astype("Float64")
     called = told["assessment"].isin(["better", "worse"])
@@ -721,7 +730,9 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
         "model.assessment": Model(
             frozenset({"model.expected", "model.duration"}), lambda warehouse: assessment_step(persons, gate, fits)
         ),
-        "model.card": Model(frozenset({"model.expected", "model.duration"}), lambda warehouse: card_step(fits)),
+        "model.card": Model(
+            frozenset({"model.expected", "model.duration"}), lambda warehouse: card_step(fits, gate, persons)
+        ),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
         "model.industry_match": Model(INDUSTRY_TABLES, industry_step),
         "model.absorption": Model(
@@ -840,13 +851,29 @@ def assessment_step(data: PersonData | None, gate: Gate, fits: Fits) -> pd.DataF
     return pd.concat(parts, ignore_index=True)
 
 
-def card_step(fits: Fits) -> pd.DataFrame:
-    """Return the model cards of the models that were fitted in this build."""
+def card_step(fits: Fits, gate: Gate, data: PersonData | None) -> pd.DataFrame:
+    """Return the model cards of the models that were fitted in this build.
+
+    Those of persons tell their number rounded, checks in whole weeks, and the rest with three decimals.
+    """
     import pandas as pd
 
     from transforms.models.expected import CARD
 
-    return pd.concat([fit.card for fit in fits.values()], ignore_index=True) if fits else empty(CARD)
+    cards = []
+    for outcome, fit in fits.items():
+        card = fit.card.copy()
+        if outcome != OUTCOME and data is not None:
+            digits = card["kind"].map({"check": 0}).fillna(3).where(card["term"] != "explained_out_of_sample", 2)
+            for column in ("value", "standard_error"):
+                told = [round(x, int(d)) if x == x else x for x, d in zip(card[column], digits, strict=True)]
+                card[column] = pd.array(told, dtype="Float64")
+            people = card["term"] == "persons"
+            card.loc[people, "value"] = [
+                gate.rounded(f"{DURATION}: all persons", data.state, int(n)) for n in card.loc[people, "value"]
+            ]
+        cards.append(card)
+    return pd.concat(cards, ignore_index=True) if cards else empty(CARD)
 
 
 def wide_conditions(warehouse: Warehouse, period: str) -> pd.DataFrame:

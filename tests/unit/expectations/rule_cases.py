@@ -126,7 +126,9 @@ EDUCATED = cells(
     "staging.statbank_hfudd11", {"value": 3_900_000}, area_code="000", ancestry_code="TOT", education_code="TOT",
     age_code="TOT", sex_code="TOT", period="2016",
 )  # fmt: skip
-RELEASE: Tables = {"run.release": [{"suppression_threshold": 5, "minimum_denominator": 15, "rounding_base": 5}]}
+RELEASE = cells(
+    "run.release", {"suppression_threshold": 5}, minimum_denominator=15, rounding_base=5, least_rate_denominator=20
+)
 DELIVERED = RELEASE | {
     "mart.indicator": [
         {"indicator_id": "women_newcomers_pct", "operation": "delivery", "unit": "pct"},
@@ -275,20 +277,13 @@ CASES: dict[str, Case] = {
         {"staging.jobindsats_y14d03": {"value": None}},
     ),
     "withheld_cells_stay_withheld": Case(
-        {
-            "core.area": [{"area_code": "000", "area_level": "country"}]
-            + [{"area_code": f"{code}", "area_level": "municipality"} for code in range(101, 199)]
-        }
-        | cells(
-            "staging.statbank_ky038", *({"area_code": f"{code}", "value": 10.0} for code in range(101, 199)),
-            {"area_code": "000", "value": 980.0}, benefit_code="1", national_origin_code="1", ancestry_code="1",
-            period="2020",
-        ),
-        {"staging.statbank_ky038": {"value": None}},
+        cells("run.covered_table", {"table_name": "staging.statbank_ky038"}, exposed_count=0, cells_text="")
+        | cells("core.measure", {"measure_id": "n", "value": 1.0}),
+        {"run.covered_table": {"exposed_count": 1}},
     ),
     "withheld_parts_stay_withheld": Case(VALUES, {"mart.indicator_value": {"value_status": "suppressed"}}),
     "ratio_recomputes": Case({**INDICATOR, **VALUES}, {"mart.indicator_value": {"value": 26.0}}),
-    "ratio_over_enough": Case({**INDICATOR, **VALUES}, {"mart.indicator_value": {"denominator": 19.0}}),
+    "ratio_over_enough": Case({**RELEASE, **INDICATOR, **VALUES}, {"mart.indicator_value": {"denominator": 19.0}}),
     "share_within_100": Case({**INDICATOR, **VALUES}, {"mart.indicator_value": {"value": 100.1}}),
     "newest_period_is_full": Case(
         {**INDICATOR, "mart.indicator_value": VALUES["mart.indicator_value"][:90]},
