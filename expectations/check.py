@@ -24,6 +24,8 @@ from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quo
 
 EXAMPLES = 3
 _STAGING = re.compile(r"\bstaging\.\w+")
+# Rules whose rows say nothing of the cell they were meant for: it counts as absent.
+UNREADABLE = "^(key_present|code_known_|period_format_|value_readable)"
 # A Danish personal number (ddmmyy-nnnn), with or without its dash.
 PERSONAL = r"\b[0-3][0-9][01][0-9]{3}-?[0-9]{4}\b"
 TABLES = {
@@ -181,7 +183,7 @@ def add_foreign(warehouse: Warehouse, outcomes: Iterable[Outcome]) -> None:
 
 
 def find_bad_rows(warehouse: Warehouse, table: str, rules: Sequence[Rule]) -> None:
-    """Store the violations of all row rules in one pass. Cells filled with zero were not delivered: no row of them.
+    """Store the violations of all row rules in one pass, over the cells that were filled as over the rows that came.
 
     The filter drops the good rows at once; which rules a bad row breaks is worked out for the few that are left.
     """
@@ -190,7 +192,7 @@ def find_bad_rows(warehouse: Warehouse, table: str, rules: Sequence[Rule]) -> No
     warehouse.execute(
         f"INSERT INTO quarantine.violation SELECT {quote_literal(table)}, "
         f"unnest(list_filter([{cases}], lambda rule: rule IS NOT NULL)), rowid, NULL "
-        f"FROM {table} WHERE NOT _is_filled AND ({any_rule})"
+        f"FROM {table} WHERE {any_rule}"
     )
 
 
@@ -242,21 +244,21 @@ def _find_texts_as_delivered(warehouse: Warehouse, source: Source) -> None:
 def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Rule]:
     """Return the rules that no row was lost, that few are in quarantine, and that no zero stands for a lost line."""
     table = quote_literal(file.table)
-    kept = f"(SELECT count(*) FROM {file.table} WHERE NOT _is_filled)"
-    moved = (
-        "(SELECT count(DISTINCT row_number) FROM quarantine.row "
-        f"WHERE source_id = {quote_literal(source.id)} AND file_name = {table})"
-    )
+    ours = f"FROM quarantine.row WHERE source_id = {quote_literal(source.id)} AND file_name = {table}"
     facts = (
-        f"SELECT {count.rows_in} AS rows_in, {kept} AS rows_kept, {moved} AS rows_quarantined, "
-        f"{count.rows_rejected} AS rows_rejected"
+        f"SELECT {count.rows_in} AS rows_in, {count.rows_filled} AS rows_filled, "
+        f"(SELECT count(*) FROM {file.table}) AS rows_kept, "
+        f"(SELECT count(DISTINCT row_number) {ours}) AS rows_quarantined, {count.rows_rejected} AS rows_rejected, "
+        f"(SELECT count(DISTINCT row_number) {ours} AND regexp_matches(rule_id, {quote_literal(UNREADABLE)})) "
+        "AS rows_unreadable"
     )
     share = source.expectations.quarantine_max_share
     wanted = {
         "rows_conserved": (
             "every row of the files is loaded, in quarantine, or says what another row says",
             f"SELECT * FROM ({facts}) "
-            f"WHERE rows_in <> rows_kept + rows_quarantined + rows_rejected + {count.rows_repeated}",
+            "WHERE rows_in + rows_filled <> rows_kept + rows_quarantined + rows_rejected "
+            f"+ {count.rows_repeated}",
         ),
         "quarantine_share": (
             f"at most {share * 100:g} % of the rows may go to quarantine",
@@ -264,7 +266,8 @@ def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Ru
         ),
         "no_zero_for_lost_line": (
             "where absent cells mean zero, a line that could not be read would be counted as zero",
-            f"SELECT * FROM ({facts}) WHERE rows_rejected > 0 AND {count.rows_filled} > 0",
+            f"SELECT * FROM ({facts}) WHERE rows_rejected + rows_unreadable > 0 "
+            f"AND {str(count.absent_are_zero).lower()}",
         ),
     }
     return [
@@ -298,12 +301,12 @@ def check_staging(
 
     prepare(warehouse)
     plan(warehouse, [*rows, *moving, *tables])
-    delivered = int(warehouse.scalar(f"SELECT count(*) FROM {file.table} WHERE NOT _is_filled"))
+    loaded = int(warehouse.scalar(f"SELECT count(*) FROM {file.table}"))
     proven: dict[str, bool] = {}
     find_bad_rows(warehouse, file.table, rows)
     _run(warehouse, moving, proven)
     move_bad_rows(warehouse, source, file)
-    mark_run(warehouse, [*rows, *moving], delivered)
+    mark_run(warehouse, [*rows, *moving], loaded)
     history.prepare(warehouse, series)
     _run(warehouse, tables, proven)
     history.forget(warehouse)

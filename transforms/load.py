@@ -140,13 +140,17 @@ class CanonicalRows:
 
 @dataclass(frozen=True)
 class StagingCount:
-    """What became of the rows of one source: read, loaded, rejected, absent cells filled, equal rows counted once."""
+    """What became of the rows of one source: read, loaded, rejected, absent cells filled, equal rows counted once.
+
+    `absent_are_zero`: a cell that no row speaks of counts as zero, so no line may be lost.
+    """
 
     rows_in: int
     rows_loaded: int
     rows_rejected: int
     rows_filled: int
     rows_repeated: int = 0
+    absent_are_zero: bool = False
 
 
 def count_rows(path: Path) -> int:
@@ -204,7 +208,8 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dict
             f"the file may be cut off or hold stray line breaks; fetch it again"
         )
     before = len(given.rejected)
-    return StagingCount(rows_in + before + given.repeated, loaded, rejected + before, filled, given.repeated)
+    is_zero = any(absent.status == "zero" for absent in given.absent)
+    return StagingCount(rows_in + before + given.repeated, loaded, rejected + before, filled, given.repeated, is_zero)
 
 
 def _quarantine(warehouse: Warehouse, given: CanonicalRows) -> None:

@@ -175,9 +175,8 @@ class _Body:
             table = pacsv.read_csv(
                 pa.BufferReader(lines),
                 read_options=pacsv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
-                # Malformed lines are left out here; the load counts and quarantines them one by one.
                 parse_options=pacsv.ParseOptions(
-                    delimiter=";", quote_char=False, invalid_row_handler=lambda row: "skip"
+                    delimiter=";", quote_char=False, invalid_row_handler=self._refuse_line
                 ),
                 convert_options=pacsv.ConvertOptions(
                     column_types=dict.fromkeys(keys, pa.string()), include_columns=keys
@@ -191,6 +190,13 @@ class _Body:
             raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
         for key in keys:
             self._found[key].update(table.column(key).unique().to_pylist())
+
+    def _refuse_line(self, row: Any) -> str:
+        """Refuse a line of another width, wherever it stands: of the cell it lost nothing would be known."""
+        shown = (row.text or "")[:80]
+        raise self._refused(
+            f"a line has {row.actual_columns} columns, not {row.expected_columns}: «{shown}»; fetch again"
+        )
 
     def _check_header(self, line: bytes) -> None:
         try:
@@ -640,7 +646,7 @@ def _canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, fo
         rows += made.rows_out
         repeated += made.repeated
         paths.append(path if made.canonical else target)
-        if path.name in query.get("bulk", ()) and not made.rejects and (codes := bulk_codes(paths[-1], source)):
+        if path.name in query.get("bulk", ()) and (codes := bulk_codes(paths[-1], source)):
             absent.append(Absent("zero", codes))
     return CanonicalRows(source, snapshot.id, paths, rows, rejected, absent, new_codes, repeated=repeated)
 
