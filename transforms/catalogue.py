@@ -227,7 +227,8 @@ class JobindsatsDimension(_Strict):
     """One dimension beside area and period: our column and its headings in answers.
 
     With a `codelist` its texts are kept as codes; `texts` adds wordings of the publisher's own, `total_texts` the sum.
-    `hierarchies` are the ids it may be asked for by in version 3: the first that the table has, else the first.
+    `hierarchies` are the ids it may be asked for by in version 3: the first that the table has, else the first. With
+    `total_text` an answer may lack its column: its rows are then those of the total, which is called so.
     """
 
     column: Text
@@ -235,6 +236,7 @@ class JobindsatsDimension(_Strict):
     text_en: Text
     headings: list[Text] = Field(min_length=1)
     hierarchies: list[Text] = []
+    total_text: Text | None = None
     codelist: str | None = None
     texts: dict[str, str] = {}
     total_texts: list[str] = []
@@ -451,6 +453,10 @@ class Source(_Strict):
     def time(self) -> Dimension:
         """The time dimension of a register."""
         return self.dimensions[-1]
+
+    def has_ended(self, day: date) -> bool:
+        """Tell whether its publisher has nothing more to tell on a day."""
+        return self.ended is not None and day > self.ended
 
     @property
     def is_register(self) -> bool:

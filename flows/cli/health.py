@@ -328,7 +328,7 @@ def doctor(
 ) -> None:
     """Look for everything that can be wrong; exit code 1 when anything is. Example: kommunekort doctor --from live
 
-    With --from one line per source and finding, each with its cure; exit code 2 when a source would not be fetched.
+    With --from one line per source and finding, each with its cure; exit code 2 when one brings not what it should.
     """
     if origin is not None:
         from flows.cli.look import tell_preflight

@@ -63,7 +63,8 @@ def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_
             out.print(line, soft_wrap=True, highlight=False, markup=False)
     faults = [finding for finding in found if finding.level == "fault"]
     if faults:
-        told = f"{len(faults)} of {len({finding.source_id for finding in found})} sources would not be fetched"
+        at_fault = len({finding.source_id for finding in faults})
+        told = f"{at_fault} of {len({finding.source_id for finding in found})} sources would not bring what they should"
         raise DataRefused(f"{told} (first {faults[0].source_id}: {faults[0].text})")
 
 

@@ -62,8 +62,13 @@ def failed(source_id: str, previous: Snapshot | None, error: Exception) -> Fetch
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look at a publisher's own description shows of one source: all well, something new, or a fault."""
+    """What a look at a publisher's own description shows of one source: all well, something new, or a fault.
+
+    `periods`: the newest two of the table, where the description tells them; `published_at`: its last update.
+    """
 
     source_id: str
     level: Literal["ok", "new", "fault"]
     text: str
+    periods: tuple[str, ...] = ()
+    published_at: str | None = None

@@ -9,6 +9,7 @@ One module, since every form of an answer becomes the same canonical rows.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -16,6 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from transforms.areas import area_code, areas_at
 from transforms.catalogue import Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import Absent, CanonicalRows, RejectedRow
-from transforms.periods import is_period, parse_period
+from transforms.periods import COPENHAGEN, is_period, parse_period
 
 Files = dict[str, tuple[Path, str]]
 
@@ -189,20 +191,96 @@ def fetch_all(
 ) -> list[FetchResult]:
     """Fetch several tables one by one; one that fails keeps its newest snapshot and says why in one sentence.
 
-    Invented answers are asked for once per world they are made from, or `again`.
+    The list of all tables is asked first: what has not been updated since its last answer is not asked for again, and
+    invented answers only once per world they are made from, unless `again`.
     """
+    wanted = list(sources)
     results: list[FetchResult] = []
-    for source in sources:
+    updates: Mapping[str, Update] | None = None
+    for source in wanted:
         previous: Snapshot | None = None
         try:
             previous = store.newest(source.id, synthetic=options.synthetic)
-            results.append(fetch_source(client, source, store, catalogue, previous, options))
+            if not _is_same_world(previous, options):
+                updates = updates_of(client, options.patience) if updates is None else updates
+                known = updates.get(_table_key(query_of(source).table))
+                results.append(fetch_source(client, source, store, catalogue, previous, options, known))
+            else:
+                results.append(FetchResult(source.id, "unchanged", previous, "made from the same world"))
         except (KommunekortError, OSError) as error:
             results.append(failed(source.id, previous, error))
         finally:
             if options.on_end:
                 options.on_end(source.id)
     return results
+
+
+def _is_same_world(previous: Snapshot | None, options: FetchOptions) -> bool:
+    """Tell whether an answer was made from the very world that would answer now."""
+    if previous is None or options.made_from is None or options.again:
+        return False
+    return bool(previous.manifest.query.get("world") == dict(options.made_from))
+
+
+@dataclass(frozen=True)
+class Update:
+    """When a table was last updated, and when it is to be next, as the list of tables has it."""
+
+    latest: date
+    following: date | None
+
+    @property
+    def published_at(self) -> str:
+        """Return the day as a manifest has it."""
+        return f"{self.latest:%Y-%m-%d}T00:00:00Z"
+
+    def is_held_by(self, snapshot: Snapshot, question: str, today: date) -> bool:
+        """Tell whether a snapshot answers the same question, asked after the update, with no other due since.
+
+        An answer of the very day of the update may have come before it.
+        """
+        kept = snapshot.manifest
+        asked_on = datetime.fromisoformat(kept.retrieved_at).astimezone(COPENHAGEN).date()
+        due = self.following is not None and self.following <= today
+        same = (kept.published_at, kept.query.get("question")) == (self.published_at, question)
+        return same and asked_on > self.latest and not due
+
+
+def updates_of(client: httpx.Client, patience: Patience | None = None) -> dict[str, Update]:
+    """Return table -> its updates, from the list of all tables; nothing where the service has none to tell.
+
+    It only spares questions, so whatever goes wrong here is told by the questions that are then asked.
+    """
+    if version_of(str(client.base_url).rstrip("/")) == 2:
+        return {}
+    try:
+        listed = json.loads(_decoded(read_body(client, "GET", "tables", params={"format": "json"}, patience=patience)))
+    except (KommunekortError, ValueError):
+        return {}
+    found: dict[str, Update] = {}
+    waiting: list[Any] = [listed]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting += each
+        elif isinstance(each, dict):
+            waiting += [value for value in each.values() if isinstance(value, list)]
+            latest = _day(each.get("update_latest"))
+            if latest is not None:
+                found[_table_key(str(each.get("table_id")))] = Update(latest, _day(each.get("update_next")))
+    return found
+
+
+def _day(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        return None
+
+
+def _table_key(table: str) -> str:
+    """Return a table's id without its spelling: ptv_a02 and PTVA02 are one."""
+    return re.sub(r"[^a-z0-9]", "", table.casefold())
 
 
 def check_all(
@@ -262,21 +340,30 @@ def fetch_source(
     catalogue: Catalogue,
     previous: Snapshot | None,
     options: FetchOptions,
+    update: Update | None = None,
 ) -> FetchResult:
     """Ask for a source's table and keep the answer, when it can be read, as its newest snapshot.
 
-    Raises DataRefused with the publisher's own reason when the question is refused (422), and when no build could read
-    the answer.
+    It is not asked when `update`, the publisher's word on the table, says that the previous answer still holds. Raises
+    DataRefused with the publisher's own reason when the question is refused (422), and when no build could read the
+    answer.
     """
     world = {"world": dict(options.made_from)} if options.made_from is not None else {}
-    if previous is not None and world and not options.again and previous.manifest.query.get("world") == world["world"]:
-        return FetchResult(source.id, "unchanged", previous, "made from the same world")
+    question = hashlib.sha256(f"{client.base_url.path} {query_of(source).model_dump_json()}".encode()).hexdigest()
+    today = datetime.now(COPENHAGEN).date()
+    is_held = previous is not None and update is not None and update.is_held_by(previous, question, today)
+    if previous is not None and is_held and not options.again and not options.synthetic:
+        notes = tuple(previous.manifest.query.get("notes", ()))
+        return FetchResult(source.id, "unchanged", previous, "not updated since it was asked for", notes=notes)
     with tempfile.TemporaryDirectory() as scratch:
         files, query = download(source, client, Path(scratch), patience=options.patience)
         rows = write_rows(source, [path for path, _ in files.values()], catalogue, Path(scratch) / "canonical")
         _refuse_unreadable(source, rows)
-        asked = {**query, **world, "newest_period": _newest_period(rows)}
-        made = store.add(source.id, files, origin=options.origin, synthetic=options.synthetic, query=asked)
+        asked = {**query, **world, "question": question, "newest_period": _newest_period(rows), "notes": rows.notes}
+        published_at = update.published_at if update is not None else None
+        made = store.add(
+            source.id, files, origin=options.origin, synthetic=options.synthetic, published_at=published_at, query=asked
+        )
     if previous is not None and made.id == previous.id:
         return FetchResult(source.id, "unchanged", made, "the same bytes as before", notes=tuple(rows.notes))
     return FetchResult(source.id, "new", made, f"{rows.rows:,} cells", notes=tuple(rows.notes))
@@ -530,7 +617,7 @@ _DANISH = re.compile(r"-?[\d.]*\d,\d+")
 _ENGLISH = re.compile(r"-?\d+\.(\d{1,2}|\d{4,})")
 WHOLE_UNITS = ("persons", "count", "rank")
 RATE_UNITS = ("pct", "pct_points")
-_TOTAL_TEXT = re.compile(r"(.+ )?i alt|alle( .+)?|total|hele landet")
+_TOTAL_TEXT = re.compile(r"(.+ )?i alt|alle( .+)?|total|hele landet|begge køn|mænd og kvinder|kvinder og mænd")
 
 
 def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
@@ -629,7 +716,8 @@ class _Reader:
                 self._reject(name, number, "period_readable", str(refused), len(found))
                 continue
             area = self._area(row[columns.area] or "")
-            kept = [coder(row[n] or "") for coder, n in zip(self.coders, columns.dimensions, strict=True)]
+            texts = [n if isinstance(n, str) else row[n] or "" for n in columns.dimensions]
+            kept = [coder(text) for coder, text in zip(self.coders, texts, strict=True)]
             values = {}
             for measure, text in found.items():
                 value = _value(text, self.units[measure], danish)
@@ -716,11 +804,14 @@ class _Coder:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which columns of an answer hold what. `only`: further dimensions, and the text (their total) that is kept."""
+    """Which columns of an answer hold what: a dimension without a column has the text of its total instead.
+
+    `only`: further dimensions, and the text (their total) that is kept.
+    """
 
     area: int
     period: int
-    dimensions: list[int]
+    dimensions: list[int | str]
     measures: dict[str, int]
     only: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -754,17 +845,21 @@ def _columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Columns:
             beside.append(number)
         elif found.setdefault(role, number) != number:
             raise DataRefused(f"{name}: two columns are {answer.headings[number]!r}")
+    absent = {("dimension", each.column): each.total_text for each in query.dimensions if each.total_text is not None}
     for wanted in known.values():
-        if wanted not in found:
+        if wanted not in found and wanted not in absent:
             raise DataRefused(
                 f"{name}: no column for {' '.join(wanted).strip()}; the answer has {', '.join(answer.headings)}; "
                 "has the publisher renamed it? add it under `headings:` of the source"
             )
     only, notes = _beside(answer, beside, name)
+    notes += [
+        f"dimension {of[1]} has no column and is taken as «{text}»" for of, text in absent.items() if of not in found
+    ]
     return _Columns(
         found["area", ""],
         found["period", ""],
-        [found["dimension", each.column] for each in query.dimensions],
+        [found.get(("dimension", each.column), each.total_text or "") for each in query.dimensions],
         {measure.id: found["measure", measure.id] for measure in query.measures},
         only,
         notes,
@@ -806,7 +901,7 @@ def _export_columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Colum
             f"{name}: {len(others)} axes beside period, area and measure for {len(query.dimensions)} dimensions of the "
             "source; export the same dimensions"
         )
-    return _Columns(1, 0, others, {}, measure_axis=(measures[0], names))
+    return _Columns(1, 0, list(others), {}, measure_axis=(measures[0], names))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +40,8 @@ class SourceAge:
     newest_period: str | None = None
     due: datetime | None = None
     late_days: int = 0
+    standing_still: str = ""
+    """That a table fetched from a register stands still, in words; nobody is told so of files by hand."""
 
     @property
     def too_old(self) -> bool:
@@ -111,10 +113,12 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     by_hand = newest is not None and manifest.origin == "directory"
     if by_hand and newest is not None:
         since = min(since, _published(newest, source, since))
-    due = _due(source, snapshot, newest) if newest else None
-    ended = source.ended is not None and at.date() > source.ended
+    periods = (manifest.query.get("rectangle") or {}).get("TID") or [newest]
+    due = next_due(source, periods, published) if newest else None
+    ended = source.has_ended(at.date())
     if ended:  # the last figures stay the last ones
         due = None
+    late = age_in_days(due, at) if due else 0
     return SourceAge(
         source.id,
         aware(manifest.retrieved_at),
@@ -124,7 +128,8 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
         source.required and not by_hand,
         newest,
         due,
-        max(0, age_in_days(due, at)) if due else 0,
+        late,
+        standing_still(source, newest, due) if due and late and not by_hand else "",
     )
 
 
@@ -144,25 +149,32 @@ def _newest_period(snapshot: Snapshot) -> str | None:
     return max((str(period) for period in periods if period), default=None)
 
 
-def _due(source: Source, snapshot: Snapshot, newest: str) -> datetime | None:
-    """Return the day by which the period after `newest` should be published.
+def next_due(source: Source, periods: Sequence[str], published_at: str | None) -> datetime | None:
+    """Return the day by which the period after the last of `periods` should be published; None for what is no period.
 
     The publisher's own rhythm counts where it is known (one step after the last update), else the end of the next
     period and the lag of the source's file; the earlier of both, and some grace.
     """
     kind = source.period_kind or "year"
-    periods = (snapshot.manifest.query.get("rectangle") or {}).get("TID") or []
     try:
         step = max(MONTHS[kind], _months(periods[-1]) - _months(periods[-2]) if len(periods) > 1 else 0)
-        last_day = span(newest)[1]
+        last_day = span(periods[-1])[1]
     except (ValueError, KeyError, IndexError):
         return None
     month = last_day.year * 12 + last_day.month - 1 + step
     ends = datetime(month // 12, month % 12 + 1, 28, tzinfo=UTC)
     usual = ends + timedelta(days=source.publication_lag_days)
-    if snapshot.manifest.published_at:
-        usual = min(usual, aware(snapshot.manifest.published_at) + timedelta(days=round(step * 30.5)))
+    if published_at:
+        usual = min(usual, aware(published_at) + timedelta(days=round(step * 30.5)))
     return usual + timedelta(days=GRACE_DAYS[kind if step < 12 else "year"])
+
+
+def standing_still(source: Source, newest_period: str | None, due: datetime) -> str:
+    """Return in one sentence that a table has had no new period for longer than it should, and what to do."""
+    return (
+        f"its newest period is {newest_period}, and the next was due by {due:%Y-%m-%d}: closed, replaced or late; find "
+        f"the table that follows it, or write the day it ended as `ended:` in flows/sources/{source.id}.yml"
+    )
 
 
 def _months(period: str) -> int:
@@ -233,6 +245,7 @@ def as_plain(ages: Mapping[str, SourceAge]) -> dict[str, dict[str, Any]]:
             "updated": age.since.isoformat(),
             "newest_period": age.newest_period,
             "stale": age.stale,
+            "standing_still": age.standing_still,
             "age_days": age.age_days,
             "max_age_days": age.max_age_days,
         }

@@ -31,7 +31,7 @@ from flows.connectors.statbank.files import (
 )
 from flows.deliveries.folder import waiting_files
 from flows.deliveries.store import FILE
-from flows.run import steps
+from flows.run import ages, steps
 from flows.run.record import FetchReport, grouped_reasons
 from flows.settings import Settings
 from flows.store.builds import refuse_invented_over_real
@@ -123,7 +123,25 @@ def preflight(settings: Settings, catalogue: Catalogue, origin: Api, only: Seque
                 found += CONNECTORS[name].check(client, sources, store, catalogue, FetchOptions(origin=origin))
         except UsageError as error:
             found += [Finding(source.id, "fault", str(error)) for source in sources]
-    return found
+    return found if origin == "sample" else with_still_tables(catalogue, found, datetime.now(UTC))
+
+
+def with_still_tables(catalogue: Catalogue, found: Sequence[Finding], now: datetime) -> list[Finding]:
+    """Return the findings, and a fault for every table whose newest period has stood still for too long.
+
+    A table of which something worse is told, or whose end is known, gets none.
+    """
+    told: list[Finding] = []
+    for finding in found:
+        source = catalogue.sources[finding.source_id]
+        due = ages.next_due(source, finding.periods, finding.published_at)
+        worse = any(each.source_id == source.id and each.level == "fault" for each in (*found, *told))
+        if due is None or due > now or worse or source.has_ended(now.date()):
+            told.append(finding)
+            continue
+        still = Finding(source.id, "fault", ages.standing_still(source, finding.periods[-1], due))
+        told += [still] if finding.level == "ok" else [still, finding]
+    return told
 
 
 def registers_of(catalogue: Catalogue, only: Sequence[str] = ()) -> dict[str, list[Source]]:

@@ -493,8 +493,13 @@ class RunResult:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Return source -> what is wrong with it for good: refused, closed, or an extract that is not used."""
-        return {**self.fetched.troubles, **self.taken_back}
+        """Return source -> what is wrong with it for good: refused, closed, standing still, or an extract not used."""
+        return {**self.standing_still, **self.fetched.troubles, **self.taken_back}
+
+    @property
+    def standing_still(self) -> dict[str, str]:
+        """Return source -> in words that its newest period has not moved for longer than it should."""
+        return {source: age["standing_still"] for source, age in self.ages.items() if age.get("standing_still")}
 
     @property
     def ending(self) -> Ending:

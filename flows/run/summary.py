@@ -65,7 +65,7 @@ def markdown_summary(result: RunResult, settings: Settings) -> str:
         f"- missing: {', '.join(fetched.missing) or 'none'}",
     ]
     lines += [f"- {fetched.outcome_of(source)} {source}: {reason}" for source, reason in fetched.kept_old.items()]
-    lines += [f"- {source}: {reason}" for source, reason in fetched.closed.items()]
+    lines += [f"- {source}: {reason}" for source, reason in {**result.standing_still, **fetched.closed}.items()]
     lines += [f"- newest extract of {source} not used: {reason}" for source, reason in result.taken_back.items()]
     lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
     lines += [f"- {line}" for line in folder_lines(asdict(fetched), result.as_dict())]
@@ -203,6 +203,7 @@ def how_to_get(settings: Settings, catalogue: Catalogue, source_id: str) -> list
 
 def print_summary(console: Console, settings: Settings, result: dict[str, Any]) -> None:
     """Print one table of what was read, what the rules said, what was published and where, and a query to try."""
+    from rich.markup import escape
     from rich.table import Table
 
     fetched = result["fetched"]
@@ -210,12 +211,15 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     for source, reason in fetched["kept_old"].items():
         left = "missing" if source in fetched["missing"] else "kept the old snapshot of"
-        console.print(f"[yellow]{left} {source}:[/] {reason}", highlight=False, soft_wrap=True)
-    for source, reason in {**fetched.get("closed", {}), **result.get("taken_back", {})}.items():
-        console.print(f"[yellow]{source}:[/] {reason}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]{left} {source}:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    still = {
+        source: age["standing_still"] for source, age in result.get("ages", {}).items() if age.get("standing_still")
+    }
+    for source, reason in {**still, **fetched.get("closed", {}), **result.get("taken_back", {})}.items():
+        console.print(f"[yellow]{source}:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     for source, notes in fetched.get("notes", {}).items():
         for note in notes:
-            console.print(f"[yellow]new at {source}:[/] {note}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]new at {source}:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if result.get("receipts"):
         told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(result["receipts"].items()))
         console.print(f"deliveries: {told}    receipts: {settings.receipts}", soft_wrap=True, highlight=False)

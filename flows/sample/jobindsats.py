@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +240,10 @@ class JobindsatsWorld:
 
         return compute
 
+    def cash_assistance(self, period: str) -> list[Row]:
+        """Return the persons on cash assistance, the group's own share of all on benefits."""
+        return [[row[0], *row[2:]] for row in self.benefits({"Kontanthjælp": BENEFITS["Kontanthjælp"]})(period)]
+
     def after_placement(self, period: str) -> list[Row]:
         """Return completed placements of the rolling year by offer, and the job held 90 days later."""
         first, last = (day_number(day) for day in span(period))
@@ -350,6 +354,7 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
         JobindsatsWorld.benchmark,
     ),
     "y35a02": ([*AREA_PERIOD, "Herkomst", *SUPPORT], lambda world, period: world.benefits(ANCESTRY)(period)),
+    "y60a02": ([*AREA_PERIOD, *SUPPORT], lambda world, period: world.cash_assistance(period)),
     "ptv_a02": ([*AREA_PERIOD, "Ydelsesgruppe", *SUPPORT], lambda world, period: world.benefits(BENEFITS)(period)),
     "y14d03": (
         [*AREA_PERIOD, "Tilbud", "Målgruppe", "Antal afsluttede forløb", "Beskæftiget i samme virksomhed (pct.)",
@@ -465,6 +470,23 @@ def describe_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> di
     }
 
 
+def list_v3(world: JobindsatsWorld) -> list[dict[str, Any]]:
+    """Return the list of tables as version 3 gives it: by subject and group, each with its updates."""
+    listed = [
+        {
+            "table_id": table,
+            "table_name": f"Syntetisk {table}",
+            "update_freq": "M",
+            "update_latest": f"{world.latest:%Y-%m-%d}",
+            "update_next": f"{world.latest + timedelta(days=30):%Y-%m-%d}",
+            "mgroups": [{"mgroup_id": _group(table), "mgroup_name": f"Syntetisk {table}"}],
+        }
+        for table in TABLES
+    ]
+    group = {"table_group_name": "Syntetiske tabeller", "tables": listed}
+    return [{"subject_name": "SYNTETISKE DATA / SYNTHETIC", "table_groups": [group]}]
+
+
 def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list[dict[str, Any]]:
     """Return the answer of version 2: a list of one object, decimals as texts with a comma."""
     table = _known(table)
@@ -508,7 +530,7 @@ def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
         return run
 
     async def tables(request: Request) -> Response:
-        return JSONResponse([{"table_id": table, "table_name": f"Syntetisk {table}"} for table in TABLES])
+        return JSONResponse(list_v3(await run_in_threadpool(world)))
 
     return Starlette(
         routes=[

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -450,7 +451,7 @@ def fetch_source(
         )
         plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"]), before)
     query, record = plan.query, plan.record()
-    trouble = "" if info.active else _closed(info)
+    trouble = "" if info.active or source.has_ended(datetime.now(UTC).date()) else _closed(info)
     told = partial(FetchResult, source.id, trouble=trouble, notes=plan.notes)
     unasked = not options.again and period is None
     if unasked and previous is not None and _same(previous, record, info, origin):
@@ -528,7 +529,7 @@ def _check_source(
     except KommunekortError as error:
         return [Finding(source.id, "fault", str(error))]
     found = [Finding(source.id, "new", note) for note in (*plan.notes, *changed_texts(source, danish, catalogue))]
-    if not english.active:
+    if not english.active and not source.has_ended(datetime.now(UTC).date()):
         found.append(Finding(source.id, "fault", _closed(english)))
     areas = sum(len(v.codes) for v in english.variables if v.map is not None)
     told = (
@@ -536,13 +537,16 @@ def _check_source(
         f"{english.updated:%Y-%m-%d}, {english.unit}, cells left out are {english.suppressed_data_value!r}, "
         f"{source.licence}" + (f", {areas} areas" if areas else "")
     )
-    return found or [Finding(source.id, "ok", told)]
+    periods = next(variable.codes[-2:] for variable in english.variables if variable.time)
+    found = found or [Finding(source.id, "ok", told)]
+    return [replace(each, periods=periods, published_at=english.published_at) for each in found]
 
 
 def _closed(info: TableInfo) -> str:
     return (
         f"{info.id} is closed: StatBank gives it no new periods (the last is {_newest_period(info)}, updated "
-        f"{info.updated:%Y-%m-%d}); find the table that follows it"
+        f"{info.updated:%Y-%m-%d}); find the table that follows it, or write the day it "
+        "ended as `ended:` in its source file"
     )
 
 

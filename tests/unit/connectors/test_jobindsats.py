@@ -228,7 +228,16 @@ def test_a_further_dimension_is_kept_at_its_total(source: Source, tmp_path: Path
 
 def test_headings_as_municipalities_receive_them_are_known(tmp_path: Path) -> None:
     """The headings of facts.md: with other measures beside, extra dimensions, and a leading name of the group."""
+    support = [
+        "Antal personer",
+        "Antal fuldtidspersoner",
+        "Fuldtidspersoner i pct. af arbejdsstyrken 16-66 år",
+        "Fuldtidspersoner i pct. af befolkningen 16-66 år",
+    ]
     given = {
+        "jobindsats_ptva02": ["Periode", "Område", "Ydelsesgrupper", "Køn", *support],
+        "jobindsats_y35a02": ["Periode", "Område", "Køn", *support],
+        "jobindsats_y60a02": ["Periode", "Område", "Køn", *support],
         "jobindsats_otij01": [
             "Periode", "Område", "Ydelsesgrupper", "Målgruppe", "Antal personer i alt",
             "Antal personer med ordinære timer", "Andel personer med ordinære timer",
@@ -250,11 +259,17 @@ def test_headings_as_municipalities_receive_them_are_known(tmp_path: Path) -> No
         ],
     }  # fmt: skip
     for source_id, columns in given.items():
-        texts = sum(column in ("Ydelsesgrupper", "Målgruppe", "Virksomhedsrettede tilbud") for column in columns)
-        row = ["2024QMAT02", "Rebild", *["I alt"] * texts, *range(10, 10 + len(columns) - 2 - texts)]
+        by = ("Ydelsesgrupper", "Målgruppe", "Virksomhedsrettede tilbud", "Køn")
+        texts = sum(column in by for column in columns)
+        figures = list(range(10, 10 + len(columns) - 2 - texts))
+        row = ["2024QMAT02", "Rebild", *["I alt"] * texts, *figures]
+        women = ["2024QMAT02", "Rebild", *["I alt"] * (texts - 1), "Kvinder", *(figure + 1 for figure in figures)]
         source = CATALOGUE.source(source_id)
-        _, cells = read(v3([row], columns), source, tmp_path)
+        has_sex = "Køn" in columns
+        rows, cells = read(v3([row, women] if has_sex else [row], columns), source, tmp_path)
         assert {key[-2] for key in cells} == {measure.id for measure in query_of(source).measures}
+        assert len(cells) == len(query_of(source).measures), "the total alone, where there is a further dimension"
+        assert any("Køn" in note for note in rows.notes) == has_sex
 
 
 def test_levels_that_repeat_a_text_count_once(tmp_path: Path) -> None:
@@ -367,7 +382,8 @@ def test_without_a_token_or_a_version_the_way_out_is_told() -> None:
 def test_the_sources_are_whole() -> None:
     sources = [each for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
     assert {each.id for each in sources} == {
-        f"jobindsats_{name}" for name in ("refugees", "y30r21", "y35a02", "ptva02", "y14d03", "otij01", "y25i10")
+        f"jobindsats_{name}"
+        for name in ("refugees", "y30r21", "y35a02", "y60a02", "ptva02", "y14d03", "otij01", "y25i10")
     }
     for each in sources:
         query = query_of(each)

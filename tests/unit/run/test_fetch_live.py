@@ -75,8 +75,7 @@ def night(request: pytest.FixtureRequest, quiet: Path, tmp_path: Path) -> Iterat
     if request.param == "on a good folder":
         shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
     with night_in(tmp_path) as made:
-        for table in made.replica.tables.values():
-            table.updated = "2026-11-27T08:00:00"
+        made.replica.updated("2026-11-27")
         yield made
 
 
@@ -245,9 +244,12 @@ def test_a_quiet_night_asks_one_description_a_table(quiet: Path, tmp_path: Path)
     with night_in(tmp_path) as second:
         report = second.fetch()
     assert not report.new
-    asked = [request for request in second.replica.requests if "/v1/" in request]
-    assert len(asked) == len([source for source in ONLY if source.startswith("statbank")])
-    assert all("/v1/tableinfo" in request for request in asked)
+    statbank = [request for request in second.replica.requests if "/v1/" in request]
+    assert len(statbank) == len([source for source in ONLY if source.startswith("statbank")])
+    assert all("/v1/tableinfo" in request for request in statbank)
+    assert [request.split()[1] for request in second.replica.requests if "/v3/" in request] == [
+        "/v3/tables?format=json"
+    ]
 
 
 def test_preflight_tells_every_source_before_anything_is_fetched(tmp_path: Path) -> None:
@@ -269,6 +271,9 @@ def test_preflight_tells_every_source_before_anything_is_fetched(tmp_path: Path)
 def test_the_command_ends_with_2_when_a_source_would_not_be_fetched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with night_in(tmp_path) as first, pytest.raises(DataRefused, match=r"\d+ of 26 sources would not be fetched"):
+    with (
+        night_in(tmp_path) as first,
+        pytest.raises(DataRefused, match=r"\d+ of 27 sources would not bring what they should"),
+    ):
         tell_preflight(first.settings, "live")
     assert "ok    statbank_folk1a: 945 cells by BULK" in capsys.readouterr().out
