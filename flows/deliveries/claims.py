@@ -16,7 +16,7 @@ from flows.deliveries.contract import Refusal
 from flows.deliveries.files import Block
 from flows.deliveries.keys import mask
 from flows.deliveries.receipts import Outcome
-from flows.deliveries.values import Wrong, clean, parse_date, parse_municipality, parse_period, quarter_of
+from flows.deliveries.values import MONTHS, Wrong, clean, parse_date, parse_municipality, parse_period, quarter_of
 from transforms.areas import areas
 from transforms.catalogue import Contract
 from transforms.periods import span
@@ -110,8 +110,37 @@ def periods_in(hint: str) -> list[NamedPeriod]:
             found.append(NamedPeriod(period, text, is_day))
         if found:
             return found
+    if found := _months_in(stem):
+        return found
     years = years_in(hint)
     return [NamedPeriod(years[0], years[0])] if len(years) == 1 else []
+
+
+def _months_in(stem: str) -> list[NamedPeriod]:
+    """Return the quarters of the months, weeks and half-years in a name: «feb 2016», «uge 8 2016», «1. halvår 2016»."""
+    patterns: tuple[tuple[str, Callable[[str, str], int]], ...] = (
+        (r"(?<![a-zæøå])([a-zæøå]{3,9})\.?[-_ ]?((?:19|20)\d\d)(?!\d)", lambda month, _: MONTHS.get(month.casefold(), 0)),
+        (r"(?<!\d)([12])\.?[-_ ]?halvår[-_ ]?((?:19|20)\d\d)(?!\d)", lambda half, _: 6 * int(half)),
+        (r"uge[-_ ]?(\d\d?)[-_ ]?((?:19|20)\d\d)(?!\d)", _month_of_week),
+        (r"(?<![-./\d])(0[1-9]|1[0-2])[-._]?((?:19|20)\d\d)(?!\d)", lambda month, _: int(month)),
+    )
+    swapped = re.sub(r"(?<![-./\d])((?:19|20)\d\d)[-._]?(0[1-9]|1[0-2])(?![-./]?\d)", r"\2-\1", stem)
+    found: list[NamedPeriod] = []
+    for pattern, month_of in patterns:
+        for match in re.finditer(pattern, swapped, re.IGNORECASE):
+            month = month_of(match[1], match[2])
+            if month:
+                found.append(NamedPeriod(quarter_of(date(int(match[2]), month, 1)), match[0].strip("-_ .")))
+        if found:
+            return found[-1:]
+    return []
+
+
+def _month_of_week(week: str, year: str) -> int:
+    try:
+        return date.fromisocalendar(int(year), int(week), 4).month
+    except ValueError:
+        return 0
 
 
 def years_in(hint: str) -> list[str]:

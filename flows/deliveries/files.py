@@ -35,6 +35,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_KINDS = {
@@ -181,7 +182,9 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
 
 
 def _wide_encoding(chunk: bytes) -> str:
-    """Return the UTF-16 of a text's first bytes, told by its mark or by a nought in every other byte; else `-`."""
+    """Return the UTF-16 or UTF-32 of a text's first bytes, told by its mark or its noughts; else `-`."""
+    if chunk.startswith(UTF32):
+        return "utf-32"
     if chunk[:2] in UTF16:
         return UTF16[chunk[:2]]
     start = chunk[:400]

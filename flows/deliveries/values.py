@@ -28,7 +28,7 @@ MISSING_VALUE = frozenset({"uoplyst", "ukendt", "ikke oplyst", "ingen"})
 # Words that stand for «not ended» in an end date.
 OPEN_WORDS = frozenset(
     {"d.d.", "d.d", "dd", "dags dato", "åben", "åbent", "fortsat", "stadig", "løbende", "igangværende", "aktiv", "open",
-     "ongoing", "current", "ikke afsluttet", "ikke ophørt", "uendelig", "infinity"}
+     "ongoing", "current", "ingen slutdato", "ikke angivet", "ikke afsluttet", "ikke ophørt", "uendelig", "infinity"}
 )  # fmt: skip
 # What spreadsheets write for a value they cannot work out, in Danish and English; #### is a column too narrow.
 _ERROR = re.compile(
@@ -80,7 +80,7 @@ _TIME = re.compile(
 )
 _COMPACT_TIME = re.compile(r"(\d{8})[t ]?(\d{2})(\d{2})(\d{2})?(?:[.,]\d+)?(z|[+-]\d{2}:?\d{2})?")
 _OPEN_DIGITS = re.compile(r"9[9\-./ ]{4,8}9")
-_NO_DIGITS = re.compile(r"0[0\-./ ]{4,8}0")
+_NO_DIGITS = re.compile(r"0|0[0\-./ ]{4,8}0")
 _NUMBER = re.compile(
     r"[-+]?([1-9]\d{0,2}(\.\d{3})+|[1-9]\d{0,2}( \d{3})+|\d+)(,\d+)?|[-+]?\d+\.\d{1,2}|[-+]?\d+\.\d{4,}|[-+]?0\.\d+"
 )
@@ -256,7 +256,7 @@ def _date_or_open(text: str, field: DeliveryField) -> date | Noted | None:
     found = _civil(text)
     if found in NO_DATES:
         return Noted(None, "open_end")
-    if found[0] >= OPEN_YEAR and 1 <= found[1] <= 12 and 1 <= found[2] <= 31:
+    if found[0] >= OPEN_YEAR and (1 <= found[1] <= 12 or 1 <= found[2] <= 12) and max(found[1:]) <= 31:
         return Noted(None, "open_end")
     return _dated(*found)
 

@@ -85,6 +85,16 @@ def test_both_in_one_hand_in_leave_the_correction_in_force(door: Door) -> None:
         ("Rebild_2016K2.csv", "2016K2", False),
         ("Rebild 2. kvartal 2016.csv", "2016K2", False),
         ("Rebild_2016.csv", "2016", False),
+        ("Rebild feb 2016.csv", "2016K1", False),
+        ("Rebild januar-februar_2016.csv", "2016K1", False),
+        ("Rebild juni 2016.csv", "2016K2", False),
+        ("Rebild 1. halvår 2016.csv", "2016K2", False),
+        ("Rebild uge 8 2016.csv", "2016K1", False),
+        ("Rebild_2016-02.csv", "2016K1", False),
+        ("Rebild_201605.csv", "2016K2", False),
+        ("Rebild 05-2016.csv", "2016K2", False),
+        ("Rebild team 2016.csv", "2016", False),
+        ("Rebild maj 2015.csv", "2016K1", True),
         ("Rebild_2031-01-01.csv", "2016K1", True),
     ],
 )
@@ -354,7 +364,7 @@ ISLES = [["Sønderborg", *row[1:3], "Særlov"] for row in rows()]
 @pytest.mark.parametrize(
     ("encoding", "is_asked"),
     [("utf-8", False), ("utf-8-sig", False), ("cp1252", False), ("cp850", False), ("mac_roman", True),
-     ("utf-16", False), ("utf-16-le", False), ("utf-16-be", False)],
+     ("utf-16", False), ("utf-16-le", False), ("utf-16-be", False), ("utf-32", False)],
 )  # fmt: skip
 def test_encodings(door: Door, encoding: str, is_asked: bool) -> None:
     receipt = take(door, "a.csv", csv_bytes(HEAD, ISLES, encoding=encoding))
@@ -592,7 +602,8 @@ def test_a_damaged_binary_workbook_is_refused_in_words(door: Door, keep: int) ->
 @pytest.mark.parametrize(
     "sign",
     ["31-12-9999", "9999-12-31", "31-12-9999 23:59:59", "9999-12-31T23:59:59Z", "31.12.2999", "NULL", "NaT", "\\N",
-     "null", "", "-", "d.d.", "00-00-0000", "0001-01-01", "01-01-1900", "99-99-9999", "2958465", "<NA>", "None"],
+     "null", "", "-", "d.d.", "00-00-0000", "0001-01-01", "01-01-1900", "99-99-9999", "2958465", "<NA>", "None",
+     "12-31-9999", "0", "00000000", "31-12-2099", "01-01-1753", "Ingen slutdato"],
 )  # fmt: skip
 def test_signs_for_open_are_open(door: Door, sign: str) -> None:
     receipt = take(door, "a.csv", csv_bytes((*HEAD, "Slutdato"), [[*row, sign] for row in rows()]))
