@@ -337,14 +337,14 @@ def dictionary_frame(
 
 
 def column_labels(dictionary: Dictionary) -> pd.DataFrame:
-    """Return one row per described column: column_name, label_da, label_en, unit, description."""
+    """Return one row per described column: column_name, label_da, label_en, unit, description, description_da."""
     import pandas as pd
 
     rows = [
-        (name, column.label_da, column.label_en, column.unit, column.description.strip())
+        (name, column.label_da, column.label_en, column.unit, column.description.strip(), column.description_da.strip())
         for name, column in sorted(dictionary.columns.items())
     ]
-    names = ["column_name", "label_da", "label_en", "unit", "description"]
+    names = ["column_name", "label_da", "label_en", "unit", "description", "description_da"]
     return pd.DataFrame(rows, columns=names).astype({"unit": "string"})
 
 

@@ -413,6 +413,7 @@ def profile(
 
 def print_profile(told: Row) -> None:
     """Print what `profiled` found as a Danish reader expects it: figures with units, expected, peers, findings."""
+    from flows.report.words import ASSESSMENTS, NOT_JUDGED, outcome
     from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
 
     def line(text: str, style: str = "") -> None:
@@ -430,11 +431,12 @@ def print_profile(told: Row) -> None:
                 "Kommunen": figure(row["value"], row["unit"], row["value_status"]),
                 "Hele landet": "opgøres ikke" if row["national_value"] is None
                 else figure(row["national_value"], row["unit"]),
+                "n": None if row["n_count"] is None else number(row["n_count"], 0, "da"),
                 "Opgjort": date_text(row["reference_date"], "da") if row["reference_date"] else None,
             }
             for row in told["headlines"]
         ],
-        ("Hovedtal", "Kommunen", "Hele landet", "Opgjort"),
+        ("Hovedtal", "Kommunen", "Hele landet", "n", "Opgjort"),
     )  # fmt: skip
     newest: dict[str, Row] = {}
     for row in told["expected"]:
@@ -443,7 +445,7 @@ def print_profile(told: Row) -> None:
     if newest:
         line("Forventet og faktisk", "bold")
     for outcome_id, row in newest.items():
-        label, unit = told["outcomes"].get(outcome_id, (outcome_id, ""))
+        (label, _), unit = outcome(outcome_id, told["outcomes"])
         if row["difference"] is None:
             line(f"- {label}: {figure(None, unit, row['value_status'])}")
             continue
@@ -457,7 +459,7 @@ def print_profile(told: Row) -> None:
             text += f", n = {number(row['n_count'], 0, 'da')}"
         if row["rank_low"] is not None:
             text += f", plads {row['rank_low']}–{row['rank_high']}"
-        line(f"{text}: {ASSESSED.get(row['assessment'], 'ikke vurderet')}")
+        line(f"{text}: {ASSESSMENTS.get(row['assessment'], NOT_JUDGED)[0]}")
     if told["peers"]:
         line("Sammenligningskommuner", "bold")
         line(listed([row["peer_name"] for row in told["peers"]], "da"))
@@ -467,12 +469,6 @@ def print_profile(told: Row) -> None:
             line(title, "bold")
         for row in found:
             line(f"- {row['sentence_da']}")
-
-
-ASSESSED = {
-    "better": "bedre end forventet", "as_expected": "som forventet", "worse": "ringere end forventet",
-    "too_small": "for få til at vurdere",
-}  # fmt: skip
 
 
 def municipality_code(text: str) -> str:
@@ -499,7 +495,8 @@ def profiled(database: Path, code: str) -> Row:
         headlines = _dicts(
             warehouse,
             """SELECT i.indicator_id, i.label_da, v.value::DOUBLE AS value, n.value::DOUBLE AS national_value, i.unit,
-                      v.value_status, v.reference_date
+                      v.value_status, v.reference_date, if(v.value IS NOT NULL AND i.operation IN ('ratio', 'value',
+                      'delivery'), v.denominator::BIGINT, NULL) AS n_count
                FROM mart.indicator i
                JOIN mart.indicator_value v USING (indicator_id)
                LEFT JOIN mart.indicator_national n USING (indicator_id, period)
@@ -516,9 +513,8 @@ def profiled(database: Path, code: str) -> Row:
             query = f"SELECT * FROM {table} WHERE municipality_code = ? ORDER BY ALL"
             told[key] = _dicts(warehouse, query, [code]) if warehouse.exists(table) else []
         names = dict(warehouse.rows("SELECT municipality_code, municipality_name FROM mart.municipality"))
-        units = warehouse.rows("SELECT indicator_id, label_da, unit FROM mart.indicator")
-        told["outcomes"] = {indicator: (label, unit) for indicator, label, unit in units}
-        told["outcomes"].setdefault("first_job_weeks", ("Uger til første job", "weeks"))
+        units = _dicts(warehouse, "SELECT indicator_id, label_da, label_en, unit FROM mart.indicator")
+        told["outcomes"] = {row["indicator_id"]: row for row in units}
         told["peers"] = sorted(
             ({**row, "peer_name": names.get(row["peer_code"], row["peer_code"])} for row in told["peers"]),
             key=lambda row: row["peer_rank"],

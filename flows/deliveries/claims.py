@@ -220,8 +220,8 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
         code = counted.most_common(1)[0][0]
         if named is not None and not named.is_number and named.code != code:
             outcome.remark(
-                f"Fil- eller mappenavnet siger {areas()[named.code].name_da}, men rækkerne {areas()[code].name_da}; "
-                "rækkerne er fulgt.",
+                f"Fil- eller mappenavnet angiver {areas()[named.code].name_da}, men rækkerne {areas()[code].name_da}; "
+                "rækkernes kommune er brugt.",
                 f"The name of the file or folder says {areas()[named.code].name_da}, but the rows "
                 f"{areas()[code].name_da}; the rows were followed.",
             )
@@ -237,7 +237,7 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
             )
         else:
             outcome.remark(
-                f"Kommunen er læst af fil- eller mappenavnet: {name}.",
+                f"Kommunen er aflæst af fil- eller mappenavnet: {name}.",
                 f"The municipality was read from the name of the file or folder: {name}.",
                 "info",
             )
@@ -293,7 +293,7 @@ def settle_period(
             continue
         outcome.period, outcome.period_source = period, "day" if one.is_day else "name"
         outcome.remark(
-            f"Perioden {period} er læst af filnavnet (»{mask(one.text)}«).",
+            f"Perioden {period} er aflæst af filnavnet (»{mask(one.text)}«).",
             f"The period {period} was read from the file's name (“{mask(one.text)}”).",
             "info",
         )
@@ -308,13 +308,13 @@ def settle_period(
             )
     if stated is None and len(years) > 1:
         outcome.remark(
-            f"Filnavnet nævner flere årstal ({', '.join(years)}) og siger derfor intet om perioden.",
+            f"Filnavnet nævner flere årstal ({', '.join(years)}) og kan derfor ikke bruges til at bestemme perioden.",
             f"The file's name holds several years ({', '.join(years)}) and so says nothing of the period.",
             "info",
         )
     for one, why in left_aside:
         outcome.remark(
-            f"Filnavnet nævner {mask(one.text)}, men den periode {why[0]}; navnet er ikke fulgt.",
+            f"Filnavnet nævner {mask(one.text)}, men den periode {why[0]}; navnet er ikke brugt.",
             f"The file's name says {mask(one.text)}, but that period {why[1]}; the name was not followed.",
         )
     if outcome.period and newest and span(outcome.period)[0] - newest > QUIET:

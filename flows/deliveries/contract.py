@@ -84,7 +84,7 @@ CELL_RULES: dict[str, Text] = {
         "Replacement numbers are not taken; send the row once the person has a CPR number.",
     ),
     "cpr_misplaced": Text(
-        "reject", "Her står noget, der ligner et CPR-nummer, i et felt, der ikke er til det.",
+        "reject", "Her står noget, der ligner et CPR-nummer, i et felt, der er beregnet til noget andet.",
         "Something like a CPR number stands in a field that is not for it.",
         "Kontrollér, om kolonnerne er forskudt.", "Check whether the columns have shifted.",
     ),

@@ -202,7 +202,7 @@ def read_chunk(stream: IO[bytes], label: str) -> bytes:
     except ZIP_ERRORS:
         raise Refusal(
             label,
-            "Filen kan ikke læses til ende; pak eller gem den igen.",
+            "Hele filen kan ikke læses; pak eller gem den igen.",
             "cannot be read to its end; pack or save it again",
         ) from None
 
@@ -605,7 +605,7 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
             )
         raise Refusal(
             part.label,
-            "Ingen række med en leverances overskrifter; brug skabelonens overskrifter.",
+            "Ingen række har de overskrifter, en leverance skal have; brug skabelonens overskrifter.",
             "no row with the headings of a delivery; use those of the template",
             is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE),
         )
@@ -693,7 +693,7 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
         ) from None
     except ZIP_ERRORS:
         raise Refusal(
-            part.label, "Filen kan ikke læses til ende; send den igen.", "cannot be read to its end; deliver it again"
+            part.label, "Hele filen kan ikke læses; send den igen.", "cannot be read to its end; deliver it again"
         ) from None
 
 

@@ -17,6 +17,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from flows.report.build import ReportOptions, build_report
+from tests.browser.conftest import chromium
+from tests.report_database import make_database
+from transforms.models.wording import UNITS, number
+from transforms.warehouse import Warehouse
+
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 740}
 
@@ -324,6 +330,34 @@ def test_a_profile_prints_on_two_pages(visit: Visit, code: str, language: str) -
     page = visit.open(f"kommune/{code}.html?lang={language}")
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2
+
+
+@pytest.mark.long
+def test_pdfs_are_made_in_the_build_on_two_pages_with_every_figure(report_folder: Path, tmp_path: Path) -> None:
+    """What stands in each PDF is compared with the mart."""
+    path, pdftotext = chromium(), shutil.which("pdftotext")
+    if path is None or pdftotext is None:
+        pytest.skip("no Chromium or pdftotext here: apt-get install chromium poppler-utils")
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    build_report(database, tmp_path / "site", ReportOptions(chromium=Path(path)))
+    compared = 0
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows(
+            "SELECT municipality_code, unit, value FROM mart.indicator_value JOIN mart.indicator USING (indicator_id) "
+            "WHERE is_newest AND is_headline AND value IS NOT NULL"
+        )
+    texts = {}
+    for file in (tmp_path / "site" / "kommune").glob("*.pdf"):
+        assert len(re.findall(rb"/Type\s*/Page[^s]", file.read_bytes())) <= 2
+        done = subprocess.run([pdftotext, "-layout", file, "-"], capture_output=True, check=True, text=True)
+        texts[file.stem] = done.stdout
+        assert "SYNTETISKE DATA" in done.stdout
+    assert len(texts) == 2
+    for code, unit, value in rows:
+        figure = number(value, UNITS[unit].decimals, "da")
+        assert re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d,])", texts[code]), (code, unit, figure)
+        compared += 1
+    assert compared > 20
 
 
 def test_the_pages_are_soon_there(visit: Visit) -> None:

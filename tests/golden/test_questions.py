@@ -53,10 +53,12 @@ def test_the_headline_gap_is_that_of_non_western_immigrants(tiny_run: Published)
 
 def test_every_finding_says_what_it_rests_on(tiny_run: Published) -> None:
     found = tiny_run.rows(
-        "SELECT rests_on_kind, rests_on_label_da, rests_on_label_en, rests_on_definition FROM mart.finding"
+        "SELECT rests_on_kind, rests_on_label_da, rests_on_label_en, rests_on_definition_da, rests_on_definition "
+        "FROM mart.finding"
     )
     assert found
     assert all(all(row) for row in found)
+    assert all(danish != english for *_, danish, english in found)
     joined = tiny_run.rows(
         "SELECT count(*) FROM mart.finding LEFT JOIN mart.indicator USING (indicator_id) "
         "WHERE rests_on_kind = 'indicator' AND mart.indicator.indicator_id IS NULL"

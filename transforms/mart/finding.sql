@@ -13,6 +13,7 @@ SELECT
     coalesce(indicator.label_da, question.label_da) AS rests_on_label_da,
     coalesce(indicator.label_en, question.label_en) AS rests_on_label_en,
     coalesce(indicator.unit, question.unit) AS rests_on_unit,
+    coalesce(indicator.definition_da, question.description_da) AS rests_on_definition_da,
     coalesce(indicator.definition_en, question.description) AS rests_on_definition
 FROM model.finding found
 LEFT JOIN mart.indicator indicator USING (indicator_id)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from flows.report import pages
-from flows.report.build import ReportOptions, build_report
+from flows.report.build import ReportOptions, build_report, report_options
 from flows.report.data import load
+from flows.settings import Settings
 from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse
@@ -306,3 +309,37 @@ def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) 
     assert "Aalborg" in text
     assert "mangler" in text
     assert text.index("difference-in-differences") < text.index("alle kommuner</span>")
+
+
+BROWSER = """#!{python}
+import sys
+from pathlib import Path
+target, page = Path(sys.argv[-2].partition("=")[2]), sys.argv[-1]
+if {broken!r} in page:
+    sys.exit(1)
+assert page.startswith("file:///")
+target.write_bytes(b"%PDF")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for the browser is a script")
+def test_profiles_are_printed_beside_themselves_and_one_that_fails_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = make_database(tmp_path / "a.duckdb", municipalities=3)
+    codes = sorted(row["municipality_code"] for row in load(database).municipalities)
+    browser = tmp_path / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, broken=f"{codes[0]}.html"), encoding="utf-8")
+    browser.chmod(0o755)
+    build_report(database, tmp_path / "site", ReportOptions(chromium=browser))
+    pages_of = {code: (tmp_path / "site" / "kommune" / f"{code}.html").read_text(encoding="utf-8") for code in codes}
+    assert {path.stem for path in (tmp_path / "site" / "kommune").glob("*.pdf")} == set(codes[1:])
+    assert [f'href="{code}.pdf"' in pages_of[code] for code in codes] == [False, True, True]
+    assert f"1 of 3 PDFs were not made (first {codes[0]}: CalledProcessError)" in caplog.text
+
+
+def test_pdfs_asked_for_without_a_browser_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    ours = Settings(data=tmp_path, pdf=True, chromium=tmp_path / "absent")
+    with pytest.raises(UsageError, match="no Chromium here to print the profiles with"):
+        report_options(ours)
+    assert report_options(ours.model_copy(update={"pdf": False})).chromium is None

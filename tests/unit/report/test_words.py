@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 
 from expectations import drift
-from flows.cli.look import profiled
+from flows.cli.look import print_profile, profiled
 from flows.report.build import build_report
 from flows.report.words import _rule_texts, condition, examples, rule_text
 from flows.report.workbook import SERIES, write_workbook
@@ -135,7 +135,7 @@ def test_every_printed_value_is_the_marts(files: tuple[Path, Path], tmp_path: Pa
     book = openpyxl.load_workbook(write_workbook(database, tmp_path / "a.xlsx"))
     names = [cell.value for cell in book["indicator_value"][3]]
     at = {name: names.index(name) for name in ("indicator_id", "period", "municipality_code", "value")}
-    for row in book["indicator_value"].iter_rows(min_row=4, max_row=2000):
+    for row in book["indicator_value"].iter_rows(min_row=4):
         key = row[at["indicator_id"]].value, row[at["period"]].value, row[at["municipality_code"]].value
         cell, value = row[at["value"]], mart[key]
         decimals = UNITS[units[key[0]]].decimals
@@ -148,6 +148,66 @@ def test_every_printed_value_is_the_marts(files: tuple[Path, Path], tmp_path: Pa
         if row["value"] is not None:
             value = mart[row["indicator_id"], "2024", codes[0]]
             assert Decimal(repr(row["value"])) == value
+
+
+def danish(value: Decimal, decimals: int, signed: bool = False) -> str:
+    """Write a figure of the mart as a Dane reads it: written apart from the code it tests."""
+    figure = as_shown(value, decimals)
+    text = f"{abs(figure):,.{decimals}f}".translate(str.maketrans(",.", ".,"))
+    return ("\u2212" if figure < 0 else "+" if signed and figure > 0 else "") + text
+
+
+def test_what_is_expected_is_the_same_on_page_map_and_terminal(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, site = files
+    outcomes, codes = scripts(site, "values")["outcomes"], [row[0] for row in scripts(site, "values")["municipalities"]]
+    names = ("observed", "expected", "difference", "difference_low", "difference_high")
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows(
+            f"SELECT municipality_code, outcome_id, n_count, {', '.join(f'{name}::DOUBLE' for name in names)} "
+            "FROM mart.expected WHERE period = (SELECT max(period) FROM mart.expected e "
+            "WHERE e.outcome_id = expected.outcome_id AND e.municipality_code = expected.municipality_code) "
+            "AND difference_low IS NOT NULL"
+        )
+    assert len(rows) > 10
+    for code, outcome_id, n_count, *figures in rows:
+        decimals = outcomes[outcome_id]["decimals"]
+        observed, expected, *differences = (Decimal(repr(figure)) for figure in figures)
+        on_map = outcomes[outcome_id]["v"][codes.index(code)]
+        assert [Decimal(repr(on_map[place])) for place in (5, 6, 1, 2, 3)] == [
+            as_shown(figure, decimals) for figure in (observed, expected, *differences)
+        ]
+        texts = [danish(figure, decimals) for figure in (observed, expected)]
+        texts += [danish(figure, decimals, signed=True) for figure in differences]
+        page = (site / "kommune" / f"{code}.html").read_text(encoding="utf-8")
+        table = page[page.index('id="expected-scroll"') : page.index("</table>", page.index('id="expected-scroll"'))]
+        row = next(row for row in table.split("<tr>") if f"metode.html#{outcome_id}" in row)
+        assert re.findall(r"<data [^>]*>([^<]*)</data>", row)[:5] == texts
+        print_profile(profiled(database, code))
+        terminal = capsys.readouterr().out
+        assert f"{texts[0]}" in terminal
+        assert f"forskel {texts[2]}" in terminal
+        assert f"[{texts[3]}; {texts[4]}], n = {danish(Decimal(n_count), 0)}" in terminal
+
+
+def test_the_terminal_prints_every_headline_as_the_mart_has_it(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, site = files
+    printed = 0
+    for municipality in scripts(site, "values")["municipalities"]:
+        told = profiled(database, municipality[0])
+        print_profile(told)
+        cells = [[cell.strip() for cell in line.split("\u2502")] for line in capsys.readouterr().out.splitlines()]
+        for row in told["headlines"]:
+            (line,) = [parts[2] for parts in cells if len(parts) > 2 and parts[1] == row["label_da"]]
+            value = row["value"]
+            unit = UNITS[row["unit"]]
+            wanted = "diskretioneret" if value is None else danish(Decimal(repr(value)), unit.decimals)
+            assert line.startswith(wanted) or (value is None and line == "mangler"), line
+            printed += value is not None
+    assert printed > 100
 
 
 OWN = re.compile(
