@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -162,6 +164,102 @@ def test_saved_answers_of_jobindsats_reach_their_source(name: str, tmp_path: Pat
     report = take(folder, tmp_path / "data")
     assert report.new == ["jobindsats_refugees"]
     assert [taken["rows"] for taken in report.taken] == [JOBINDSATS[name]]
+
+
+PLAIN = [("Hele landet", "2022M10", "5900000"), ("København", "2022M10", "644431"), ("Rebild", "2022M10", "30000")]
+HEADING = "OMRÅDE;KØN;ALDER;TID;INDHOLD"
+
+
+def month_file(rows: list[tuple[str, str, str]] = PLAIN, heading: str = HEADING) -> str:
+    """A FOLK1AM of a few areas, as the site's CSV."""
+    return "\n".join([heading, *(f"{area};I alt;Alder i alt;{period};{figure}" for area, period, figure in rows), ""])
+
+
+def workbook(lines: list[list[object]]) -> bytes:
+    """A workbook of one sheet."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.worksheets[0].append(line)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def packed(**files: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_dot_", "."), content)
+    return stream.getvalue()
+
+
+TITLE = "Befolkningen den 1. i måneden efter område, køn, alder og tid\n\n"
+FOOT = "\n* Foreløbige tal.\nKilde: Danmarks Statistik\n"
+WIDE: list[list[object]] = [
+    ["FOLK1AM: Befolkningen den 1. i måneden efter område, køn, alder og tid"], ["Enhed: Antal"],
+    [None, None, None, "2022M10", "2022M11"], ["Hele landet", "I alt", "Alder i alt", 5900000, 5901000],
+    ["Rebild", "I alt", "Alder i alt", 30000, 30010],
+]  # fmt: skip
+FORMS: dict[str, str | bytes] = {
+    "plain.csv": month_file(),
+    "sep.csv": f"sep=;\n{month_file()}",
+    "title.csv": f"FOLK1AM: {TITLE}{month_file()}",
+    "foot.csv": month_file() + FOOT,
+    "invisible.csv": month_file().replace("Rebild", "\u200bRebild\u200b"),
+    "utf16.csv": month_file().encode("utf-16"),
+    "dos.csv": month_file().encode("cp850"),
+    "mac.csv": month_file().encode("mac_roman"),
+    "twice.csv": month_file([*PLAIN, PLAIN[2]]),
+    "pasted.csv": month_file(PLAIN[:2]) + month_file(PLAIN[2:]),
+    "packed.zip": packed(folk1am_dot_csv=month_file()),
+    "note.xlsx": workbook([*WIDE, [], ["* Foreløbige tal."]]),
+    "pipe.csv": month_file().replace(";", "|"),
+    "blank column.csv": month_file().replace("\n", ";\n"),
+    "named.csv": month_file(heading="Område;Køn;Alder;Tid;Antal"),
+    "grouped.csv": month_file([(area, period, f"{int(figure):,}".replace(",", ".")) for area, period, figure in PLAIN]),
+    "codes without zeros.csv": month_file([("0", *PLAIN[0][1:]), ("101", *PLAIN[1][1:]), ("840", *PLAIN[2][1:])]),
+    "floats.csv": month_file([("0.0", *PLAIN[0][1:]), ("101.0", *PLAIN[1][1:]), ("840.0", "2022M10", "30000.0")]),
+    "na.csv": month_file([*PLAIN, ("Skive", "2022M10", "NA"), ("Læsø", "2022M10", "nan")]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_table_in_any_form_gives_the_same_figures(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    content = FORMS[name]
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    report = take(folder, tmp_path / "data")
+    assert report.new == ["statbank_folk1am"]
+    [snapshot] = SnapshotStore(tmp_path / "data" / "snapshots").of("statbank_folk1am")
+    rows = canonical_rows(CATALOGUE.sources["statbank_folk1am"], snapshot, CATALOGUE, tmp_path / "work")
+    lines = rows.paths[0].read_text(encoding="utf-8-sig").splitlines()[1:]
+    assert {"000;TOT;IALT;2022M10;5900000", "840;TOT;IALT;2022M10;30000"} <= set(lines)
+    assert (rows.repeated, list(rows.rejected)) == (int(name == "twice.csv"), [])
+    if name == "na.csv":
+        assert {"779;TOT;IALT;2022M10;", "825;TOT;IALT;2022M10;"} <= set(lines), "missing, and never 0"
+
+
+NO_TABLES: dict[str, tuple[str | bytes, str]] = {
+    "error.xlsx": (workbook([*WIDE[:4], ["Rebild", "I alt", "Alder i alt", "#N/A", 30010]]), "error of Excel"),
+    "pxweb.json": ('{"columns": [], "data": []}', "PxWeb's own JSON"),
+    "half.px": ('CHARSET="ANSI";\nSTUB="område";\nHEADING="tid";\nVALUES("område")="Rebild";\nDATA=\n1;\n', "tid"),
+    "no heading.csv": (month_file(heading="Område;Køn;Alder;Tid;Folk"), "no column headed INDHOLD"),
+    "cut.csv": (month_file()[:-3], "cut off inside a value"),
+    "two tables.csv": (month_file() + "OMRÅDE;TID;INDHOLD\nRebild;2022M10;30000\n", "a second heading"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TABLES)
+def test_what_cannot_be_read_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+    content, why = NO_TABLES[name]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(DataRefused, match=rf"none of 1 files could be read \({name}: .*{why}"):
+        take(folder, tmp_path / "data")
 
 
 PX = """CHARSET="ANSI";

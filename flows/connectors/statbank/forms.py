@@ -283,7 +283,9 @@ def is_footnote(line: str, delimiter: str) -> bool:
 
 
 # The value column's heading in API answers and in hand-made files, casefolded.
-VALUE_NAMES = frozenset({"indhold", "contents", "content", "value", "værdi"})
+VALUE_NAMES = frozenset({
+    "indhold", "contents", "content", "value", "værdi", "antal", "antal personer", "number", "count", "obs_value",
+})  # fmt: skip
 MARKS = frozenset({"..", "-", ".", "...", ""})
 
 _PERIOD = re.compile(
@@ -354,7 +356,7 @@ def in_memory(rows: Sequence[tuple[int, Sequence[str], str]]) -> Callable[[], It
 # StatBank's CSV and BULK: the delimiter told from the content, and rows read column by column in chunks.
 
 
-DELIMITERS = (";", "\t", ",")
+DELIMITERS = (";", "\t", ",", "|")
 _LOOKED_AT = 60
 _TITLE_LINES = 15
 
@@ -377,6 +379,8 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
     for number, line in enumerate(lines[:_TITLE_LINES]):
         for delimiter in delimiters:
             header = [name.strip() for name in _fields(line, delimiter)]
+            while header and not header[-1]:  # delimiters of columns that hold nothing
+                header.pop()
             if len(header) > 1 and VALUE_NAMES & {name.casefold() for name in header}:
                 title = " ".join(text.strip('" ;,') for text in lines[bool(given) : number]).strip()
                 row_names = _has_row_names(header, lines[number + 1 :], delimiter)
@@ -652,6 +656,9 @@ def _layout(path: Path, grid: list[list[str]]) -> _Layout:
     periods = -negative
     left = next(i for i, cell in enumerate(grid[periods]) if i and is_period(cell))
     strange = next((cell for cell in grid[periods][left:] if cell and not is_period(cell)), None)
+    if count == 1 and strange is not None and periods + 1 < len(grid) and is_period(grid[periods + 1][left]):
+        rule = "a period and a figure in every row, but no column headed INDHOLD"
+        raise refusal(path, rule, "give the column of the figures that heading")
     if strange is not None:
         raise refusal(
             path, "not a period, in the row of periods", "keep only periods there", row=periods + 1, value=strange
@@ -687,6 +694,8 @@ def _filled_down(above: Sequence[str], stub: Sequence[str]) -> list[str]:
 Style = Literal["en", "da"]
 _MINUS = str.maketrans({"−": "-", "\u00a0": " ", "\u202f": " "})
 _PLAIN = re.compile(r"-?[0-9]+")
+# What pandas, R and databases write for a cell without a figure.
+_NOTHING = frozenset({"na", "nan", "null", "none", "<na>", "n/a"})
 # What publishers set behind a figure: a star, a number of a footnote, r for revised.
 _NOTE_SIGN = re.compile(r"(?<=[0-9])(\s*\*+|\s+[0-9]\)|r|[¹²³†])$")
 _ENGLISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
@@ -777,6 +786,8 @@ class NumberReader(dict[str, str | None]):
         if cleaned in MARKS or _PLAIN.fullmatch(cleaned):
             return cleaned
         found = readings(cleaned, self.decimals)
+        if not found and cleaned.casefold() in _NOTHING:
+            return ""
         if not found:
             bare = _NOTE_SIGN.sub("", cleaned)
             return self._read(bare) if bare and bare != cleaned else None
@@ -981,15 +992,17 @@ def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
     """Return a PX file as a table named by the texts of its variables, cells as codes where it has them.
 
     Source: PX file format specification, https://www.scb.se/en/services/statistical-programs-for-px-files/px-file-format/.
-    Windows-1252 unless CODEPAGE says otherwise. Row numbers are the position in DATA, from 1. Raises DataRefused when
+    UTF-8 where its bytes are that, else Windows-1252. Row numbers are the position in DATA, from 1. Raises DataRefused when
     the values and the figures do not fit each other.
     """
     content = read_whole(path, shape.gz, limits)
-    is_utf8 = re.search(rb'CODEPAGE\s*=\s*"utf-?8"', content[:2000], re.IGNORECASE) is not None
+    says_utf8 = re.search(rb'CODEPAGE\s*=\s*"utf-?8"', content[:2000], re.IGNORECASE) is not None
     try:
-        text = content.decode("utf-8-sig" if is_utf8 else "cp1252")
+        text = content.decode("utf-8-sig")  # Danish letters of Windows-1252 are no UTF-8
     except UnicodeDecodeError:
-        raise refusal(path, "the PX file is not in the letters it says", _PX_AGAIN) from None
+        if says_utf8:
+            raise refusal(path, "the PX file is not in the letters it says", _PX_AGAIN) from None
+        text = content.decode("cp1252", "replace")
     check_text(path, text)
     head, marker, body = text.partition("DATA=")
     entries: dict[tuple[str, str], list[str]] = {}

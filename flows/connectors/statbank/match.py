@@ -32,6 +32,7 @@ _PERIODS = {
     "quarter": re.compile(r"((?:19|20)\d\d)[KQ]([1-4])"),
     "month": re.compile(r"(?:19|20)\d\dM(?:0[1-9]|1[0-2])"),
 }
+_LOST_ZEROS = re.compile(r"(\d{1,3})(?:\.0)?")
 _DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
 
 
@@ -101,6 +102,9 @@ class Resolver:
             (code, language), *more = found.items()
             return None if more else Match(code, "text", language)
         if self.dimension.role == "area":
+            # A spreadsheet takes the zeros before a code away, and pandas may put some behind it.
+            if (lost := _LOST_ZEROS.fullmatch(text)) and lost[1].zfill(3) in self._by_code:
+                return Match(lost[1].zfill(3), "code")
             alias = area_code(text)
             return Match(alias, "text") if alias in self._by_code else None
         return None

@@ -68,7 +68,7 @@ def test_single_values(text: str, decimals: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["12.5", "12,25", "1.22", "1.229.00", "12.34,5.6", "5,8 mio.", "n/a", "1e5", "٣", "--", "+5"]
+    "text", ["12.5", "12,25", "1.22", "1.229.00", "12.34,5.6", "5,8 mio.", "n/k", "1e5", "٣", "--", "+5"]
 )
 def test_what_is_no_whole_number_is_none(text: str) -> None:
     assert NumberReader(0)[text] is None
