@@ -992,8 +992,8 @@ def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
     """Return a PX file as a table named by the texts of its variables, cells as codes where it has them.
 
     Source: PX file format specification, https://www.scb.se/en/services/statistical-programs-for-px-files/px-file-format/.
-    UTF-8 where its bytes are that, else Windows-1252. Row numbers are the position in DATA, from 1. Raises DataRefused when
-    the values and the figures do not fit each other.
+    UTF-8 where its bytes are that, else Windows-1252. Row numbers are the position in DATA, from 1. Raises DataRefused
+    when the values and the figures do not fit each other.
     """
     content = read_whole(path, shape.gz, limits)
     says_utf8 = re.search(rb'CODEPAGE\s*=\s*"utf-?8"', content[:2000], re.IGNORECASE) is not None
