@@ -6,7 +6,8 @@
 WITH wanted(measure_name, measure_id) AS (
     VALUES
         ('population_count', 'jobindsats_refugees'), ('any_job_pct', 'jobindsats_any_job_rate'),
-        ('hours190_pct', 'jobindsats_190h_rate'), ('expected_pct', 'jobindsats_benefit_expected'),
+        ('hours190_pct', 'jobindsats_190h_rate'), ('any_job_count', 'jobindsats_any_job'),
+        ('hours190_count', 'jobindsats_190h'), ('expected_pct', 'jobindsats_benefit_expected'),
         ('actual_pct', 'jobindsats_benefit_actual')
 )
 SELECT

@@ -331,12 +331,12 @@ def test_version_3_asks_with_a_bearer_and_version_2_with_the_bare_token(source: 
     assert [request.url.path for request in seen[:2]] == ["/v3/table/y21mm13", "/v3/data/y21mm13"]
     assert dict(seen[1].url.params) == {
         "mgroup.*": "*",
-        "period.M": "latest:24",
+        "period.M": "latest:144",
         "hierarchy._nykom": "*",
         "format": "json",
     }
     assert seen[2].url.path == "/v2/data/y21mm13/json"
-    assert dict(seen[2].url.params) == {"period": "l(m:24)", "area": "*"}
+    assert dict(seen[2].url.params) == {"period": "l(m:144)", "area": "*"}
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_only_the_measures_wanted_are_asked_for_by_hierarchies_the_table_has() -
     assert asked == {
         "mgroup.mgrp1": "m1,m2",
         "mgroup.mgrp2": "m3",
-        "period.M": "latest:24",
+        "period.M": "latest:144",
         "hierarchy._nykom": "*",
         "hierarchy._ygrpj01": "*",
         "hierarchy._maalgrp": "/",
