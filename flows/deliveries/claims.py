@@ -119,7 +119,7 @@ def periods_in(hint: str) -> list[NamedPeriod]:
 def _months_in(stem: str) -> list[NamedPeriod]:
     """Return the quarters of the months, weeks and half-years in a name: «feb 2016», «uge 8 2016», «1. halvår 2016»."""
     patterns: tuple[tuple[str, Callable[[str, str], int]], ...] = (
-        (r"(?<![a-zæøå])([a-zæøå]{3,9})\.?[-_ ]?((?:19|20)\d\d)(?!\d)", lambda month, _: MONTHS.get(month.casefold(), 0)),
+        (r"(?<![a-zæøå])([a-zæøå]{3,9})\.?[-_ ]?((?:19|20)\d\d)(?!\d)", lambda name, _: MONTHS.get(name.casefold(), 0)),
         (r"(?<!\d)([12])\.?[-_ ]?halvår[-_ ]?((?:19|20)\d\d)(?!\d)", lambda half, _: 6 * int(half)),
         (r"uge[-_ ]?(\d\d?)[-_ ]?((?:19|20)\d\d)(?!\d)", _month_of_week),
         (r"(?<![-./\d])(0[1-9]|1[0-2])[-._]?((?:19|20)\d\d)(?!\d)", lambda month, _: int(month)),
