@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
+from flows.cli.run import settings_with
 from flows.connectors.statbank.client import canonical_rows
+from flows.connectors.statbank.files import Told, read_told
 from flows.run.fetch import fetch, snapshot_names
 from flows.run.record import FetchReport
 from flows.run.summary import folder_lines
@@ -385,6 +387,17 @@ def test_the_users_word_comes_by_option_or_file(tmp_path: Path) -> None:
     (folder / "kommunekort.yml").write_text("filer:\n  AUF02.csv: FOLK1AM\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"kommunekort\.yml:1: holds `files:`"):
         take(folder, tmp_path / "data3")
+
+
+def test_the_users_word_reaches_the_process_of_a_run_under_prefect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOMMUNEKORT_FILES_AS", "[]")
+    assert settings_with(tmp_path, "sample", None).files_as == ()
+    assert settings_with(tmp_path, str(tmp_path), ["a=b.csv=FOLK1AM", "x.csv=FOLK1A"]).files_as
+    told = Settings(data=tmp_path).files_as
+    assert told == ("a=b.csv=FOLK1AM", "x.csv=FOLK1A"), "read from the environment, as a child does"
+    assert read_told(tmp_path, told) == {"a=b.csv": Told("FOLK1AM"), "x.csv": Told("FOLK1A")}
 
 
 def test_an_empty_folder_and_one_of_rubbish_are_refused(tmp_path: Path) -> None:
