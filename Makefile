@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: help setup run test lint test-long faults faults-short bench matrix audit lock clean
+.PHONY: help setup run test lint test-long faults faults-short bench matrix picture referee audit lock clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: setup  ## Measure, and print the tables
 
 matrix: setup  ## Try the supported Pythons, and which versions of DuckDB read what is published (after make run)
 	$(BIN)/python -m tests.matrix --database $(DATA)/kommunekort.duckdb
+
+picture: setup  ## Draw the README's picture of the report anew (after make run; needs Chromium)
+	$(BIN)/python -m tests.picture --report $(DATA)/report
 
 referee: setup  ## Simulate worlds that depart from the statistics, and print how often they are right (minutes)
 	$(BIN)/python -m tests.referee

@@ -225,6 +225,7 @@ def seal(build: Build, candidate: Path, facts: Mapping[str, object]) -> None:
             hashes[str(path.relative_to(home))] = sha256_of(made)
             made.chmod(0o444)
     exports = {Path(name).name: digest for name, digest in hashes.items() if name.endswith(".parquet")}
+    home.chmod(home.stat().st_mode | 0o555)
     for folder in (build.exports, build.report):
         for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
             if place.is_dir():
@@ -265,6 +266,7 @@ def publish(
         sync_tree(build.exports, build.report)
         seal(build, candidate, release)
         build.path.parent.mkdir(exist_ok=True)
+        build.path.parent.chmod(0o755)
         candidate.replace(build.path)
         flip(settings, build)
     except DatabaseError as error:
@@ -359,7 +361,9 @@ def rollback(settings: Settings, run_id: str | None = None) -> Build:
 def prepare_folder(root: Path) -> None:
     """Make the data folder; UsageError in one sentence when it cannot be written."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        if not root.exists():
+            root.mkdir(parents=True)
+            root.chmod(0o755)  # what is published is for others to read, whatever the umask; the rest is closed itself
         probe = root / f".write-probe-{os.getpid()}"
         probe.write_text("", encoding="utf-8")
         probe.unlink()

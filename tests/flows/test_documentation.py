@@ -46,6 +46,22 @@ def test_every_path_named_exists(page: Path) -> None:
         assert (ROOT / path.rstrip("/")).exists(), f"{name_of(page)} names {path}"
 
 
+def test_the_picture_of_the_data_path_is_true(tiny_run: Published) -> None:
+    """Every box that is no origin is a schema of the database or a place in the data folder, and is reached."""
+    (picture,) = blocks(ROOT / "flows/README.md", "mermaid")
+    arrows = re.findall(r"^ *(\w+)(?:\[.*?\])? -.*> (\w+)", picture, re.M)
+    boxes = {box for arrow in arrows for box in arrow}
+    origins = boxes - {target for _, target in arrows}
+    schemas = {name for (name,) in tiny_run.rows("SELECT DISTINCT schema_name FROM duckdb_tables()")}
+    assert origins - schemas == {"statbank", "jobindsats", "by_hand", "municipalities"}
+    assert {"staging", "core", "mart", "meta", "quarantine"} <= schemas & boxes
+    places = boxes - origins - schemas
+    assert places == {"snapshots", "receipts", "restricted", "builds", "published", "exports", "report"}
+    for place in places - {"receipts", "restricted"}:
+        assert getattr(tiny_run.settings, place).exists(), place
+    assert all(hasattr(tiny_run.settings, place) for place in places)
+
+
 def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
@@ -72,14 +88,16 @@ def test_the_notebook_runs(tiny_run: Published, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed here")
 def test_the_r_script_runs(tiny_run: Published, tmp_path: Path) -> None:
-    if subprocess.run(["Rscript", "-e", "library(duckdb)"], capture_output=True).returncode:
-        pytest.skip("R is here without its package duckdb")
     command = ["Rscript", str(EXAMPLES / "kommunekort.R")]
     ended = subprocess.run(
         command, cwd=tmp_path, env=environment(tiny_run.settings.root), capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr[-1500:]
-    assert "Region Nordjylland" in ended.stdout
+    (told,) = re.findall(r"Region Nordjylland +\d+ +\d+ +([\d.]+)", ended.stdout)
+    assert tiny_run.rows(
+        "SELECT round(100 * sum(numerator) / sum(denominator), 1) FROM mart.figure WHERE is_newest "
+        "AND indicator_id = 'employment_rate_non_western_pct' AND region_name = 'Region Nordjylland'"
+    ) == [(float(told),)]
 
 
 def walk_lines() -> list[str]:

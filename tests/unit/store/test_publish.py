@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,33 @@ def test_flip_publishes_database_and_exports_together(settings: Settings) -> Non
     assert settings.published.is_symlink()
     assert published_value(settings) == 1
     assert (settings.exports / "mart.t.parquet").is_file()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0o022, 0o000])
+def test_what_is_published_can_be_read_and_not_written_whatever_the_umask(settings: Settings, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with writer_lock(settings.root):
+            build = builds.publish(
+                settings,
+                candidate(settings, 1),
+                "run001",
+                {"run_id": "run001"},
+                dress=lambda _, made: (
+                    (made.report / "kommune").mkdir(parents=True) or (made.report / "kommune" / "840.html").touch()
+                ),
+            )
+    finally:
+        os.umask(before)
+    files = [
+        build.path,
+        build.release,
+        *(p for f in (build.exports, build.report) for p in f.rglob("*") if p.is_file()),
+    ]
+    assert len(files) >= 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o444}
+    folders = {parent for path in files for parent in path.parents if parent.is_relative_to(settings.root)}
+    assert all(folder.stat().st_mode & 0o555 == 0o555 for folder in folders), folders
 
 
 def test_exports_are_sorted_by_key_and_equal_for_equal_rows(settings: Settings) -> None:
