@@ -306,6 +306,7 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
     counts: Counter[str] = Counter()
     firsts: dict[str, str] = {}
     wholes = _Wholes(source)
+    largest = 0.0
     with path.open(encoding="utf-8-sig") as lines:
         next(lines)
         for line in islice(lines, LOOKED_AT):
@@ -315,6 +316,8 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
             value = float(text)
             counts["figures"] += 1
             counts["zeros"] += value == 0
+            counts["fractions"] += not value.is_integer()
+            largest = max(largest, value)
             if (low is not None and value < low) or (high is not None and value > high):
                 counts["outside"] += 1
                 firsts.setdefault("outside", text)
@@ -332,6 +335,7 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
     return Content(
         rows, counts["figures"], counts["zeros"], counts["outside"], firsts.get("outside", ""), counts["judged"],
         counts["strange"], firsts.get("strange", ""), counts["known"], counts["agreeing"], *wholes.judged(),
+        largest, counts["fractions"],
     )  # fmt: skip
 
 

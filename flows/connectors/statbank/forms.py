@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -246,6 +247,7 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
         text = decoder.decode(block)
         if "\u200b" in text or "\ufeff" in text:
             text = text.translate(_INVISIBLE)
+        text = composed(text)
         check_text(path, text, row)
         lines = (rest + text).replace("\r\n", "\n").split("\n")
         rest = lines.pop()
@@ -263,6 +265,11 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
             "download it again, or add the line break if the line is whole",
             value=rest[-60:],
         )
+
+
+def composed(text: str) -> str:
+    """Return a text with å as one letter, where a Mac wrote it as a and a ring."""
+    return unicodedata.normalize("NFC", text) if "\u030a" in text else text
 
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
@@ -365,7 +372,7 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
     """Return the shape of a text file; DataRefused when it is neither a long nor a wide extract."""
     encoding = encoding_of(path, gz)
     head = next(blocks(path, gz))
-    text = codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM)).translate(_INVISIBLE)
+    text = composed(codecs.getincrementaldecoder(encoding)().decode(head.removeprefix(UTF8_BOM)).translate(_INVISIBLE))
     check_text(path, text)
     if "\n" not in text and "\r" in text:
         raise refusal(path, "its lines end with CR alone", "save it as CSV UTF-8 again")

@@ -131,7 +131,7 @@ class Resolver:
         return None
 
     def _match_period(self, text: str) -> Match | None:
-        upper = text.upper()
+        upper = text.upper().removesuffix(".0")  # a year that pandas has made a decimal number
         if self._period is None or not is_period(upper) or not (found := self._period.fullmatch(upper)):
             return None
         if found.lastindex:
@@ -414,7 +414,7 @@ class Content:
     area can have (see Expectations.inhabitants_share), the first of which `first_strange` tells. `outside` counts
     figures beyond the source's limits; `agreeing` of `known` cells are what the last build holds. Of `totalled` cells
     of the country with nearly every municipality beside, `unlike_total` relate to them as the source's figures never
-    do: numbers add up to the country's, means and shares do not.
+    do: numbers add up to the country's, means and shares do not. `fractions` counts figures that are not whole.
     """
 
     rows: int
@@ -430,6 +430,8 @@ class Content:
     totalled: int = 0
     unlike_total: int = 0
     first_unlike: str = ""
+    largest: float = 0.0
+    fractions: int = 0
 
 
 @dataclass(frozen=True)
@@ -523,6 +525,12 @@ class Reading:
         if seen.figures and seen.zeros == seen.figures:
             rule = f"every figure is 0, which {source.table} never is"
             raise refusal(path, rule, "download the table again")
+        if source.unit == "pct" and seen.figures > 1 and seen.largest <= 1:
+            rule = f"no figure is above {seen.largest:g}, so they are shares of one, and {source.table} is in per cent"
+            raise refusal(path, rule, "multiply by 100, or download the table again")
+        if source.decimals and seen.figures - seen.zeros >= TOO_MANY_WHOLE and not seen.fractions:
+            rule = f"every figure is whole, and {source.table} has {source.decimals} decimal"
+            raise refusal(path, rule, "see which table it is, and whether a decimal sign was lost")
         if seen.strange > 0.05 * seen.judged:
             rule = (
                 f"{seen.first_strange} cannot be {source.table} ({seen.strange} of {seen.judged} figures are far from "
@@ -590,6 +598,8 @@ class Reading:
 ADDED = frozenset({"persons", "jobs", "dwellings"})
 MEANS = frozenset({"pct", "dkk"})
 MOST_UNLIKE = 0.2
+# So many figures of a table with a decimal are not all whole by chance: one in a hundred million.
+TOO_MANY_WHOLE = 8
 
 
 def _is_unlike(seen: Content, source: Source) -> bool:

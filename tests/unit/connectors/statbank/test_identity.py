@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -309,3 +310,31 @@ def test_numbers_add_up_to_the_countrys_and_means_do_not(
     for told in (None, Told(table)):
         with pytest.raises(DataRefused, match="the municipalities' sum of"):
             recognise(path, CATALOGUE, told=told)
+
+
+RATE = "OMRÅDE;ALDER;KØN;TID;INDHOLD\n"
+NINE = ("101", "147", "155", "461", "621", "751", "787", "840", "851")
+
+
+@pytest.mark.parametrize(
+    ("figures", "why"),
+    [
+        (["0.035", "0.021", "0.04"], "they are shares of one, and AULKP01 is in per cent"),
+        (["1", "0,5"], "they are shares of one"),
+        (["12", "2", "9", "4", "3", "8", "21", "5", "6"], "every figure is whole, and AULKP01 has 1 decimal"),
+    ],
+)
+def test_shares_of_one_and_numbers_are_no_rates(figures: list[str], why: str, tmp_path: Path) -> None:
+    lines = [f"{area};TOT;TOT;2023K1;{figure}\n" for area, figure in zip(NINE, figures, strict=False)]
+    path = write(tmp_path / "aulkp01.csv", RATE + "".join(lines))
+    for told in (None, Told("AULKP01")):
+        with pytest.raises(DataRefused, match=why):
+            recognise(path, CATALOGUE, told=told)
+
+
+def test_letters_of_a_mac_and_years_of_pandas_are_read(tmp_path: Path) -> None:
+    text = unicodedata.normalize("NFD", people(CATALOGUE.sources["statbank_folk1am"]))
+    assert recognise(write(tmp_path / "a.csv", text), CATALOGUE).source_id == "statbank_folk1am"
+    source = CATALOGUE.sources["statbank_hfudd11"]
+    yearly = people(source, 0.7).replace(";2022;", ";2022.0;").replace(";2023;", ";2023.0;")
+    assert recognise(write(tmp_path / "hfudd11.csv", yearly), CATALOGUE).periods == ("2022", "2023")
