@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 DatabaseError = duckdb.Error
-CatalogError = duckdb.CatalogException
-
 MEMORY = ":memory:"
 HELD = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")
 

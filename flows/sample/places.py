@@ -19,8 +19,6 @@ Ints = npt.NDArray[np.int64]
 
 AREAS_CSV = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "areas.csv"
 CHRISTIANSOE = "411"
-ABROAD = "950"
-
 # Rough size classes: invented bounds that put the largest cities first and the islands last.
 _CAPITAL = ("101",)
 _METROPOLIS = ("751", "851", "461")

@@ -8,11 +8,9 @@ One module, since population, labour market and target group are drawn from and 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -760,11 +758,3 @@ def build_world(
         municipal_sd=municipal_sd,
         coefficients=Coefficients(method_scale=method_scale),
     )
-
-
-def write_truth(world: World, folder: Path) -> Path:
-    """Write everything planted as `truth.json` into `folder`; return the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "truth.json"
-    path.write_text(json.dumps(world.truth, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return path

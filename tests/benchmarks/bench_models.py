@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, aggregates, exposures, people
-from transforms.models.durations import municipal_durations
-from transforms.models.expected import municipal_expectations
+from transforms.models.durations import model_durations
+from transforms.models.expected import assess, model_shares
 from transforms.models.methods import method_effects
 from transforms.models.peers import find_peers
-from transforms.models.persons import kaplan_meier
 
 SIZES = (20_000, 200_000, 2_000_000)
 YEARS = 15
@@ -29,7 +28,7 @@ def yearly_expectations() -> None:
     """Fit 15 years of one outcome."""
     for year in range(YEARS):
         counts, conditions, _ = aggregates(year)
-        municipal_expectations(counts, conditions, outcome_id="employed", period=str(2008 + year))
+        assess(model_shares(counts, conditions, outcome_id="employed", period=str(2008 + year)).rows)
 
 
 def seven_peers() -> None:
@@ -49,8 +48,7 @@ def measure(persons: int) -> None:
     steps: dict[str, Callable[[], object]] = {
         "expected": yearly_expectations,
         "peers": seven_peers,
-        "kaplan_meier": lambda: kaplan_meier(frame),
-        "durations": lambda: municipal_durations(frame, TRAITS, outcome_id="weeks", period="2022"),
+        "durations": lambda: assess(model_durations(frame, TRAITS, outcome_id="weeks", period="2022").rows),
         "methods": lambda: method_effects(treated, measures, ["sex", "age"], outcome_id="weeks"),
     }
     seconds = []

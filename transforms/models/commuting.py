@@ -110,19 +110,6 @@ def commuting_areas(
     return out
 
 
-def stability(areas_a: pd.DataFrame, areas_b: pd.DataFrame) -> float:
-    """Return the adjusted Rand index of two area frames on their shared municipalities: 1 = the same division.
-
-    Hubert and Arabie (1985, J. Classification 2:193). Raises DataRefused when they share none.
-    """
-    from sklearn.metrics import adjusted_rand_score
-
-    both = areas_a.merge(areas_b, on="municipality_code", suffixes=("_a", "_b"))
-    if both.empty:
-        raise DataRefused("commuting: the two divisions share no municipality; rule: same codes; check the inputs")
-    return float(adjusted_rand_score(both["commuting_area_code_a"], both["commuting_area_code_b"]))
-
-
 def area_conditions(conditions: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
     """Return each ratio indicator over the whole commuting area of the municipality: sum of parts, not mean of ratios.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from transforms.models.expected import CARD, COLUMNS, Modelled, _area_of, assemble, assess, estimates_of, model_card
+from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, model_card
 from transforms.models.persons import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 from transforms.statistics.hazard import Cells, HazardFit, build_cells, cloglog, fit_hazard, is_numeric
 from transforms.statistics.intervals import Z95, Floats
@@ -193,10 +193,21 @@ def model_durations(
     follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
     min_municipalities: int = MIN_MUNICIPALITIES, fewest: int = FEWEST,
 ) -> Modelled:  # fmt: skip
-    """Return mean weeks held against what the other municipalities predict, and its companions, before `assess`.
+    """Return weeks to a first job held against what the other municipalities predict, with companions; see `assess`.
 
-    Inputs as `municipal_durations`. Fewer than `fewest` persons, or fewer of them with a job, are `suppressed`: a mean
-    just below the horizon would tell how few they are.
+    observed = restricted mean weeks without such a job within three years, from the life table of the municipality's
+    own persons; expected = the same from the hazards that traits, labour market and the other municipalities predict
+    for those very persons at risk; difference in weeks, shorter is better. Companions: the shares in job within one,
+    two and three years (leaving is a competing end) and the median weeks.
+
+    Input `persons`: rows of `persons.person_periods` with the `covariates` (traits as text, labour market of the
+    commuting area at the time as numbers; never anything the municipality decides), optional first_interval (who
+    moved in is at risk from then on) and has_left. `areas`: municipality_code, commuting_area_code. Output: one row
+    per outcome and municipality in `persons` or `municipalities`: fewer than `fewest` persons, or fewer of them with a
+    job, are `suppressed` (a mean just below the horizon would tell how few they are), under `min_n` (80, AKF's rule)
+    the assessment is `too_small`; `missing` where nobody has known labour-market conditions or nobody is
+    followed for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no
+    yardstick.
     """
     import pandas as pd
 
@@ -265,35 +276,6 @@ def _leavers(part: pd.DataFrame, cells: Cells, intervals: int) -> Floats:
         place = {code: i for i, code in enumerate(cells.groups)}
         np.add.at(out, (gone["municipality_code"].map(place).to_numpy(), gone["interval_count"].to_numpy()), 1)
     return out
-
-
-def municipal_durations(
-    persons: pd.DataFrame, covariates: list[str], *, outcome_id: str, period: str,
-    municipalities: list[str] | None = None, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
-    follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
-    min_municipalities: int = MIN_MUNICIPALITIES,
-) -> pd.DataFrame:  # fmt: skip
-    """Return the rows of `mart.expected` for weeks to a first job: observed minus expected, shorter is better.
-
-    observed = restricted mean weeks without such a job within three years, from the life table of the municipality's
-    own persons; expected = the same from the hazards that traits, labour market and the other municipalities predict
-    for those very persons at risk; difference in weeks. `model_durations` gives the companions as well: the shares in
-    job within one, two and three years (leaving is a competing end) and the median weeks.
-
-    Input `persons`: rows of `persons.person_periods` with the `covariates` (traits as text, labour market of the
-    commuting area at the time as numbers; never anything the municipality decides), optional first_interval (who
-    moved in is at risk from then on) and has_left. `areas`: municipality_code, commuting_area_code. Output: COLUMNS,
-    one row per municipality in `persons` or `municipalities`: under 5 persons `suppressed`, under `min_n` (80, AKF's
-    rule) the assessment `too_small`; `missing` where nobody has known labour-market conditions or nobody is followed
-    for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no yardstick.
-    """
-    modelled = model_durations(
-        persons, covariates, outcome_id=outcome_id, period=period, municipalities=municipalities, min_n=min_n,
-        areas=areas, follow_up_weeks=follow_up_weeks, interval_weeks=interval_weeks,
-        min_municipalities=min_municipalities,
-    )  # fmt: skip
-    rows = assess(modelled.rows)[COLUMNS]
-    return rows[rows["outcome_id"] == outcome_id].reset_index(drop=True)
 
 
 YEARS = (1, 2, 3)

@@ -33,16 +33,6 @@ MONTHS_EN = (
 )  # fmt: skip
 
 
-def project_units(participants: pd.DataFrame, programme_id: str) -> pd.DataFrame:
-    """Return one row per project unit: project_unit, municipality_count, municipality_codes (joint: several)."""
-    import pandas as pd
-
-    part = participants[participants["programme_id"] == programme_id]
-    grouped = part.sort_values("municipality_code").groupby("project_unit")["municipality_code"]
-    out = grouped.agg(["size", " ".join]).reset_index()
-    return pd.DataFrame(out.set_axis(["project_unit", "municipality_count", "municipality_codes"], axis=1))
-
-
 def eligibility(
     municipalities: list[str], programmes: pd.DataFrame, participants: pd.DataFrame, as_of: date
 ) -> pd.DataFrame:

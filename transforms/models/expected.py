@@ -246,7 +246,12 @@ def model_shares(
 ) -> Modelled:  # fmt: skip
     """Return a share held against what the other municipalities predict, before it is assessed (`assess`).
 
-    Inputs as `municipal_expectations`. Raises DataRefused when too few municipalities are left for the conditions.
+    Input `counts`: municipality_code, k, n, value_status, optional expected_rate (0-1, from
+    `indirect_standardisation`, enters as offset logit). Input `conditions`: municipality_code and one numeric
+    column per framework condition; a gap is filled and told (`fill_conditions`). Input `areas`: municipality_code,
+    commuting_area_code. Shares in pct, differences in percentage points. Rows that cannot be judged keep a status
+    and no number: `suppressed` under 5 persons or hidden at the source, `missing` without count or without any
+    condition. Raises DataRefused when too few municipalities are left for the conditions.
     """
     import pandas as pd
     from scipy.special import expit
@@ -295,23 +300,3 @@ def _area_of(codes: pd.Series[str], areas: pd.DataFrame | None) -> npt.NDArray[n
         return None
     known = areas.set_index("municipality_code")["commuting_area_code"]
     return np.asarray(codes.map(known).fillna(codes), dtype=object)
-
-
-def municipal_expectations(
-    counts: pd.DataFrame, conditions: pd.DataFrame, *, outcome_id: str, period: str, higher_is_better: bool = True,
-    min_n: int = MIN_N, areas: pd.DataFrame | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    """Return the rows of `mart.expected` for one outcome and period, compared among themselves.
-
-    Input `counts`: municipality_code, k, n, value_status, optional expected_rate (0-1, from
-    `indirect_standardisation`, enters as offset logit). Input `conditions`: municipality_code and one numeric
-    column per framework condition; a gap is filled and told (`fill_conditions`). Input `areas`: municipality_code,
-    commuting_area_code. Output: COLUMNS; shares in pct, differences in percentage points, rank 1 = best. Rows that
-    cannot be judged keep a status and no number: `suppressed` under 5 persons or hidden at the source, `missing`
-    without count or without any condition. Raises DataRefused when too few municipalities are left for the conditions.
-    """
-    modelled = model_shares(
-        counts, conditions, outcome_id=outcome_id, period=period, higher_is_better=higher_is_better, min_n=min_n,
-        areas=areas,
-    )  # fmt: skip
-    return assess(modelled.rows)[COLUMNS]

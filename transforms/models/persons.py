@@ -469,40 +469,6 @@ def person_periods(
     )
 
 
-def kaplan_meier(persons: pd.DataFrame, min_n: int = 80) -> pd.DataFrame:
-    """Return Kaplan-Meier figures per municipality from `person_periods`.
-
-    Output: municipality_code, n_count, job_count, median_weeks (empty when half have not got a job within the
-    follow-up), job_52_weeks_pct, job_104_weeks_pct, job_156_weeks_pct, value_status: `observed`, or `suppressed`
-    with no figure under `min_n` persons (under five not even their number). A share is empty beyond the last week
-    anyone is followed. Estimator: statsmodels SurvfuncRight (Kaplan and Meier 1958).
-    """
-    import pandas as pd
-    from statsmodels.duration.survfunc import SurvfuncRight
-
-    rows: list[dict[str, object]] = []
-    followed = persons[(persons["weeks"] > 0) | persons["has_job"]]
-    for code, part in followed.groupby("municipality_code"):
-        row: dict[str, object] = {"municipality_code": code, "n_count": len(part)}
-        if len(part) >= min_n:
-            weeks = part["weeks"].to_numpy(np.float64)
-            curve = SurvfuncRight(weeks, part["has_job"].to_numpy(np.int64))
-            median = float(curve.quantile(0.5)) if (curve.surv_prob <= 0.5).any() else np.nan
-            row |= {"job_count": int(part["has_job"].sum()), "median_weeks": median, "value_status": "observed"}
-            for week in (52, 104, 156):
-                at = np.searchsorted(curve.surv_times, week, side="right")
-                left = float(curve.surv_prob[at - 1]) if at else 1.0
-                row[f"job_{week}_weeks_pct"] = 100 * (1 - left) if weeks.max() >= week - 1e-9 else np.nan
-        else:
-            row["value_status"] = "suppressed"
-        rows.append(row)
-    shares = [f"job_{week}_weeks_pct" for week in (52, 104, 156)]
-    columns = ["municipality_code", "n_count", "job_count", "median_weeks", *shares, "value_status"]
-    out = pd.DataFrame(rows, columns=columns)
-    out["n_count"] = out["n_count"].where(out["n_count"] >= 5)
-    return out.astype({"n_count": "Int64", "job_count": "Int64", **dict.fromkeys(["median_weeks", *shares], "Float64")})
-
-
 # Time at risk cut where measures begin and end: a person is exposed from the start of a measure on, never before.
 
 

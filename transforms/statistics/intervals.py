@@ -9,20 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 Floats = npt.NDArray[np.float64]
 
 Z95 = 1.959963984540054
-
-
-def wilson_interval(count: Floats, total: Floats, z: float = Z95) -> tuple[Floats, Floats]:
-    """Return the Wilson (1927) 95 % limits of a share, element by element, both within [0, 1]."""
-    share = count / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -88,18 +80,6 @@ def explained_share(observed: Floats, expected: Floats) -> float | None:
     if observed.size < 2 or np.var(observed) <= 1e-15:
         return None
     return float(1 - np.var(observed - expected) / np.var(observed))
-
-
-def published_differences(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add difference_count (expected minus actual) and actual_to_expected to a published benchmark list.
-
-    Input: actual_count, expected_count. The printed rank of such a list is NOT the rank of the ratio (autumn
-    2018: Frederiksberg has the lowest ratio and is second), so no rank is derived here.
-    """
-    return frame.assign(
-        difference_count=frame["expected_count"] - frame["actual_count"],
-        actual_to_expected=frame["actual_count"] / frame["expected_count"],
-    )
 
 
 # Pooling of municipal estimates, and how strong something unknown must be to explain a ratio away.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from transforms.models.expected import COLUMNS, Modelled, assess
 from transforms.statistics.intervals import Floats
 
 MUNICIPALITIES = [f"{100 + 7 * i}" for i in range(98)]
@@ -178,3 +179,9 @@ def exposures(seed: int, persons: int = 30_000, ready_effect: float = 0.8) -> tu
         {"municipality_code": MUNICIPALITIES, "is_colocated": colocated, "factory_share": factory}
     )
     return frame, measures
+
+
+def assessed(modelled: Modelled, outcome_id: str) -> pd.DataFrame:
+    """Return the rows of `mart.expected` for one outcome, compared among themselves."""
+    rows = assess(modelled.rows)[COLUMNS]
+    return rows[rows["outcome_id"] == outcome_id].reset_index(drop=True)

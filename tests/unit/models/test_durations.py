@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, people, true_weeks
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, people, true_weeks
 from transforms.models.durations import (
     greenwood,
     median_weeks,
     model_durations,
-    municipal_durations,
     restricted_mean,
     share_in_job,
     weeks_per_level,
@@ -19,7 +18,7 @@ from transforms.statistics.hazard import Cells, build_cells, fit_hazard
 
 
 def run(persons: pd.DataFrame, **options: object) -> pd.DataFrame:
-    out = municipal_durations(persons, TRAITS, outcome_id="weeks", period="2016", **options)  # type: ignore[arg-type]
+    out = assessed(model_durations(persons, TRAITS, outcome_id="weeks", period="2016", **options), "weeks")  # type: ignore[arg-type]
     return out.set_index("municipality_code")
 
 
@@ -123,9 +122,10 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
     persons.loc[early, "interval_count"] = 2
     persons["constant"] = 5.0
     persons.loc[::50, "education"] = None
-    out = municipal_durations(
+    modelled = model_durations(
         persons, [*TRAITS, "constant"], outcome_id="w", period="2016", municipalities=[*MUNICIPALITIES, "999"]
-    ).set_index("municipality_code")
+    )
+    out = assessed(modelled, "w").set_index("municipality_code")
     status = out["value_status"]
     assert status[MUNICIPALITIES[:5]].tolist() == ["suppressed", "estimated", "estimated", "missing", "missing"]
     assert status["999"] == "missing"

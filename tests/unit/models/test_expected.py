@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from tests.unit.models.simulator import DEPARTURES, aggregates, departed
+from tests.unit.models.simulator import DEPARTURES, aggregates, assessed, departed
 from transforms.errors import DataRefused
 from transforms.models.expected import (
     COLUMNS,
@@ -15,13 +15,12 @@ from transforms.models.expected import (
     fill_conditions,
     indirect_standardisation,
     model_shares,
-    municipal_expectations,
 )
 from transforms.statistics.intervals import Z95
 
 
 def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd.DataFrame:
-    return municipal_expectations(counts, conditions, outcome_id="employed", period="2016", **options)  # type: ignore[arg-type]
+    return assessed(model_shares(counts, conditions, outcome_id="employed", period="2016", **options), "employed")  # type: ignore[arg-type]
 
 
 def covered(out: pd.DataFrame, truth: pd.DataFrame) -> float:

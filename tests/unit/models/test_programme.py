@@ -11,7 +11,7 @@ from scipy.stats import ttest_ind
 from tests.unit.models.simulator import MUNICIPALITIES
 from tests.unit.models.test_rules import reference
 from transforms.errors import DataRefused
-from transforms.models.eligibility import eligibility, project_units
+from transforms.models.eligibility import eligibility
 from transforms.models.followup import (
     FIELDS,
     changes,
@@ -31,13 +31,6 @@ DEFINITION = {
     "indicator_id": "a", "population_definition": "refugees", "age_from": "18", "age_to": "64",
     "residence_basis": "asylum", "job_definition": "13 weeks", "period_type": "year",
 }  # fmt: skip
-
-
-def test_seventeen_municipalities_in_fifteen_units() -> None:
-    units = project_units(reference("programme_participants"), "i_maal_2016")
-    assert (len(units), units["municipality_count"].sum()) == (15, 17)
-    joint = units[units["municipality_count"] > 1]
-    assert joint["municipality_codes"].tolist() == ["706 707 730"]
 
 
 def test_who_takes_part_and_who_may_apply() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from transforms.errors import DataRefused
-from transforms.models.persons import first_jobs, kaplan_meier, person_periods
+from transforms.models.persons import first_jobs, person_periods
 
 UNTIL = date(2016, 12, 31)
 
@@ -71,21 +71,6 @@ def test_a_repeated_person_is_refused_with_its_row() -> None:
     cases, employment = frames([], {"a": "2012-01-01"})
     with pytest.raises(DataRefused, match="row 2"):
         person_periods(pd.concat([cases, cases], ignore_index=True), employment, UNTIL)
-
-
-def test_kaplan_meier_by_hand_and_its_statuses() -> None:
-    weeks = [10.0, 20, 30, 40, 50]
-    one = pd.DataFrame({"municipality_code": "101", "weeks": weeks, "has_job": [True, True, False, True, True]})
-    few = one.iloc[:3].assign(municipality_code="147")
-    censored = pd.DataFrame({"municipality_code": "151", "weeks": [156.0] * 6, "has_job": False})
-    out = kaplan_meier(pd.concat([one, few, censored]), min_n=5).set_index("municipality_code")
-    # 4/5 * 3/4 = 0.6 after week 20, * 1/2 = 0.3 after week 40.
-    assert out.loc["101", "median_weeks"] == 40
-    assert out.loc["151", "job_156_weeks_pct"] == 0
-    assert out.loc["151", "median_weeks"] is pd.NA
-    assert out.loc["101", "job_52_weeks_pct"] is pd.NA
-    assert out.loc["147", "value_status"] == "suppressed"
-    assert out.loc["147", "n_count"] is pd.NA
 
 
 def test_a_lasting_job_late_in_the_data_does_not_bias_the_hazard() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from flows.sample.people import NEVER, STEPS, labour_market, person_scores, weeks_to_lasting_job
 from flows.sample.places import INDUSTRIES, MANUFACTURING
 from flows.sample.truth import KINDS, USELESS_METHOD
-from flows.sample.world import SYNTHETIC_MARK, World, build_world, write_truth
+from flows.sample.world import World, build_world
 from tests.unit.sample.sample_help import PERSONS, small_cubes, small_world
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -186,15 +185,6 @@ def test_the_vintage_hides_the_future_and_only_that() -> None:
     assert then.conditions["year"].max() == 2016
     running = now.employment[(now.employment["start_date"] <= cut) & ~(now.employment["end_date"] <= cut)]
     assert then.employment["end_date"].isna().sum() == len(running)
-
-
-def test_the_truth_is_written_as_json_and_marked_synthetic(tmp_path: Path) -> None:
-    world = small_world()
-    written = json.loads(write_truth(world, tmp_path / "sandhed").read_text(encoding="utf-8"))
-    assert written["mark"] == SYNTHETIC_MARK
-    assert len(written["municipal_effect"]) == 99
-    assert abs(np.std(list(written["municipal_effect"].values())) - 0.25) < 0.06
-    assert set(written["method_effect_by_municipality"]) == set(KINDS)
 
 
 def test_the_pipeline_never_reads_the_truth() -> None:
