@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -203,7 +203,13 @@ def stream_to_file(
     partial = path.with_name(f"{path.name}.part")
     try:
         for attempt, deadline in attempts(_where(request), patience):
-            with attempt, _answer(client, request) as response, partial.open("wb") as writer:
+            with (
+                attempt,
+                _told(request),
+                closing(client.send(request, stream=True)) as response,
+                partial.open("wb") as writer,
+            ):
+                _check_status(response, request)
                 digest, size = hashlib.sha256(), 0
                 take = on_begin() if on_begin else None
                 for block in _body(response, request, deadline):
@@ -239,7 +245,8 @@ def read_body(
     request = client.build_request(method, url, json=json, params=params)
     for attempt, deadline in attempts(_where(request), patience):
         blocks = bytearray()
-        with attempt, _answer(client, request) as response:
+        with attempt, _told(request), closing(client.send(request, stream=True)) as response:
+            _check_status(response, request)
             for block in _body(response, request, deadline):
                 blocks += block
                 if len(blocks) > max_bytes:
@@ -248,15 +255,10 @@ def read_body(
 
 
 @contextmanager
-def _answer(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
-    """Yield a 2xx answer with its body unread; every other status ends as the error it stands for."""
+def _told(request: httpx.Request) -> Iterator[None]:
+    """Let whatever breaks on the way to an answer or within it end as the error it stands for."""
     try:
-        response = client.send(request, stream=True)
-        try:
-            _check_status(response, request)
-            yield response
-        finally:
-            response.close()
+        yield
     except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError) as error:
         raise TryAgainError(_explain(error)) from None
     except (httpx.TransportError, httpx.DecodingError) as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ from prefect.tasks import Task
 from flows.orchestration import server
 from flows.run import night, steps
 from flows.run import record as run_record
-from flows.run.night import Asked, Beside, Made
+from flows.run.night import Asked, Beside, Given, Made
 from flows.run.processes import guard_children
 from flows.run.record import FetchReport
 from flows.run.summary import markdown_summary, validation_rows
@@ -258,11 +259,15 @@ class AsTasks:
 
     origin: str
 
-    def step(self, name: str, work: Callable[[], Made]) -> Made:
-        """Run one step as a task, to its end."""
-        kept: list[Any] = []
-        state = cast(State[Any], TASKS[name](work, kept, self.origin, return_state=True))
-        return cast(Made, made(kept, state))
+    def step(self, name: str, work: Callable[Given, Made]) -> Callable[Given, Made]:
+        """Return the step as a task that runs to its end."""
+
+        def run(*given: Given.args, **named: Given.kwargs) -> Made:
+            kept: list[Any] = []
+            state = cast(State[Any], TASKS[name](partial(work, *given, **named), kept, self.origin, return_state=True))
+            return cast(Made, made(kept, state))
+
+        return run
 
     @contextmanager
     def beside(self, name: str, work: Callable[[], Made]) -> Iterator[Beside[Made]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 from expectations.rules import blocking, verdict_sentence
 from flows.deliveries.store import (
@@ -44,7 +44,7 @@ from flows.run.build import (
     release_of,
 )
 from flows.run.fetch import fetch, receive
-from flows.run.record import FetchReport, RunInfo, RunResult, command, find_record, moment_of, recorded
+from flows.run.record import RunInfo, RunResult, command, find_record, moment_of, recorded
 from flows.settings import Settings
 from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
@@ -59,6 +59,7 @@ from transforms.warehouse import Warehouse
 Step = Literal["fetch", "build", "validate", "publish"]
 ORDER: tuple[Step, ...] = ("fetch", "build", "validate", "publish")
 Made = TypeVar("Made")
+Given = ParamSpec("Given")
 Made_co = TypeVar("Made_co", covariant=True)
 
 
@@ -98,8 +99,8 @@ class Beside(Protocol[Made_co]):
 class Doing(Protocol):
     """How the steps of a night are run."""
 
-    def step(self, name: str, work: Callable[[], Made]) -> Made:
-        """Run one step to its end; return what it made, or raise what it raised."""
+    def step(self, name: str, work: Callable[Given, Made]) -> Callable[Given, Made]:
+        """Return the step as it is run: to its end, with what it makes or raises."""
 
     def beside(self, name: str, work: Callable[[], Made]) -> AbstractContextManager[Beside[Made]]:
         """Run a step beside the others; it has ended when the block has, however that ends."""
@@ -108,9 +109,9 @@ class Doing(Protocol):
 class InThisProcess:
     """Run the steps as they are."""
 
-    def step(self, name: str, work: Callable[[], Made]) -> Made:
-        """Run one step to its end."""
-        return work()
+    def step(self, name: str, work: Callable[Given, Made]) -> Callable[Given, Made]:
+        """Return the work itself."""
+        return work
 
     @contextmanager
     def beside(self, name: str, work: Callable[[], Made]) -> Iterator[Beside[Made]]:
@@ -167,7 +168,9 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
             receiving = None
             if asked.covers("build"):
                 receiving = at_hand.enter_context(doing.beside("deliver", lambda: receive(settings, run.origin)))
-            result.fetched = doing.step("fetch", lambda: fetch_step(settings, catalogue, asked))
+            result.fetched = doing.step("fetch", fetch)(
+                settings, catalogue, asked.origin, asked.only, again=asked.again, period=asked.period
+            )
             if receiving is None:
                 result.status = "fetched" if result.fetched.new else "unconfirmed"
                 result.message = result.fetched.sentence
@@ -179,20 +182,19 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
             run = replace(run, told=result.fetched.told)
             result.ages = judge_ages(settings, catalogue, run)
             force = asked.force or asked.first == "build"
-            candidate = doing.step(
-                "build",
-                lambda: build_step(settings, catalogue, run, force=force, deliveries_in=deliveries_in),
+            candidate = doing.step("build", build_step)(
+                settings, catalogue, run, force=force, deliveries_in=deliveries_in
             )
             describe(result, candidate)
             refuse_lost_deliveries(settings, candidate.release)
     if asked.covers("validate"):
-        doing.step("validate", lambda: validate_step(settings, candidate, run))
+        doing.step("validate", validate_step)(settings, candidate, run)
     if not asked.covers("publish"):
         result.database = str(keep_validated(settings, candidate))
         result.status = "validated"
         return
     steps.step("publish")
-    result.database = doing.step("publish", lambda: str(publish_step(settings, candidate, run).path))
+    result.database = str(doing.step("publish", publish_step)(settings, candidate, run).path)
     result.status = "published"
 
 
@@ -218,11 +220,6 @@ class Deliveries:
         """Return when all are, and note the verdicts."""
         steps.step("receive deliveries")
         self.result.receipts = self.receiving.result()
-
-
-def fetch_step(settings: Settings, catalogue: Catalogue, asked: Asked) -> FetchReport:
-    """Bring in what is new at the sources."""
-    return fetch(settings, catalogue, asked.origin, asked.only, again=asked.again, period=asked.period)
 
 
 # What `validate` leaves for `publish`: a checked candidate, and the run it came from.

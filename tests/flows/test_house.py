@@ -1,19 +1,32 @@
-"""The house: which room may import which, no circles, and rooms where a name's prefix could be a folder."""
+"""The house: which room may import which, how much stands in it, what is never called, how deep a request lies."""
 
 from __future__ import annotations
 
 import ast
+import io
+import re
+import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from traceback import extract_stack
+from typing import Any
 
+import httpx
 import pytest
+
+from flows.cli.run import fetch
+from flows.connectors.statbank.client import fetch_source
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("transforms", "expectations", "flows")
 MOST_MODULES = 95
+MOST_CODE_LINES = 25_000
+# Where a name may be spoken besides modules: templates, the page's program, models in SQL, the dictionary.
+SPOKEN_IN = (".sql", ".yml", ".jinja", ".js")
 # Every room with the rooms it may import besides itself; `transforms` is open to all.
 ROOMS: dict[str, tuple[str, ...]] = {
     "transforms": (),
@@ -137,3 +150,78 @@ def test_no_prefix_where_a_folder_could_stand() -> None:
             by_folder.setdefault(path.parent, Counter())[path.stem.split("_")[0]] += 1
     twins = [f"{folder.name}/{prefix}_*" for folder, seen in by_folder.items() for prefix, n in seen.items() if n > 1]
     assert twins == []
+
+
+def code_lines(path: Path) -> int:
+    """Return the lines that hold code: neither blank nor comment nor docstring."""
+    text = path.read_text(encoding="utf-8")
+    told = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    idle = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    held = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type not in idle
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    return len(held - told)
+
+
+def test_there_is_no_more_code_than_can_be_known() -> None:
+    assert sum(code_lines(path) for path in modules().values()) <= MOST_CODE_LINES
+
+
+def defined_in(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the names a module defines at its top, each with the text that defines it."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, ast.get_source_segment(text, node) or ""
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((t.id, ast.get_source_segment(text, node) or "") for t in targets if isinstance(t, ast.Name))
+
+
+def test_nothing_is_there_for_tests_alone() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in modules().values()]
+    beside = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in SPOKEN_IN]
+    texts += [path.read_text(encoding="utf-8") for path in [*beside, ROOT / "pyproject.toml"]]
+    spoken = Counter(word for text in texts for word in re.findall(r"\w+", text))
+    unused = [
+        f"{module}.{name}"
+        for module, path in modules().items()
+        for name, text in defined_in(path)
+        if not name.startswith("__") and spoken[name] <= len(re.findall(rf"\b{name}\b", text))
+    ]
+    assert unused == []
+
+
+class Here(ThreadPoolExecutor):
+    """Fetches a source on the stack of who submits it, and leaves the rest to its threads."""
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        if work is not fetch_source:
+            return super().submit(work, *given, **named)
+        future: Future[Any] = Future()
+        future.set_result(work(*given, **named))
+        return future
+
+
+def test_a_request_is_few_frames_from_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deep: dict[str, list[str]] = {}
+    send = httpx.Client.send
+
+    def counted(client: httpx.Client, request: httpx.Request, **more: Any) -> httpx.Response:
+        own = [f"{frame.filename}:{frame.name}" for frame in extract_stack() if "/flows/" in frame.filename]
+        deep[request.url.path] = [frame for frame in own if "/tests/" not in frame]
+        return send(client, request, **more)
+
+    monkeypatch.setattr("flows.connectors.statbank.client.ThreadPoolExecutor", Here)
+    monkeypatch.setattr(httpx.Client, "send", counted)
+    fetch("sample", tmp_path / "data", only=["statbank_folk1am"], quiet=True)
+    assert set(deep) == {"/v1/tableinfo", "/v1/data"}
+    assert {path: len(frames) for path, frames in deep.items() if len(frames) > 9} == {}, deep
