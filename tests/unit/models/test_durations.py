@@ -139,7 +139,7 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
     assert small.any()
     assert (out.loc[small, "assessment"] == "too_small").all()
     persons.loc[five_late[:1], ["job_interval", "has_job"]] = False
-    fewer = municipal_durations(persons, [*TRAITS, "constant"], outcome_id="w", period="2016")
+    fewer = assessed(model_durations(persons, [*TRAITS, "constant"], outcome_id="w", period="2016"), "w")
     fewer = fewer.set_index("municipality_code").loc[MUNICIPALITIES[1]]
     assert fewer["value_status"] == "suppressed"  # a mean just below the horizon would tell how few have got a job
     assert fewer[["observed", "expected", "difference", "rank_low", "n_count"]].isna().all()
