@@ -18,6 +18,7 @@ from math import log
 from pathlib import Path
 
 from expectations.rules import Action, Rule, Severity
+from transforms.areas import areas
 from transforms.catalogue import Source
 from transforms.tables import SqlFile
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal
@@ -43,6 +44,8 @@ FEWEST = 20
 REVISED, REVISED_SHARE = log(1.05), 0.10
 # Larger tables are held against their past in their newest periods only: as many as have about so many rows.
 JUDGED_ROWS = 1_000_000
+# Areas that no table may lose: the others come and go with the map.
+STAYING = ("country", "municipality")
 SEASONS = {"quarter": 4, "month": 12}
 BEFORE = "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 AFTER = "RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING"
@@ -80,6 +83,16 @@ class Series:
             return str(self.source.unit not in (*LEAST_OF, "dkk_thousand")).lower()
         ids = [quote_literal(measure.id) for measure in self.source.jobindsats.measures if measure.unit not in LEAST_OF]
         return f"measure_name IN ({', '.join(ids)})" if ids else "false"
+
+    @property
+    def is_still_there(self) -> str:
+        """Return a predicate for figures whose area the table still has: regions merge, and municipalities stay."""
+        passing = [quote_literal(area.code) for area in areas().values() if area.level not in STAYING]
+        gone = [
+            f"({name} IN ({', '.join(passing)}) AND {name} NOT IN (SELECT DISTINCT {name} FROM {self.table}))"
+            for name in (quote_identifier(d.column) for d in self.source.dimensions if d.role == "area")
+        ]
+        return f"NOT ({' OR '.join(gone)})" if gone else "true"
 
     @property
     def complete(self) -> str:
@@ -229,7 +242,7 @@ def _gone(series: Series) -> str:
         SELECT step.*, history_period.period
         FROM (SELECT *, {series.least} AS least FROM history_step
               WHERE step <= 1 AND coalesce(now, 0) = 0 AND status_now IS DISTINCT FROM 'not_applicable'
-                AND {series.complete} AND abs(before) >= {SOME} * {series.least}) AS step
+                AND {series.is_still_there} AND {series.complete} AND abs(before) >= {SOME} * {series.least}) AS step
         JOIN history_period USING (number)
         LEFT JOIN history_cell AS later ON later.number = step.number + 1 AND {same or "true"}
         WHERE step = 0

@@ -108,7 +108,9 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     manifest = snapshot.manifest
     # Invented data are as old as they are made: their publisher lives in another year.
     published = None if manifest.synthetic else manifest.published_at
-    since = aware(published or manifest.retrieved_at)
+    # A publisher's day that lies ahead is none: the table would never age.
+    received = aware(manifest.retrieved_at)
+    since = min(aware(published), received) if published else received
     newest = None if manifest.synthetic else _newest_period(snapshot)
     by_hand = newest is not None and manifest.origin == "directory"
     if by_hand and newest is not None:

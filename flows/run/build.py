@@ -342,11 +342,7 @@ class _Builder:
     past: Published = field(default=history.nothing_published)
 
     def run_all(self, deliveries_in: Callable[[], None]) -> None:
-        self.dictionary = load_dictionary()
-        self.files = read_all()
-        transforms_tables.prepare(self.warehouse)
-        load_reference(self.warehouse)
-        self.load_sources()
+        self.stage()
         judged_at = self.run.as_of or self.run.started_at
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.used, judged_at)
         self.candidate.outcomes += [_told(source, text) for source, text in sorted(self.run.told.items())]
@@ -408,6 +404,14 @@ class _Builder:
     def used_sources(self) -> list[Source]:
         """Return the sources that an extract is used of, sorted by id."""
         return [self.catalogue.sources[source_id] for source_id in sorted(self.used)]
+
+    def stage(self) -> None:
+        """Load the reference tables and every register, each from its newest usable snapshot."""
+        self.dictionary = load_dictionary()
+        self.files = read_all()
+        transforms_tables.prepare(self.warehouse)
+        load_reference(self.warehouse)
+        self.load_sources()
 
     @contextmanager
     def last_published(self) -> Iterator[Path | None]:

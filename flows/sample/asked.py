@@ -362,6 +362,9 @@ def _name(entry: Mapping[str, Any]) -> str:
 CELL_LIMIT = 1_000_000
 STREAMING = frozenset({"BULK"})
 FORMATS = frozenset({"CSV", "BULK", "JSONSTAT", "XLSX"})
+# Clients send `Semicolon`, which is also what comes without it; the others are by the publisher's page, no answer with
+# them was seen. A name that is none is passed over.
+DELIMITERS = {"semicolon": ";", "tab": "\t", "comma": ","}
 PRESENTATIONS = {name.casefold(): name for name in ("Default", "Code", "Value", "CodeAndValue", "ValueAndCode")}
 
 Presentation = Literal["Default", "Code", "Value", "CodeAndValue", "ValueAndCode"]
@@ -378,6 +381,7 @@ class Extract:
     variables: tuple[Variable, ...]
     values: tuple[tuple[str, ...], ...]
     eliminated: tuple[Variable, ...]
+    delimiter: str = ";"
 
     @property
     def streaming(self) -> bool:
@@ -431,6 +435,7 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
         variables=tuple(chosen),
         values=tuple(chosen.values()),
         eliminated=tuple(v for v in table.variables if v not in chosen),
+        delimiter=DELIMITERS.get(str(options.get("delimiter") or "semicolon").casefold(), ";"),
     )
 
 

@@ -6,6 +6,7 @@ One module, since a table's recipe is found by its name; those of one subject st
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -346,7 +347,7 @@ _BENEFITS: dict[str, tuple[float, float, float]] = {
 }
 _FOLLOWS_UNEMPLOYMENT = ("DP", "KT", "TOTVO")
 _NOT_HARDSHIP = ("SU", "TOTAN", "FD", "EL", "TP")
-_UNKNOWN_AREA_SHARE = 0.0004
+_RESIDUAL_SHARES = {"997": 0.0004, "998": 0.0002}
 # KY038: full-year recipients per 1,000 inhabitants aged 18-66: Danish, western, non-western, unknown origin.
 _CASH: dict[str, tuple[float, float, float]] = {
     "10050": (16, 12, 75),
@@ -390,6 +391,14 @@ def _on_benefit(ask: Ask, day: int, years: float) -> Ints:
     return world.population.count(day, idle)
 
 
+def with_residuals(counts: Ints, codes: Sequence[str]) -> Ints:
+    """Return counts with a row for each residual area, a small share of everybody; no total holds them."""
+    everybody = counts.sum(axis=0)
+    for code in codes:
+        counts = with_extra(counts, np.floor(_RESIDUAL_SHARES[code] * everybody).astype(np.int64))
+    return counts
+
+
 def auk01(ask: Ask, period: str) -> Floats:
     """Persons on public support, full-time recipients, by area, benefit, sex and age, one quarter."""
     world, last = ask.world, last_day(period)
@@ -414,8 +423,7 @@ def auk01(ask: Ask, period: str) -> Floats:
         cells.append(np.floor(grouped + offset[number]).astype(np.int64))
     cells[codes.index("KH")] += _benefit_ages(_on_benefit(ask, day, 40.0), axis=2)
     counts = np.stack(cells, axis=1)
-    if ask.dimension("OMRÅDE").extra_codes:
-        counts = with_extra(counts, np.floor(_UNKNOWN_AREA_SHARE * counts.sum(axis=0)).astype(np.int64))
+    counts = with_residuals(counts, ask.dimension("OMRÅDE").extra_codes)
     return contract(counts, [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.sex("KØN"), ask.own("ALDER")])
 
 
@@ -441,8 +449,7 @@ def ky038(ask: Ask, period: str) -> Floats:
     newcomers = _on_benefit(ask, day, _INTRODUCTION_YEARS).sum(axis=(1, 2))
     at_cell = (codes.index(_INTRODUCTION_BENEFIT), origins.index("9"), ancestries.index("20"))
     out[:, at_cell[0], at_cell[1], at_cell[2]] += split(newcomers, np.array([0.92, 0.08]))[:, 0]
-    if ask.dimension("OMRÅDE").extra_codes:
-        out = with_extra(out, np.floor(_UNKNOWN_AREA_SHARE * out.sum(axis=0)).astype(np.int64))
+    out = with_residuals(out, ask.dimension("OMRÅDE").extra_codes)
     matrices = [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.own("HERKOMST1"), ask.own("HERKOMST")]
     return contract(out, matrices)
 

@@ -189,7 +189,7 @@ def _ordered(extract: Extract, cells: pa.Table) -> pa.Table:
 
 
 def _header(extract: Extract) -> bytes:
-    return (";".join([*(v.id.upper() for v in extract.variables), "INDHOLD"]) + "\r\n").encode()
+    return (extract.delimiter.join([*(v.id.upper() for v in extract.variables), "INDHOLD"]) + "\r\n").encode()
 
 
 def _lines(extract: Extract, cells: pa.Table) -> Iterator[bytes]:
@@ -199,7 +199,7 @@ def _lines(extract: Extract, cells: pa.Table) -> Iterator[bytes]:
 
     columns = [_shown(extract, variable, cells[variable.id]) for variable in extract.variables]
     value = pc.binary_join_element_wise(_localised(extract.lang, _text(cells["value"])), "\r\n", "")
-    rows = pc.binary_join_element_wise(*columns, value, ";")
+    rows = pc.binary_join_element_wise(*columns, value, extract.delimiter)
     for chunk in rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]:
         for start in range(0, len(chunk), ROWS_AT_A_TIME):
             yield _joined(chunk.slice(start, ROWS_AT_A_TIME))

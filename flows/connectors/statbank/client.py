@@ -39,6 +39,7 @@ from flows.connectors.statbank.query import (
     parse_tableinfo,
     plan_query,
     tableinfo_bytes,
+    texts_changed_since,
 )
 from flows.store.snapshots import Origin, Snapshot, SnapshotStore
 from transforms.catalogue import Code
@@ -458,6 +459,12 @@ def fetch_source(
         return told("unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
     if "da" not in described:
         described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
+    danish = parse_tableinfo(described["da"])
+    known = previous.path / "tableinfo.da.json" if previous is not None else None
+    changed: list[str] = []
+    if known is not None and known.is_file():
+        changed = texts_changed_since(source, parse_tableinfo(known.read_bytes()), danish, query)
+    told = partial(FetchResult, source.id, trouble=trouble, notes=(*plan.notes, *changed))
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
         folder = Path(scratch)
@@ -467,7 +474,7 @@ def fetch_source(
             source,
             info,
             folder,
-            danish=parse_tableinfo(described["da"]),
+            danish=danish,
             query=query if period is None else one_period(query, period),
             on_progress=partial(options.on_progress, source.id) if options.on_progress else None,
             patience=patience,

@@ -132,6 +132,12 @@ def parse_tableinfo(raw: bytes) -> TableInfo:
     except ValidationError as error:
         raise DataRefused(f"StatBank tableinfo: {_first(error)}; the API may have changed") from None
     times = [variable.id for variable in info.variables if variable.time]
+    # What is latest is told by the period, whatever order the table lists them in.
+    ordered = tuple(
+        v.model_copy(update={"values": tuple(sorted(v.values, key=lambda value: value.id))}) if v.time else v
+        for v in info.variables
+    )
+    info = info.model_copy(update={"variables": ordered})
     if len(times) != 1:
         raise DataRefused(f"StatBank {info.id}: {len(times)} time variables, expected one; not understood")
     return info
@@ -369,6 +375,11 @@ def make_plan(
         chosen.append(_select(place, dimension, variable, tableinfo, total))
         if dimension.role == "time":
             _check_periods(place, source, chosen[-1])
+            held = (before or {}).get(dimension.id.upper(), ())
+            if withdrawn := [code for code in held if code not in variable.codes]:
+                notes.append(
+                    f"{place}: {tableinfo.id} has withdrawn {_listed(withdrawn)}, which the last extract holds"
+                )
         if catalogue is not None and dimension.role != "time":
             known = {code.code for code in catalogue.readable(source, dimension)} | ({total} if total else set())
             new = {code: texts[code] for code in variable.codes if code not in known}
@@ -387,6 +398,30 @@ def make_plan(
             f"here; select `{LEFT_OUT}` in a dimension that may be left out, so that CSV is asked for"
         )
     return Plan(query, spellings, tuple(notes))
+
+
+def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query: Query) -> list[str]:
+    """Return a line per dimension whose codes asked for have other texts than when the last extract came.
+
+    A code under another text may stand for something else than the figures before.
+    """
+    told = []
+    for chosen in query.variables:
+        old, new = before.variable(chosen.code), now.variable(chosen.code)
+        if old is None or new is None or new.time:
+            continue
+        texts = {value.id: value.text for value in old.values}
+        other = [
+            f'{value.id} "{value.text}", before "{texts[value.id]}"'
+            for value in new.values
+            if value.id in chosen.values and _plain(texts.get(value.id, value.text)) != _plain(value.text)
+        ]
+        if other:
+            told.append(
+                f"flows/sources/{source.id}.yml: codes of {chosen.code} have other texts than in the last extract: "
+                f"{_listed(other, 3)}; see that they stand for the same"
+            )
+    return told
 
 
 def _check_periods(place: str, source: Source, chosen: Selected) -> None:
@@ -412,14 +447,22 @@ _TOTAL_TEXT = re.compile(r"(.+[\s,])?i alt|(.+[\s,])?total|total[\s,].+|hele lan
 def _total_told_by_text(place: str, dimension: Dimension, variable: Variable, texts: Mapping[str, str]) -> str | None:
     """Return the publisher's code of a total that our file spells otherwise, None when ours is there or there is none.
 
-    `0`, `00`, `000`, `TOT` and `IALT` are spelt per table; the text («I alt», «Total») says which it is.
+    `0`, `00`, `000`, `TOT` and `IALT` are spelt per table; the text («I alt», «Total») says which it is. Raises
+    DataRefused when that cannot be told, and when our code stands for something else now.
     """
-    if dimension.total is None or dimension.total == LEFT_OUT or dimension.total in variable.codes:
+    if dimension.total is None or dimension.total == LEFT_OUT:
         return None
     alike = {value.id: value.text for value in variable.values if _TOTAL_TEXT.fullmatch(value.text.casefold())}
     alike |= {code: text for code, text in texts.items() if _TOTAL_TEXT.fullmatch(text.casefold())}
     exact = [code for code, text in alike.items() if text.casefold() in ("i alt", "total")]
     found = exact if len(exact) == 1 else list(alike)
+    if dimension.total in variable.codes:
+        if exact and dimension.total not in alike:
+            raise DataRefused(
+                f"{place}: dimension {dimension.id}: {dimension.total} is «{texts[dimension.total]}» and the total is "
+                f"{exact[0]} «{alike[exact[0]]}»; correct `total:` and {dimension.codelist} in codelists.csv"
+            )
+        return None
     if len(found) != 1:
         listed = _listed(f"{code} «{text}»" for code, text in alike.items()) or near(dimension.total, variable)
         raise DataRefused(
