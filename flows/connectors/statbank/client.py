@@ -124,6 +124,7 @@ class _Body:
         self._size = 0
         self._tail = b""
         self._rows = 0
+        self._odd = ""
         self._found: dict[str, set[str]] = {key: set() for key in query.header[:-1]}
 
     def take(self, block: bytes) -> None:
@@ -177,9 +178,7 @@ class _Body:
             table = pacsv.read_csv(
                 pa.BufferReader(lines),
                 read_options=pacsv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=";", quote_char=False, invalid_row_handler=self._refuse_line
-                ),
+                parse_options=pacsv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=self._note_line),
                 convert_options=pacsv.ConvertOptions(
                     column_types=dict.fromkeys(keys, pa.string()), include_columns=keys
                 ),
@@ -187,18 +186,19 @@ class _Body:
         except pa.ArrowInvalid as error:
             said = " ".join(str(error).split())[:200]
             raise self._refused(f"the answer cannot be read as CSV ({said})") from None
+        if self._odd:
+            raise self._refused(self._odd)
         self._rows += table.num_rows
         if self._rows > self._query.cells:
             raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
         for key in keys:
             self._found[key].update(table.column(key).unique().to_pylist())
 
-    def _refuse_line(self, row: Any) -> str:
-        """Refuse a line of another width, wherever it stands: of the cell it lost nothing would be known."""
+    def _note_line(self, row: Any) -> str:
+        """Remember a line of another width, wherever it stands: of the cell it lost nothing would be known."""
         shown = (row.text or "")[:80]
-        raise self._refused(
-            f"a line has {row.actual_columns} columns, not {row.expected_columns}: «{shown}»; fetch again"
-        )
+        self._odd = f"a line has {row.actual_columns} columns, not {row.expected_columns}: «{shown}»; fetch again"
+        return "skip"  # nothing may be raised in here
 
     def _check_header(self, line: bytes) -> None:
         try:
