@@ -32,7 +32,7 @@ def indicator(warehouse: Warehouse, operation: str, measures: list[Row], scale: 
     of = ("counted", "counted_of") if operation == "value" else (None, None)
     give(warehouse, "mart.indicator", INDICATOR, [("x_pct", operation, "pct", scale, "a", bottom, *of)])
     give(warehouse, "core.measure", MEASURE, measures)
-    warehouse.execute("CREATE TABLE run.release AS SELECT 20 AS least_rate_denominator")
+    warehouse.execute("CREATE OR REPLACE TABLE run.release AS SELECT 20 AS least_rate_denominator")
     return select(warehouse, "core.indicator_area_value", "value numerator denominator value_status")
 
 
