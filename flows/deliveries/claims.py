@@ -169,6 +169,7 @@ class Claims:
     named_periods: tuple[NamedPeriod, ...]
     named_years: tuple[str, ...] = ()
     is_empty: bool = False
+    is_misshapen: bool = False
 
     @property
     def stated_period(self) -> str | None:
@@ -191,6 +192,7 @@ def claims_of(hint: str, first: Block | None) -> Claims:
         tuple(periods_in(hint)),
         tuple(years_in(hint)),
         first is None or len(first.rows) + len(first.misshapen) == 0,
+        first is not None and bool(first.misshapen) and len(first.rows) == 0,
     )
 
 
@@ -241,6 +243,14 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
                 f"The municipality was read from the name of the file or folder: {name}.",
                 "info",
             )
+    elif all(one.is_misshapen for one in claims):
+        raise Refusal(
+            outcome.label,
+            "Alle rækker har et andet antal felter end overskriften; sæt anførselstegn om tekster og tal, der rummer "
+            "skilletegnet, eller brug semikolon.",
+            "every row has another number of fields than the heading; put quotes around texts and numbers with the "
+            "delimiter in them, or use semicolons",
+        )
     else:
         raise Refusal(
             outcome.label,

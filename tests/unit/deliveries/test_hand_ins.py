@@ -306,6 +306,14 @@ def test_blank_columns_at_the_end_are_none(door: Door) -> None:
     assert (receipt.verdict, receipt.rows_accepted) == ("godkendt", 6)
 
 
+@pytest.mark.parametrize("note", ["Hansen, Anna", "15,5"])
+def test_a_delimiter_within_every_row_is_told_for_what_it_is(door: Door, note: str) -> None:
+    lines = [[*row, note] for row in rows()]
+    receipt = take(door, "a.csv", csv_bytes((*HEAD, "Bemærkninger"), lines, ","))
+    assert receipt.is_refused
+    assert "andet antal felter end overskriften" in receipt.remarks[0].text_da
+
+
 def test_a_row_torn_in_two_is_no_short_row(door: Door) -> None:
     head = (*HEAD, "Bemærkninger", "Slutdato", "Ophørsårsag", "Antal børn", "Har partner")
     full = [[*row, "ok", "31-12-2016", "Job", "2", "Ja"] for row in rows(20)]
