@@ -351,6 +351,8 @@ RECIPES: dict[str, Recipe] = {
     "BOL101": Recipe("2010", "start"),
     "REGK31": Recipe("2008", "end"),
 }
+FIRST = {"year": "2008", "quarter": "2008K1", "month": "2021M01"}
+"""The first period of a table without a row above: it has figures from the day its source file is written."""
 
 
 class Cubes:
@@ -362,11 +364,8 @@ class Cubes:
         self._lock = threading.Lock()
 
     def periods(self, table: str) -> list[str]:
-        """Return the periods published by the vintage, ascending; none for a table without a recipe.
-
-        A source may be written before the sample world has figures for it.
-        """
-        if not self._has(table):
+        """Return the periods published by the vintage, ascending; none for a table that is no source."""
+        if self.catalogue.by_table(table) is None:
             return []
         source, recipe = self._find(table)
         lag = timedelta(days=source.publication_lag_days)
@@ -384,7 +383,7 @@ class Cubes:
     def updated(self, table: str) -> datetime:
         """Return when the newest period was published: its reference day plus the publisher's lag, 8 o'clock.
 
-        Raises UsageError for a table without a recipe.
+        Raises UsageError for a table that is no source.
         """
         source, recipe = self._find(table)
         periods = self.periods(table)
@@ -411,15 +410,11 @@ class Cubes:
             values = [count(ask, period) for period in periods]
         return as_table(ask, shown, values, recipe.suppress_below)
 
-    def _has(self, table: str) -> bool:
-        source = self.catalogue.by_table(table)
-        return source is not None and source.table in RECIPES
-
     def _find(self, table: str) -> tuple[Source, Recipe]:
         source = self.catalogue.by_table(table)
-        if source is None or source.table not in RECIPES:
+        if source is None:
             raise UsageError(f"the sample world has no table {table}; it has {', '.join(sorted(RECIPES))}")
-        return source, RECIPES[source.table]
+        return source, RECIPES.get(source.table or "", Recipe(FIRST[source.frequency or "year"], "end"))
 
     def _ask(self, source: Source, selection: Mapping[str, Sequence[str]]) -> tuple[Ask, list[str]]:
         """Return the question with every dimension filled in, and the dimensions to show."""
@@ -448,8 +443,8 @@ def _controller() -> ThreadpoolController:
 
 
 def _count_function(source: Source) -> Callable[[Ask, str], Floats]:
-    """Return the function that counts one period: the one of `recipes.py` with the table's name."""
+    """Return the function that counts one period: the one of `recipes.py` with the table's name, else `divided`."""
     from flows.sample import recipes
 
-    count: Callable[[Ask, str], Floats] = getattr(recipes, (source.table or "").lower())
+    count: Callable[[Ask, str], Floats] = getattr(recipes, (source.table or "").lower(), recipes.divided)
     return count

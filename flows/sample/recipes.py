@@ -546,6 +546,23 @@ def bol101(ask: Ask, period: str) -> Floats:
     return np.transpose(contract(counts, matrices), (0, 1, 4, 2, 3, 5))
 
 
+def divided(ask: Ask, period: str) -> Floats:
+    """Inhabitants divided over every dimension's categories, the first the largest: a table with no function here."""
+    counts = ask.world.population.everybody(day_of(int(period[:4]), 1, 1)).sum(axis=(1, 2, 3))
+    places, order, matrices = len(counts), [], [np.ones((1, len(counts)))]
+    for dimension in (each for each in ask.source.dimensions if each.role != "time"):
+        if dimension.role == "area":
+            matrices[0] = ask.area(dimension.id)
+            order.append(0)
+            continue
+        order.append(len(matrices))
+        share = 1 / np.arange(1, max(1, len(ask.leaves(dimension.id))) + 1)
+        counts = _divide(ask, counts, np.tile(share / share.sum(), (places, 1)), dimension.id)
+        matrices.append(ask.own(dimension.id) if ask.leaves(dimension.id) else np.ones((1, 1)))
+    elsewhere = np.zeros((matrices[0].shape[1] - places, *counts.shape[1:]), counts.dtype)
+    return np.transpose(contract(np.concatenate([counts, elsewhere]), matrices), order)
+
+
 def _is_total(matrix: Floats) -> bool:
     return len(matrix) == 1 and bool(matrix.all())
 
