@@ -560,7 +560,8 @@ def divided(ask: Ask, period: str) -> Floats:
         counts = _divide(ask, counts, np.tile(share / share.sum(), (places, 1)), dimension.id)
         matrices.append(ask.own(dimension.id) if ask.leaves(dimension.id) else np.ones((1, 1)))
     elsewhere = np.zeros((matrices[0].shape[1] - places, *counts.shape[1:]), counts.dtype)
-    return np.transpose(contract(np.concatenate([counts, elsewhere]), matrices), order)
+    cells = contract(np.concatenate([counts, elsewhere]), matrices)
+    return np.transpose(cells, order) if 0 in order else cells[0].transpose([axis - 1 for axis in order])
 
 
 def _is_total(matrix: Floats) -> bool:

@@ -352,6 +352,7 @@ def _dictionary_rows(table: str, columns: Mapping[str, tuple[str, str]]) -> str:
             "label_da": danish[:1].upper() + danish[1:],
             "label_en": english[:1].upper() + english[1:],
             "description": f"The publisher's code for {english} in {table}.",
+            "description_da": f"Udgiverens kode for {danish} i {table}.",
             "nullable": False,
         }
         rows.append(f"  {name}: {_flow(entry)}\n")
