@@ -18,7 +18,18 @@ from markupsafe import Markup
 from flows.report import drawings
 from flows.report.data import Cell, ReportData, Row, plain
 from flows.report.drawings import breaks
-from flows.report.words import ASSESSMENTS, DIMENSIONS, NOT_JUDGED, SIZE_BANDS, Words, clean, outcome, words
+from flows.report.words import (
+    ASSESSMENTS,
+    DIMENSIONS,
+    NOT_JUDGED,
+    NOT_REACHED,
+    SIZE_BANDS,
+    Words,
+    clean,
+    is_not_reached,
+    outcome,
+    words,
+)
 from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
 from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
@@ -709,7 +720,7 @@ def values(data: ReportData) -> dict[str, Any]:
         "municipalities": [_municipality(row) for row in data.municipalities],
         "dimensions": {key: list(pair) for key, pair in DIMENSIONS.items()},
         "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()}
-        | {"j": list(NOT_JUDGED)},
+        | {"j": list(NOT_JUDGED), "h": list(NOT_REACHED)},
         "indicators": {key: _indicator(data, key, codes) for key in ordered(data)},
         "outcomes": _outcomes(data, codes),
         "peers": {code: [str(row["peer_code"]) for row in peers(data, code)] for code in codes},
@@ -790,7 +801,8 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         }
         told["count"] += row.get("rank_low") is not None
         told["v"][codes.index(code)] = [
-            row.get("assessment") or STATUS_LETTERS.get(str(row.get("value_status"))) or "j",
+            row.get("assessment")
+            or ("h" if is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"),
             figures["difference"], figures["difference_low"], figures["difference_high"], row.get("n_count"),
             figures["observed"], figures["expected"], row.get("rank_low"), row.get("rank_high"),
         ]  # fmt: skip

@@ -54,6 +54,16 @@ ASSESSMENTS: dict[str, Words] = {
 }
 NOT_JUDGED: Words = ("vurderes ikke", "not judged")
 """An outcome that is only shown beside the one that is judged."""
+NOT_REACHED: Words = ("under halvdelen kom i job", "fewer than half got a job")
+"""Why there are no weeks until half are in a job, where that never came."""
+
+
+def is_not_reached(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row of mart.expected has no median because fewer than half had the event, not for want of data."""
+    known = row.get("n_count") is not None and row.get("value_status") != "suppressed"
+    return row["outcome_id"] == "first_job_median_weeks" and row.get("observed") is None and known
+
+
 OUTCOMES: dict[str, tuple[Words, str]] = {
     "first_job_weeks": (
         ("Uger til første job af mindst 13 uger", "Weeks to a first job of at least 13 weeks"),
@@ -437,9 +447,13 @@ def shown(cell: Cell | None, unit: str | None) -> Markup:
     return figure + Markup(" ") + status(cell.status) if cell.status in ("provisional", "estimated") else figure
 
 
-def definition(indicator: Mapping[str, Any], root: str) -> Markup:
-    """Return an indicator's label as a link to its definition; the page shows the definition beside it on focus."""
-    return _definition(indicator["indicator_id"], indicator["label_da"], indicator["label_en"], root)
+def definition(indicator: Mapping[str, Any], root: str, *, parted: bool = False) -> Markup:
+    """Return an indicator's label as a link to its definition; the page shows the definition beside it on focus.
+
+    `parted`: its long words may be parted, for a narrow place.
+    """
+    label = soft(indicator["label_da"]) if parted else indicator["label_da"]
+    return _definition(indicator["indicator_id"], label, indicator["label_en"], root)
 
 
 @lru_cache(maxsize=10_000)

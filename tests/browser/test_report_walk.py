@@ -435,7 +435,17 @@ def test_weights_are_moved_and_their_effect_is_shown(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("visit", [{"viewport": PHONE}], indirect=True)
-@pytest.mark.parametrize("path", ["index.html", "kommune/461.html"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index.html",
+        "kommune/461.html",
+        "sammenlign.html#461,851,825,101",
+        "datakvalitet.html",
+        pytest.param("metode.html", marks=pytest.mark.long),
+        pytest.param("ordbog.html", marks=pytest.mark.long),
+    ],
+)
 def test_on_a_phone_no_column_lies_off_the_screen(visit: Visit, path: str) -> None:
     page = visit.open(path)
     cells = page.locator("table.folds tbody td:visible")
@@ -443,6 +453,22 @@ def test_on_a_phone_no_column_lies_off_the_screen(visit: Visit, path: str) -> No
     edges = cells.evaluate_all("found => found.map(c => [c.getBoundingClientRect().right, c.dataset.label])")
     assert max(right for right, _ in edges) <= PHONE["width"]
     assert all(label for _, label in edges), "each figure says what it is"
+    assert page.locator("table:visible:not(.folds)").count() == 0
+
+
+@pytest.mark.parametrize("visit", [{"viewport": PHONE}], indirect=True)
+def test_on_a_phone_the_matrix_shows_the_industry_chosen(visit: Visit) -> None:
+    page = visit.open("brancher.html")
+    first = page.locator("#matrix-industry").input_value()
+    other = "1" if first != "1" else "2"
+    for chosen in (first, other):
+        page.select_option("#matrix-industry", chosen)
+        assert page.locator("table.matrix thead th:visible").count() == 2
+        assert page.locator("table.matrix tbody tr").first.locator("td:visible").count() == 1
+        edge = page.locator("table.matrix td:visible").first.evaluate("c => c.getBoundingClientRect().right")
+        assert edge <= PHONE["width"]
+        name = page.locator(f"#matrix-industry option[value='{chosen}']").inner_text()
+        assert page.locator("table.matrix thead th:visible").nth(1).inner_text().startswith(name)
 
 
 def _printed(page: Page, folder: Path) -> str:

@@ -222,6 +222,7 @@ document.addEventListener("DOMContentLoaded", function () {
         row.appendChild(none);
       } else { row.appendChild(cell(it, newest, it.nation, null, null, false)).classList.add("soft"); }
     });
+    K.labelCells();
   }
 
   document.getElementById("chooser").addEventListener("submit", function (e) {

@@ -437,7 +437,7 @@
     });
   }
 
-  window.KK = { find: find, pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
+  window.KK = { labelCells: labelCells, find: find, pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
 
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("language").addEventListener("click", function () { setLanguage(english() ? "da" : "en"); });
