@@ -9,7 +9,6 @@ import csv
 import json
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -283,11 +282,6 @@ def breaks(values: Iterable[float], decimals: int, classes: int = CLASSES) -> li
     return sorted({limit for limit in limits if lowest < limit <= highest})
 
 
-def class_of(value: float, limits: list[float], decimals: int) -> int:
-    """Return the class (0 = lowest) of a value as it is shown; a limit belongs to the class above it."""
-    return bisect_right(limits, float(shown(value, decimals)))
-
-
 # Boundaries of municipalities made light: shared borders are simplified once, so that neighbours still meet.
 
 
@@ -528,7 +522,6 @@ OUTLINES = Path(__file__).with_name("outlines.csv")
 """The drawing's rings by municipality code; where it comes from stands in outlines.LICENSE.txt."""
 TILES = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "tiles.csv"
 TILE = 62, 38
-GAP = 2
 WIDTH = 760
 TOLERANCE_M = 350.0
 SMALLEST_ISLAND_M2 = 2e6

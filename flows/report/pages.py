@@ -54,8 +54,6 @@ RECEIPT_KEYS = (
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 HUNDRED = 100
 """Rows of deliveries are rows of persons: the report tells them in whole hundreds, by kind, and never one by one."""
-MOST_CHANGES = 200
-"""Revised figures listed on the page of data quality; each profile lists its own."""
 
 
 def sources(

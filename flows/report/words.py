@@ -142,20 +142,6 @@ def industry(row: Mapping[str, Any]) -> Words:
     return str(row["industry_name_da"]).removeprefix(code), str(row["industry_name_en"]).removeprefix(code)
 
 
-MODELS: dict[str, Words] = {
-    "indirect_standardisation": ("standardisering efter alder og køn", "standardisation by age and sex"),
-    "binomial_levels": ("binomial model, holdt op mod de andre kommuner", "binomial, against the other municipalities"),
-    "discrete_time_cloglog": ("diskret varighedsmodel", "discrete-time duration model"),
-    "levels": ("holdt op mod de andre kommuner", "against the other municipalities"),
-}
-
-
-def model_name(method: str) -> Words:
-    """Return what a model of mart.expected is called: its parts in words."""
-    known = [MODELS.get(part, words(part)) for part in method.split("+")]
-    return ", ".join(da for da, _ in known), ", ".join(en for _, en in known)
-
-
 def condition(rule: Mapping[str, Any], unit: str | None) -> Words:
     """Return when a rule of finding_rules or method_rules is met, in words."""
     against, threshold = str(rule["compare_to"]), str(rule["threshold"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ from markupsafe import Markup
 
 from flows.report import drawings
 from flows.report.data import Cell
-from flows.report.drawings import area, breaks, class_of, douglas_peucker, read_shapes, simplify, to_metres
+from flows.report.drawings import area, breaks, douglas_peucker, read_shapes, simplify, to_metres
 from flows.report.words import clean, day, delta, n, outcome, shown, spark, t, words
 from transforms.areas import areas_at
 from transforms.errors import DataRefused
@@ -72,6 +73,11 @@ def test_danish_names_sort_as_danes_expect() -> None:
         "Ærø",
         "Aarhus",
     ]
+
+
+def class_of(value: float, limits: list[float], decimals: int) -> int:
+    """Return the class (0 = lowest) of a value as it is shown; a limit belongs to the class above it."""
+    return bisect_right(limits, float(shown(value, decimals)))
 
 
 def test_classes_hold_about_equally_many_and_limits_are_what_is_shown() -> None:

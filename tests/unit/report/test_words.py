@@ -32,7 +32,7 @@ ENGLISH = re.compile(
     re.IGNORECASE,
 )
 # Words that are the same in Danish, or names.
-SAME = {"of"}
+SAME = {"of", "share"}
 IDIOM = (
     "søsterpulje",
     "regnet over på",
