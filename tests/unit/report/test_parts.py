@@ -20,6 +20,7 @@ from flows.report.words import clean, day, delta, n, outcome, shown, spark, t, w
 from transforms.areas import areas_at
 from transforms.errors import DataRefused
 from transforms.models.wording import danish_key, date_text, period_text, signed
+from transforms.models.wording import shown as rounded
 
 MUNICIPALITIES = [a.code for a in areas_at(["municipality"])]
 
@@ -77,7 +78,7 @@ def test_danish_names_sort_as_danes_expect() -> None:
 
 def class_of(value: float, limits: list[float], decimals: int) -> int:
     """Return the class (0 = lowest) of a value as it is shown; a limit belongs to the class above it."""
-    return bisect_right(limits, float(shown(value, decimals)))
+    return bisect_right(limits, float(rounded(value, decimals)))
 
 
 def test_classes_hold_about_equally_many_and_limits_are_what_is_shown() -> None:
