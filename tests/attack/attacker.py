@@ -6,21 +6,27 @@ lineage says is made of person rows is tried; there is no list of columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from expectations.derived import NUMBERS, fed_by_persons
-from transforms.models.persons import PersonData, newcomer_counts, placements
+from transforms.models.persons import PersonData, followed_persons, newcomer_counts, placements
 from transforms.warehouse import Warehouse
 
 Key = tuple[str, ...]
 Series = Mapping[Key, float]
-GRAIN = ("municipality_code", "industry_code")
+GRAIN = ("municipality_code", "industry_code", "breakdown_id", "breakdown_code")
+LABELS = (
+    "indicator_id", "outcome_id", "finding_id", "method_code", "context_code", "period", "figure_id", "group_kind",
+    "within_years",
+)  # fmt: skip
+INTERVALS_A_YEAR = 4
 LARGEST = 1500
 CERTAIN = 0.5
 """An attacker who is right in half of all cells by one way of reading a column knows that the column is open."""
@@ -57,13 +63,39 @@ def truth_of(data: PersonData, crosswalk: pd.DataFrame) -> dict[str, dict[Key, i
         found.setdefault(indicator, {})[code,] = int(k)
         found.setdefault(f"not {indicator}", {})[code,] = int(n - k)
     placed = placements(data, crosswalk)
-    for code, industry in placed[["municipality_code", "industry_code"]].itertuples(index=False):
-        cell = found.setdefault("placements", {})
-        cell[code, industry] = cell.get((code, industry), 0) + 1
-    for code, n in placed.groupby("municipality_code").size().items():
-        found.setdefault("all placements", {})[str(code),] = int(n)
-    for code, n in data.cases.groupby("municipality_code").size().items():
-        found.setdefault("cases", {})[str(code),] = int(n)
+    for keys in (["municipality_code", "industry_code"], ["industry_code"], ["municipality_code"]):
+        name = f"placements by {' and '.join(keys)}"
+        found[name] = {_key(key): int(n) for key, n in placed.groupby(keys).size().items()}
+    after = placed[placed["followed_by_job"].astype(bool)].groupby("industry_code").size()
+    found["placements followed by a job"] = {_key(key): int(n) for key, n in after.items()}
+    found["cases"] = {_key(key): int(n) for key, n in data.cases.groupby("municipality_code").size().items()}
+    return found | _durations(data)
+
+
+def _key(key: object) -> Key:
+    return tuple(map(str, key)) if isinstance(key, tuple) else (str(key),)
+
+
+def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
+    """Return persons followed, with and without a job, by the end of and within each year, by place and trait."""
+    persons = followed_persons(data, data.cases[["municipality_code"]].drop_duplicates())
+    persons = persons[persons["interval_count"] > persons["first_interval"]].assign(country="000")
+    answers = data.organisation.drop_duplicates("municipality_code", keep="last").set_index("municipality_code")
+    persons["org_model_code"] = persons["municipality_code"].map(answers["org_model_code"])
+    job, interval = persons["job_interval"].astype(bool), persons["interval_count"]
+    years = {year: job & (interval <= INTERVALS_A_YEAR * year) for year in (0, 1, 2, 3)}
+    flags = {"followed": job | ~job, "no job": ~job}
+    flags |= {f"first_job_within_{year}_year{'s' * (year > 1)}_pct": years[year] for year in (1, 2, 3)}
+    flags |= {f"job in year {year}": years[year] & ~years[year - 1] for year in (2, 3)}
+    found: dict[str, dict[Key, int]] = {}
+    traits = ("country", "org_model_code", "sex_code", "education_code", "basis_group", "danish_track_code")
+    for by in ("municipality_code", *traits):
+        for name, flag in flags.items():
+            for key, n in flag.groupby(persons[by]).sum().items():
+                if by == "municipality_code":
+                    found.setdefault(name, {})[str(key),] = int(n)
+                else:
+                    found.setdefault(f"{name} by trait", {})[by, str(key)] = int(n)
     return found
 
 
@@ -74,19 +106,23 @@ def published_columns(database: Path) -> list[Column]:
         found = []
         for table in sorted(name for name in fed if warehouse.exists(name)):
             columns = warehouse.columns(f"SELECT * FROM {table}")
-            frame = warehouse.frame(f"SELECT * FROM {table}")
+            names = {name for name, _ in columns}
+            # Rows of an extract of a register are none of persons; a table may hold both.
+            where = "_snapshot_id IS NULL" if "_snapshot_id" in names else "true"
+            where = "source_id LIKE 'delivery%'" if {"source_id", "value"} <= names else where
+            frame = warehouse.frame(f"SELECT * FROM {table} WHERE {where}")
+            frame = frame.rename(columns={"area_code": "municipality_code"})
             found += list(_series(table, frame, [name for name, kind in columns if kind.upper().startswith(NUMBERS)]))
     return found
 
 
 def _series(table: str, frame: pd.DataFrame, numeric: list[str]) -> Iterable[Column]:
     keys = [name for name in GRAIN if name in frame]
-    labels = [
-        name
-        for name in ("indicator_id", "outcome_id", "finding_id", "method_code", "context_code", "period", "figure_id",
-                     "group_kind")
-        if name in frame
-    ]  # fmt: skip
+    labels = [name for name in LABELS if name in frame]
+    if {"municipality_code", "industry_code"} <= set(keys):  # what is the same everywhere is the country's
+        nation = frame.drop_duplicates("industry_code").drop(columns="municipality_code")
+        same = [name for name in numeric if (frame.groupby("industry_code")[name].nunique() <= 1).all()]
+        yield from _series(f"{table} (country)", nation, same)
     for label, part in frame.groupby(labels, dropna=False) if labels else [((), frame)]:
         index: list[Key] = [tuple(map(str, row)) for row in part[keys].to_numpy()] if keys else [()] * len(part)
         numbers = {name: _numbers(index, part[name]) for name in numeric}
@@ -94,6 +130,29 @@ def _series(table: str, frame: pd.DataFrame, numeric: list[str]) -> Iterable[Col
         for name in numeric:
             if len(numbers[name]) >= FEWEST:
                 yield Column(table, name, " ".join(map(str, label)), numbers[name], denominators)
+
+
+def differences(columns: Iterable[Column], figures: Collection[str]) -> list[Column]:
+    """Return what an attacker makes of two figures over the same persons: their numbers of persons subtracted.
+
+    `figures`: those made of persons; tables hold those of the registers too.
+    """
+    counts = [
+        Column(each.table, each.column, each.label, {
+            key: value * each.denominators[key] / 100 for key, value in each.values.items() if key in each.denominators
+        }, {})
+        for each in columns
+        if each.column in ("observed", "value", "first_job_share_pct") and len(each.denominators) >= FEWEST
+        and (each.table == "mart.first_job" or set(each.label.split()) & set(figures))
+    ]  # fmt: skip
+    return [
+        Column(one.table, f"{one.column} - {two.column}", f"{one.label} - {two.label}", both, {})
+        for number, one in enumerate(counts)
+        for two in counts[:number]
+        if one.table == two.table
+        and len(both := {key: one.values[key] - two.values[key] for key in one.values.keys() & two.values.keys()})
+        >= FEWEST
+    ]
 
 
 def _numbers(index: list[Key], column: pd.Series[float]) -> dict[Key, float]:
@@ -188,7 +247,7 @@ def narrowed(
                     limits = {
                         indicator: (low, min(high, most)),
                         f"not {indicator}": (max(0, least - high), most - low),
-                        "newcomers_count": (max(least, low), most),
+                        whole_of(indicator): (max(least, low), most),
                     }
                 for name, (a, b) in limits.items():
                     before = found.setdefault(name, {}).get(key, (0, 10**9))
@@ -196,17 +255,82 @@ def narrowed(
     return found
 
 
+def whole_of(indicator: str) -> str:
+    """Return the name of the number of persons an indicator is a share of."""
+    if indicator in YEARS:
+        return "followed"
+    return "followed by trait" if indicator.endswith(" by trait") else "newcomers_count"
+
+
 def exposed(
-    narrowed_to: Mapping[str, Mapping[Key, tuple[int, int]]], truth: Mapping[str, Mapping[Key, int]], threshold: int
+    narrowed_to: Mapping[str, Mapping[Key, tuple[int, int]]],
+    truth: Mapping[str, Mapping[Key, int]],
+    threshold: int,
+    estimated: Iterable[str] = (),
 ) -> list[tuple[str, Key, int, int]]:
-    """Return the small counts that are known to within one, and every bound that is wrong (which would be a fault)."""
-    found = []
+    """Return the small counts that are known to within one, and every bound that is wrong (which would be a fault).
+
+    `estimated`: figures a life table gives, whose shares are not those of the persons counted; a bound that is wrong
+    there tells nothing.
+    """
+    found, loose = [], set(estimated)
     for name, cells in narrowed_to.items():
         for key, (low, high) in cells.items():
-            count = truth[name][key]
+            count = truth.get(name, {}).get(key)
+            if count is None or (name in loose and not low <= count <= high):
+                continue
             assert low <= count <= high, (
                 f"{name} {key}: {count} is outside {low}-{high}; the method is not as described"
             )
             if 0 < count < threshold and high - low <= 2:
                 found.append((name, key, low, high))
+    return found
+
+
+Release = dict[str, dict[Key, tuple[float, float | None]]]
+"""Figure -> municipality (or trait) -> (published part, published whole)."""
+DELIVERED = """
+    SELECT indicator_id, municipality_code, numerator, denominator FROM mart.indicator_value
+    JOIN mart.indicator USING (indicator_id)
+    WHERE operation = 'delivery' AND is_newest AND numerator IS NOT NULL AND source_id IN
+        ('delivery_cases', 'delivery_measures')
+"""
+YEARS = ("first_job_within_1_year_pct", "first_job_within_2_years_pct", "first_job_within_3_years_pct")
+LIFE_TABLE = (*YEARS, *(f"{name} by trait" for name in YEARS), "job in year 2", "job in year 3",
+              *(f"not {name}" for name in YEARS))  # fmt: skip
+
+
+def release_of(database: Path) -> Release:
+    """Return every share of persons in a published database as its two rounded counts."""
+    with Warehouse.open(database, read_only=True) as warehouse:
+        shares: list[tuple[str, Key, float, float]] = [
+            (name, (code,), k, n) for name, code, k, n in warehouse.rows(DELIVERED)
+        ]
+        shares += [
+            (outcome, (code,), observed * n / 100, n)
+            for outcome, code, observed, n in warehouse.rows(
+                "SELECT outcome_id, municipality_code, observed::DOUBLE, n_count FROM mart.expected "
+                "WHERE list_contains(?, outcome_id) AND observed IS NOT NULL", [list(YEARS)],
+            )
+        ]  # fmt: skip
+        shares += [
+            (f"{YEARS[years - 1]} by trait", (kind, code), share * n / 100, n)
+            for kind, code, years, share, n in warehouse.rows(
+                "SELECT breakdown_id, breakdown_code, within_years, first_job_share_pct::DOUBLE, n_count "
+                "FROM mart.first_job WHERE first_job_share_pct IS NOT NULL"
+            )
+        ]
+    found: Release = {}
+    for name, key, part, whole in shares:
+        found.setdefault(name, {})[key] = (round(float(part)), float(whole))
+    return found
+
+
+def years_apart(bounded: Mapping[str, Mapping[Key, tuple[int, int]]]) -> dict[str, dict[Key, tuple[int, int]]]:
+    """Return the bounds of jobs found in the second and third year, from those of jobs found by its end."""
+    found: dict[str, dict[Key, tuple[int, int]]] = {}
+    for year, (before, after) in enumerate(pairwise(YEARS), 2):
+        for key in bounded.get(before, {}).keys() & bounded.get(after, {}).keys():
+            (low, high), (lower, higher) = bounded[before][key], bounded[after][key]
+            found.setdefault(f"job in year {year}", {})[key] = (max(0, lower - high), higher - low)
     return found
