@@ -31,10 +31,10 @@ lint: setup  ## Check style and types
 	$(BIN)/mypy
 
 test: lint  ## Check style and types, and run the everyday tests
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: setup  ## Run the tests that take minutes
-	$(BIN)/python -m pytest -n 2 -m long
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 faults: setup  ## Inject faults on purpose and print the report
 	$(BIN)/python -m tests.faults.report

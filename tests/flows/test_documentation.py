@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.store.exports import write_package
 from tests.fixtures.world import Published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,10 +89,10 @@ def test_the_notebook_runs(tiny_run: Published, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed here")
 def test_the_r_script_runs(tiny_run: Published, tmp_path: Path) -> None:
+    (tmp_path / "exports").mkdir()
+    write_package(tiny_run.settings.published, tmp_path / "exports")
     command = ["Rscript", str(EXAMPLES / "kommunekort.R")]
-    ended = subprocess.run(
-        command, cwd=tmp_path, env=environment(tiny_run.settings.root), capture_output=True, text=True
-    )
+    ended = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-1500:]
     (told,) = re.findall(r"Region Nordjylland +\d+ +\d+ +([\d.]+)", ended.stdout)
     assert tiny_run.rows(
