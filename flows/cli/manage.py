@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +26,9 @@ from flows.settings import quiet_prefect
 from flows.store.builds import prepare_folder, writer_lock
 from transforms.errors import DataRefused, UsageError
 from transforms.periods import TIMEZONE
+
+if TYPE_CHECKING:
+    from flows.connectors.statbank.scaffold import Guess
 
 
 def deliver(
@@ -252,9 +257,16 @@ def new_source(
         str, typer.Option("--from", help="sample: the stand-in's tables; live: the StatBank API.")
     ] = "live",
     root: Annotated[Path, typer.Option("--root", help="The checkout to write into.")] = Path(),
+    choose: Annotated[
+        list[str] | None,
+        typer.Option("--choose", help="DIMENSION=CODE where the table leaves a choice: its total (or `-`), a unit."),
+    ] = None,
     data: DataOption = None,
 ) -> None:
-    """Write source file, staging SQL and a fixture for a table. Example: kommunekort new-source statbank RAS210"""
+    """Write source file, staging SQL and a fixture for a table. Example: kommunekort new-source statbank RAS210
+
+    Where the description leaves a choice you are asked; without a terminal it is guessed and told.
+    """
     from flows.connectors.http import open_client
     from flows.connectors.statbank.query import tableinfo
     from flows.connectors.statbank.scaffold import check_checkout
@@ -272,8 +284,35 @@ def new_source(
         statbank_base(settings, load_catalogue(), "live" if origin == "live" else "sample") as base,
         open_client(base, contact=settings.contact) as client,
     ):
-        made = write_source(tableinfo(client, table, "da"), tableinfo(client, table, "en"), root.resolve())
+        danish, english = tableinfo(client, table, "da"), tableinfo(client, table, "en")
+        made = write_source(danish, english, root.resolve(), chooser(choose or (), [v.id for v in english.variables]))
     for path in made.paths:
         out.print(f"wrote {path}", soft_wrap=True, highlight=False)
     for question in made.questions:
         out.print(f"to settle: {question}", soft_wrap=True, highlight=False, markup=False)
+
+
+def chooser(said: Sequence[str], dimensions: Sequence[str]) -> Callable[[Guess], str | None]:
+    """Return what answers a guess: the user's `DIMENSION=CODE`, else a question at the terminal, else nobody.
+
+    Raises UsageError for a word that is no choice, or names no dimension of the table.
+    """
+    choices: dict[str, str] = {}
+    for word in said:
+        name, sign, code = word.partition("=")
+        known = {each.casefold() for each in dimensions}
+        if not sign or name.casefold() not in known:
+            raise UsageError(f"--choose {word}: give DIMENSION=CODE; the table has {', '.join(dimensions)}")
+        choices[name.casefold()] = code
+
+    def answer(guess: Guess) -> str | None:
+        if guess.dimension.casefold() in choices:
+            return choices[guess.dimension.casefold()]
+        if not sys.stdin.isatty():
+            return None
+        for code, text in guess.choices.items():
+            out.print(f"  {code}  {text}", soft_wrap=True, highlight=False, markup=False)
+        asked = f"{guess.dimension}: which is the total (- for none)" if guess.what == "total" else guess.dimension
+        return str(typer.prompt(asked, default=guess.guess)).strip()
+
+    return answer

@@ -7,12 +7,12 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -29,9 +29,41 @@ SELECTOR_IDS = frozenset(
 )
 SELECTOR_TEXTS = re.compile(r"\b(unit|measure|seasonal|frequency|price|dranst)\b", re.IGNORECASE)
 TOTAL_IDS = ("TOT", "IALT", "TOT1", "MOK", "000", "00", "0")
-TOTAL_TEXT = re.compile(r"\btotal\b", re.IGNORECASE)
+TOTAL_TEXT = re.compile(r"\b(total|i alt)\b", re.IGNORECASE)
 PERIOD_KINDS = {r"\d{4}": "year", r"\d{4}K[1-4]": "quarter", r"\d{4}M\d\d": "month"}
 LETTERS = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
+
+
+NO_TOTAL = "-"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the description of a dimension does not settle: its total, or the one code of a selector.
+
+    `choices`: code -> text; `guess` is taken where nobody says otherwise. A total may be none of them (`-`).
+    """
+
+    dimension: str
+    what: Literal["total", "code"]
+    choices: Mapping[str, str]
+    guess: str
+
+    @property
+    def question(self) -> str:
+        """Return the guess as something to settle."""
+        others = ", ".join(f"{code} {text}" for code, text in self.choices.items() if code != self.guess)
+        taken = "none" if self.guess == NO_TOTAL else self.guess
+        said = "pinned to" if self.what == "code" else "the total is taken to be"
+        return f"{self.dimension}: {said} {taken} by guess; choose between it and {others}"[:400]
+
+
+Choose = Callable[[Guess], str | None]
+"""From a guess to the code that somebody chose, None when nobody did."""
+
+
+def nobody_chose(guess: Guess) -> None:
+    """Return that nobody was asked."""
 
 
 @dataclass
@@ -42,14 +74,30 @@ class Draft:
     codelists: dict[str, list[Code]] = field(default_factory=dict)
     columns: dict[str, tuple[str, str]] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
+    choose: Choose = nobody_chose
+
+    def settle(self, guess: Guess) -> str:
+        """Return the code somebody chose, or the guess, which is then something to settle."""
+        chosen = self.choose(guess)
+        if chosen is None:
+            self.questions.append(guess.question)
+            return guess.guess
+        allowed = [*guess.choices, *([NO_TOTAL] if guess.what == "total" else [])]
+        if chosen not in allowed:
+            listed = ", ".join(allowed[:12])
+            raise UsageError(f"{guess.dimension}={chosen}: not one of its codes; choose one of {listed}")
+        return chosen
 
 
-def draft_dimensions(danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str]) -> Draft:
+def draft_dimensions(
+    danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str], choose: Choose = nobody_chose
+) -> Draft:
     """Return every dimension of the table as the source file writes it, the time last.
 
-    `described` are the columns of the dictionary. Raises UsageError for periods that are no years, quarters or months.
+    What the description does not settle is asked of `choose`, and guessed where nobody chose. `described` are the
+    columns of the dictionary. Raises UsageError for periods that are no years, quarters or months.
     """
-    draft = Draft()
+    draft = Draft(choose=choose)
     danish_by_id = {variable.id: variable for variable in danish.variables}
     for variable in sorted(english.variables, key=lambda v: v.time):
         partner = danish_by_id.get(variable.id)
@@ -111,8 +159,8 @@ def _coded(
     draft: Draft, table: str, danish: Variable, english: Variable, catalogue: Catalogue, taken: set[str]
 ) -> dict[str, Any]:
     """Return a category or a selector: its column, code list, total and a first selection."""
-    total = _total(english)
-    selector = english.id.upper() in SELECTOR_IDS or bool(SELECTOR_TEXTS.search(english.text))
+    total = _total(draft, danish, english)
+    selector = _is_selector(english)
     codes = [_code(da, en, total) for da, en in zip(danish.values, english.values, strict=True)]
     entry: dict[str, Any] = {
         "column": _column(english, _usual_column(english, catalogue), taken),
@@ -123,8 +171,9 @@ def _coded(
         entry["total"] = total
     if selector:
         pinned = total or english.codes[0]
-        others = ", ".join(f"{value.id} {value.text}" for value in english.values if value.id != pinned)
-        draft.questions.append(f"{english.id}: pinned to {pinned} by guess; choose between it and {others}"[:400])
+        if len(english.values) > 1:
+            texts = {value.id: value.text for value in english.values}
+            pinned = draft.settle(Guess(english.id, "code", texts, pinned))
         return entry | {"select": [pinned]}
     if total is None:
         draft.questions.append(f"{english.id}: no total found; every code is selected")
@@ -136,15 +185,29 @@ def _code(danish: Value, english: Value, total: str | None) -> Code:
     return Code(danish.id, danish.text, english.text, "total" if is_total else "leaf", ("*",) if is_total else ())
 
 
-def _total(variable: Variable) -> str | None:
-    """Return the code of the total: a usual id, or a first text that says so; never of a single code."""
-    if len(variable.values) < 2:
+def _total(draft: Draft, danish: Variable, english: Variable) -> str | None:
+    """Return the code of the total: the one whose text says so, a usual id before others; never of a single code.
+
+    Several texts «…, total» are something to settle. A selector's own code is settled later.
+    """
+    if len(english.values) < 2:
         return None
-    usual = [value for value in variable.values if value.id in TOTAL_IDS and TOTAL_TEXT.search(value.text)]
-    first = variable.values[0]
-    if usual:
-        return usual[0].id
-    return first.id if TOTAL_TEXT.search(first.text) else None
+    told = {da.id: en.text for da, en in zip(danish.values, english.values, strict=True) if _is_total(da, en)}
+    usual = [code for code in told if code in TOTAL_IDS]
+    first = english.values[0].id
+    guess = usual[0] if usual else first if first in told else None
+    if _is_selector(english) or not told or (len(told) == 1 and guess is not None):
+        return guess
+    chosen = draft.settle(Guess(english.id, "total", told, guess or NO_TOTAL))
+    return None if chosen == NO_TOTAL else chosen
+
+
+def _is_total(danish: Value, english: Value) -> bool:
+    return bool(TOTAL_TEXT.search(english.text) or TOTAL_TEXT.search(danish.text))
+
+
+def _is_selector(variable: Variable) -> bool:
+    return variable.id.upper() in SELECTOR_IDS or bool(SELECTOR_TEXTS.search(variable.text))
 
 
 def _codelist(draft: Draft, table: str, variable: Variable, codes: list[Code], catalogue: Catalogue) -> str:
@@ -208,12 +271,13 @@ def check_checkout(root: Path) -> None:
             raise UsageError(f"{root}: no checkout of kommunekort, {part} is not there; name the checkout with --root")
 
 
-def new_source(danish: TableInfo, english: TableInfo, root: Path) -> NewSource:
+def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose = nobody_chose) -> NewSource:
     """Write a source for the table both descriptions are of, under the repository `root`; it loads and stages as it is.
 
     Written: flows/sources, transforms/staging, tests/fixtures (invented figures); added to: the code lists and the
-    dictionary. Raises UsageError, leaving every file as it was, when `root` is no checkout, the table is known, a file
-    exists, or the description cannot become a source.
+    dictionary. `choose` is asked where the description leaves a choice. Raises UsageError, leaving every file alone,
+    when `root` is no checkout, the table is known, a file exists, a choice is none, or the description cannot become a
+    source.
     """
     check_checkout(root)
     name = f"statbank_{english.id.lower()}"
@@ -229,7 +293,7 @@ def new_source(danish: TableInfo, english: TableInfo, root: Path) -> NewSource:
     }
     if existing := [path for path in created.values() if path.exists()]:
         raise UsageError(f"{existing[0].relative_to(root)} exists and is not overwritten; edit it, or remove it first")
-    draft = draft_dimensions(danish, english, catalogue, set(described))
+    draft = draft_dimensions(danish, english, catalogue, set(described), choose)
     texts = {
         created["source"]: _source_text(name, danish, english, draft),
         created["staging"]: _staging_text(name, danish, english, draft),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.cli.manage import chooser
 from flows.connectors.statbank.files import is_canonical
-from flows.connectors.statbank.query import TableInfo, parse_tableinfo, plan_query
-from flows.connectors.statbank.scaffold import new_source, slug
+from flows.connectors.statbank.query import TableInfo, Value, parse_tableinfo, plan_query
+from flows.connectors.statbank.scaffold import Guess, new_source, slug
 from tests.conftest import ROOT
 from transforms.areas import areas_at
 from transforms.catalogue import Catalogue, load_catalogue
@@ -115,6 +116,53 @@ def test_what_a_person_must_settle_is_told_and_written(root: Path) -> None:
     assert pin in made.questions
     assert "BOLIG: no total found; every code is selected" in made.questions
     assert f"# To settle: {pin}\n" in made.paths[0].read_text(encoding="utf-8")
+
+
+def with_totals(language: str) -> TableInfo:
+    """Return a description in which two texts of a dimension say that they are a total."""
+    info = described(language)
+    values = [
+        Value(id="A", text="Vestlige lande i alt" if language == "da" else "Western countries, total"),
+        Value(id="B", text="Ikke-vestlige lande i alt" if language == "da" else "Non-western countries, total"),
+        Value(id="C", text="Syrien" if language == "da" else "Syria"),
+    ]
+    changed = [v.model_copy(update={"values": tuple(values)}) if v.id == "BOLIG" else v for v in info.variables]
+    return info.model_copy(update={"variables": tuple(changed)})
+
+
+@pytest.mark.parametrize(("said", "total", "select"), [("B", "B", ["B"]), ("-", None, ["*"]), (None, "A", ["A"])])
+def test_which_of_several_totals_it_is_is_asked(
+    root: Path, said: str | None, total: str | None, select: list[str]
+) -> None:
+    asked: list[Guess] = []
+
+    def choose(guess: Guess) -> str | None:
+        asked.append(guess)
+        return said if guess.dimension == "BOLIG" else "FAST"
+
+    made = new_source(with_totals("da"), with_totals("en"), root, choose)
+    dwelling = loaded(root).source("statbank_bolx9").dimension("BOLIG")
+    assert (dwelling.total, dwelling.select) == (total, select)
+    assert [(guess.dimension, guess.what) for guess in asked] == [("PRISENHED", "code"), ("BOLIG", "total")]
+    assert loaded(root).source("statbank_bolx9").dimension("PRISENHED").select == ["FAST"]
+    told = "BOLIG: the total is taken to be A by guess; choose between it and B Non-western countries, total"
+    assert (told in made.questions) == (said is None)
+    assert not any(question.startswith("PRISENHED") for question in made.questions)
+
+
+def test_a_choice_that_is_none_leaves_every_file_as_it_was(root: Path) -> None:
+    before = everything(root)
+    with pytest.raises(UsageError, match=r"BOLIG=X: not one of its codes; choose one of A, B, -"):
+        new_source(with_totals("da"), with_totals("en"), root, lambda guess: "X" if guess.what == "total" else None)
+    assert everything(root) == before
+
+
+def test_the_command_takes_the_choice_as_an_option() -> None:
+    answer = chooser(["bolig=B"], ["OMRÅDE", "BOLIG"])
+    assert answer(Guess("BOLIG", "total", {"A": "a", "B": "b"}, "-")) == "B"
+    assert answer(Guess("ENHED", "code", {"A": "a", "B": "b"}, "A")) is None, "nobody sits at a terminal"
+    with pytest.raises(UsageError, match=r"--choose ALDER=1: give DIMENSION=CODE; the table has OMRÅDE, BOLIG"):
+        chooser(["ALDER=1"], ["OMRÅDE", "BOLIG"])
 
 
 def test_the_written_source_stages_its_own_extract(root: Path) -> None:
