@@ -215,8 +215,10 @@ def danish(number: int) -> str:
 
 
 def size_of(number: int) -> str:
-    """Return a number of bytes as people say it, in MB or GB."""
-    return f"{number / 2**30:.3g} GB" if number >= 2**30 else f"{max(1, round(number / 2**20))} MB"
+    """Return a number of bytes as people say it: in bytes, MB or GB."""
+    if number < 2**20:
+        return f"{number} bytes"
+    return f"{number / 2**30:.3g} GB" if number >= 2**30 else f"{number / 2**20:.3g} MB"
 
 
 @dataclass(frozen=True)

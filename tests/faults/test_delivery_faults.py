@@ -122,7 +122,7 @@ def test_a_bad_file_is_refused_with_a_reason_and_a_receipt(door: Door, name: str
 def test_a_file_above_the_bound_is_refused_unread(door: Door) -> None:
     receipt = door.one("a_2016K1.csv", GOOD, bounds=Bounds(file=100))
     assert receipt.is_refused
-    assert "more than the 100 allowed" in receipt.remarks[0].text_en
+    assert "more than the 100 bytes allowed" in receipt.remarks[0].text_en
 
 
 def test_a_workbook_swelling_beyond_reason_is_refused(door: Door) -> None:
