@@ -556,9 +556,15 @@ def divided(ask: Ask, period: str) -> Floats:
             order.append(0)
             continue
         order.append(len(matrices))
-        share = 1 / np.arange(1, max(1, len(ask.leaves(dimension.id))) + 1)
-        counts = _divide(ask, counts, np.tile(share / share.sum(), (places, 1)), dimension.id)
-        matrices.append(ask.own(dimension.id) if ask.leaves(dimension.id) else np.ones((1, 1)))
+        own = ask.own(dimension.id)
+        if _is_total(own):  # it needs no split, and a dimension may have hundreds of categories
+            counts, own = counts[..., None], np.ones((1, 1))
+        elif counts.size * own.shape[1] > _CELL_LIMIT:
+            raise UsageError(f"{ask.source.table}: too many cells for the sample world; ask for fewer codes")
+        else:
+            share = 1 / np.arange(1, own.shape[1] + 1)
+            counts = _divide(ask, counts, np.tile(share / share.sum(), (places, 1)), dimension.id)
+        matrices.append(own)
     elsewhere = np.zeros((matrices[0].shape[1] - places, *counts.shape[1:]), counts.dtype)
     cells = contract(np.concatenate([counts, elsewhere]), matrices)
     return np.transpose(cells, order) if 0 in order else cells[0].transpose([axis - 1 for axis in order])
