@@ -5,6 +5,7 @@ Against the replica of `tests/fixtures/replica.py`, which is no code of the samp
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from flows.run.record import FetchReport
 from flows.settings import Settings
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.replica import Replica, Variable, serving
+from transforms.areas import area_code
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused
 
@@ -277,3 +279,27 @@ def test_the_command_ends_with_2_when_a_source_would_not_be_fetched(
     ):
         tell_preflight(first.settings, "live")
     assert "ok    statbank_folk1a: 945 cells by BULK" in capsys.readouterr().out
+
+
+RESIDUAL = {"Not stated municipality": "998", "Abroad": "997"}
+
+
+@pytest.mark.real
+def test_areas_as_they_were_recorded_are_fetched_without_a_word(real_dir: Path, tmp_path: Path) -> None:
+    recorded = real_dir.parent / "cases" / "live" / "areas_as_recorded.csv"
+    if not recorded.is_file():
+        pytest.skip("the recorded area lists are not here")
+    with recorded.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter=";")]
+    with night_in(tmp_path) as first:
+        for name in ("FOLK1A", "AUK01", "HFUDD11"):
+            listed = [row for row in rows if row["table"] == name]
+            codes = {row["text_en"]: RESIDUAL.get(row["text_en"]) or area_code(row["text_en"]) for row in listed}
+            assert [text for text, code in codes.items() if code is None] == []
+            areas = first.replica.tables[name].variable(listed[0]["dimension"])
+            areas.codes = [(str(code), text, text) for text, code in codes.items()]
+        report = first.fetch()
+    assert sorted(report.new) == sorted(ONLY)
+    assert not report.kept_old
+    told = "; ".join(line for source in ONLY for line in report.notes.get(source, ()))
+    assert not re.search("OMRÅDE|BOPOMR", told), told

@@ -11,8 +11,8 @@ import pytest
 from expectations.rules import blocking, verdict_sentence
 from flows.cli.health import next_run
 from flows.run import night
-from flows.run.ages import SourceAge, check_ages, publication_fault, source_ages
-from flows.run.record import RunInfo
+from flows.run.ages import SourceAge, as_plain, check_ages, publication_fault, source_ages
+from flows.run.record import RunInfo, RunResult
 from flows.settings import Settings
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import load_catalogue
@@ -135,9 +135,13 @@ def test_a_table_whose_newest_period_stands_still_is_stale_on_the_day_it_is_met(
     assert still.stale
     assert still.too_old
     assert still.newest_period == "2023K1"
+    result = RunResult(RunInfo("r", RECEIVED, "live"), ages=as_plain({"statbank_auk01": still}))
+    assert "its newest period is 2023K1, and the next was due by 2023-" in result.troubles["statbank_auk01"]
     moving = age("statbank_auk01", "2026-01-20T06:00:00Z", {"rectangle": {"TID": ["2025K2", "2025K3"]}})
     assert not moving.stale
     assert not moving.too_old
     over = age("jobindsats_y35a02", "2025-08-20T06:00:00Z", {"newest_period": "2025M06"})
     assert not over.stale, "a benefit that has ended has no new figures"
+    ahead = age("statbank_auk01", "2031-01-20T06:00:00Z", {"rectangle": {"TID": ["2025K2", "2025K3"]}})
+    assert ahead.since == ahead.received, "a day that lies ahead is none"
     assert not blocking(check_ages(sources, {"statbank_auk01": store.of("statbank_auk01")[0]}, datetime.now(UTC)))
