@@ -103,6 +103,13 @@ def test_csv_has_a_mark_crlf_and_no_column_for_what_is_left_out(client: httpx.Cl
     ]
 
 
+@pytest.mark.parametrize(("name", "sign"), [("Semicolon", ";"), ("Tab", "\t"), ("comma", ","), ("Pipe", ";")])
+@pytest.mark.parametrize("file_format", ["CSV", "BULK"])
+def test_the_delimiter_is_the_one_asked_for(client: httpx.Client, file_format: str, name: str, sign: str) -> None:
+    answer = lines(ask(client, "FOLK1A", file_format, ALL_AGES_IN_ONE_CELL, delimiter=name, valuePresentation="Code"))
+    assert {line.count(sign) for line in answer} == {5}
+
+
 def test_csv_of_nothing_is_the_latest_total(client: httpx.Client) -> None:
     assert lines(ask(client, "FOLK1A", "CSV", {})) == ["TID;INDHOLD", "2025K3;1"]
 
