@@ -22,6 +22,7 @@ from flows.cli.console import (
     settings_from,
     steps,
 )
+from flows.orchestration.serve import CRON
 from flows.settings import quiet_prefect
 from flows.store.builds import prepare_folder, writer_lock
 from transforms.errors import DataRefused, UsageError
@@ -212,7 +213,7 @@ def compare(
 def serve(
     origin: FromOption = "sample",
     data: DataOption = None,
-    cron: Annotated[str, typer.Option("--cron", help="When nightly runs, in Danish time.")] = "0 2 * * *",
+    cron: Annotated[str, typer.Option("--cron", help="When nightly runs, in Danish time.")] = CRON,
     pool: Annotated[
         str | None, typer.Option("--pool", help="Register for the workers of this Prefect work pool, and end.")
     ] = None,

@@ -333,8 +333,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
 
-HTML = "<!DOCTYPE html><html><body><h1>Lukket for vedligeholdelse</h1></body></html>"
-
 
 class ConnectionDropped(Exception):
     """Raised inside the server so that it closes the connection in the middle of a body."""
@@ -370,11 +368,6 @@ class Fault:
         hit = self.played < self.times and self.match.casefold() in text.casefold()
         self.played += hit
         return hit
-
-
-def closed_for_maintenance(match: str = "/data", times: int = 1) -> Fault:
-    """Return the fault of an HTML page with status 200 in place of the answer."""
-    return Fault(match, times, status=200, body=HTML)
 
 
 class Script:

@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank.client import fetch_all
-from flows.sample.standin import Fault, Faulty, Script, closed_for_maintenance, create_app, running_app, running_standin
+from flows.sample.standin import Fault, Faulty, Script, create_app, running_app, running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.faults.tally import Tally
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
@@ -50,6 +50,14 @@ FAULTS: dict[str, tuple[Callable[[], Fault], bool]] = {
     "redirected elsewhere": (lambda: Fault(status=302, location="http://127.0.0.1:9/steal", times=99), False),
     "description is no JSON": (lambda: Fault("/tableinfo", status=200, body="oops", times=99), False),
 }
+
+
+HTML = "<!DOCTYPE html><html><body><h1>Lukket for vedligeholdelse</h1></body></html>"
+
+
+def closed_for_maintenance(match: str = "/data", times: int = 1) -> Fault:
+    """Return the fault of an HTML page with status 200 in place of the answer."""
+    return Fault(match, times, status=200, body=HTML)
 
 
 def bad_nights(folder: Path, repeat: int = 1) -> Tally:

@@ -68,15 +68,6 @@ class Checked:
     presentation: Presentation
 
 
-def check_answer(path: Path, query: Query, infos: Iterable[TableInfo]) -> Checked:
-    """Return the row count and the presentation of a CSV or BULK answer on disk; see AnswerCheck."""
-    with AnswerCheck(query, infos) as check, path.open("rb") as reader:
-        take = check.begin()
-        while block := reader.read(PART):
-            take(block)
-        return check.result()
-
-
 class AnswerCheck:
     """The check of one answer while it arrives, on a thread of its own, so that it costs no time afterwards.
 

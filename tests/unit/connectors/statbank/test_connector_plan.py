@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.connectors.http import AnsweredError
-from flows.connectors.statbank.client import check_answer
+from flows.connectors.statbank.client import AnswerCheck
 from flows.connectors.statbank.query import (
     Query,
     Selected,
@@ -261,7 +261,9 @@ def test_recorded_csv_passes_the_check_and_tells_it_has_texts(real_dir: Path) ->
     folder = real_dir / "statbank" / "api"
     described = parse_tableinfo((folder / "table_info_straf42.json").read_bytes())
     query = Query("STRAF42", (Selected("HERKOMST1", ("00",), False), Selected("Tid", ("2023",), False)), ("KØN",))
-    checked = check_answer(folder / "data_straf42_csv.csv", query, [described])
+    with AnswerCheck(query, [described]) as check:
+        check.begin()((folder / "data_straf42_csv.csv").read_bytes())
+        checked = check.result()
     assert (checked.rows, checked.presentation) == (1, "Value")
 
 
