@@ -20,6 +20,7 @@ from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlA
 
 from expectations import check
 from expectations.rules import Outcome, blocking
+from transforms.areas import areas_at
 from transforms.errors import DataRefused
 from transforms.warehouse import Warehouse, quote_literal
 
@@ -100,9 +101,9 @@ STOCK = (
         "municipality codes are text of three digits", {"column": "municipality_code", "value": 3},
     ),
     Stock(
-        "mart.municipality", "gx_five_regions", "ExpectColumnValuesToBeInSet",
-        "a municipality lies in one of the five regions",
-        {"column": "region_code", "value_set": ["081", "082", "083", "084", "085"]},
+        "mart.municipality", "gx_known_region", "ExpectColumnValuesToBeInSet",
+        "a municipality lies in one of the regions",
+        {"column": "region_code", "value_set": [area.code for area in areas_at(["region"])]},
     ),
     Stock(
         "mart.indicator", "gx_indicator_once", "ExpectColumnValuesToBeUnique",

@@ -112,7 +112,8 @@ class Dimension(_Strict):
 
     `codes` are given here instead of in a code list; `is_text`: it holds the publisher's texts, which have no codes.
     `complete`: the codes asked for are all parts of a whole that has no total of its own, and are added up; one that
-    the publisher adds is then missing in the sum, and the source waits for it.
+    the publisher adds is then missing in the sum, and the source waits for it. `also`: what else the publisher calls it
+    (its id -> its code -> ours, of the codes that are spelt otherwise there).
     """
 
     id: Text
@@ -129,6 +130,7 @@ class Dimension(_Strict):
     elimination: bool = False
     total: str | None = None
     complete: bool = False
+    also: dict[Text, dict[Text, Text]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +155,9 @@ class Dimension(_Strict):
             raise ValueError(
                 f"{self.id}: {LEFT_OUT} leaves a category out of the request; it needs `total: {LEFT_OUT}`"
             )
+        for name, codes in self.also.items():
+            if len(set(codes.values())) < len(codes):
+                raise ValueError(f"{self.id}: two codes of {name} stand for one of ours; each needs one of its own")
         if self.role == "area" and not self.levels:
             raise ValueError(f"{self.id} has role area but no `levels`; list the levels the table holds")
         if self.role in ("category", "selector") and not (self.codelist or self.codes or self.is_text):
@@ -748,6 +753,9 @@ def _check_select(
     for pattern in dimension.select:
         if not any(_as_regex(pattern).fullmatch(code) for code in codes):
             raise file.error([*place, "select"], f"{dimension.id} has no code {pattern}")
+    unknown = [code for known in dimension.also.values() for code in known.values() if code not in codes]
+    if unknown:
+        raise file.error([*place, "also"], f"{dimension.id} has no code {unknown[0]}")
     if dimension.total is not None and dimension.total not in codes:
         raise file.error([*place, "total"], f"{dimension.id} has no code {dimension.total}")
 

@@ -549,14 +549,17 @@ def _slice(name: str, part: pd.DataFrame, within: list[str], margins: list[Margi
 
 
 def _area_margins(warehouse: Warehouse, frame: pd.DataFrame, keys: list[str]) -> list[Margin]:
-    """Return each area with the areas of the next lower level it is the sum of, where a table has both."""
+    """Return each area with the areas of the next lower level it is the sum of, where a table has both.
+
+    A merged region has the codes of those it came of as its `region_code`. Of regions, those count that a table has.
+    """
     areas = warehouse.rows("SELECT code, level, region_code, province_code FROM reference.areas ORDER BY code")
     there, found = set(frame["area_code"]), []
-    for code, level in [(area[0], area[1]) for area in areas if area[1] in LEVELS[:-1] and area[0] in there]:
-        place = {"region": 2, "province": 3}.get(level)
+    for code, level, regions, _ in [area for area in areas if area[1] in LEVELS[:-1] and area[0] in there]:
+        place, wholes = {"region": (2, str(regions).split()), "province": (3, [code])}.get(level, (0, []))
         for lower in LEVELS[LEVELS.index(level) + 1 :]:
-            inside = (area for area in areas if area[1] == lower and (place is None or area[place] == code))
-            parts = tuple(str(area[0]) for area in inside)
+            inside = (area for area in areas if area[1] == lower and (level == "country" or area[place] in wholes))
+            parts = tuple(str(area[0]) for area in inside if lower != "region" or area[0] in there)
             if parts and there.issuperset(parts) and _adds_up(frame, keys, margin := ("area_code", str(code), parts)):
                 found.append(margin)
                 break

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.connectors.http import GivenUpError, Patience
 from flows.store.snapshots import Origin, Snapshot
+
+if TYPE_CHECKING:
+    from transforms.catalogue import Source
 
 Status = Literal["new", "unchanged", "failed"]
 
@@ -54,10 +58,15 @@ class FetchResult:
     notes: tuple[str, ...] = ()
 
 
-def failed(source_id: str, previous: Snapshot | None, error: Exception) -> FetchResult:
-    """Return the result of a source whose fetch ended with an error; it keeps what it had."""
+def failed(source: Source, previous: Snapshot | None, error: Exception) -> FetchResult:
+    """Return the result of a source whose fetch ended with an error; it keeps what it had.
+
+    A table that has ended may be taken away: nobody waits for more of it.
+    """
     passes = isinstance(error, GivenUpError | OSError)
-    return FetchResult(source_id, "failed", previous, str(error), passes)
+    if previous is not None and not passes and source.has_ended(datetime.now(UTC).date()):
+        return FetchResult(source.id, "unchanged", previous, f"ended on {source.ended}: {error}")
+    return FetchResult(source.id, "failed", previous, str(error), passes)
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ def fetch_all(
             else:
                 results.append(FetchResult(source.id, "unchanged", previous, "made from the same world"))
         except (KommunekortError, OSError) as error:
-            results.append(failed(source.id, previous, error))
+            results.append(failed(source, previous, error))
         finally:
             if options.on_end:
                 options.on_end(source.id)

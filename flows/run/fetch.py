@@ -102,9 +102,7 @@ def fetch(
             with CONNECTORS[name].connect(settings, catalogue, api) as client:
                 results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
         except UsageError as error:  # no token, or an address that is none
-            results += [
-                failed(source.id, store.newest(source.id, synthetic=api == "sample"), error) for source in sources
-            ]
+            results += [failed(source, store.newest(source.id, synthetic=api == "sample"), error) for source in sources]
     if api == "live":
         refuse_synthetic(settings, results)
     without_token = api == "live" and settings.jobindsats_token is None

@@ -432,7 +432,7 @@ def fetch_source(
     origin, period, patience = options.origin, options.period, options.patience
     assert source.table is not None, "every StatBank source names its table"
     described = {"en": tableinfo_bytes(client, source.table, "en", patience=patience)}
-    info = parse_tableinfo(described["en"])
+    info = parse_tableinfo(described["en"], source)
     before = previous.manifest.query.get("rectangle") if previous is not None else None
     plan = None
     with suppress(DataRefused):  # told again below, with the publisher's Danish texts
@@ -441,7 +441,7 @@ def fetch_source(
         described["da"] = _known_danish(previous, info) or tableinfo_bytes(
             client, source.table, "da", patience=patience
         )
-        plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"]), before)
+        plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"], source), before)
     query, record = plan.query, plan.record()
     trouble = "" if info.active or source.has_ended(datetime.now(UTC).date()) else _closed(info)
     told = partial(FetchResult, source.id, trouble=trouble, notes=plan.notes)
@@ -450,11 +450,11 @@ def fetch_source(
         return told("unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
     if "da" not in described:
         described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
-    danish = parse_tableinfo(described["da"])
+    danish = parse_tableinfo(described["da"], source)
     known = previous.path / "tableinfo.da.json" if previous is not None else None
     changed: list[str] = []
     if known is not None and known.is_file():
-        changed = texts_changed_since(source, parse_tableinfo(known.read_bytes()), danish, query)
+        changed = texts_changed_since(source, parse_tableinfo(known.read_bytes(), source), danish, query)
     told = partial(FetchResult, source.id, trouble=trouble, notes=(*plan.notes, *changed))
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
@@ -520,7 +520,7 @@ def _check_source(
     assert source.table is not None, "every StatBank source names its table"
     try:
         raw = {lang: tableinfo_bytes(client, source.table, lang, patience=options.patience) for lang in LANGUAGES}
-        english, danish = parse_tableinfo(raw["en"]), parse_tableinfo(raw["da"])
+        english, danish = (parse_tableinfo(raw[lang], source) for lang in ("en", "da"))
         previous = store.newest(source.id, synthetic=options.synthetic)
         before = previous.manifest.query.get("rectangle") if previous is not None else None
         plan = make_plan(source, english, catalogue, danish, before)
@@ -604,7 +604,7 @@ def _ended(source: Source, previous: Snapshot | None, future: Future[FetchResult
     try:
         return future.result()
     except (KommunekortError, OSError) as error:
-        return failed(source.id, previous, error)
+        return failed(source, previous, error)
 
 
 def _same(previous: Snapshot, query: dict[str, Any], info: TableInfo, origin: Origin) -> bool:
@@ -674,12 +674,12 @@ def _new_codes(
             continue
         known = {code.code for code in catalogue.readable(source, dimension)} | spellings.get(dimension.id, {}).keys()
         if new := [code for code in rectangle.get(dimension.id.upper(), ()) if code not in known]:
-            danish, english = (_texts_of(snapshot, lang, dimension.id) for lang in ("da", "en"))
+            danish, english = (_texts_of(source, snapshot, lang, dimension.id) for lang in ("da", "en"))
             found[dimension.id] = [Code(code, danish.get(code, code), english.get(code, code)) for code in new]
     return found
 
 
-def _texts_of(snapshot: Snapshot, lang: str, dimension: str) -> dict[str, str]:
+def _texts_of(source: Source, snapshot: Snapshot, lang: str, dimension: str) -> dict[str, str]:
     path = snapshot.path / f"tableinfo.{lang}.json"
-    variable = parse_tableinfo(path.read_bytes()).variable(dimension) if path.is_file() else None
+    variable = parse_tableinfo(path.read_bytes(), source).variable(dimension) if path.is_file() else None
     return {value.id: value.text for value in variable.values} if variable is not None else {}

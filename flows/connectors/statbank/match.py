@@ -385,7 +385,7 @@ def _dimension_named(source: Source, name: str | None) -> Dimension | None:
     if name is None:
         return None
     key = key_of(name)
-    ids = next((d for d in source.dimensions if key_of(d.id) == key), None)
+    ids = next((d for d in source.dimensions if key in map(key_of, (d.id, *d.also))), None)
     return ids or next((d for d in source.dimensions if key in (key_of(d.text_da), key_of(d.text_en))), None)
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -69,6 +69,8 @@ class TableInfo(_Answer):
     updated: datetime
     active: bool = True
     variables: tuple[Variable, ...] = Field(min_length=1)
+    renamed: Mapping[str, str] = {}
+    """Our id of a dimension -> the publisher's, where `also` of the source file says that it is the same."""
 
     def variable(self, code: str) -> Variable | None:
         """Return the variable of this id, whatever its case (the data headers write `Tid` as `TID`)."""
@@ -114,7 +116,10 @@ def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patienc
     try:
         return read_body(client, "POST", "tableinfo", json=body, patience=patience)
     except AnsweredError as error:
-        raise DataRefused(f"StatBank {table}: {own_words(error)}; check the table id") from None
+        raise DataRefused(
+            f"StatBank {table}: {own_words(error)}; check the table id, or write the day it ended as `ended:` in its "
+            "source file"
+        ) from None
 
 
 def parse_tables(raw: bytes) -> tuple[TableSummary, ...]:
@@ -125,8 +130,11 @@ def parse_tables(raw: bytes) -> tuple[TableSummary, ...]:
         raise DataRefused(f"StatBank tables: {_first(error)}; the API may have changed") from None
 
 
-def parse_tableinfo(raw: bytes) -> TableInfo:
-    """Return the description of a table from an answer's bytes; DataRefused when it is not one."""
+def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
+    """Return the description of a table from an answer's bytes; DataRefused when it is not one.
+
+    Dimensions that `source` knows by another id as well have its own.
+    """
     try:
         info = TableInfo.model_validate_json(_text(raw))
     except ValidationError as error:
@@ -137,7 +145,16 @@ def parse_tableinfo(raw: bytes) -> TableInfo:
         v.model_copy(update={"values": tuple(sorted(v.values, key=lambda value: value.id))}) if v.time else v
         for v in info.variables
     )
-    info = info.model_copy(update={"variables": ordered})
+    theirs = {variable.id for variable in ordered}
+    renamed = {
+        dimension.id: name
+        for dimension in (source.dimensions if source else ())
+        for name in dimension.also
+        if name in theirs and dimension.id not in theirs
+    }
+    ours = {name: own for own, name in renamed.items()}
+    ordered = tuple(v.model_copy(update={"id": ours.get(v.id, v.id)}) for v in ordered)
+    info = info.model_copy(update={"variables": ordered, "renamed": renamed})
     if len(times) != 1:
         raise DataRefused(f"StatBank {info.id}: {len(times)} time variables, expected one; not understood")
     return info
@@ -241,11 +258,13 @@ class Query:
     """One rectangle of one table: every combination of the selected codes.
 
     `left_out` variables are not asked for: the publisher sums over them, and the answer has no column for them.
+    `renamed`: our id -> the publisher's, in the request and in the answer's header.
     """
 
     table: str
     variables: tuple[Selected, ...]
     left_out: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_format(self) -> Literal["BULK", "CSV"]:
@@ -268,7 +287,7 @@ class Query:
     @property
     def header(self) -> tuple[str, ...]:
         """Return the columns an answer must have, in order: ids in upper case, INDHOLD last."""
-        return (*(variable.code.upper() for variable in self.variables), "INDHOLD")
+        return (*(self.renamed.get(variable.code, variable.code).upper() for variable in self.variables), "INDHOLD")
 
     def halves(self) -> tuple[Query, Query] | None:
         """Return the query cut in two by period; None when it has one period only."""
@@ -290,7 +309,10 @@ class Query:
             "lang": LANGUAGE,
             "valuePresentation": PRESENTATION,
             "delimiter": "Semicolon",
-            "variables": [{"code": v.code, "values": ["*"] if v.whole else list(v.values)} for v in self.variables],
+            "variables": [
+                {"code": self.renamed.get(v.code, v.code), "values": ["*"] if v.whole else list(v.values)}
+                for v in self.variables
+            ],
         }
 
     def record(self) -> dict[str, Any]:
@@ -365,14 +387,20 @@ def make_plan(
             left_out.append(variable.id)
             continue
         texts = _texts(variable, danish)
-        total = _total_told_by_text(place, dimension, variable, texts)
+        other = dimension.also.get(tableinfo.renamed.get(dimension.id, ""), {})
+        spelt = {code: ours for code, ours in other.items() if code in variable.codes}
+        total = None
+        if dimension.total not in spelt.values():
+            total = _total_told_by_text(place, dimension, variable, texts)
         if total is not None:
-            spellings[dimension.id] = {total: dimension.total or ""}
+            spelt[total] = dimension.total or ""
             notes.append(
                 f"{place}: the total of {dimension.id} is {total} «{texts[total]}» in {tableinfo.id}, "
                 f"not {dimension.total}; correct `total:` and its code in {dimension.codelist}"
             )
-        chosen.append(_select(place, dimension, variable, tableinfo, total))
+        if spelt:
+            spellings[dimension.id] = spelt
+        chosen.append(_select(place, dimension, variable, tableinfo, spelt))
         if dimension.role == "time":
             _check_periods(place, source, chosen[-1])
             held = (before or {}).get(dimension.id.upper(), ())
@@ -381,16 +409,17 @@ def make_plan(
                     f"{place}: {tableinfo.id} has withdrawn {_listed(withdrawn)}, which the last extract holds"
                 )
         if catalogue is not None and dimension.role != "time":
-            known = {code.code for code in catalogue.readable(source, dimension)} | ({total} if total else set())
+            known = {code.code for code in catalogue.readable(source, dimension)} | spelt.keys()
             new = {code: texts[code] for code in variable.codes if code not in known}
             held = (before or {}).get(dimension.id.upper(), ())
             gone = [code for code in catalogue.selected(source, dimension) if code not in variable.codes]
-            gone = [code for code in gone if total is None or code != dimension.total]
-            _check_withdrawn(place, dimension, tableinfo, [code for code in gone if code in held])
+            gone = [code for code in gone if code not in spelt.values()]
+            if dimension.id not in tableinfo.renamed:
+                _check_withdrawn(place, dimension, tableinfo, [code for code in gone if code in held])
             notes += _new_codes(place, catalogue, dimension, chosen[-1], new)
             if gone:
                 notes.append(f"{place}: {tableinfo.id} has no {_listed(gone)} of {dimension.id}")
-    query = Query(tableinfo.id, tuple(chosen), tuple(left_out))
+    query = Query(tableinfo.id, tuple(chosen), tuple(left_out), tableinfo.renamed)
     if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
         raise DataRefused(
             f"{place}: BULK answers of {tableinfo.id} leave out the cells that are "
@@ -569,18 +598,30 @@ def _check_variables(place: str, source: Source, tableinfo: TableInfo) -> list[s
             *(f"{code} is not in the table" for code in gone),
             *(f"{variable.id.upper()} is missing here" for variable in (new if gone else in_the_way)),
         ]
+        cure = "correct the source file"
+        if len(gone) == len(new) == 1:
+            cure += (
+                f", or where {new[0].id} is what {gone[0]} was, add `also: {{{new[0].id}: {{}}}}` to that dimension, "
+                "with every code that is spelt otherwise in the inner braces (`theirs: ours`)"
+            )
         raise DataRefused(
             f"{place}: dimensions: {'; '.join(told)}; {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has "
-            f"{_listed(variable.id for variable in tableinfo.variables)}; correct the source file"
+            f"{_listed(variable.id for variable in tableinfo.variables)}; {cure}"
         )
     return [variable.id for variable in new]
 
 
-def _select(place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo, total: str | None) -> Selected:
-    asked_for = [total if total is not None and asked == dimension.total else asked for asked in dimension.select]
-    found = {asked: matching(variable.codes, asked, time=variable.time) for asked in asked_for}
-    gone = [asked for asked, codes in found.items() if not codes]
-    if gone:
+def _select(
+    place: str, dimension: Dimension, variable: Variable, tableinfo: TableInfo, spelt: Mapping[str, str]
+) -> Selected:
+    """Return the codes asked for; under another id of the dimension, parts beside its total may be lacking."""
+    theirs = {ours: code for code, ours in spelt.items()}
+    found = {
+        asked: matching(variable.codes, theirs.get(asked, asked), time=variable.time) for asked in dimension.select
+    }
+    gone = [theirs.get(asked, asked) for asked, codes in found.items() if not codes]
+    has_total = dimension.total is not None and bool(found.get(dimension.total))
+    if gone and not (dimension.id in tableinfo.renamed and has_total):
         there = f"finds no code in {tableinfo.id} of {tableinfo.updated:%Y-%m-%d}"
         told = [f"select {asked!r} {there}; near it: {near(asked, variable)}" for asked in gone]
         raise DataRefused(f"{place}: dimension {dimension.id}: {'; '.join(told)}; correct the select")

@@ -113,7 +113,7 @@ BAD = {
     "gx_code_three_digits": (
         "mart.municipality", "SELECT * REPLACE ('0' || municipality_code AS municipality_code) FROM good", 98,
     ),
-    "gx_five_regions": (
+    "gx_known_region": (
         "mart.municipality", "SELECT * REPLACE (replace(region_code, '085', '086') AS region_code) FROM good", 19,
     ),
     "gx_indicator_once": ("mart.indicator", "FROM good UNION ALL FROM good", 6),

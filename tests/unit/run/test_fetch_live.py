@@ -6,6 +6,7 @@ Against the replica of `tests/fixtures/replica.py`, which is no code of the samp
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,14 +19,17 @@ from pydantic import SecretStr
 
 from flows.cli.look import tell_preflight
 from flows.connectors.http import Patience
+from flows.connectors.statbank.client import canonical_rows
+from flows.connectors.statbank.query import make_plan, parse_tableinfo
 from flows.run.fetch import fetch, preflight
 from flows.run.record import FetchReport
 from flows.settings import Settings
-from flows.store.snapshots import SnapshotStore
+from flows.store.snapshots import Snapshot, SnapshotStore
 from tests.fixtures.replica import Replica, Variable, serving
 from transforms.areas import area_code
-from transforms.catalogue import load_catalogue
+from transforms.catalogue import SOURCES, Catalogue, load_catalogue
 from transforms.errors import DataRefused
+from transforms.load import CanonicalRows
 
 ONLY = [f"statbank_{table}" for table in ("folk1a", "indoph1", "ras201", "auk01", "hfudd11")] + ["jobindsats_otij01"]
 
@@ -37,8 +41,8 @@ class Night:
     replica: Replica
     settings: Settings
 
-    def fetch(self) -> FetchReport:
-        return fetch(self.settings, load_catalogue(), "live", ONLY)
+    def fetch(self, catalogue: Catalogue | None = None) -> FetchReport:
+        return fetch(self.settings, catalogue or load_catalogue(), "live", ONLY)
 
     def snapshots(self) -> dict[str, str]:
         store = SnapshotStore(self.settings.snapshots)
@@ -95,6 +99,26 @@ def _drop_code(table: str, variable: str, code: str) -> Callable[[Replica], None
 
 def _rename(replica: Replica) -> None:
     replica.tables["HFUDD11"].variable("HFUDD").id = "HFUDD25"
+
+
+def _education_anew(replica: Replica) -> None:
+    """Give the education another id, its total another code and one of its groups too."""
+    variable = replica.tables["HFUDD11"].variable("HFUDD")
+    variable.id = "UDD25"
+    anew = {"TOT": "000", "H70": "L70"}
+    variable.codes = [(anew.get(code, code), danish, english) for code, danish, english in variable.codes]
+    figure = replica.tables["HFUDD11"].figure
+    ours = {theirs: code for code, theirs in anew.items()}
+    replica.tables["HFUDD11"].figure = lambda at: figure({**at, "HFUDD": ours.get(at["UDD25"], at["UDD25"])})
+
+
+def with_line(folder: Path, source: str, old: str, new: str) -> Catalogue:
+    """Return the catalogue of a copy of the source files in which one place of one file reads otherwise."""
+    shutil.copytree(SOURCES, folder)
+    text = (folder / f"{source}.yml").read_text("utf-8")
+    assert text.count(old) == 1
+    (folder / f"{source}.yml").write_text(text.replace(old, new), "utf-8")
+    return load_catalogue(folder)
 
 
 def _add(*, eliminable: bool) -> Callable[[Replica], None]:
@@ -223,6 +247,89 @@ def test_regions_merge_and_municipalities_keep_their_codes(night: Night) -> None
     report = night.fetch()
     assert "statbank_auk01" in report.new
     assert any("has no 084, 085 of OMRÅDE" in note for note in report.notes["statbank_auk01"])
+
+
+def test_a_dimension_renamed_is_read_with_one_line(night: Night, tmp_path: Path) -> None:
+    before = night.snapshots()
+    _education_anew(night.replica)
+    report = night.fetch()
+    assert "where UDD25 is what HFUDD was, add `also: {UDD25: {}}`" in report.kept_old["statbank_hfudd11"]
+    assert night.snapshots().get("statbank_hfudd11") == before.get("statbank_hfudd11")
+    known = with_line(
+        tmp_path / "sources", "statbank_hfudd11", "{id: HFUDD,", '{id: HFUDD, also: {UDD25: {"000": TOT, L70: H70}},'
+    )
+    report = night.fetch(known)
+    assert "statbank_hfudd11" in report.new
+    assert not report.kept_old
+    source = known.sources["statbank_hfudd11"]
+    newest = SnapshotStore(night.settings.snapshots).newest(source.id)
+    assert newest is not None
+    read = canonical_rows(source, newest, known, tmp_path / "canonical")
+    plain = canonical_rows(source, _as_it_was(tmp_path, source.id), known, tmp_path / "plain")
+    assert not read.rejected
+    assert _lines(read) == _lines(plain), "the same figures under our own names"
+    assert not night.fetch(known).new, "known on the next night"
+
+
+def _as_it_was(folder: Path, source: str) -> Snapshot:
+    with night_in(folder / "was") as first:
+        first.replica.updated("2026-11-27")
+        first.fetch()
+        newest = SnapshotStore(first.settings.snapshots).newest(source)
+    assert newest is not None
+    return newest
+
+
+def _lines(rows: CanonicalRows) -> list[str]:
+    return sorted(line for path in rows.paths for line in path.read_text("utf-8-sig").split())
+
+
+def test_new_industries_are_read_at_their_total_with_one_line(tmp_path: Path) -> None:
+    """DB25 groups the industries otherwise; where a table has a total, that is the same and the parts are left out."""
+    theirs = [("TOT", "I alt"), ("A", "Landbrug"), ("BCDE", "Industri"), ("GHI", "Handel"), ("STUV", "Andet")]
+    old = load_catalogue().sources["statbank_pend101"]
+    variables = [
+        {
+            "id": "BRANCHE25" if dimension.id == "BRANCHE07" else dimension.id,
+            "text": dimension.text_da,
+            "elimination": dimension.id != "PENDLING",
+            "time": dimension.role == "time",
+            "values": [
+                {"id": code, "text": text}
+                for code, text in (
+                    theirs if dimension.id == "BRANCHE07"
+                    else [("2023", "2023"), ("2024", "2024")] if dimension.role == "time"
+                    else [(code.code, code.text_da) for code in load_catalogue().codes(old, dimension)]
+                )
+            ],
+        }
+        for dimension in old.dimensions
+    ]  # fmt: skip
+    described = {"id": "PEND101", "text": "", "unit": "Number", "updated": "2027-05-11T08:00:00"}
+    raw = json.dumps({**described, "variables": variables}).encode()
+    with pytest.raises(DataRefused, match=r"BRANCHE25 is what BRANCHE07 was, add `also: \{BRANCHE25: \{\}\}`"):
+        make_plan(old, parse_tableinfo(raw, old), load_catalogue())
+    known = with_line(tmp_path / "s", old.id, "{id: BRANCHE07,", "{id: BRANCHE07, also: {BRANCHE25: {}},")
+    source = known.sources[old.id]
+    held = {"BRANCHE07": ["TOT", "1", "2"]}
+    plan = make_plan(source, parse_tableinfo(raw, source), known, before=held)
+    asked = {each["code"]: each["values"] for each in plan.query.body()["variables"]}
+    assert asked["BRANCHE25"] == ["TOT"]
+    assert plan.record()["rectangle"]["BRANCHE07"] == ["TOT"]
+    assert any("PEND101 has no 1, 2, 3, 4" in note for note in plan.notes)
+
+
+def test_a_table_that_ended_may_go_without_a_word(quiet: Path, tmp_path: Path) -> None:
+    shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    with night_in(tmp_path) as gone:
+        gone.replica.tables.pop("AUK01")
+        told = gone.fetch()
+        assert "or write the day it ended as `ended:` in its source file" in told.kept_old["statbank_auk01"]
+        known = with_line(tmp_path / "s", "statbank_auk01", "table: AUK01", "table: AUK01\nended: 2026-07-01")
+        report = gone.fetch(known)
+    assert not report.troubles
+    assert not report.kept_old
+    assert "statbank_auk01" in report.unchanged
 
 
 def test_a_closed_table_is_told_on_the_day_it_is_met(night: Night) -> None:
