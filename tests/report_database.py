@@ -258,6 +258,7 @@ def _meta(hostile: bool) -> dict[str, pd.DataFrame]:
                 "suppression_threshold_count": [5],
                 "minimum_denominator_count": [15],
                 "rounding_base_count": [5],
+                "least_rate_denominator_count": [20],
                 "is_synthetic": [True],
                 "data_mark": ["SYNTETISKE DATA / SYNTHETIC DATA"],
             }

@@ -56,6 +56,7 @@ from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask, why_no_c
 from flows.deliveries.receipts import (
     SHRUNK,
     TABLE_STEP,
+    VERDICT_EN,
     Outcome,
     Receipt,
     Tally,
@@ -649,7 +650,8 @@ def deliver(
             if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
                 page = write_receipt(receipt, data_dir / "receipts")
             receipts.append(replace(receipt, path_html=str(page)))
-            log.info("%s", receipt.line())
+            # A log is read by more than the municipality: no counts of rows, which are persons, nor of faults.
+            log.info("%s %s: %s", receipt.delivery_id, receipt.file, VERDICT_EN[receipt.verdict])
     return receipts
 
 

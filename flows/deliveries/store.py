@@ -777,8 +777,8 @@ def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataF
             later = find_delivery(warehouse, delivery.superseded_by)
             raise DataRefused(
                 f"{FILE}: delivery {delivery.delivery_id} ({delivery.kind} of {delivery.municipality_code} for "
-                f"{delivery.period}) has {held} of {delivery.rows_accepted} rows left, since {later.delivery_id} "
-                f"replaced it and rows replaced long ago are no longer kept; build as of {later.received_at[:10]} or "
+                f"{delivery.period}) has not all of its rows left, since {later.delivery_id} replaced it "
+                f"and rows replaced long ago are no longer kept; build as of {later.received_at[:10]} or "
                 "later, or restore data/restricted from a backup of before"
             )
 

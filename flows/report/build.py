@@ -224,7 +224,7 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "rules": rules,
             "tally": pages.tally(rules),
             "receipts": receipts,
-            "delivered": pages.deliveries(receipts),
+            "delivered": pages.deliveries(data, receipts),
             "withheld": pages.withheld(data),
             "revisions": changed,
             "changes": pages.changes(data, changed),

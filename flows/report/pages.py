@@ -53,7 +53,8 @@ RECEIPT_KEYS = (
 )
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 HUNDRED = 100
-"""Rows of deliveries are rows of persons: the report tells them in whole hundreds, by kind, and never one by one."""
+"""Rows of deliveries are rows of persons, answers on a form those of respondents: the report tells them by kind, in
+whole hundreds, and never one by one. Fewer than a hundred, or than the threshold where that is higher, are 0."""
 
 
 def sources(
@@ -72,7 +73,7 @@ def sources(
     }
     out = []
     for key, source in sorted(data.sources.items()):
-        facts = data.snapshots.get(key) or _delivered(key, receipts_of or []) or _kept_here(data, source)
+        facts = data.snapshots.get(key) or _delivered(data, key, receipts_of or []) or _kept_here(data, source)
         age = (ages_of or {}).get(key, {}).get("age_days")
         table = f"staging.{key}"
         state = "old" if (table, "source_not_too_old") in broken else "ok"
@@ -97,7 +98,7 @@ def _kept_here(data: ReportData, source: Row) -> Row:
     return {"rows_in_count": known, "rows_loaded_count": known, "rows_rejected_count": 0}
 
 
-def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
+def _delivered(data: ReportData, source_id: str, receipts_of: list[Row]) -> Row:
     """Return the facts of a source as its receipts tell them; nothing when none of its deliveries was taken."""
     kind = source_id.removeprefix("delivery_")
     taken = [row for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist" and row["received_at"]]
@@ -105,9 +106,9 @@ def _delivered(source_id: str, receipts_of: list[Row]) -> Row:
         return {}
     return {
         "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
-        "rows_in_count": _rows_told(kind, sum(int(row["rows_in"] or 0) for row in taken)),
-        "rows_loaded_count": _rows_told(kind, sum(int(row["rows_accepted"] or 0) for row in taken)),
-        "rows_rejected_count": _rows_told(kind, sum(int(row["rows_rejected"] or 0) for row in taken)),
+        "rows_in_count": _rows_told(data, sum(int(row["rows_in"] or 0) for row in taken)),
+        "rows_loaded_count": _rows_told(data, sum(int(row["rows_accepted"] or 0) for row in taken)),
+        "rows_rejected_count": _rows_told(data, sum(int(row["rows_rejected"] or 0) for row in taken)),
     }
 
 
@@ -144,7 +145,7 @@ def receipts(folder: Path | None) -> list[Row] | None:
     return sorted(rows, key=lambda row: str(row["received_at"]), reverse=True)
 
 
-def deliveries(receipts_of: list[Row] | None) -> list[Row]:
+def deliveries(data: ReportData, receipts_of: list[Row] | None) -> list[Row]:
     """Return how many deliveries and rows there are per kind and verdict."""
     summed: dict[tuple[str, str], Row] = {}
     for receipt in receipts_of or []:
@@ -153,12 +154,13 @@ def deliveries(receipts_of: list[Row] | None) -> list[Row]:
         row["deliveries"] += 1
         for name in COUNTS:
             row[name] += int(receipt[name] or 0)
-    return [{**row, **{name: _rows_told(key[0], row[name]) for name in COUNTS}} for key, row in sorted(summed.items())]
+    return [{**row, **{name: _rows_told(data, row[name]) for name in COUNTS}} for _, row in sorted(summed.items())]
 
 
-def _rows_told(kind: str, rows: int) -> int:
-    """Return a number of delivered rows as it is told: rows of persons in whole hundreds, answers on a form as is."""
-    return rows if kind == "organisation" else rows // HUNDRED * HUNDRED
+def _rows_told(data: ReportData, rows: int) -> int:
+    """Return a number of delivered rows as it is told, rounded down to hundreds that are none below the threshold."""
+    step = -(-max(HUNDRED, int(data.release["suppression_threshold_count"])) // HUNDRED) * HUNDRED
+    return rows // step * step
 
 
 def withheld(data: ReportData) -> list[Row]:

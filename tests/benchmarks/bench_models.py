@@ -28,7 +28,7 @@ def yearly_expectations() -> None:
     """Fit 15 years of one outcome."""
     for year in range(YEARS):
         counts, conditions, _ = aggregates(year)
-        assess(model_shares(counts, conditions, outcome_id="employed", period=str(2008 + year)).rows)
+        assess(model_shares(counts, conditions, outcome_id="employed", period=str(2008 + year), least=5).rows)
 
 
 def seven_peers() -> None:

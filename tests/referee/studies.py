@@ -54,7 +54,7 @@ def judge(out: pd.DataFrame, effect: np.ndarray, difference: np.ndarray, better:
 def shares(seed: int, departure: str | None = None, sd: float = 0.0, conditions: int = 3, icc: float = 0.3) -> Found:
     """Return what a world of shares gave."""
     counts, frame, areas, truth = departed(seed, departure, sd, conditions, icc)
-    out = assessed(model_shares(counts, frame, outcome_id="a", period="2016", areas=areas), "a")
+    out = assessed(model_shares(counts, frame, outcome_id="a", period="2016", least=5, areas=areas), "a")
     # A municipality without an own effect differs by nothing; the calculation of the truth leaves 1e-15.
     difference = truth["difference"].where(truth["effect"] != 0, 0.0)
     return judge(out, truth["effect"].to_numpy(), difference.to_numpy())
@@ -74,7 +74,7 @@ def durations(seed: int, departure: str | None = None, sd: float = 0.0) -> Found
         added = (0.4 if departure == "rising" else -0.4) * np.clip((year - 5) / 2, 0, 1)
     if departure:
         persons = redrawn(persons, added, year if departure in {"rising", "falling"} else None, rng)
-    out = assessed(model_durations(persons, TRAITS, outcome_id="weeks", period="2016", areas=areas), "weeks")
+    out = assessed(model_durations(persons, TRAITS, outcome_id="weeks", period="2016", least=5, areas=areas), "weeks")
     out = out[(out["n_count"] >= 80).fillna(False)].set_index("municipality_code")
     effect = persons.groupby("municipality_code")["effect"].first().reindex(out.index).to_numpy()
     truth = true_weeks(persons).reindex(out.index).where(effect != 0, 0.0).to_numpy()

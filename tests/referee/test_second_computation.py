@@ -101,8 +101,10 @@ def test_expectations_are_predictions_without_the_municipality() -> None:
 
 def test_published_errors_are_those_of_the_fit_and_the_tolerance() -> None:
     counts, conditions, areas, _ = departed(5, sd=0.2)
-    rows = model_shares(counts, conditions, outcome_id="a", period="2016", areas=areas).rows
-    card = model_shares(counts, conditions, outcome_id="a", period="2016", areas=areas).card.set_index("term")["value"]
+    rows = model_shares(counts, conditions, outcome_id="a", period="2016", least=5, areas=areas).rows
+    card = model_shares(counts, conditions, outcome_id="a", period="2016", least=5, areas=areas).card.set_index("term")[
+        "value"
+    ]
     p = rows["expected"].astype(float) / 100
     chance = 1e4 * card["dispersion"] * p * (1 - p) / counts["n"]
     rest = rows["standard_error"].astype(float) ** 2 - chance - 0.25**2

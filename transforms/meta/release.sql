@@ -6,5 +6,5 @@
 SELECT
     run_id, fingerprint, code_version, suppression_threshold::INTEGER AS suppression_threshold_count,
     minimum_denominator::INTEGER AS minimum_denominator_count, rounding_base::INTEGER AS rounding_base_count,
-    is_synthetic, data_mark
+    least_rate_denominator::INTEGER AS least_rate_denominator_count, is_synthetic, data_mark
 FROM run.release

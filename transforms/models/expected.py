@@ -36,7 +36,6 @@ CARD = ["outcome_id", "period", "term", "kind", "value", "standard_error"]
 METHOD = "indirect_standardisation+binomial_levels"
 MIN_N = 80
 """A municipality is judged from 80 persons on, for shares and times alike (AKF 2006 reports no smaller ones)."""
-SUPPRESS_BELOW = 5
 TOLERANCE_PCT_POINTS = 0.25
 """No expectation is taken to be known better than this (one standard deviation): the margin of relevance. It keeps a
 very large municipality from being called over a difference that one decimal on the page would hide."""
@@ -232,17 +231,17 @@ def indirect_standardisation(cells: pd.DataFrame, strata: list[str]) -> pd.DataF
     return pd.DataFrame(out[["municipality_code", "n", "k", "expected_rate", "value_status"]])
 
 
-def _status(frame: pd.DataFrame) -> pd.Series[str]:
+def _status(frame: pd.DataFrame, least: int) -> pd.Series[str]:
     """Return per row: missing, suppressed, or estimated when the model can speak of it."""
     status = frame["value_status"].where(frame["value_status"].isin(["suppressed", "missing"]), "estimated")
     unknown = frame["n"].isna() | (frame["n"] <= 0) | frame["k"].isna() | ~frame["has_conditions"]
     status = status.where(~(unknown & (status == "estimated")), "missing")
-    return status.where(~(frame["n"] < SUPPRESS_BELOW), "suppressed")
+    return status.where(~(frame["n"] < least), "suppressed")
 
 
 def model_shares(
-    counts: pd.DataFrame, conditions: pd.DataFrame, *, outcome_id: str, period: str, higher_is_better: bool = True,
-    min_n: int = MIN_N, areas: pd.DataFrame | None = None,
+    counts: pd.DataFrame, conditions: pd.DataFrame, *, outcome_id: str, period: str, least: int,
+    higher_is_better: bool = True, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
 ) -> Modelled:  # fmt: skip
     """Return a share held against what the other municipalities predict, before it is assessed (`assess`).
 
@@ -250,8 +249,8 @@ def model_shares(
     `indirect_standardisation`, enters as offset logit). Input `conditions`: municipality_code and one numeric
     column per framework condition; a gap is filled and told (`fill_conditions`). Input `areas`: municipality_code,
     commuting_area_code. Shares in pct, differences in percentage points. Rows that cannot be judged keep a status
-    and no number: `suppressed` under 5 persons or hidden at the source, `missing` without count or without any
-    condition. Raises DataRefused when too few municipalities are left for the conditions.
+    and no number: `suppressed` over fewer than `least` persons or hidden at the source, `missing` without count or
+    without any condition. Raises DataRefused when too few municipalities are left for the conditions.
     """
     import pandas as pd
     from scipy.special import expit
@@ -260,7 +259,7 @@ def model_shares(
     names = [c for c in filled.columns if c != "municipality_code"]
     frame = counts.merge(filled, on="municipality_code", how="left", validate="one_to_one")
     frame["has_conditions"] = frame["municipality_code"].isin(filled["municipality_code"])
-    frame["value_status"] = _status(frame)
+    frame["value_status"] = _status(frame, least)
     frame["n_count"] = frame["n"].round()
     part = frame[frame["value_status"] == "estimated"].sort_values("municipality_code", ignore_index=True)
     estimates = pd.DataFrame({"municipality_code": part["municipality_code"]})

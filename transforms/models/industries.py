@@ -106,7 +106,7 @@ def sum_to_level(
 
 
 MIN_PLACEMENTS = 20
-MIN_EMPLOYED = 20
+"""Shares over fewer placements are noise. This protects nobody: the counts come rounded, and `least` is the gate's."""
 GROWTH_YEARS = 3
 NATIONAL_POWER = 0.5
 """Absorption and placement-to-job are the country's, the same for all: they enter by their square root, so that they
@@ -117,12 +117,12 @@ UNKNOWN_INDUSTRIES = ("X", "11")
 OPTIONAL = ("openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct")
 
 
-def national_absorption(employed: pd.DataFrame) -> pd.DataFrame:
+def national_absorption(employed: pd.DataFrame, least: int) -> pd.DataFrame:
     """Return industry_code and absorption_pct: non-western immigrants' share of the employed in the country.
 
-    Input (StatBank RAS308): industry_code, employed_count, non_western_count. Empty under MIN_EMPLOYED employed.
+    Input (StatBank RAS308): industry_code, employed_count, non_western_count. Empty over fewer than `least` employed.
     """
-    enough = employed["employed_count"] >= MIN_EMPLOYED
+    enough = employed["employed_count"] >= least
     share = 100 * employed["non_western_count"] / employed["employed_count"].where(enough)
     return employed[["industry_code"]].assign(absorption_pct=share.astype("Float64"))
 
@@ -149,24 +149,26 @@ def jobs_in_reach(jobs: pd.DataFrame, areas: pd.DataFrame, year: int, growth_yea
     )
 
 
-def placement_to_job(placements: pd.DataFrame) -> pd.DataFrame:
-    """Return industry_code and placement_to_job_pct: placements followed by a job, empty under MIN_PLACEMENTS.
+def placement_to_job(placements: pd.DataFrame, least: int) -> pd.DataFrame:
+    """Return industry_code and placement_to_job_pct: placements followed by a job.
 
-    Input (Jobindsats Y14D03 or the deliveries): industry_code, placements_count, followed_by_job_count.
+    Input (of the deliveries, rounded): industry_code, placements_count, followed_by_job_count. Empty over fewer than
+    `least` placements, the gate's, and under MIN_PLACEMENTS.
     """
-    enough = placements["placements_count"] >= MIN_PLACEMENTS
+    enough = placements["placements_count"] >= max(MIN_PLACEMENTS, least)
     share = 100 * placements["followed_by_job_count"] / placements["placements_count"].where(enough)
     return placements[["industry_code"]].assign(placement_to_job_pct=share.astype("Float64"))
 
 
-def present_use(placements: pd.DataFrame) -> pd.DataFrame:
+def present_use(placements: pd.DataFrame, least: int) -> pd.DataFrame:
     """Return municipality_code, industry_code, present_use_pct: the industry's share of the municipality's placements.
 
-    Input: municipality_code, industry_code, placements_count. Empty where the municipality has under MIN_PLACEMENTS;
-    present_use_status tells why: suppressed, or estimated for a nought, which may be none or a few.
+    Input (rounded): municipality_code, industry_code, placements_count. Empty where the municipality has fewer than
+    `least`, the gate's, or MIN_PLACEMENTS; present_use_status tells why: suppressed, or estimated for a nought, which
+    may be none or a few.
     """
     total = placements.groupby("municipality_code")["placements_count"].transform("sum")
-    share = 100 * placements["placements_count"] / total.where(total >= MIN_PLACEMENTS)
+    share = 100 * placements["placements_count"] / total.where(total >= max(MIN_PLACEMENTS, least))
     status = np.select([share.isna(), share == 0], ["suppressed", "estimated"], "observed")
     told = placements[["municipality_code", "industry_code"]].assign(present_use_pct=share.astype("Float64"))
     return told.assign(present_use_status=status)
@@ -336,19 +338,19 @@ def _openings_reason(status: str, count: object, language: Language) -> str:
 
 
 def expected_absorption(
-    jobs: pd.DataFrame, absorption: pd.DataFrame, observed: pd.DataFrame, crosswalk: pd.DataFrame
+    jobs: pd.DataFrame, absorption: pd.DataFrame, observed: pd.DataFrame, crosswalk: pd.DataFrame, least: int
 ) -> pd.DataFrame:
     """Return the shift-share expectation A_m = sum_b s_mb q_b and the gap to what is observed; an estimate.
 
     Input `jobs`: `jobs_in_reach` frame; `absorption`: `national_absorption` in the same or a finer grouping of counts
-    (give RAS308 rows: industry_code, employed_count, non_western_count); `observed`: municipality_code,
-    non_western_employment_pct (share of the employed who are non-western immigrants). Output: municipality_code,
-    expected_absorption_pct, non_western_employment_pct, absorption_gap_pct_points (observed minus expected),
-    is_estimated, value_status: `missing` when an industry with jobs has no known share.
+    (give RAS308 rows: industry_code, employed_count, non_western_count), known over `least` employed or more;
+    `observed`: municipality_code, non_western_employment_pct (share of the employed who are non-western immigrants).
+    Output: municipality_code, expected_absorption_pct, non_western_employment_pct, absorption_gap_pct_points (observed
+    minus expected), is_estimated, value_status: `missing` when an industry with jobs has no known share.
     """
     target = classification_of(jobs["industry_code"], crosswalk)
     counts = ["employed_count", "non_western_count"]
-    rates = national_absorption(sum_to_level(absorption, counts, [], target, crosswalk))
+    rates = national_absorption(sum_to_level(absorption, counts, [], target, crosswalk), least)
     frame = jobs[~jobs["industry_code"].isin(UNKNOWN_INDUSTRIES)].merge(rates, on="industry_code", how="left")
     jobs_count = frame["jobs_in_reach_count"].astype("Float64")
     frame["unknown"] = jobs_count.isna() | (frame["absorption_pct"].isna() & (jobs_count > 0))

@@ -619,6 +619,7 @@ INDUSTRY_TABLES = frozenset(
         "model.commuting_area",
         "model.placement",
         "model.placement_industry",
+        "run.release",
         "staging.statbank_ras302",
         "staging.statbank_ras308",
         "core.area",
@@ -630,7 +631,7 @@ INDUSTRY_TABLES = frozenset(
 """What `industry_step` reads."""
 
 
-def industry_step(warehouse: Warehouse) -> pd.DataFrame:
+def industry_step(warehouse: Warehouse, gate: Gate) -> pd.DataFrame:
     """Return how each industry fits each municipality: jobs and openings in reach, growth, absorption and shortage."""
     from transforms.models.industries import (
         jobs_in_reach,
@@ -651,12 +652,12 @@ def industry_step(warehouse: Warehouse) -> pd.DataFrame:
     posted, entered = openings(warehouse), shortage(warehouse)
     return match_industries(
         reach,
-        national_absorption(employed),
+        national_absorption(employed, least_rate_denominator(warehouse)),
         industries(warehouse),
         openings=None if posted.empty else openings_in_reach(posted, areas),
         shortage=None if entered.empty else entered,
-        to_job=None if followed.empty else placement_to_job(followed),
-        use=None if taken.empty else present_use(taken),
+        to_job=None if followed.empty else placement_to_job(followed, gate.least),
+        use=None if taken.empty else present_use(taken, gate.least),
     )
 
 
@@ -724,7 +725,7 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
         ),
         "model.expected": Model(
             indicator_tables
-            | {"staging.statbank_ras201", "core.area", "reference.peer_weights", "model.commuting_area"},
+            | {"staging.statbank_ras201", "core.area", "reference.peer_weights", "model.commuting_area", "run.release"},
             lambda warehouse: expected_step(warehouse, fits),
         ),
         "model.assessment": Model(
@@ -734,7 +735,7 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
             frozenset({"model.expected", "model.duration"}), lambda warehouse: card_step(fits, gate, persons)
         ),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
-        "model.industry_match": Model(INDUSTRY_TABLES, industry_step),
+        "model.industry_match": Model(INDUSTRY_TABLES, lambda warehouse: industry_step(warehouse, gate)),
         "model.absorption": Model(
             frozenset(
                 {
@@ -744,6 +745,7 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
                     "core.area",
                     "core.measure",
                     "reference.industry_crosswalk",
+                    "run.release",
                 }
             ),
             absorption_step,
@@ -803,6 +805,11 @@ def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
     return told.merge(dates, on=["indicator_id", "period"])
 
 
+def least_rate_denominator(warehouse: Warehouse) -> int:
+    """Return the fewest a rate of a register's counts may rest on, by the setting: over fewer it is noise."""
+    return int(warehouse.scalar("SELECT least_rate_denominator FROM run.release"))
+
+
 def expected_step(warehouse: Warehouse, fits: Fits) -> pd.DataFrame:
     """Return expected against observed employment of non-western immigrants for every year of RAS201, not yet assessed.
 
@@ -813,14 +820,14 @@ def expected_step(warehouse: Warehouse, fits: Fits) -> pd.DataFrame:
     from transforms.models.expected import COLUMNS, Modelled, indirect_standardisation, model_shares
 
     cells = labour_cells(warehouse, NON_WESTERN)
-    parts, told = [], []
+    parts, told, least = [], [], least_rate_denominator(warehouse)
     for period in sorted(cells["period"].unique()):
         known = wide_conditions(warehouse, period)
         if known.drop(columns="municipality_code").isna().all(axis=None):
             continue
         now = cells[cells["period"] == period].drop(columns="period")
         counts = indirect_standardisation(now, ["age_code", "sex_code"])
-        modelled = model_shares(counts, known, outcome_id=OUTCOME, period=period, areas=areas(warehouse))
+        modelled = model_shares(counts, known, outcome_id=OUTCOME, period=period, least=least, areas=areas(warehouse))
         parts.append(modelled.rows)
         told.append(modelled.card)
     if not parts:
@@ -936,7 +943,7 @@ def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
     reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
     crosswalk = reference_table(warehouse, "industry_crosswalk")
     share = observed[["municipality_code", "non_western_employment_pct"]]
-    told = expected_absorption(reach, employed, share, crosswalk)
+    told = expected_absorption(reach, employed, share, crosswalk, least_rate_denominator(warehouse))
     names = {"expected_absorption_pct": "expected_absorption_pct", "absorption_gap_pct_points": "absorption_gap_pp"}
     long = told.rename(columns=names).melt(
         ["municipality_code", "value_status"], list(names.values()), "indicator_id", "value"

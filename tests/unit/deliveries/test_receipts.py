@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.deliveries.intake import deliver
-from flows.deliveries.receipts import FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
+from flows.deliveries.receipts import VERDICT_EN, FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.errors import KommunekortError
 
@@ -94,6 +94,19 @@ def test_no_planted_number_or_name_is_written_logged_or_raised(
     stored = door.rows('SELECT * FROM restricted."case"') + door.rows("SELECT * FROM restricted.delivery")
     assert stored
     assert_clean(repr(stored).encode())
+
+
+def test_the_log_tells_no_number_of_rows(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows are persons, and a log is read by more than the municipality."""
+    with caplog.at_level(logging.DEBUG):
+        receipts = [receipt for name, content in plant_everywhere().items() for receipt in door.deliver(name, content)]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("flows.")]
+    assert len(told) >= len(receipts) > 8
+    for receipt in receipts:
+        line = f"{receipt.delivery_id} {receipt.file}: {VERDICT_EN[receipt.verdict]}"
+        assert line in told
+        told.remove(line)
+    assert not [line for line in told if re.search(r"\b\d+ (of|rows|persons|faults)|rows", line)]
 
 
 def test_the_search_would_find_a_number(door: Door) -> None:

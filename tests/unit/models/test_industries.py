@@ -39,7 +39,8 @@ def absorption() -> pd.DataFrame:
     return national_absorption(
         pd.DataFrame(
             {"industry_code": ["2", "4", "11"], "employed_count": [1000, 1000, 10], "non_western_count": [200, 100, 3]}
-        )
+        ),
+        20,
     )
 
 
@@ -109,10 +110,11 @@ def test_match_scores_by_hand_and_says_what_is_missing() -> None:
 def test_match_uses_openings_placements_and_present_use_when_known() -> None:
     reach = jobs_in_reach(jobs(), AREAS, 2016).query("industry_code != '11'")
     to_job = placement_to_job(
-        pd.DataFrame({"industry_code": ["2", "4"], "placements_count": [100, 100], "followed_by_job_count": [40, 10]})
+        pd.DataFrame({"industry_code": ["2", "4"], "placements_count": [100, 100], "followed_by_job_count": [40, 10]}),
+        15,
     )
     use = present_use(
-        pd.DataFrame({"municipality_code": "101", "industry_code": ["2", "4"], "placements_count": [30, 10]})
+        pd.DataFrame({"municipality_code": "101", "industry_code": ["2", "4"], "placements_count": [30, 10]}), 15
     )
     keys = [(m, b) for m in AREAS["municipality_code"] for b in ("2", "4")]
     openings = pd.DataFrame(keys, columns=["municipality_code", "industry_code"]).assign(openings_count=[5.0, 10] * 3)
@@ -185,11 +187,19 @@ def test_match_tells_openings_and_shortage_with_their_status() -> None:
 def test_small_denominators_give_no_rate() -> None:
     assert absorption()["absorption_pct"].isna().tolist() == [False, False, True]
     few = placement_to_job(
-        pd.DataFrame({"industry_code": ["2"], "placements_count": [19], "followed_by_job_count": [9]})
+        pd.DataFrame({"industry_code": ["2"], "placements_count": [19], "followed_by_job_count": [9]}), 15
     )
     assert few["placement_to_job_pct"].isna().all()
-    use = present_use(pd.DataFrame({"municipality_code": "101", "industry_code": ["2"], "placements_count": [3]}))
+    use = present_use(pd.DataFrame({"municipality_code": "101", "industry_code": ["2"], "placements_count": [3]}), 15)
     assert use["present_use_pct"].isna().all()
+
+
+def test_shares_of_placements_need_as_many_persons_as_the_settings_ask() -> None:
+    local = pd.DataFrame({"municipality_code": "101", "industry_code": ["2", "4"], "placements_count": [30.0, 15.0]})
+    whole = pd.DataFrame({"industry_code": ["2"], "placements_count": [45.0], "followed_by_job_count": [20.0]})
+    for least, told in ((15, True), (45, True), (46, False)):
+        assert present_use(local, least)["present_use_pct"].notna().all() == told
+        assert placement_to_job(whole, least)["placement_to_job_pct"].notna().all() == told
 
 
 def test_expected_absorption_by_hand_from_a_finer_grouping() -> None:
@@ -198,12 +208,12 @@ def test_expected_absorption_by_hand_from_a_finer_grouping() -> None:
         {"industry_code": ["CA", "CB", "G"], "employed_count": [600, 400, 1000], "non_western_count": [180, 20, 100]}
     )
     observed = pd.DataFrame({"municipality_code": ["101", "147"], "non_western_employment_pct": [10.0, 15.0]})
-    out = expected_absorption(reach, ras308, observed, CROSSWALK).set_index("municipality_code")
+    out = expected_absorption(reach, ras308, observed, CROSSWALK, 20).set_index("municipality_code")
     assert out.loc["101", "expected_absorption_pct"] == pytest.approx((440 * 20 + 1100 * 10) / 1540)
     assert out.loc["101", "absorption_gap_pct_points"] == pytest.approx(10 - (440 * 20 + 1100 * 10) / 1540)
     assert out.loc["151", "value_status"] == "missing"
     assert out["is_estimated"].all()
-    short = expected_absorption(reach, ras308.iloc[:2], observed, CROSSWALK)
+    short = expected_absorption(reach, ras308.iloc[:2], observed, CROSSWALK, 20)
     assert short["expected_absorption_pct"].isna().all()
 
 

@@ -242,6 +242,38 @@ def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     assert "Jens Hansen" not in text
 
 
+@pytest.mark.parametrize("kind", ["cases", "measures", "employment", "organisation", None])
+@pytest.mark.parametrize("threshold", [5, 50, 150])
+def test_no_small_number_of_delivered_rows_is_told(kind: str | None, threshold: int, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts"
+    receipts.mkdir()
+    data = load(make_database(tmp_path / "a.duckdb", municipalities=2))
+    data.release["suppression_threshold_count"] = threshold
+    for rows in (0, 1, 3, 49, 99, 101, 149, 199, 200, 1234):
+        receipt = {"kind": kind, "verdict": "godkendt", "received_at": "2026-01-01T10:00:00", "rows_in": rows + 2}
+        receipt |= {"rows_accepted": rows, "rows_rejected": 2}
+        (receipts / "a.json").write_text(json.dumps(receipt), encoding="utf-8")
+        given = pages.receipts(receipts)
+        told = [row[name] for row in pages.deliveries(data, given) for name in pages.COUNTS]
+        sources = (row for row in pages.sources(data, given) if row["source_id"] == f"delivery_{kind}")
+        told += [row[f"rows_{name}_count"] for row in sources for name in ("in", "loaded", "rejected")]
+        assert len(told) in (3, 6)
+        assert all(count == 0 or (count >= threshold and count % 100 == 0) for count in told), told
+
+
+def test_the_rules_of_protection_are_told_from_the_settings(tmp_path: Path) -> None:
+    database = make_database(tmp_path / "a.duckdb", municipalities=2)
+    with Warehouse.open(database) as warehouse:
+        warehouse.execute(
+            "UPDATE meta.release SET suppression_threshold_count = 7, rounding_base_count = 9, "
+            "minimum_denominator_count = 23, least_rate_denominator_count = 31"
+        )
+    build_report(database, tmp_path / "site", ReportOptions())
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", (tmp_path / "site" / "datakvalitet.html").read_text("utf-8")))
+    for words, size in (("intet antal under", 7), ("multipla af", 9), ("færre end", 23), ("tal over færre end", 31)):
+        assert re.search(rf"{words} (\S+ \S+ )?.{{0,60}}\b{size}\b", text), words
+
+
 def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts"
     receipts.mkdir()
