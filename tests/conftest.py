@@ -14,7 +14,7 @@ import pytest
 from flows.deliveries.keys import keygen
 from flows.settings import Settings
 from tests.fixtures.extracts import cached_extracts, copy_extracts
-from tests.fixtures.world import Published, dress_lightly, hurry, publish_from
+from tests.fixtures.world import Published, hurry, publish_from, write_one_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,7 +82,7 @@ def tiny_run(sample_extracts: Path, shared_folder: Path) -> Published:
     Read only: copy it to write.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.run.night.dress", dress_lightly)
+        patch.setattr("flows.run.night.write_products", write_one_page)
         folder = make_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder))
     return Published(Settings(data=folder), sample_extracts)
 

@@ -310,14 +310,14 @@ class DeliveryField(_Strict):
 
     @property
     def spellings(self) -> set[str]:
-        """Return every accepted heading, squashed."""
-        return {squash(text) for text in (self.name, self.label_da, self.label_en, *self.headings)}
+        """Return every accepted heading, folded."""
+        return {fold_spelling(text) for text in (self.name, self.label_da, self.label_en, *self.headings)}
 
     @cached_property
     def known(self) -> dict[str, str]:
-        """Return squashed text -> code of the allowed values."""
+        """Return folded text -> code of the allowed values."""
         return {
-            squash(text): value.code
+            fold_spelling(text): value.code
             for value in self.values
             for text in (value.code, value.text_da, value.text_en, *value.variants)
         }
@@ -356,7 +356,7 @@ class Contract(_Strict):
 
     @cached_property
     def by_heading(self) -> dict[str, DeliveryField]:
-        """Return squashed heading -> field."""
+        """Return folded heading -> field."""
         return {spelling: field for field in self.fields for spelling in field.spellings}
 
     def field(self, name: str) -> DeliveryField:
@@ -381,7 +381,7 @@ KINDS = {"case": "cases", "measure": "measures", "employment": "employment", "or
 
 
 @cache
-def squash(text: str) -> str:
+def fold_spelling(text: str) -> str:
     """Return `text` reduced to what spelling variants share: no case, spaces or signs, ae/oe/aa for æ/ø/å."""
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED)
     return re.sub(r"[^0-9a-z]+", "", folded)
@@ -733,8 +733,8 @@ def _check_delivery(contract: Contract, file: YamlFile) -> None:
         texts: dict[str, str] = {}
         for value in each.values:
             for text in (value.code, value.text_da, value.text_en, *value.variants):
-                if texts.setdefault(squash(text), value.code) != value.code:
-                    raise file.error(where, f"{text!r} stands for {texts[squash(text)]} and {value.code}")
+                if texts.setdefault(fold_spelling(text), value.code) != value.code:
+                    raise file.error(where, f"{text!r} stands for {texts[fold_spelling(text)]} and {value.code}")
 
 
 def _check_select(

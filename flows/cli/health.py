@@ -443,7 +443,7 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
         "sources_missing": sum(1 for source in sources if source["status"] == "missing"),
         "last_runs": [run_line(record) for record in islice(run_record.records(settings), LAST_RUNS)],
         "damage": build.damage() if build else lost_publication(settings),
-        "alarm": run_record.standing(settings),
+        "alarm": run_record.standing_alarm(settings),
         "schedule": schedule_facts(settings, now),
     }
     return {**facts, "faults": list(faults_of(settings, facts, now))}

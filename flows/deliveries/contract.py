@@ -9,7 +9,7 @@ from functools import cache
 
 from flows.deliveries.keys import MASK, looks_like_cpr
 from transforms.areas import suggest
-from transforms.catalogue import Contract, DeliveryField, Severity, load_catalogue, squash
+from transforms.catalogue import Contract, DeliveryField, Severity, fold_spelling, load_catalogue
 from transforms.errors import DataRefused, UsageError
 
 
@@ -36,12 +36,14 @@ def largest_rejected_share(kind: str) -> float:
 
 def kind_named(word: str, option: str) -> str:
     """Return the kind a word stands for, in English or Danish; UsageError with all of them when it stands for none."""
-    key = squash(word)
+    key = fold_spelling(word)
     for kind, contract in load_contracts().items():
-        if key in {squash(kind), *(squash(one) for one in contract.file_words)}:
+        if key in {fold_spelling(kind), *(fold_spelling(one) for one in contract.file_words)}:
             return kind
     known = ", ".join(f"{kind} ({contract.file_words[0]})" for kind, contract in load_contracts().items())
-    near = get_close_matches(key, [squash(one) for each in load_contracts().values() for one in each.file_words], n=1)
+    near = get_close_matches(
+        key, [fold_spelling(one) for each in load_contracts().values() for one in each.file_words], n=1
+    )
     raise UsageError(
         f"{option} {word}: unknown" + (f"; did you mean {near[0]}?" if near else "") + f"; use one of {known}"
     )
@@ -196,7 +198,7 @@ def shown(text: str, field: DeliveryField, rule: str) -> str:
         return MASK
     if _PLAIN_NUMBER.fullmatch(plain):
         return plain
-    if field.type == "enum" and (near := get_close_matches(squash(plain), field.known, n=1, cutoff=0.75)):
+    if field.type == "enum" and (near := get_close_matches(fold_spelling(plain), field.known, n=1, cutoff=0.75)):
         meant = next(value.text_da for value in field.values if value.code == field.known[near[0]])
         return f"{MASK}: ligner/resembles »{meant}«"
     if field.type == "municipality" and (names := suggest(plain)):

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from flows.deliveries.contract import Refusal, Remark, counted, size_of
 from flows.deliveries.keys import mask, normalise_cpr
 from flows.deliveries.values import clean, parser_of
-from transforms.catalogue import Contract, DeliveryField, squash
+from transforms.catalogue import Contract, DeliveryField, fold_spelling
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -498,7 +498,7 @@ def field_of(heading: str, contract: Contract) -> DeliveryField | None:
 def _names(heading: str) -> list[str]:
     """Return what a heading may be known by: all of it, and what stands before a bracket."""
     bracketed = "(" in heading or "[" in heading
-    return [squash(heading), squash(_unbracketed(heading))] if bracketed else [squash(heading)]
+    return [fold_spelling(heading), fold_spelling(_unbracketed(heading))] if bracketed else [fold_spelling(heading)]
 
 
 def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:
@@ -887,7 +887,7 @@ def _ends_whole(block: bytes, layout: Layout, delimiter: str) -> bool:
     if each.type == "date":
         return re.search(r"(^\d{4}\D\d\d\D\d\d|\D\d{4})$", text) is not None
     if each.type == "enum":
-        key = squash(text)
+        key = fold_spelling(text)
         return not any(other.startswith(key) and code != each.known[key] for other, code in each.known.items())
     return each.type == "cpr"
 

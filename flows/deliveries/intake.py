@@ -93,7 +93,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def quietly(doing: str) -> Iterator[None]:
+def hide_unforeseen(doing: str) -> Iterator[None]:
     """Turn an unforeseen error into one that names its place and type only: its own text may quote a person's row."""
     try:
         yield
@@ -642,7 +642,7 @@ def deliver(
     intake = Intake.checked(keys, request.municipality, request.kind, request.period, from_folder=from_folder)
     receipts: list[Receipt] = []
     with (
-        quietly("opening the restricted database"),
+        hide_unforeseen("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
     ):
         for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder):
@@ -736,7 +736,7 @@ def receive(
         incomplete = next((table for table in group if missing_fields(table.layout)), None) if len(group) > 1 else None
         unreadable = _half(incomplete) if incomplete else None
         try:
-            with quietly(f"receiving {group[0].label}"):
+            with hide_unforeseen(f"receiving {group[0].label}"):
                 yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
         except UsageError:
             raise
@@ -788,7 +788,7 @@ def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Tab
 
 def _key(table: Table, intake: Intake) -> Key:
     try:
-        with quietly(f"receiving {table.label}"):
+        with hide_unforeseen(f"receiving {table.label}"):
             claims = _peek(table)
     except Refusal:
         claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
@@ -853,7 +853,7 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
         names = [name for name in table.layout.positions if contract.field(name).type == "cpr"]
         keyed = names or [name for name in contract.key if name in table.layout.positions]
         try:
-            with quietly(f"receiving {table.label}"):
+            with hide_unforeseen(f"receiving {table.label}"):
                 for block in table.blocks():
                     if names:
                         ids = intake.people.people(block.columns[names[0]], clean).person_id.to_pylist()
@@ -871,7 +871,7 @@ def _open(path: Path, intake: Intake, bounds: Bounds, folder: Path | None) -> _O
     label = mask(path.name)
     found = _Opened()
     try:
-        with quietly(f"receiving {label}"):
+        with hide_unforeseen(f"receiving {label}"):
             if intake.from_folder:
                 refuse_unread(path)
             hint = str(path.relative_to(folder)) if folder else path.name
@@ -881,7 +881,7 @@ def _open(path: Path, intake: Intake, bounds: Bounds, folder: Path | None) -> _O
         return found
     for part in parts:
         try:
-            with quietly(f"receiving {part.label}"):
+            with hide_unforeseen(f"receiving {part.label}"):
                 found.tables += _tables(part, intake.contracts(), bounds)
         except Refusal as refusal:
             found.strangers.append(Stranger(part.label, refusal, part.sha256))

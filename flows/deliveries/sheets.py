@@ -34,7 +34,7 @@ from flows.deliveries.files import (
     find_layout,
 )
 from flows.deliveries.values import EXCEL_EPOCH, UNSAVED, Wrong, parse_industry
-from transforms.catalogue import Contract, DeliveryField, squash
+from transforms.catalogue import Contract, DeliveryField, fold_spelling
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -523,7 +523,7 @@ def _answer_columns(rows: Sequence[Sequence[str]], question: int) -> list[int]:
         column
         for row in rows
         for column, text in enumerate(row)
-        if column > question and re.fullmatch(r"(svar|answer)\d*", squash(text))
+        if column > question and re.fullmatch(r"(svar|answer)\d*", fold_spelling(text))
     }
     return sorted(found)
 

@@ -14,7 +14,7 @@ from typing import Any
 from flows.deliveries.contract import CELL_RULES
 from flows.deliveries.keys import looks_like_cpr, visible
 from transforms.areas import area_code, areas, areas_at
-from transforms.catalogue import DeliveryField, squash
+from transforms.catalogue import DeliveryField, fold_spelling
 from transforms.periods import COPENHAGEN
 
 REFERENCE = Path(__file__).parent.parent.parent / "transforms" / "reference"
@@ -369,23 +369,28 @@ def parse_municipality(text: str) -> str:
 def _municipality_named(text: str) -> str | None:
     """Return the code of a municipality by name: with «Kommune», «Jobcenter», a genitive s or ae/oe/aa for æ/ø/å."""
     words = re.sub(r"\b(kommunen?s?|regionskommune|jobcenter|jobcentret)\b|[:,]", " ", text.casefold())
-    name = squash(words)
+    name = fold_spelling(words)
     names = _municipality_names()
-    return names.get(squash(text)) or names.get(name) or names.get(name.removesuffix("s")) or area_code(words.strip())
+    return (
+        names.get(fold_spelling(text))
+        or names.get(name)
+        or names.get(name.removesuffix("s"))
+        or area_code(words.strip())
+    )
 
 
 @cache
 def _municipality_names() -> dict[str, str]:
     found = areas_at(["municipality"])
-    return {squash(name): area.code for area in found for name in (area.name_da, area.name_en) if name}
+    return {fold_spelling(name): area.code for area in found for name in (area.name_da, area.name_en) if name}
 
 
 @cache
 def countries() -> dict[str, str]:
-    """Return squashed country name or code -> ISO 3166-1 alpha-3 code (XXA stateless, XXX not stated)."""
+    """Return folded country name or code -> ISO 3166-1 alpha-3 code (XXA stateless, XXX not stated)."""
     with (REFERENCE / "origin_countries.csv").open(encoding="utf-8", newline="") as file:
         return {
-            squash(name): row["code"]
+            fold_spelling(name): row["code"]
             for row in csv.DictReader(file, delimiter=";")
             for name in (row["code"], row["name_da"], row["name_en"], *row["variants"].split("|"))
             if name
@@ -419,14 +424,14 @@ def _integer(text: str, field: DeliveryField) -> int:
 
 
 def _boolean(text: str, field: DeliveryField) -> bool:
-    key = squash(text.removesuffix(".0"))
+    key = fold_spelling(text.removesuffix(".0"))
     if key not in TRUE | FALSE:
         raise Wrong("boolean")
     return key in TRUE
 
 
 def _lookup(known: dict[str, str], text: str) -> str:
-    code = known.get(squash(text)) or known.get(squash(text.removesuffix(".0")))
+    code = known.get(fold_spelling(text)) or known.get(fold_spelling(text.removesuffix(".0")))
     if code is None:
         raise Wrong("unknown_value")
     return code

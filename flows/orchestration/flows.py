@@ -97,7 +97,7 @@ class InTheRunsLog(steps.Deaf):
 
 
 @contextmanager
-def told_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
+def alarm_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
     """Turn `cancelled` into `crashed`, with its alarm, at once when the run is stopped and nobody wished it.
 
     The flow itself knows only that it was stopped: by SIGTERM (a restart of the service, a reboot) or for a lease that
@@ -129,7 +129,7 @@ def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
     message = state.message or "ended without a word"
     crashed = status == "crashed" and INTERRUPTED not in message
     if record is None:
-        run_record.follow(settings, flow_run.name, status, message)
+        run_record.settle_alarm(settings, flow_run.name, status, message)
     elif record["status"] == "running" or (record["status"] == "cancelled" and crashed):
         run_record.close(settings, record, status, message)
 
@@ -378,7 +378,7 @@ def run_flow(data: Path | None, asked: Asked) -> State[Any]:
             is_night = asked.covers("fetch") and asked.covers("publish") and at_night()
             tidy_prefect(settings, flow_run.id if is_night else None)
             log = InTheRunsLog(get_run_logger() if flow_run.id else logger)
-            with told_when_stopped(settings, flow_run.id), steps.listening(log):
+            with alarm_when_stopped(settings, flow_run.id), steps.listening(log):
                 night.run(settings, asked, AsTasks(asked.origin), result)
     except Busy as busy:
         return Cancelled(message=str(busy))

@@ -26,7 +26,7 @@ from flows.connectors.statbank.files import (
     Recognised,
     Seen,
     normalise,
-    read_told,
+    read_assignments,
     recognise_directory,
 )
 from flows.deliveries.folder import waiting_files
@@ -210,7 +210,7 @@ def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, want
             folder,
             catalogue,
             scratch=unpacked,
-            told=read_told(folder, settings.files_as),
+            told=read_assignments(folder, settings.files_as),
             earlier=cells_of_last_time(store, catalogue, synthetic=synthetic, scratch=Path(scratch)),
         )
         report.refused_files = {found.names[path]: reason for path, reason in found.refused}
@@ -262,7 +262,7 @@ def take_files(
     changed = before is None or before.id != snapshot.id
     (report.new if changed else report.unchanged).append(source.id)
     report.taken += [taken_row(source, found.names[path], recognised) for path, recognised in files]
-    if changed and before is not None and (less := what_is_less(before, periods, query["areas"], source)):
+    if changed and before is not None and (less := describe_losses(before, periods, query["areas"], source)):
         report.warnings.append(less)
     return True
 
@@ -330,7 +330,7 @@ def snapshot_names(names: Sequence[str]) -> list[str]:
     return flat
 
 
-def what_is_less(before: Snapshot, periods: Sequence[str], areas: int, source: Source) -> str | None:
+def describe_losses(before: Snapshot, periods: Sequence[str], areas: int, source: Source) -> str | None:
     """Return one sentence when the new files hold less than the snapshot before, which they replace; else None."""
     query = before.manifest.query
     rectangle = query.get("rectangle") or {}

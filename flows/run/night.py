@@ -376,7 +376,7 @@ def validate_step(settings: Settings, candidate: Candidate, run: RunInfo) -> Non
 
 
 def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> builds.Build:
-    """Export, dress and flip to the candidate; old builds and snapshots go, never what a frozen baseline needs."""
+    """Export, write the products and flip to the candidate; what no baseline needs of old builds and snapshots goes."""
     record_published(settings, candidate.release)
     build_made = builds.publish(
         settings,
@@ -384,14 +384,14 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
         run.run_id,
         candidate.release,
         keep=kept_builds(settings),
-        dress=lambda path, build: dress(settings, path, build, run),
+        write_products=lambda path, build: write_products(settings, path, build, run),
     )
     waiting_candidate(settings).with_suffix(".json").unlink(missing_ok=True)
     prune(settings)
     return build_made
 
 
-def dress(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo) -> None:
+def write_products(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo) -> None:
     """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
     from flows.report.build import build_report, report_options
 

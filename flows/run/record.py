@@ -87,7 +87,7 @@ TIMEOUT_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
-def follow(
+def settle_alarm(
     settings: Settings, run_id: str, status: str, message: str, troubles: Mapping[str, str] | None = None
 ) -> None:
     """Raise the alarm, take it back or leave it, as the ending of a run asks for.
@@ -97,9 +97,9 @@ def follow(
     alarm = ENDINGS[status].alarm
     told = "; ".join(f"{source}: {reason.rstrip('.')}" for source, reason in (troubles or {}).items())
     if alarm == "raise":
-        sound(settings, run_id, status, f"{message}; {told}" if told and told not in message else message)
+        raise_alarm(settings, run_id, status, f"{message}; {told}" if told and told not in message else message)
     elif told:
-        sound(settings, run_id, status, told)
+        raise_alarm(settings, run_id, status, told)
     elif alarm == "clear":
         clear(settings)
 
@@ -107,7 +107,7 @@ def follow(
 ALARM_KEYS = ("run_id", "status", "message", "since", "at")
 
 
-def standing(settings: Settings) -> dict[str, Any] | None:
+def standing_alarm(settings: Settings) -> dict[str, Any] | None:
     """Return the alarm that stands (run_id, status, message, since, at), or None."""
     path = settings.root / "ALARM.json"
     if not path.exists():
@@ -119,12 +119,12 @@ def standing(settings: Settings) -> dict[str, Any] | None:
         return {"run_id": "", "status": "failed", "message": "ALARM.json cannot be read", "since": "", "at": ""}
 
 
-def sound(settings: Settings, run_id: str, status: str, message: str) -> dict[str, Any]:
+def raise_alarm(settings: Settings, run_id: str, status: str, message: str) -> dict[str, Any]:
     """Write `ALARM.json` and `ALARM.txt` and tell whoever is set to be told; return what was written.
 
     `since` is the first bad run of the row: it stays until a good run ends the alarm.
     """
-    before = standing(settings) or {}
+    before = standing_alarm(settings) or {}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     alarm: dict[str, Any] = {
         "run_id": run_id,
@@ -318,7 +318,7 @@ def close(settings: Settings, record: dict[str, Any], status: str, message: str)
     ended = {**record, "status": status, "message": message, "ended_at": datetime.now(UTC).isoformat()}
     replace_synced(settings.runs / f"{record['run_id']}.json", json.dumps(ended, ensure_ascii=False, indent=1))
     if record.get("is_watched", True):
-        follow(settings, str(record["run_id"]), status, message)
+        settle_alarm(settings, str(record["run_id"]), status, message)
 
 
 def reconcile(settings: Settings, *, alone: bool) -> list[str]:
@@ -548,7 +548,7 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
     except (OSError, UsageError) as error:
         told = error if isinstance(error, UsageError) else of_the_machine(error)
         if result.is_watched:
-            follow(settings, result.run.run_id, "failed", str(told))
+            settle_alarm(settings, result.run.run_id, "failed", str(told))
         raise told from None
 
     def last_words(number: int) -> None:
@@ -559,12 +559,12 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
     try:
         with ended_in_time(last_words):
             yield result
-        weigh_silence(result)
+        judge_unanswered(result)
     except KommunekortError as error:
         result.status, result.message = status_of(error), str(error)
         if result.status == "nothing_new":  # what is published is still made without the extracts taken back then
             result.taken_back = dict((published_release(settings) or {}).get("taken_back") or {})
-        weigh_silence(result)
+        judge_unanswered(result)
         if result.message == str(error):
             raise
         raise (UsageError if result.status == "failed" else type(error))(result.message) from None
@@ -592,10 +592,10 @@ def enter(settings: Settings, result: RunResult) -> None:
     except UsageError as error:
         result.status, result.message = "failed", str(error)
     if result.is_watched:
-        follow(settings, result.run.run_id, result.ending.status, result.message, result.troubles)
+        settle_alarm(settings, result.run.run_id, result.ending.status, result.message, result.troubles)
 
 
-def weigh_silence(result: RunResult) -> None:
+def judge_unanswered(result: RunResult) -> None:
     """Let what did not answer count in how a run ended: nothing new where nobody was heard is a failure.
 
     Else a network that is down for weeks would look like weeks without news.

@@ -248,12 +248,12 @@ def publish(
     release: Mapping[str, object],
     *,
     keep: Collection[str] = (),
-    dress: Callable[[Path, Build], None] = lambda candidate, build: None,
+    write_products: Callable[[Path, Build], None] = lambda candidate, build: None,
 ) -> Build:
     """Move a closed, complete candidate file among the builds, export and publish it, and prune old builds.
 
-    `release` says what it was made of; `keep` names run ids that must not be pruned; `dress` makes what people see
-    (report, workbook) in the folders of the build, before anything is published.
+    `release` says what it was made of; `keep` names run ids that must not be pruned; `write_products` makes what
+    people see (report, workbook) in the folders of the build, before anything is published.
     Raises DataRefused when the candidate was not closed cleanly.
     """
     if candidate.with_name(candidate.name + ".wal").exists():
@@ -262,7 +262,7 @@ def publish(
     try:
         own_folder(settings.builds)
         export_parquet(candidate, build.exports)
-        dress(candidate, build)
+        write_products(candidate, build)
         sync_tree(build.exports, build.report)
         seal(build, candidate, release)
         build.path.parent.mkdir(exist_ok=True)

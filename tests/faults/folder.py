@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flows.cli.health import examine, status_facts
-from flows.run.record import standing
+from flows.run.record import standing_alarm
 from flows.settings import Settings
 from flows.store import builds
 from tests.faults.kills import counts, whole
@@ -124,7 +124,7 @@ def broken_in_turn(folder: Path, base: Path, origin: Path, every: int = 1) -> Ta
                 tally.fail(f"{name}: more than one sentence: {told}")
             elif whole_again and rows is not None and counts(settings) != rows:
                 tally.fail(f"{name}: rows before and after differ", rows=1)
-            elif not whole_again and standing(settings) is None:
+            elif not whole_again and standing_alarm(settings) is None:
                 tally.fail(f"{name}: {whole(settings, set())}, and no alarm", wrong=True)
             else:
                 tally.survive(time.monotonic() - began)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from flows.run.processes import GUARDED_BY
-from flows.run.record import records, standing
+from flows.run.record import records, standing_alarm
 from flows.settings import Settings
 from tests.faults.kills import whole
 from tests.faults.tally import Tally
@@ -106,7 +106,7 @@ def tally_stop(
         tally.fail(f"{where}: {fault}", wrong=True)
     elif entered and not killed and newest["status"] == "running":
         tally.fail(f"{where}: the ledger says running")
-    elif entered and newest["status"] == "crashed" and standing(settings) is None:
+    elif entered and newest["status"] == "crashed" and standing_alarm(settings) is None:
         tally.fail(f"{where}: crashed without alarm")
     else:
         tally.survive(seconds)

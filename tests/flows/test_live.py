@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from flows.run.record import standing
+from flows.run.record import standing_alarm
 from flows.settings import Settings
 from tests.fixtures.replica import Replica, serving
 from tests.fixtures.world import Published, hurry, run_from
@@ -125,7 +125,7 @@ def test_every_other_source_is_published_as_on_an_undisturbed_night(
         assert result.status == "published"
         assert measures(night, but=source) == undisturbed[source]
         assert night.release["snapshots"].get(source) == before, "its last good extract"
-        alarm = standing(night.settings)
+        alarm = standing_alarm(night.settings)
         assert alarm is not None
         assert re.search(sentence, alarm["message"]), alarm["message"]
         assert source in alarm["message"]
@@ -133,7 +133,7 @@ def test_every_other_source_is_published_as_on_an_undisturbed_night(
         # The next night nothing is new, and the trouble is no smaller for that.
         with pytest.raises(NothingNew):
             run_from(night.settings, "live", only=ONLY)
-        again = standing(night.settings)
+        again = standing_alarm(night.settings)
         assert again is not None
         assert source in again["message"]
         assert again["since"] == alarm["since"]
@@ -167,7 +167,7 @@ def test_without_a_required_source_nothing_is_published(tmp_path: Path) -> None:
     with servers(tmp_path / "data", replica) as night:
         with pytest.raises(DataRefused, match=r"nothing is published without statbank_ras201: required, and never"):
             run_from(night.settings, "live", only=ONLY)
-        alarm = standing(night.settings)
+        alarm = standing_alarm(night.settings)
         assert alarm is not None
         assert "Table does not exist: RAS201" in alarm["message"]
         assert not night.settings.published.exists()
@@ -180,12 +180,12 @@ def test_a_cured_source_takes_the_alarm_back(good: Path, tmp_path: Path) -> None
     unbalanced(replica)
     with servers(tmp_path / "data", replica) as night:
         assert run_from(night.settings, "live", only=ONLY).taken_back
-        assert standing(night.settings) is not None
+        assert standing_alarm(night.settings) is not None
     cured = Replica()
     cured.tables["AUK01"].updated = "2026-11-27T08:00:00"
     with servers(tmp_path / "data", cured) as night:
         assert not run_from(night.settings, "live", only=ONLY).taken_back
-        assert standing(night.settings) is None
+        assert standing_alarm(night.settings) is None
 
 
 def test_a_changed_figure_is_kept_over_all_later_publications(good: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from prefect.states import Cancelling, Completed, Failed, Running, exception_to_
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.orchestration import flows, server
-from flows.orchestration.flows import told_when_stopped
+from flows.orchestration.flows import alarm_when_stopped
 from flows.run import night
 from flows.run import record as run_record
 from flows.run.night import Asked
@@ -145,7 +145,7 @@ def test_the_hook_enters_what_the_flow_could_not(
     flows.after_bad_end(flows.nightly, run, run)
     record = run_record.of_flow_run(ours, "f1")
     assert (record["status"] if record else None) == after
-    assert (run_record.standing(ours) is not None) is alarmed
+    assert (run_record.standing_alarm(ours) is not None) is alarmed
 
 
 def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
@@ -157,7 +157,7 @@ def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
     record = run_record.of_flow_run(ours, "f1")
     assert record is not None
     assert record["status"] == "cancelled"
-    assert run_record.standing(ours) is None
+    assert run_record.standing_alarm(ours) is None
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_fetch_tells_what_it_brought(
     monkeypatch.setattr(flows, "publish_artifacts", lambda settings, result: None)
     state = flows.run_flow(ours.root, Asked("live", last="fetch"))
     assert (state.name, message in (state.message or "")) == (name, True)
-    assert (run_record.standing(ours) is not None) is (name == "Failed")
+    assert (run_record.standing_alarm(ours) is not None) is (name == "Failed")
 
 
 class Waited:
@@ -257,12 +257,12 @@ def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
     with (
         pytest.raises(type(stop)),
         writer_lock(ours.root),
-        told_when_stopped(ours, "f1"),
+        alarm_when_stopped(ours, "f1"),
         run_record.recorded(ours, result),
     ):
         raise stop
     assert next(run_record.records(ours))["status"] == status
-    assert (run_record.standing(ours) is not None) is (status == "crashed")
+    assert (run_record.standing_alarm(ours) is not None) is (status == "crashed")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from flows.cli.run import settings_with
 from flows.connectors.statbank.client import canonical_rows
-from flows.connectors.statbank.files import Told, read_told
+from flows.connectors.statbank.files import Told, read_assignments
 from flows.run.fetch import fetch, snapshot_names
 from flows.run.record import FetchReport
 from flows.run.summary import folder_lines
@@ -397,7 +397,7 @@ def test_the_users_word_reaches_the_process_of_a_run_under_prefect(
     assert settings_with(tmp_path, str(tmp_path), ["a=b.csv=FOLK1AM", "x.csv=FOLK1A"]).files_as
     told = Settings(data=tmp_path).files_as
     assert told == ("a=b.csv=FOLK1AM", "x.csv=FOLK1A"), "read from the environment, as a child does"
-    assert read_told(tmp_path, told) == {"a=b.csv": Told("FOLK1AM"), "x.csv": Told("FOLK1A")}
+    assert read_assignments(tmp_path, told) == {"a=b.csv": Told("FOLK1AM"), "x.csv": Told("FOLK1A")}
 
 
 def test_an_empty_folder_and_one_of_rubbish_are_refused(tmp_path: Path) -> None:

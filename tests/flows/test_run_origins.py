@@ -106,7 +106,7 @@ def test_real_data_over_the_sample_need_no_word(own_data: Published, tmp_path: P
 
 def test_the_cures_of_status_name_the_published_origin(real: Published) -> None:
     ours = real.settings
-    run_record.sound(ours, "r1", "failed", "no connection")
+    run_record.raise_alarm(ours, "r1", "failed", "no connection")
     ended = command("status", "--data", ours.root)
     sentence = told(ended)
     assert sentence.startswith("run r1 failed"), "the program's name comes once, from the command itself"
@@ -163,14 +163,14 @@ def test_nothing_received_by_then_names_the_oldest_day_and_raises_no_alarm(own_d
     assert sentence.startswith("nothing was received by 2001-01-01, so there is no snapshot to build from")
     assert f"the oldest is of {oldest[:4]}-" in sentence
     assert "fetch" not in sentence
-    assert run_record.standing(own_data.settings) is None
+    assert run_record.standing_alarm(own_data.settings) is None
     assert own_data.state() == before
 
 
 def test_a_build_by_hand_without_as_of_still_raises_the_alarm(tmp_path: Path) -> None:
     sentence = told(command("build", "--from", "live", "--data", tmp_path / "data"))
     assert sentence == "there is no snapshot to build from; run `kommunekort fetch --from live` first"
-    assert run_record.standing(Settings(data=tmp_path / "data")) is not None
+    assert run_record.standing_alarm(Settings(data=tmp_path / "data")) is not None
 
 
 def test_the_flow_under_prefect_is_not_even_started(real: Published, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,4 +102,4 @@ def test_a_run_ends_in_one_sentence_when_it_does_not(
     assert re.match(rf"none of 1 sources answered \(first {SOURCE}: POST 127\.0\.0\.1/v1/data: .*given up", sentence)
     assert own_data.state() == before, "what was published stands"
     assert not list(own_data.settings.snapshots.glob(".fetch-*")), "and half a download is no snapshot"
-    assert record.standing(own_data.settings) is not None
+    assert record.standing_alarm(own_data.settings) is not None

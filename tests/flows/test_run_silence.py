@@ -25,22 +25,22 @@ def test_nobody_answers(own_data: Published, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UsageError, match=r"^none of 1 sources answered \(first statbank_folk1a: .*run again$"):
         run_from(own_data.settings, own_data.origin)
     assert own_data.state() == before
-    assert record.standing(own_data.settings) is not None
+    assert record.standing_alarm(own_data.settings) is not None
     assert record.last_good(own_data.settings) == good, "silence confirms nothing"
 
 
 def test_some_answer(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, FetchReport(kept_old=DOWN, unchanged=["statbank_aulkp01"]))
-    alarm = record.sound(own_data.settings, "r1", "failed", "something earlier")
+    alarm = record.raise_alarm(own_data.settings, "r1", "failed", "something earlier")
     good = record.last_good(own_data.settings)
     with pytest.raises(NothingNew, match=r"^nothing new since build .*; 1 of 2 sources did not answer"):
         run_from(own_data.settings, own_data.origin)
-    assert record.standing(own_data.settings) == alarm
+    assert record.standing_alarm(own_data.settings) == alarm
     assert record.last_good(own_data.settings) == good
     answering(monkeypatch, FetchReport(unchanged=["statbank_aulkp01"]))
     with pytest.raises(NothingNew):
         run_from(own_data.settings, own_data.origin)
-    assert record.standing(own_data.settings) is None, "a night on which all answer takes it back"
+    assert record.standing_alarm(own_data.settings) is None, "a night on which all answer takes it back"
 
 
 @pytest.mark.usefixtures("in_a_hurry")

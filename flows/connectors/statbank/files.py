@@ -815,7 +815,7 @@ def _said_of(told: Mapping[str, Told], names: Mapping[str, Path], catalogue: Cat
     return said
 
 
-def read_told(folder: Path, given: Sequence[str]) -> dict[str, Told]:
+def read_assignments(folder: Path, given: Sequence[str]) -> dict[str, Told]:
     """Return what the user says of files: `FILE=TABLE` on the command line, before `kommunekort.yml` in the folder.
 
     The file holds `files:` with one line per file, `x.csv: FOLK1A`, or `x.csv: {table: FOLK1E, form: bulk}` for a BULK

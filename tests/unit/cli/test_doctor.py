@@ -275,7 +275,7 @@ def test_a_publication_nobody_confirmed(ours: Settings) -> None:
 
 
 def test_an_alarm_that_stands(ours: Settings) -> None:
-    record.sound(ours, "r1", "refused", "rule broken")
+    record.raise_alarm(ours, "r1", "refused", "rule broken")
     assert "run r1 refused" in only(health.check_state(ours)).found
 
 
@@ -305,7 +305,7 @@ def test_the_public_interfaces_are_asked_only_when_wanted(ours: Settings) -> Non
 
 
 def test_the_command_tells_and_exits(ours: Settings) -> None:
-    record.sound(ours, "r1", "refused", "rule broken")
+    record.raise_alarm(ours, "r1", "refused", "rule broken")
     ended = CliRunner().invoke(app, ["doctor", "--data", str(ours.root)])
     assert ended.exit_code == 1
     (line,) = [line for line in ended.output.splitlines() if line.startswith("FAULT state")]

@@ -82,7 +82,7 @@ def settings(tmp_path: Path, **more: Any) -> Settings:
 def test_a_bad_run_is_told_by_file_and_webhook(tmp_path: Path) -> None:
     with webhook() as (url, received):
         ours = settings(tmp_path, webhook_url=url)
-        run_record.follow(ours, "r1", "refused", "file x, row 3:\nvalue -1 breaks the rule")
+        run_record.settle_alarm(ours, "r1", "refused", "file x, row 3:\nvalue -1 breaks the rule")
     (sent,) = received
     assert sent["run_id"] == "r1"
     assert sent["status"] == "refused"
@@ -97,21 +97,21 @@ def test_a_bad_run_is_told_by_file_and_webhook(tmp_path: Path) -> None:
 
 def test_since_is_the_first_bad_run_and_a_good_one_ends_the_alarm(tmp_path: Path) -> None:
     ours = settings(tmp_path)
-    first = run_record.sound(ours, "r1", "failed", "no connection")
+    first = run_record.raise_alarm(ours, "r1", "failed", "no connection")
     old = {**first, "since": "2026-01-01T02:00:00Z"}
     (ours.root / "ALARM.json").write_text(json.dumps(old), encoding="utf-8")
-    assert run_record.sound(ours, "r2", "crashed", "killed")["since"] == "2026-01-01T02:00:00Z"
-    run_record.follow(ours, "r3", "cancelled", "")
-    assert run_record.standing(ours) is not None
-    run_record.follow(ours, "r4", "nothing_new", "")
-    assert run_record.standing(ours) is None
+    assert run_record.raise_alarm(ours, "r2", "crashed", "killed")["since"] == "2026-01-01T02:00:00Z"
+    run_record.settle_alarm(ours, "r3", "cancelled", "")
+    assert run_record.standing_alarm(ours) is not None
+    run_record.settle_alarm(ours, "r4", "nothing_new", "")
+    assert run_record.standing_alarm(ours) is None
     assert not list(ours.root.glob("ALARM*"))
 
 
 def test_a_letter_goes_out(tmp_path: Path) -> None:
     with mailbox() as (port, letters):
         ours = settings(tmp_path, smtp_url=f"smtp://127.0.0.1:{port}", mail_to="vagt@example.dk")
-        alarm = run_record.sound(ours, "r1", "failed", "Ærø mangler")
+        alarm = run_record.raise_alarm(ours, "r1", "failed", "Ærø mangler")
     assert alarm["delivered"] == {"mail": "ok"}
     (letter,) = letters
     assert "To: vagt@example.dk" in letter
@@ -121,10 +121,10 @@ def test_a_letter_goes_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook/s3cret-token", "gopher://s3cret-token", "http://[", "s3cret"])
 def test_a_receiver_out_of_reach_hides_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture, url: str) -> None:
     ours = settings(tmp_path, webhook_url=url, smtp_url="smtp://u:hunter22@127.0.0.1:9", mail_to="a@b.dk")
-    alarm = run_record.sound(ours, "r1", "failed", "no connection to hunter22")
+    alarm = run_record.raise_alarm(ours, "r1", "failed", "no connection to hunter22")
     assert set(alarm["delivered"]) == {"webhook", "mail"}
     assert "ok" not in alarm["delivered"].values()
-    assert run_record.standing(ours) == alarm
+    assert run_record.standing_alarm(ours) == alarm
     told = caplog.text + json.dumps(alarm) + (ours.root / "ALARM.txt").read_text(encoding="utf-8")
     assert "s3cret" not in told
     assert "hunter22" not in told
@@ -132,7 +132,7 @@ def test_a_receiver_out_of_reach_hides_nothing(tmp_path: Path, caplog: pytest.Lo
 
 def test_an_answer_that_refuses_is_not_taken_for_delivery(tmp_path: Path) -> None:
     with webhook(503) as (url, _):
-        assert run_record.sound(settings(tmp_path, webhook_url=url), "r1", "failed", "x")["delivered"] == {
+        assert run_record.raise_alarm(settings(tmp_path, webhook_url=url), "r1", "failed", "x")["delivered"] == {
             "webhook": "answered 503"
         }
 
@@ -173,7 +173,7 @@ def test_ledger_and_alarm_follow_every_ending(
     record = run_into(ours, fault)
     assert record["status"] == status
     assert record["ended_at"] is not None
-    assert (run_record.standing(ours) is not None) == alarmed
+    assert (run_record.standing_alarm(ours) is not None) == alarmed
 
 
 def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_a_full_disk_at_the_end_of_a_run_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(run_record, "replace_synced", full_at_the_end)
     with pytest.raises(DataRefused, match="the real fault"):
         one_run(ours, DataRefused("the real fault"))
-    alarm = run_record.standing(ours)
+    alarm = run_record.standing_alarm(ours)
     assert alarm is not None
     assert "No space left" in alarm["message"]
 
@@ -219,7 +219,7 @@ def test_a_killed_run_is_found_by_its_process(tmp_path: Path) -> None:
     assert run_record.reconcile(ours, alone=False) == [lost]
     states = {record["run_id"]: record["status"] for record in run_record.records(ours)}
     assert states == {lost: "crashed", alive.run.run_id: "running"}
-    alarm = run_record.standing(ours)
+    alarm = run_record.standing_alarm(ours)
     assert alarm is not None
     assert alarm["run_id"] == lost
 

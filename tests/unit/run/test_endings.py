@@ -48,9 +48,9 @@ def test_every_ending_is_told_alike_to_prefect_command_and_alarm(status: str, tm
     assert (state.type.name, state.name) == (ending.prefect_type, ending.prefect_name)
     assert state.is_completed() == (ending.exit_code in (0, 3))
     assert (error_of(status, "why") is None) == (ending.exit_code == 0)
-    run_record.sound(ours, "r0", "failed", "before")
-    run_record.follow(ours, "r1", status, "why")
-    standing = run_record.standing(ours)
+    run_record.raise_alarm(ours, "r0", "failed", "before")
+    run_record.settle_alarm(ours, "r1", status, "why")
+    standing = run_record.standing_alarm(ours)
     assert {"clear": None, "raise": "r1", "leave": "r0"}[ending.alarm] == (standing and standing["run_id"])
 
 
@@ -102,9 +102,9 @@ def test_a_publication_that_fails_is_in_the_ledger_and_raises_the_alarm(
         patch.setattr(builds, "export_parquet", lambda *given: os.fsync(-1))
         assert command("publish", "--data", data).exit_code == 1
     assert (newest(own_data)["status"], own_data.state()) == ("failed", before)
-    assert run_record.standing(own_data.settings) is not None
+    assert run_record.standing_alarm(own_data.settings) is not None
     assert command("publish", "--data", data).exit_code == 0, "the candidate still waits"
-    assert run_record.standing(own_data.settings) is None
+    assert run_record.standing_alarm(own_data.settings) is None
 
 
 DOORS = ("run --plain --force", "build", "deployment")
@@ -123,7 +123,7 @@ EVERY_DAY = (("build", DAYS[1]), ("deployment", DAYS[0]))
 def test_the_alarm_tells_of_nights_by_whatever_door(own_data: Published, door: str, as_of: str) -> None:
     """A good night takes it back; who builds as of a day sees how that ends."""
     ours = own_data.settings
-    run_record.sound(ours, "r1", "failed", "something earlier")
+    run_record.raise_alarm(ours, "r1", "failed", "something earlier")
     if door == "deployment":
         moment = TOMORROW if as_of else None
         with pytest.MonkeyPatch.context() as patch:
@@ -133,17 +133,17 @@ def test_the_alarm_tells_of_nights_by_whatever_door(own_data: Published, door: s
     else:
         words = [*door.split(), "--from", str(own_data.origin), "--data", str(ours.root), *([as_of] if as_of else [])]
         assert command(*words).exit_code == 0
-    assert (run_record.standing(ours) is not None) is bool(as_of)
+    assert (run_record.standing_alarm(ours) is not None) is bool(as_of)
 
 
 def test_fetch_is_in_the_ledger_and_confirms_nothing(own_data: Published) -> None:
     ours = own_data.settings
     good = run_record.last_good(ours)
-    run_record.sound(ours, "r1", "failed", "something earlier")
+    run_record.raise_alarm(ours, "r1", "failed", "something earlier")
     assert command("fetch", "--from", own_data.origin, "--data", ours.root).exit_code == 3
     assert newest(own_data)["status"] == "unconfirmed"
     assert run_record.last_good(ours) == good
-    assert run_record.standing(ours) is not None
+    assert run_record.standing_alarm(ours) is not None
     with pytest.raises(NothingNew):
         run_from(ours, own_data.origin)
-    assert run_record.standing(ours) is None
+    assert run_record.standing_alarm(ours) is None

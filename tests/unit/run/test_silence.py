@@ -76,7 +76,7 @@ def test_a_night_on_which_nobody_answers_fails(ours: Settings, end: End) -> None
     record = next(run_record.records(ours))
     assert (record["status"], record["message"]) == ("failed", result.message)
     assert run_record.last_good(ours) is None
-    alarm = run_record.standing(ours)
+    alarm = run_record.standing_alarm(ours)
     assert alarm is not None
     assert "none of 2 sources answered" in alarm["message"]
 
@@ -104,14 +104,14 @@ def test_a_refusal_on_a_silent_night_stays_a_refusal(ours: Settings, end: End) -
 
 @both_ways
 def test_a_night_that_only_some_sources_answer_confirms_nothing(ours: Settings, end: End) -> None:
-    run_record.sound(ours, "r1", "failed", "something earlier")
+    run_record.raise_alarm(ours, "r1", "failed", "something earlier")
     result = night(ours, PARTLY, end, NIGHT)
     assert result.status == "nothing_new", "Prefect still ends NothingNew, the command with exit code 3"
     assert "1 of 2 sources did not answer (first statbank_a" in result.message
     record = next(run_record.records(ours))
     assert (record["status"], record["message"]) == ("unconfirmed", result.message)
     assert run_record.last_good(ours) is None
-    alarm = run_record.standing(ours)
+    alarm = run_record.standing_alarm(ours)
     assert alarm is not None
     assert alarm["run_id"] == "r1"
     assert markdown_summary(result, ours).startswith("# unconfirmed")
@@ -119,25 +119,25 @@ def test_a_night_that_only_some_sources_answer_confirms_nothing(ours: Settings, 
 
 def test_it_raises_no_alarm_of_its_own(ours: Settings) -> None:
     night(ours, PARTLY, raising, NIGHT)
-    assert run_record.standing(ours) is None
+    assert run_record.standing_alarm(ours) is None
 
 
 @both_ways
 def test_a_source_nobody_has_a_token_for_is_no_failure(ours: Settings, end: End) -> None:
-    run_record.sound(ours, "r1", "failed", "something earlier")
+    run_record.raise_alarm(ours, "r1", "failed", "something earlier")
     result = night(ours, UNASKED, end, NIGHT)
     assert result.message == str(NIGHT)
     assert next(run_record.records(ours))["status"] == "nothing_new"
-    assert run_record.standing(ours) is None
+    assert run_record.standing_alarm(ours) is None
 
 
 def test_a_run_that_publishes_on_what_came_is_good(ours: Settings) -> None:
-    run_record.sound(ours, "r1", "failed", "something earlier")
+    run_record.raise_alarm(ours, "r1", "failed", "something earlier")
     result = run_record.RunResult(RunInfo.start(ours, "live"), fetched=PARTLY)
     with run_record.recorded(ours, result):
         result.status = "published"
     assert next(run_record.records(ours))["status"] == "published"
-    assert run_record.standing(ours) is None
+    assert run_record.standing_alarm(ours) is None
 
 
 def test_the_command_ends_with_3_when_only_some_answered(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

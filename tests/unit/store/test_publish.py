@@ -58,7 +58,7 @@ def test_what_is_published_can_be_read_and_not_written_whatever_the_umask(settin
                 candidate(settings, 1),
                 "run001",
                 {"run_id": "run001"},
-                dress=lambda _, made: (
+                write_products=lambda _, made: (
                     (made.report / "kommune").mkdir(parents=True) or (made.report / "kommune" / "840.html").touch()
                 ),
             )
