@@ -1,4 +1,7 @@
-"""StatBank's own words: the tables and the description of one table, typed, and its errors in one sentence."""
+"""StatBank's own words: the tables and the description of one table, typed, and what is to be asked of it.
+
+One module, since every difference between a source file and a description is judged on both, in one sentence.
+"""
 
 from __future__ import annotations
 
