@@ -7,7 +7,7 @@ WITH counted AS (
     SELECT area_code, period, ancestry_code,
            100 * sum(value) FILTER (WHERE labour_status_code = '00') / nullif(sum(value), 0) AS rate
     FROM staging.statbank_ras201
-    WHERE area_code <> '000' AND ancestry_code IN ('25', '999')
+    WHERE area_code <> '000'
     GROUP BY ALL
     HAVING count(value) = count(*)
 )

@@ -255,6 +255,15 @@ def _dcat(package: dict[str, Any], release: dict[str, Any], sources: list[dict[s
         "dcat:keyword": ["kommuner", "integration", "beskæftigelse", "municipalities", "employment"],
         "dcat:theme": {"@id": "http://publications.europa.eu/resource/authority/data-theme/SOCI"},
         "dct:spatial": {"@id": "http://publications.europa.eu/resource/authority/country/DNK"},
-        "dct:source": [{"@id": row["path"], "dct:title": row["title"]} for row in sources if row.get("path")],
+        "dct:source": [
+            {
+                "@id": row["path"],
+                "@type": "dcat:Dataset",
+                "dct:title": row["title"],
+                "dct:description": f"{row['title']}. {row['producer']}.",
+            }
+            for row in sources
+            if row.get("path")
+        ],
         "dcat:distribution": distributions,
     }

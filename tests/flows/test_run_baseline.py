@@ -103,6 +103,7 @@ def test_participants_are_set_against_matched_others(two_years: Published) -> No
     result = baselines.compare(two_years.settings, "nulpunkt-2016")
     assert result["is_synthetic"]
     assert (result["baseline_period"], result["later_period"]) == ("2016", "2024")
+    assert result["peers_of"] == "nulpunkt-2016"
     assert {row["group"] for row in result["groups"]} == {"participant", "other"}
     assert sum(row["municipality_count"] for row in result["groups"]) == 98
     observed = dict(
@@ -124,6 +125,7 @@ def test_a_baseline_of_a_period_knows_of_nothing_later(two_years: Published) -> 
     with Warehouse.open(two_years.settings.published, read_only=True) as warehouse:
         figures, expected = made.table(warehouse, "figure"), made.table(warehouse, "expected")
         findings, mapping = made.table(warehouse, "finding"), made.table(warehouse, "mapping")
+        peers, peers_now = made.table(warehouse, "peer"), warehouse.frame("SELECT * FROM mart.peer")
         then = warehouse.frame(
             "SELECT municipality_code, indicator_id, value::DOUBLE AS value FROM mart.indicator_value "
             "WHERE year(reference_date) <= 2016 AND value IS NOT NULL QUALIFY row_number() OVER "
@@ -133,6 +135,9 @@ def test_a_baseline_of_a_period_knows_of_nothing_later(two_years: Published) -> 
     assert figures["reference_date"].max().year <= 2016
     assert (expected["period"].min(), expected["period"].max()) == ("2012", "2016")
     assert mapping["newest_reference_date"].max().year <= 2016
+    assert peers.groupby("municipality_code").size().tolist() == [7] * 98
+    pairs = [set(zip(told["municipality_code"], told["peer_code"], strict=True)) for told in (peers, peers_now)]
+    assert pairs[0] != pairs[1]
     rests_on = findings.merge(then, on=["municipality_code", "indicator_id"])
     assert len(rests_on) > 0
     assert rests_on["value_x"].to_numpy() == pytest.approx(rests_on["value_y"].to_numpy())

@@ -46,7 +46,8 @@ def test_all_tables_of_the_mapping_are_there() -> None:
 
 
 def test_the_whole_set_stays_small_enough_for_every_night() -> None:
-    assert 900_000 < sum(_cells(catalogue().sources[name]) for name in STATBANK) < 1_250_000
+    # Commuting and all ancestries of RAS201 from 2012 are 0.6 million: what a baseline of an earlier year rests on.
+    assert 1_500_000 < sum(_cells(catalogue().sources[name]) for name in STATBANK) < 2_000_000
 
 
 @pytest.mark.parametrize("name", STATBANK)
