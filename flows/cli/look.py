@@ -264,7 +264,7 @@ def report(
 
     from flows.report.build import build_report, report_options
     from flows.run.record import find_record
-    from flows.store.builds import builds, current, flip_link, seal_again, writer_lock
+    from flows.store.builds import current, flip_link, seal_again, writer_lock
 
     settings = settings_from(data)
     if pdf is not None:
@@ -272,9 +272,7 @@ def report(
     now = current(settings)
     if now is None:
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
-    earlier = [build for build in builds(settings) if build.run_id < now.run_id]
-    known = find_record(settings, now.run_id) or {}
-    options = report_options(settings, earlier[-1].path if earlier else None, known.get("ages"))
+    options = report_options(settings, (find_record(settings, now.run_id) or {}).get("ages"))
     if boundaries is not None:
         options = replace(options, boundaries=boundaries)
     if boundaries_source is not None:

@@ -17,6 +17,7 @@ from flows.deliveries.store import Delivery
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
 from transforms.catalogue import Contract, Severity
+from transforms.models.wording import period_text
 from transforms.periods import COPENHAGEN
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ def _template() -> jinja2.Template:
     )  # fmt: skip
     environment.filters["danish_time"] = danish_time
     environment.filters["number"] = danish
+    environment.filters["period"] = lambda period: period_text(period)[0]
     return environment.get_template("receipt.html.jinja")
 
 

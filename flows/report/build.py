@@ -36,15 +36,16 @@ PROGRAMME = 2016, 2019
 """First and last year of the programme."""
 MAP_FIRST = "employment_rate_non_western_pct"
 PAGES = {
-    "index.html": "index.html.jinja",
-    "sammenlign.html": "compare.html.jinja",
-    "opfoelgning.html": "followup.html.jinja",
-    "datakvalitet.html": "quality.html.jinja",
-    "metode.html": "method.html.jinja",
-    "ordbog.html": "dictionary.html.jinja",
-    "deltagere.html": "participants.html.jinja",
-    "brancher.html": "industries.html.jinja",
+    "index.html": ("index.html.jinja", ("Kort", "Map")),
+    "sammenlign.html": ("compare.html.jinja", ("Sammenlign", "Compare")),
+    "deltagere.html": ("participants.html.jinja", ("Deltagerne", "Participants")),
+    "brancher.html": ("industries.html.jinja", ("Brancher", "Industries")),
+    "opfoelgning.html": ("followup.html.jinja", ("Opfølgning", "Follow-up")),
+    "datakvalitet.html": ("quality.html.jinja", ("Datakvalitet", "Data quality")),
+    "metode.html": ("method.html.jinja", ("Metode", "Method")),
+    "ordbog.html": ("dictionary.html.jinja", ("Ordbog", "Dictionary")),
 }
+"""Template and Danish and English name of every page but the profiles, in the order of the main menu."""
 Progress = Callable[[str], None]
 
 
@@ -54,8 +55,8 @@ class ReportOptions:
 
     `boundaries`: a GeoJSON of the municipalities, `boundaries_source` whom it is credited to. `receipts`: folder of
     delivery receipts. `baselines`: folder of frozen baselines, `comparisons` of the comparisons made with them.
-    `previous`: an earlier build, for the log of revised figures. `ages`: the age of every source as the run judged it
-    (`flows.run.ages.as_plain`). `chromium`: the browser that prints every profile to a PDF; None prints none.
+    `ages`: the age of every source as the run judged it (`flows.run.ages.as_plain`). `chromium`: the browser that
+    prints every profile to a PDF; None prints none.
     """
 
     boundaries: Path | None = None
@@ -63,14 +64,11 @@ class ReportOptions:
     receipts: Path | None = None
     baselines: Path | None = None
     comparisons: Path | None = None
-    previous: Path | None = None
     ages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chromium: Path | None = None
 
 
-def report_options(
-    settings: Settings, previous: Path | None = None, ages: Mapping[str, Mapping[str, Any]] | None = None
-) -> ReportOptions:
+def report_options(settings: Settings, ages: Mapping[str, Mapping[str, Any]] | None = None) -> ReportOptions:
     """Return what the report takes from outside the database: the settings' own folders."""
     return ReportOptions(
         boundaries=settings.boundaries,
@@ -78,7 +76,6 @@ def report_options(
         receipts=settings.receipts,
         baselines=settings.baselines,
         comparisons=settings.root / "comparisons",
-        previous=previous,
         ages=ages or {},
         chromium=find_chromium(settings) if settings.pdf else None,
     )
@@ -118,9 +115,9 @@ def build_report(
     site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
     if data.conditions:
         site.write("assets/conditions.js", pages.script("KK_CONDITIONS", pages.peer_conditions(data)))
-    changed = pages.revisions(database, options.previous)
+    changed = pages.revisions(database)
     contexts = page_contexts(data, options, changed)
-    for page, template in PAGES.items():
+    for page, (template, _) in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
     columns = column_labels(data)
     units = {str(row["column_name"]): row["unit"] for row in data.dictionary}
@@ -193,7 +190,10 @@ class _Site:
             trim_blocks=True, lstrip_blocks=True, finalize=_seen,
         )  # fmt: skip
         environment.globals |= HELPERS
-        environment.globals |= {"data": data, "labels_of": words, "newest_day": pages.newest_day(data)}
+        environment.globals |= {
+            "data": data, "labels_of": words, "newest_day": pages.newest_day(data),
+            "menu": [(page, name) for page, (_, name) in PAGES.items()],
+        }  # fmt: skip
         self.environment = environment
 
     def write(self, name: str, text: str) -> None:

@@ -178,13 +178,11 @@ def withheld(data: ReportData) -> list[Row]:
     return out
 
 
-def revisions(database: Path, previous: Path | None) -> list[Row] | None:
-    """Return the figures this release changed, the largest relative changes first; `meta.revision` keeps all releases'.
+def revisions(database: Path) -> list[Row] | None:
+    """Return the published figures this release changed, the largest relative changes first; None without the table.
 
-    None when there is no earlier release.
+    `meta.revision` keeps the changes of every release, so the earlier build itself is not needed.
     """
-    if previous is None or not previous.exists() or previous.resolve() == database.resolve():
-        return None
     with Warehouse.open(database, read_only=True) as warehouse:
         if not warehouse.exists("meta.revision"):
             return None
@@ -199,7 +197,7 @@ def revisions(database: Path, previous: Path | None) -> list[Row] | None:
 
 
 def changes(data: ReportData, changed: list[Row] | None) -> list[tuple[Row, int]]:
-    """Return the municipalities with how many of their figures changed since the earlier build, most first."""
+    """Return the municipalities with how many of their figures changed with this release, most first."""
     counted: dict[str, int] = {}
     for row in changed or []:
         code = str(row["municipality_code"])
@@ -535,7 +533,7 @@ def context(
 ) -> dict[str, Any]:
     """Return everything the profile template shows of one municipality.
 
-    `changed`: the figures that changed since the earlier build; None when there is none.
+    `changed`: the figures that changed with this release; None when that is not known.
     """
     code = str(municipality["municipality_code"])
     names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}

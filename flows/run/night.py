@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
@@ -395,19 +395,13 @@ def write_products(settings: Settings, candidate: Path, build: builds.Build, run
     """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
     from flows.report.build import build_report, report_options
 
-    with ExitStack() as at_hand:
-        previous = builds.current(settings)
-        readable = None
-        if previous is not None:
-            with suppress(KommunekortError):  # told by the comparison with it
-                readable = at_hand.enter_context(builds.readable(previous))
-        known = judge_ages(settings, load_catalogue(), run)
-        try:
-            options = report_options(settings, readable, known)
-        except UsageError as error:  # no browser to print with: the rest of the report needs none
-            steps.warn(str(error))
-            options = report_options(settings.model_copy(update={"pdf": False}), readable, known)
-        pool = at_hand.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+    known = judge_ages(settings, load_catalogue(), run)
+    try:
+        options = report_options(settings, known)
+    except UsageError as error:  # no browser to print with: the rest of the report needs none
+        steps.warn(str(error))
+        options = report_options(settings.model_copy(update={"pdf": False}), known)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         writing = pool.submit(write_tables, candidate, build.exports)
         build_report(candidate, build.report, options, steps.step)
         steps.step("write workbook and data package")

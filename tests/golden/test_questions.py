@@ -217,3 +217,16 @@ def test_what_changed_since_the_last_publication(own_data: Published) -> None:
     assert found
     assert {name for name, *_ in found} == {"Rebild"}
     assert all(float(change) == pytest.approx(0.1) for *_, change in found)
+
+
+def test_every_share_has_its_number_or_says_that_there_is_none(tiny_run: Published) -> None:
+    bare = tiny_run.rows(
+        "SELECT indicator_id FROM mart.indicator JOIN mart.indicator_value USING (indicator_id) "
+        "WHERE unit = 'pct' AND value IS NOT NULL GROUP BY ALL HAVING count(denominator) = 0 "
+        "AND NOT bool_or(definition_da LIKE '%antallet bag andelen%' OR definition_da LIKE '%Et skøn.')"
+    )
+    assert bare == []
+    of_areas = tiny_run.rows(
+        "SELECT count(denominator) FROM mart.indicator_value WHERE indicator_id LIKE 'area_%' AND value IS NOT NULL"
+    )
+    assert of_areas[0][0] > 0, "a share of a commuting area tells what it is over"

@@ -2,7 +2,7 @@
 -- label_en: Indicator values for all areas
 -- description: Each indicator made of its measures, for the country and every municipality. Both measures must have
 --   the same reference date. A rate over fewer than KOMMUNEKORT_LEAST_RATE_DENOMINATOR is withheld. A published rate has the counts it is made of
---   beside it where they are published too; a count and a difference of rates have neither numerator nor denominator.
+--   beside it where they are published too (or only the number it is over); a count and a difference of rates have neither numerator nor denominator.
 -- grain: indicator_id, area_code, period
 WITH paired AS (
     SELECT
@@ -79,7 +79,7 @@ SELECT
     END AS numerator,
     CASE
         WHEN status = 'suppressed' THEN NULL
-        WHEN operation = 'value' THEN if(counted IS NULL, NULL, counted_of)
+        WHEN operation = 'value' THEN counted_of
         WHEN operation <> 'difference' THEN denominator
     END AS denominator,
     CASE WHEN status IN ('observed', 'zero') THEN if(computed = 0, 'zero', 'observed') ELSE status END

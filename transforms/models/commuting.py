@@ -115,8 +115,9 @@ def area_conditions(conditions: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFra
 
     Input `conditions`: municipality_code, indicator_id, period, numerator, denominator. Output per municipality,
     indicator and period: municipality_code, commuting_area_code, indicator_id, period, value (numerator sum over
-    denominator sum), covered_share (known municipalities of the area, 0-1), value_status: `estimated` when all
-    are known, `missing` (and no value) when any is not or the denominator is zero: a part is never guessed.
+    denominator sum), denominator, covered_share (known municipalities of the area, 0-1), value_status: `estimated`
+    when all are known, `missing` (and no value or denominator) when any is not or the denominator is zero: a part is
+    never guessed.
     """
     import pandas as pd
 
@@ -129,9 +130,10 @@ def area_conditions(conditions: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFra
         numerator=("numerator", "sum"), denominator=("denominator", "sum"), covered_share=("known", "mean")
     )
     usable = (total["covered_share"] == 1) & (total["denominator"] > 0)
-    ratio = (total["numerator"] / total["denominator"].where(usable)).astype("Float64")
-    total["value"] = ratio.where(usable)
+    total["denominator"] = total["denominator"].where(usable).astype("Float64")
+    total["value"] = total["numerator"].astype("Float64") / total["denominator"]
     total["value_status"] = np.where(usable, "estimated", "missing")
-    columns = ["municipality_code", "commuting_area_code", *keys, "value", "covered_share", "value_status"]
+    told = ["value", "denominator", "covered_share", "value_status"]
+    columns = ["municipality_code", "commuting_area_code", *keys, *told]
     out = wanted.merge(total, on=area, how="left")[columns]
     return pd.DataFrame(out.sort_values(["municipality_code", *keys], ignore_index=True))

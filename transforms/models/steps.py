@@ -930,7 +930,7 @@ def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
     """Return the absorption to be expected from the industries in reach, and the gap to what is observed.
 
     One row per municipality and indicator: municipality_code, indicator_id, period, reference_date, value,
-    value_status.
+    denominator (none: it is a model's), value_status.
     """
     from transforms.models.industries import expected_absorption, jobs_in_reach
 
@@ -948,10 +948,13 @@ def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
     long = told.rename(columns=names).melt(
         ["municipality_code", "value_status"], list(names.values()), "indicator_id", "value"
     )
-    return long.assign(period=observed["period"].iloc[0], reference_date=observed["reference_date"].iloc[0])
+    day = observed["reference_date"].iloc[0]
+    return long.assign(period=observed["period"].iloc[0], reference_date=day, denominator=None)
 
 
-AREA_VALUE_COLUMNS = ["municipality_code", "indicator_id", "period", "reference_date", "value", "value_status"]
+AREA_VALUE_COLUMNS = [
+    "municipality_code", "indicator_id", "period", "reference_date", "value", "denominator", "value_status",
+]  # fmt: skip
 
 
 def finding_step(warehouse: Warehouse) -> pd.DataFrame:

@@ -81,7 +81,8 @@
     facts.push(pick(d.type));
     if (d.ages) { facts.push(d.ages + (english() ? " years" : " \u00e5r")); }
     line("tip-facts", facts.join(" \u00b7 "));
-    line("tip-facts", (english() ? "Source: " : "Kilde: ") + [d.producer, d.table, pick(d.source), d.licence].filter(Boolean).join(", "));
+    line("tip-facts", (english() ? "Source: " : "Kilde: ") + [d.producer, d.table, pick(d.source)].filter(Boolean).join(", "));
+    if (d.licence) { line("tip-facts", (english() ? "Terms: " : "Vilk\u00e5r: ") + d.licence); }
     tip.hidden = false;
     link.setAttribute("aria-describedby", "tip");
     anchor = link;

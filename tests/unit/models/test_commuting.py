@@ -88,6 +88,8 @@ def test_area_conditions_sum_parts_and_never_guess_one() -> None:
     )
     out = area_conditions(given, areas).set_index(["municipality_code", "indicator_id"])
     assert out.loc[("B", "x"), "value"] == pytest.approx(11 / 150)
+    assert out.loc[("B", "x"), "denominator"] == 150
+    assert out.loc[("C", "x"), "denominator"] is pd.NA
     assert out.loc[("C", "x"), "value_status"] == "missing"
     assert out.loc[("A", "y"), ["value_status", "covered_share"]].tolist() == ["missing", 0.5]
     assert out.loc[("A", "y"), "value"] is pd.NA
