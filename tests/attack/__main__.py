@@ -15,6 +15,7 @@ import pandas as pd
 
 from flows.deliveries.store import load_person_data
 from flows.settings import Settings
+from flows.store.baselines import freeze
 from tests.attack.attacker import (
     LIFE_TABLE,
     Key,
@@ -27,7 +28,7 @@ from tests.attack.attacker import (
     truth_of,
     years_apart,
 )
-from tests.attack.worlds import deliver_more, first_release, release
+from tests.attack.worlds import deliver_more, first_release, from_parquet, release
 from tests.fixtures.extracts import cached_extracts
 from transforms.models.persons import PersonData
 from transforms.tables import FOLDER
@@ -52,13 +53,14 @@ def crosswalk() -> pd.DataFrame:
     return pd.read_csv(FOLDER / "industry_crosswalk.csv", sep=";", dtype=str)
 
 
-def attack_world(name: str, settings: Settings) -> tuple[str, int, int, int, int, int]:
-    """Return the row of the table for one published world."""
+def attack_world(name: str, settings: Settings, database: Path | None = None) -> tuple[str, int, int, int, int, int]:
+    """Return the row of the table for one published world, or for what its workbook or a baseline shows of it."""
     truth = truth_of(persons_of(settings), crosswalk())
-    columns = published_columns(settings.published)
+    database = database or settings.published
+    columns = published_columns(database)
     made = differences(columns, truth)
     found = attack([*columns, *made], truth, THRESHOLD, BASE)
-    bounded = narrowed([release_of(settings.published)], BASE)
+    bounded = narrowed([release_of(database)], BASE)
     known = exposed(bounded | years_apart(bounded), truth, THRESHOLD, LIFE_TABLE)
     for won in [*found.exact[:5], *known[:5]]:
         print(f"{name}: {won}", file=sys.stderr)
@@ -87,12 +89,22 @@ def told_apart(one: Path, other: Path) -> list[str]:
     return differing
 
 
+def revised_figures(database: Path) -> int:
+    """Return how many figures of persons `meta.revision` says were changed."""
+    sql = "SELECT count(*) FROM meta.revision JOIN mart.indicator USING (indicator_id) WHERE operation = 'delivery'"
+    with Warehouse.open(database, read_only=True) as warehouse:
+        return int(warehouse.scalar(sql))
+
+
 def both_releases(first: Path, later: Path, truth: dict[str, dict[Key, int]]) -> list[tuple[str, Key, int, int]]:
-    """Return what two releases tell together, when up to COME persons may have come to each figure between them."""
+    """Return what two releases tell together, when up to COME persons may have come to each figure between them.
+
+    Fewer can be followed in a municipality than before: whom another one delivers is followed there from then on.
+    """
     one, two = narrowed([release_of(first)], BASE), narrowed([release_of(later)], BASE)
     together = {
         name: {
-            key: (max(low, two[name][key][0] - COME), min(high, two[name][key][1]))
+            key: (max(low, two[name][key][0] - COME), min(high, two[name][key][1] + COME * (name == "followed")))
             for key, (low, high) in cells.items()
             if key in two.get(name, {}) and " by trait" not in name
         }
@@ -108,16 +120,21 @@ def attack_releases(folder: Path, seed: int, extracts: Path) -> list[tuple[str, 
     first = settings.published.resolve()
     truth = truth_of(persons_of(settings), crosswalk())
     rows = [attack_world(f"seed {seed}, first release", settings)]
+    frozen = freeze(settings, "before").folder
     deliver_more(settings, 1)
     second = release(settings, extracts).published.resolve()
     apart = told_apart(first, second)
     print(f"tables in which one person more shows: {', '.join(apart) or 'none'}")
-    rows.append((*attack_world(f"seed {seed}, one person more", settings)[:4], len(apart), 0))
+    revised = revised_figures(second)
+    rows.append((*attack_world(f"seed {seed}, one person more", settings)[:4], len(apart) + revised, 0))
     deliver_more(settings, COME)
     third = release(settings, extracts).published.resolve()
     assert told_apart(second, third), "the figures stand although enough persons have come"
     told = attack_world(f"seed {seed}, {COME} persons more, with the first", settings)
-    return [*rows, (*told[:5], told[5] + len(both_releases(first, third, truth)))]
+    rows.append((*told[:5], told[5] + len(both_releases(first, third, truth))))
+    baseline = from_parquet(frozen, third, folder.with_name(f"{folder.name}-baseline.duckdb"))
+    both = both_releases(baseline, third, truth)
+    return [*rows, (f"seed {seed}, {COME} persons more, with the baseline", *told[1:5], told[5] + len(both))]
 
 
 def print_table(rows: list[tuple[str, int, int, int, int, int]]) -> None:

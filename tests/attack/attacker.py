@@ -101,9 +101,13 @@ def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
 
 def published_columns(database: Path) -> list[Column]:
     """Return the series of every numeric column of tables made of person rows, by the lineage that is published."""
+    return [column for table, frame, numeric in person_tables(database) for column in series(table, frame, numeric)]
+
+
+def person_tables(database: Path) -> Iterable[tuple[str, pd.DataFrame, list[str]]]:
+    """Yield every table made of person rows: its name, its rows of persons and its numeric columns."""
     with Warehouse.open(database, read_only=True) as warehouse:
         fed = fed_by_persons(warehouse.rows("SELECT table_name, reads_table FROM meta.lineage"))
-        found = []
         for table in sorted(name for name in fed if warehouse.exists(name)):
             columns = warehouse.columns(f"SELECT * FROM {table}")
             names = {name for name, _ in columns}
@@ -112,17 +116,17 @@ def published_columns(database: Path) -> list[Column]:
             where = "source_id LIKE 'delivery%'" if {"source_id", "value"} <= names else where
             frame = warehouse.frame(f"SELECT * FROM {table} WHERE {where}")
             frame = frame.rename(columns={"area_code": "municipality_code"})
-            found += list(_series(table, frame, [name for name, kind in columns if kind.upper().startswith(NUMBERS)]))
-    return found
+            yield table, frame, [name for name, kind in columns if kind.upper().startswith(NUMBERS)]
 
 
-def _series(table: str, frame: pd.DataFrame, numeric: list[str]) -> Iterable[Column]:
+def series(table: str, frame: pd.DataFrame, numeric: list[str]) -> Iterable[Column]:
+    """Yield the series of the numeric columns of a table, those long enough to read anything off."""
     keys = [name for name in GRAIN if name in frame]
     labels = [name for name in LABELS if name in frame]
     if {"municipality_code", "industry_code"} <= set(keys):  # what is the same everywhere is the country's
         nation = frame.drop_duplicates("industry_code").drop(columns="municipality_code")
         same = [name for name in numeric if (frame.groupby("industry_code")[name].nunique() <= 1).all()]
-        yield from _series(f"{table} (country)", nation, same)
+        yield from series(f"{table} (country)", nation, same)
     for label, part in frame.groupby(labels, dropna=False) if labels else [((), frame)]:
         index: list[Key] = [tuple(map(str, row)) for row in part[keys].to_numpy()] if keys else [()] * len(part)
         numbers = {name: _numbers(index, part[name]) for name in numeric}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections import defaultdict
@@ -14,9 +15,39 @@ import pytest
 
 from expectations.rules import read_rule_files
 from flows.settings import Settings
-from tests.attack.__main__ import COME, attack_world, both_releases, crosswalk, persons_of, told_apart
-from tests.attack.attacker import Column, Key, Release, attack, exposed, narrowed, published_columns, truth_of
-from tests.attack.worlds import deliver_more, first_release, release, secrets_of, texts_in, tokens
+from flows.store.baselines import freeze
+from tests.attack.__main__ import (
+    COME,
+    attack_world,
+    both_releases,
+    crosswalk,
+    persons_of,
+    revised_figures,
+    told_apart,
+)
+from tests.attack.attacker import (
+    Column,
+    Key,
+    Release,
+    attack,
+    exposed,
+    narrowed,
+    person_tables,
+    published_columns,
+    series,
+    truth_of,
+)
+from tests.attack.attacker import release_of as release_from
+from tests.attack.worlds import (
+    deliver_more,
+    first_release,
+    from_parquet,
+    from_workbook,
+    release,
+    secrets_of,
+    texts_in,
+    tokens,
+)
 from tests.fixtures.world import Published
 from transforms.disclosure import Gate
 from transforms.errors import UsageError
@@ -41,21 +72,80 @@ def test_no_small_count_is_won_back_from_the_sample_world(sample_run: Published)
 
 
 @pytest.mark.long
+def test_no_small_count_is_won_back_from_workbook_and_parquet(sample_run: Published, tmp_path: Path) -> None:
+    settings = sample_run.settings
+    like = settings.published.resolve()
+    book = from_workbook(settings.exports / "kommunekort.xlsx", like, tmp_path / "workbook.duckdb")
+    files = from_parquet(settings.exports, like, tmp_path / "exports.duckdb")
+    for name, shown in (("workbook", book), ("exports", files)):
+        _, tried, made, small, exact, bounded = attack_world(name, settings, shown)
+        assert min(tried - 60, made - 50, small - 1000) > 0
+        assert (exact, bounded) == (0, 0), name
+
+
+@pytest.mark.long
+def test_figures_of_groups_are_made_of_published_figures_alone(sample_run: Published) -> None:
+    """Sums over a group's municipalities: who subtracts the parts from the whole is left with nothing new."""
+    delivered = "indicator_id IN (SELECT indicator_id FROM mart.indicator WHERE operation = 'delivery')"
+    own = f"SELECT count(*) FROM core.indicator_area_value WHERE {delivered}"
+    assert sample_run.rows(own) == [(0,)], "a margin with a figure of its own"
+    held: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = defaultdict(dict)
+    for indicator, period, code, *figures in sample_run.rows(
+        "SELECT indicator_id, period, municipality_code, value::DOUBLE, numerator::DOUBLE, denominator::DOUBLE "
+        f"FROM mart.indicator_value WHERE {delivered}"
+    ):
+        held[indicator, period][code] = tuple(figures)
+    places = {
+        (kind, group): {code for (code,) in sample_run.rows(
+            f"SELECT municipality_code FROM mart.municipality WHERE {column} = '{group}' OR '{group}' = '000'")}
+        for kind, column in (("country", "region_code"), ("region", "region_code"), ("province", "province_code"))
+        for (group,) in sample_run.rows(f"SELECT DISTINCT group_code FROM mart.group_value WHERE group_kind = '{kind}'")
+    }  # fmt: skip
+    seen = 0
+    for kind, group, indicator, period, value, median, part, whole in sample_run.rows(
+        "SELECT group_kind, group_code, indicator_id, period, value::DOUBLE, median_value::DOUBLE, numerator::DOUBLE, "
+        f"denominator::DOUBLE FROM mart.group_value WHERE {delivered}"
+    ):
+        known = [
+            held[indicator, period][code] for code in places.get((kind, group), {}) & held[indicator, period].keys()
+        ]
+        if not known:
+            continue
+        seen += 1
+        values = [figures[0] for figures in known if figures[0] is not None]
+        assert median == pytest.approx(pd.Series(values).median(), abs=1e-3) if values else median is None
+        for place, told in ((1, part), (2, whole)):
+            parts = [figures[place] for figures in known]
+            assert told is None or told == pytest.approx(sum(n for n in parts if n is not None))
+            assert told is None or None not in parts, "a whole of which a part is withheld"
+        sums = sum(values) if None not in [figures[0] for figures in known] else None
+        allowed = [sums, 100 * part / whole if part is not None and whole else None]
+        assert value is None or any(each is not None and value == pytest.approx(each, abs=1e-3) for each in allowed)
+    assert seen > 200
+
+
+@pytest.mark.long
 def test_no_small_count_is_won_back_from_two_whole_releases(sample_extracts: Path, tmp_path: Path) -> None:
     """Deliver, run, deliver one more person everywhere, run: the same to the last figure. With six more: drawn anew."""
     settings = first_release(tmp_path / "data", 1, sample_extracts)
     first = settings.published.resolve()
     truth = truth_of(persons_of(settings), crosswalk())
     assert attack_world("first", settings)[4:] == (0, 0)
+    frozen = freeze(settings, "before").folder
     deliver_more(settings, 1)
     second = release(settings, sample_extracts).published.resolve()
     assert second != first
     assert told_apart(first, second) == []
+    assert revised_figures(second) == 0
     deliver_more(settings, COME)
     third = release(settings, sample_extracts).published.resolve()
     assert told_apart(second, third) != []
     assert attack_world("third", settings)[4:] == (0, 0)
     assert both_releases(first, third, truth) == []
+    baseline = from_parquet(frozen, third, tmp_path / "baseline.duckdb")
+    assert release_from(baseline) == release_from(first)
+    assert both_releases(baseline, third, truth) == []
+    assert revised_figures(third) > 100
 
 
 def opened(columns: list[Column], truth: Mapping[str, Mapping[Key, int]]) -> list[Column]:
@@ -84,6 +174,27 @@ def test_whoever_opens_any_one_column_is_caught(sample_run: Published) -> None:
     assert len(mutants) > 60
     for mutant in mutants:
         assert attack([mutant], truth, 5, 5).exact, f"{mutant.table}.{mutant.column} open and not caught"
+
+
+@pytest.mark.long
+def test_exact_counts_laid_into_any_one_published_column_are_read_off(sample_run: Published) -> None:
+    """Unlike above the rows stay as they are published: with their labels, their gaps and the columns beside."""
+    truth = truth_of(persons_of(sample_run.settings), crosswalk())
+    women, placed = truth["women_newcomers_pct"], truth["placements by municipality_code and industry_code"]
+    caught = 0
+    for table, frame, numeric in person_tables(sample_run.settings.published):
+        if "municipality_code" not in frame:
+            continue
+        industries = "industry_code" in frame
+        keys = frame[["municipality_code", "industry_code"] if industries else ["municipality_code"]].astype(str)
+        exact = [(placed if industries else women).get(tuple(key)) for key in keys.itertuples(index=False)]
+        for column in numeric:
+            opened_up = frame.assign(**{column: pd.Series(exact, index=frame.index, dtype="Float64")})
+            longest = max(series(table, opened_up, [column]), key=lambda each: len(each.values), default=None)
+            if longest is not None:
+                assert attack([longest], truth, 5, 5).exact, f"{table}.{column} open and not caught"
+                caught += 1
+    assert caught > 50
 
 
 RULED = {
@@ -235,16 +346,35 @@ COUNTED = {
 
 
 @pytest.mark.long
-def test_at_a_threshold_of_fifty_nothing_below_fifty_is_told_anywhere(sample_extracts: Path, tmp_path: Path) -> None:
+def test_at_a_threshold_of_fifty_nothing_below_fifty_is_told_anywhere(
+    sample_extracts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     settings = first_release(tmp_path / "data", 1, sample_extracts, dressed=True, suppression_threshold=50)
     published = Published(settings, sample_extracts)
-    shown = 0
-    for table, (counts, where) in COUNTED.items():
-        for row in published.rows(f"SELECT {counts} FROM {table} WHERE {where}"):
-            told = [round(float(value), 2) for value in row if value is not None]
-            shown += sum(value > 0 for value in told)
-            assert all(value == 0 or value >= 49.99 for value in told), (table, row)
-    assert shown > 300
+    like = settings.published.resolve()
+    book = from_workbook(settings.exports / "kommunekort.xlsx", like, tmp_path / "workbook.duckdb")
+    files = from_parquet(settings.exports, like, tmp_path / "exports.duckdb")
+    for database in (like, book, files):
+        shown = 0
+        with Warehouse.open(database, read_only=True) as warehouse:
+            for table, (counts, where) in COUNTED.items():
+                rows = warehouse.rows(f"SELECT {counts} FROM {table} WHERE {where}") if warehouse.exists(table) else []
+                assert rows or table.startswith(("core.", "meta.")), table
+                for row in rows:
+                    told = [round(float(value), 2) for value in row if pd.notna(value)]
+                    shown += sum(value > 0 for value in told)
+                    assert all(value == 0 or value >= 49.99 for value in told), (database.stem, table, row)
+        assert shown > 300
+    # What a run writes down and says of itself, and the rows of deliveries on the page of data quality.
+    said = [caplog.text, *(path.read_text("utf-8") for path in settings.runs.rglob("*") if path.is_file())]
+    persons = re.compile(r"\b(\d+) (?:persons?|rows of persons|personer|deltagere|cases|sager|newcomers|nyankomne)\b")
+    assert not [found for text in said for found in persons.finditer(text) if int(found[1]) < 50]
+    quality = (settings.report / "datakvalitet.html").read_text("utf-8")
+    kinds = quality[quality.index("kinds-scroll") :].split("</table>")[0]
+    delivered = [re.findall(r'<td class="num">([\d.]+)<', row) for row in kinds.split("<tr>")[2:]]
+    assert len(delivered) >= 4
+    assert all(int(rows.replace(".", "")) % 100 == 0 for _, *told in delivered for rows in told)
     values = "SELECT min(value) FROM mart.indicator_value WHERE indicator_id = 'newcomers_count' AND value > 0"
     assert published.rows(values)[0][0] >= 50
     pages = sorted(settings.report.rglob("*.html"))

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,48 @@ def _table(names: list[str], rows: list[list[Any]]) -> str:
     for row in rows:
         writer.writerow([_text(value, field, hand) for value, field in zip(row, fields, strict=True)])
     return stream.getvalue()
+
+
+def from_parquet(folder: Path, like: Path, database: Path) -> Path:
+    """Return a database of the tables in a folder of Parquet files, a frozen baseline's or the exports'."""
+    return _laid_out(
+        {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("mart.*.parquet"))}, like, database
+    )
+
+
+def from_workbook(workbook: Path, like: Path, database: Path) -> Path:
+    """Return a database of what the sheets of a workbook show; AssertionError for a formula, which might tell more."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(workbook, read_only=True, data_only=False)
+    tables = {}
+    for sheet in book:
+        shown: list[list[Any]] = []
+        for row in sheet.iter_rows():
+            assert not [cell for cell in row if cell.data_type == "f"], f"{sheet.title}: a formula"
+            shown.append([cell.value for cell in row])
+        keys = {"municipality_code", "indicator_id", "breakdown_id", "method_code"}
+        head = next((place for place, row in enumerate(shown[:3]) if keys & {*row}), None)
+        if head is not None and sheet.title != "Ordbog":
+            width = len([name for name in shown[head] if name is not None])
+            empty = [None] * width  # a row ends with its last value
+            frame = pd.DataFrame([[*row, *empty][:width] for row in shown[head + 1 :]], columns=shown[head][:width])
+            name = {"Tidsserier": "mart.series", "Ændrede tal": "meta.revision"}.get(sheet.title, f"mart.{sheet.title}")
+            tables[name] = frame.infer_objects().convert_dtypes()
+    return _laid_out(tables, like, database)
+
+
+def _laid_out(tables: Mapping[str, pd.DataFrame], like: Path, database: Path) -> Path:
+    """Lay tables into a database, with the lineage that is published in another."""
+    with Warehouse.open(like, read_only=True) as warehouse:
+        lineage = warehouse.frame("SELECT table_name, reads_table FROM meta.lineage")
+    lineage.loc[len(lineage)] = ["mart.series", "mart.indicator_value"]
+    with Warehouse.open(database) as warehouse:
+        for schema in ("mart", "meta"):
+            warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for name, frame in {**tables, "meta.lineage": lineage}.items():
+            warehouse.load(name, frame)
+    return database
 
 
 def secrets_of(settings: Settings) -> set[str]:
