@@ -239,6 +239,9 @@ def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     assert "Aalborg" in text
     assert "afvist" in text
     assert "Jens Hansen" not in text
+    kinds = text[text.index("kinds-scroll") :].split("</table>")[0]
+    assert kinds.count("ingen eller få") == 2
+    assert "12" not in re.sub("<[^>]+>", " ", kinds), "twelve rows are twelve persons"
 
 
 @pytest.mark.parametrize("kind", ["cases", "measures", "employment", "organisation", None])
