@@ -712,14 +712,21 @@ def plain_number(value: float, decimals: int) -> float:
 
 
 def values(data: ReportData) -> dict[str, Any]:
-    """Return every shown figure: per indicator the periods, and per period one array in the municipalities' order."""
+    """Return every shown figure: per indicator the periods, and per period one array in the municipalities' order.
+
+    `counts`: the arrays of n, each once, since many indicators share theirs; an indicator's `n` tells the place of each
+    period's array.
+    """
     codes = [str(row["municipality_code"]) for row in data.municipalities]
+    counts: dict[tuple[float | None, ...], int] = {}
+    indicators = {key: _indicator(data, key, codes, counts) for key in ordered(data)}
     return {
         "municipalities": [_municipality(row) for row in data.municipalities],
         "dimensions": {key: list(pair) for key, pair in DIMENSIONS.items()},
         "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()}
         | {"j": list(NOT_JUDGED), "h": list(NOT_REACHED)},
-        "indicators": {key: _indicator(data, key, codes) for key in ordered(data)},
+        "indicators": indicators,
+        "counts": [list(column) for column in counts],
         "outcomes": _outcomes(data, codes),
         "peers": {code: [str(row["peer_code"]) for row in peers(data, code)] for code in codes},
     }
@@ -741,7 +748,9 @@ def _municipality(row: dict[str, Any]) -> list[Any]:
             clean(row.get("municipality_group_da") or ""), clean(row.get("municipality_group_en") or "")]  # fmt: skip
 
 
-def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[str, Any]:
+def _indicator(
+    data: ReportData, indicator_id: str, codes: list[str], counts: dict[tuple[float | None, ...], int]
+) -> dict[str, Any]:
     row, periods = data.indicators[indicator_id], data.periods[indicator_id]
     unit = unit_of(row["unit"])
     series = data.values.get(indicator_id, {})
@@ -767,7 +776,12 @@ def _indicator(data: ReportData, indicator_id: str, codes: list[str]) -> dict[st
         "names": [list(period_text(period)) for period in periods],
         "days": [days[period] for period in periods],
         "v": [[encoded(cell, unit.decimals) for cell in cells[period]] for period in periods],
-        "n": [[None if c is None or c.n is None else plain_number(c.n, 0) for c in cells[period]] for period in periods]
+        "n": [
+            counts.setdefault(
+                tuple(None if c is None or c.n is None else plain_number(c.n, 0) for c in cells[period]), len(counts)
+            )
+            for period in periods
+        ]
         if counted
         else None,
         "compiled": bool(national),

@@ -209,7 +209,7 @@ document.addEventListener("DOMContentLoaded", function () {
       heading(row, K.pick(d.label), key, K.pick(it.unit) + ", " + K.pick(it.names[newest]), key);
       chosen.forEach(function (code) {
         var i = place[code], values = it.v.map(function (column) { return column[i]; });
-        row.appendChild(cell(it, newest, values, it.n ? it.n[newest][i] : null, it.marked[it.periods[newest] + "/" + code], true));
+        row.appendChild(cell(it, newest, values, it.n ? D.counts[it.n[newest]][i] : null, it.marked[it.periods[newest] + "/" + code], true));
       });
       if (many) {
         var middle = mean(chosen.map(function (code) { return it.v[newest][place[code]]; }), it.decimals), td = make("td", undefined, "num soft");

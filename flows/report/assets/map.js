@@ -50,7 +50,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var value = it.v[at()][i];
     if (typeof value === "string") { return { kind: value === "s" ? "s" : "m", text: status(value), n: null, more: [] }; }
     var marked = it.marked[it.periods[at()] + "/" + D.municipalities[i][0]];
-    var outcome = D.outcomes[state.id], more = [], n = it.n ? it.n[at()][i] : null;
+    var outcome = D.outcomes[state.id], more = [], n = it.n ? D.counts[it.n[at()]][i] : null;
     if (outcome && outcome.period === it.periods[at()] && outcome.v[i] && outcome.groups[outcome.v[i][0]]) {
       more = [K.pick(outcome.groups[outcome.v[i][0]])].concat(judged(outcome, outcome.v[i]));
       n = n === null ? outcome.v[i][4] : n;
