@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from flows.connectors.http import Patience
+from flows.run import ages
 from flows.run.record import standing_alarm
 from flows.settings import Settings
+from tests.fixtures.publisher import JOBINDSATS, STATBANK
 from tests.fixtures.replica import Replica, serving
 from tests.fixtures.world import Published, hurry, run_from
+from transforms.areas import _names, areas
+from transforms.catalogue import Source, load_catalogue
 from transforms.errors import DataRefused, NothingNew
 
 pytestmark = pytest.mark.long
@@ -24,6 +40,10 @@ pytestmark = pytest.mark.long
 REQUIRED = [f"statbank_{table}" for table in ("folk1a", "folk1e", "indoph1", "ras200", "ras201")]
 ONLY = [*REQUIRED, "statbank_auk01", "statbank_hfudd11", "jobindsats_otij01"]
 Change = Callable[[Replica], object]
+NIGHTS = int(os.environ.get("NIGHTS", "3"))
+"""How many nights with a disturbance are drawn; each takes some ten seconds."""
+TABLES = [source.removeprefix("statbank_").upper() for source in ONLY if source.startswith("statbank")]
+EVERY = [(kind, table) for kind in STATBANK for table in TABLES] + [(kind, "otij01") for kind in JOBINDSATS]
 
 
 @contextmanager
@@ -139,6 +159,105 @@ def test_every_other_source_is_published_as_on_an_undisturbed_night(
         assert again["since"] == alarm["since"]
 
 
+@hypothesis_settings(
+    max_examples=NIGHTS, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(what=st.sampled_from(EVERY), seed=st.integers(0, 1000))
+def test_whatever_one_publisher_does_the_others_are_published_as_they_were_to_be(
+    what: tuple[str, str],
+    seed: int,
+    good: Path,
+    undisturbed: dict[str, set[tuple[object, ...]]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    kind, table = what
+    source = f"statbank_{table.lower()}" if table in TABLES else f"jobindsats_{table}"
+    folder = tmp_path_factory.mktemp("night") / "data"
+    shutil.copytree(good, folder, symlinks=True)
+    replica = Replica()
+    news(replica)
+    if table in TABLES:
+        replica.tables[table].updated = "2026-11-27T08:00:00"
+    replica.jobindsats_updated = "2026-11-27"
+    (STATBANK if table in TABLES else JOBINDSATS)[kind](replica, table, Random(seed))
+    with servers(folder, replica) as night, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.connectors.http.Patience", lambda: Patience(attempts=2, wait_initial=0.01))
+        result = run_from(night.settings, "live", only=ONLY)
+        assert result.status == "published"
+        assert measures(night, but=source) == undisturbed[source]
+        assert set(result.taken_back) | set(result.fetched.failed) <= {source}
+    shutil.rmtree(folder)
+
+
+ROW = "086;Region Østdanmark;Region Østdanmark;region;084 085;\n"
+COPIED = ("transforms.areas.REFERENCE", "transforms.tables.FOLDER")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_merged_regions_are_published_as_they_came(
+    known: bool,
+    good: Path,
+    undisturbed: dict[str, set[tuple[object, ...]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if known:
+        shutil.copytree(Path("transforms/reference"), tmp_path / "reference")
+        with (tmp_path / "reference" / "areas.csv").open("a", encoding="utf-8") as file:
+            file.write(ROW)
+        for name in COPIED:
+            monkeypatch.setattr(name, tmp_path / "reference")
+        areas.cache_clear()
+        _names.cache_clear()
+    shutil.copytree(good, tmp_path / "data", symlinks=True)
+    replica = Replica()
+    news(replica)
+    STATBANK["regions merged"](replica, "AUK01", Random(0))
+    try:
+        with servers(tmp_path / "data", replica) as night:
+            result = run_from(night.settings, "live", only=ONLY)
+            assert measures(night, but="statbank_auk01") == undisturbed["statbank_auk01"]
+            assert not result.taken_back
+            assert not result.fetched.failed
+            told = "; ".join(result.fetched.notes.get("statbank_auk01", ()))
+            assert ('code 086 "Region Østdanmark" of OMRÅDE is new: add it to transforms' in told) != known
+            codes = {row[0] for row in night.rows("SELECT DISTINCT area_code FROM staging.statbank_auk01")}
+            assert ("086" in codes, "840" in codes, "085" in codes) == (True, True, False)
+            assert standing_alarm(night.settings) is None
+    finally:
+        areas.cache_clear()
+        _names.cache_clear()
+
+
+def test_a_table_that_stands_still_is_published_and_alarms_until_its_end_is_known(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(good, tmp_path / "data", symlinks=True)
+    due = ages.next_due
+    replica = Replica()
+    news(replica)
+    replica.tables["AUK01"] = Replica().tables["AUK01"]  # no news of this one
+
+    def of_one(source: Source, periods: Sequence[str], published_at: str | None) -> datetime | None:
+        """Let some four hundred days have gone by for one table."""
+        found = due(source, periods, published_at)
+        return found - timedelta(days=400) if found and source.id == "statbank_auk01" else None
+
+    with servers(tmp_path / "data", replica) as night:
+        monkeypatch.setattr("flows.run.ages.next_due", of_one)
+        assert run_from(night.settings, "live", only=ONLY).status == "published"
+        alarm = standing_alarm(night.settings)
+        assert alarm is not None
+        assert re.search(r"statbank_auk01.* newest period is 2026K1, and the next was due by 202", alarm["message"])
+        catalogue = load_catalogue()
+        ended = catalogue.sources["statbank_auk01"].model_copy(update={"ended": date(2026, 3, 31)})
+        catalogue.sources["statbank_auk01"] = ended
+        monkeypatch.setattr("flows.run.night.load_catalogue", lambda: catalogue)
+        with pytest.raises(NothingNew):
+            run_from(night.settings, "live", only=ONLY)
+        assert standing_alarm(night.settings) is None
+
+
 def test_a_bad_extract_of_a_source_that_may_be_missing_leaves_it_missing(tmp_path: Path) -> None:
     replica = Replica()
     unbalanced(replica)
@@ -220,3 +339,34 @@ def test_a_changed_figure_is_kept_over_all_later_publications(good: Path, tmp_pa
             later.revisions["count"]
             == night.rows(f"SELECT count(*) FROM meta.revision WHERE run_id = '{later.run.run_id}'")[0][0]
         )
+
+
+def test_a_night_without_news_asks_one_description_a_table_and_takes_no_time(
+    sample_run: Published, tmp_path: Path
+) -> None:
+    """Over every source there is, by the command: exit code 3, under three seconds of the processor."""
+    shutil.copytree(sample_run.settings.root, tmp_path / "data", symlinks=True)
+    asked: list[str] = []
+    send = httpx.Client.send
+
+    def counted(client: httpx.Client, request: httpx.Request, **more: Any) -> httpx.Response:
+        asked.append(request.url.path)
+        return send(client, request, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Client, "send", counted)
+        with pytest.raises(NothingNew):
+            run_from(Settings(data=tmp_path / "data"), "sample")
+    sources = load_catalogue().sources.values()
+    statbank = [source for source in sources if source.connector == "statbank"]
+    assert asked.count("/v1/tableinfo") == len(statbank)
+    assert {path for path in asked if path.startswith("/v1/")} == {"/v1/tableinfo"}
+    assert not [path for path in asked if "/data/" in path]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", "run", "--plain", "--data", str(tmp_path / "data"), "--quiet"],
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode == 3
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3

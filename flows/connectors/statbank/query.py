@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from flows.connectors.http import AnsweredError, Patience, read_body
-from transforms.areas import areas
+from transforms.areas import area_code, areas
 from transforms.catalogue import LEFT_OUT
 from transforms.errors import DataRefused
 from transforms.periods import COPENHAGEN
@@ -550,6 +550,7 @@ def changed_texts(source: Source, danish: TableInfo, catalogue: Catalogue) -> li
             f'{code.code} "{theirs[code.code]}" here and "{code.text_da}" in the list'
             for code in catalogue.codes(source, dimension)
             if code.code in asked and code.code in theirs and not _same_text(theirs[code.code], code)
+            if dimension.role != "area" or area_code(theirs[code.code]) != code.code
         ]
         if other:
             listed = "; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else "")

@@ -12,10 +12,15 @@ import pytest
 import yaml
 
 from flows.cli.manage import chooser
+from flows.connectors import FetchOptions
+from flows.connectors.http import open_client
+from flows.connectors.statbank.client import canonical_rows, fetch_source
 from flows.connectors.statbank.files import is_canonical
 from flows.connectors.statbank.query import TableInfo, Value, parse_tableinfo, plan_query
 from flows.connectors.statbank.scaffold import Guess, new_source, slug
+from flows.store.snapshots import SnapshotStore
 from tests.conftest import ROOT
+from tests.fixtures.replica import Replica, Table, Variable, serving
 from transforms.areas import areas_at
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.dictionary import load_dictionary
@@ -260,3 +265,34 @@ def test_a_real_table_becomes_a_source(root: Path, real_dir: Path) -> None:
     source = loaded(root).source("statbank_straf42")
     assert [d.total for d in source.dimensions] == ["00", "TOT", "000", "TOT", "TOT", None]
     assert plan_query(source, english).cells == 30
+
+
+@pytest.mark.real
+def test_a_recorded_table_is_fetched_from_the_replica(root: Path, real_dir: Path, tmp_path: Path) -> None:
+    raw = {
+        lang: json.loads((real_dir / "statbank" / "api" / f"table_info_straf42{end}.json").read_text("utf-8"))
+        for lang, end in (("en", ""), ("da", "_da"))
+    }
+    danish, english = (parse_tableinfo(json.dumps(raw[lang]).encode()) for lang in ("da", "en"))
+    new_source(danish, english, root)
+    catalogue = loaded(root)
+    source = catalogue.source("statbank_straf42")
+    texts = {(v["id"], value["id"]): value["text"] for v in raw["da"]["variables"] for value in v["values"]}
+    variables = [
+        Variable(
+            v["id"], [(value["id"], texts[v["id"], value["id"]], value["text"]) for value in v["values"]],
+            elimination=v["elimination"], time=v["time"],
+        )
+        for v in raw["en"]["variables"]
+    ]  # fmt: skip
+    table = Table("STRAF42", english.text, variables, lambda at: at["Tid"], updated=raw["en"]["updated"])
+    replica, store = Replica({"STRAF42": table}), SnapshotStore(tmp_path / "snapshots")
+    with serving(replica) as base, open_client(f"{base}/v1") as client:
+        result = fetch_source(client, source, store, catalogue, None, FetchOptions())
+        assert (result.status, result.message, result.trouble) == ("new", "30 rows", "")
+        again = fetch_source(client, source, store, catalogue, result.snapshot, FetchOptions())
+    assert again.status == "unchanged"
+    assert result.snapshot is not None
+    rows = canonical_rows(source, result.snapshot, catalogue, tmp_path / "canonical")
+    read = [line.rsplit(";", 2) for path in rows.paths for line in path.read_text("utf-8-sig").split()[1:]]
+    assert sorted((period, figure) for _, period, figure in read) == [(str(y), str(y)) for y in range(1995, 2025)]
