@@ -408,7 +408,7 @@ def test_only_the_measures_wanted_are_asked_for_by_hierarchies_the_table_has() -
     assert asked == {
         "mgroup.mgrp1": "m1,m2",
         "mgroup.mgrp2": "m3",
-        "period.M": "latest:144",
+        "period.M": "latest:24",
         "hierarchy._nykom": "*",
         "hierarchy._ygrpj01": "*",
         "hierarchy._maalgrp": "/",
