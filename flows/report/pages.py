@@ -41,16 +41,9 @@ from transforms.warehouse import Warehouse
 
 DELIVERED_KINDS = ("cases", "measures", "employment", "organisation")
 RECEIPT_KEYS = (
-    "kind",
-    "municipality",
-    "municipality_code",
-    "period",
-    "verdict",
-    "received_at",
-    "rows_in",
-    "rows_accepted",
+    "kind", "municipality", "municipality_code", "period", "verdict", "received_at", "rows_in", "rows_accepted",
     "rows_rejected",
-)
+)  # fmt: skip
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 HUNDRED = 100
 """Rows of deliveries are rows of persons, answers on a form those of respondents: the report tells them by kind, in
