@@ -17,7 +17,7 @@ from flows.deliveries.receipts import as_html, as_json
 from flows.deliveries.store import open_restricted
 from tests.unit.deliveries.delivery_files import CASES, MOMENT, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 
-EVERYDAY, LONG = 300, int(os.environ.get("DELIVERIES", "1500"))
+EVERYDAY, LONG = 300, int(os.environ.get("DELIVERIES", "5000"))
 SECRET = re.compile(r"0101[6-9]\d[\W_]{0,2}1\d{3}")
 Mutation = Callable[[random.Random, bytes], bytes]
 

@@ -16,7 +16,7 @@ ARRIVAL = st.tuples(st.integers(0, 2), st.integers(0, 3))
 
 @pytest.mark.long
 @pytest.mark.usefixtures("in_a_hurry")
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=st.lists(ARRIVAL, min_size=1, max_size=5), builds=st.sets(st.integers(0, 4), max_size=2))
 def test_increments_equal_a_rebuild(
     few_extracts: Path, tmp_path: Path, arrivals: list[tuple[int, int]], builds: set[int]
