@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -194,25 +195,38 @@ def dead_lock(folder: Path, base: Path, origin: Path) -> Tally:
 
 
 def two_at_once(folder: Path, base: Path, origin: Path, times: int = 3) -> Tally:
-    """Start two runs together: one works, the other says who does, and one build is added."""
+    """Start a run while another writes: one works, the other says who does, and one build is added."""
     tally = Tally("two runs at once")
     data = folder / "two"
     shutil.copytree(base, data, symlinks=True)
-    settings = Settings(data=data, keep_builds=50)
+    settings = Settings(data=data)
     for _ in range(times):
-        builds = len(store_builds.builds(settings))
-        pair = [start(data, origin), start(data, origin)]
-        for process in pair:
-            process.join(120)
-        codes = sorted(process.exitcode for process in pair)
+        builds = {build.run_id for build in store_builds.builds(settings)}
+        first = start(data, origin)
+        _stop_when_writing(first, data)
+        second = start(data, origin)
+        second.join(120)
+        os.kill(first.pid, signal.SIGCONT)
+        first.join(120)
+        codes = [first.exitcode, second.exitcode]
         said = (data / "said").read_text(encoding="utf-8") if (data / "said").exists() else ""
         if codes == [0, 1] and "another run is writing here (process" in said:
-            added = len(store_builds.builds(settings)) - builds
-            if added == 1 and whole(settings, set()) is None:
+            added = {build.run_id for build in store_builds.builds(settings)} - builds
+            if len(added) == 1 and whole(settings, set()) is None:
                 tally.survive()
                 continue
         tally.fail(f"exit codes {codes}, said {said!r}", wrong=True)
     return tally
+
+
+def _stop_when_writing(process: Any, data: Path) -> None:
+    """Stop the run while it holds the lock, so that it cannot have ended before the other has begun."""
+    for _ in range(60_000):
+        with suppress(FileNotFoundError):
+            if f'"pid": {process.pid}' in (data / ".lock").read_text(encoding="utf-8"):
+                break
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGSTOP)
 
 
 def held_file(folder: Path, base: Path, origin: Path) -> Tally:
