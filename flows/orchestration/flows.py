@@ -215,32 +215,19 @@ def fetch_task(work: Callable[[], FetchReport], kept: list[Any], origin: str) ->
     return shown
 
 
-@task(name="deliver", cache_policy=NO_CACHE, persist_result=False)
-def deliver_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
-    """Receive what lies in the drop folder (or the sample world's deliveries), each with its receipt."""
+def _do(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
     return perform(work, kept)
 
 
-@task(name="build", cache_policy=NO_CACHE, persist_result=False)
-def build_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
-    """Build the candidate database. Deterministic, hence never retried."""
-    return perform(work, kept)
-
-
-@task(name="validate", cache_policy=NO_CACHE, persist_result=False)
-def validate_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
-    """Hold the candidate against every rule."""
-    return perform(work, kept)
-
-
-@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_task(work: Callable[[], Any], kept: list[Any], origin: str) -> Any:
-    """Flip analysts over to the candidate."""
-    return perform(work, kept)
-
-
-TASKS: dict[str, Task[..., Any]] = {
-    found.name: found for found in (fetch_task, deliver_task, build_task, validate_task, publish_task)
+# Deterministic, hence never retried.
+TASKS: dict[str, Task[..., Any]] = {"fetch": fetch_task} | {
+    name: task(name=name, description=told, cache_policy=NO_CACHE, persist_result=False)(_do)
+    for name, told in {
+        "deliver": "Receive what lies in the drop folder (or the sample world's deliveries), each with its receipt.",
+        "build": "Build the candidate database.",
+        "validate": "Hold the candidate against every rule.",
+        "publish": "Flip analysts over to the candidate.",
+    }.items()
 }
 
 

@@ -216,8 +216,8 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
         "index.html": index_context(data, options),
         "opfoelgning.html": {
             "baselines": pages.baselines(options.baselines, options.comparisons),
-            "columns": column_labels(data),
-            "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
+            "columns": column_labels(data) | {key: words.words(key) for key in ("municipality_code", "project_unit")},
+            "names": pages.names_of_units(data),
         },
         "datakvalitet.html": {
             "sources": pages.sources(data, receipts, options.ages),

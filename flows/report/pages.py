@@ -604,6 +604,17 @@ def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[Word
     return list(out.items())
 
 
+def names_of_units(data: ReportData) -> dict[str, str]:
+    """Return the name of every municipality by its code, and those that applied as one by their application's."""
+    out: dict[str, str] = {}
+    for m in data.municipalities:
+        name, unit = str(m["municipality_name"]), m.get("project_unit")
+        out[str(m["municipality_code"])] = name
+        if unit:
+            out[str(unit)] = f"{out[str(unit)]}, {name}" if str(unit) in out else name
+    return out
+
+
 def joint_with(data: ReportData, municipality: Row) -> list[Row]:
     """Return the municipalities that share an application with this one."""
     unit = municipality.get("project_unit")

@@ -38,11 +38,8 @@ def ours(tmp_path: Path) -> Settings:
 
 
 def test_only_fetching_is_tried_again() -> None:
-    retries = {
-        task.name: task.retries
-        for task in (flows.fetch_task, flows.build_task, flows.validate_task, flows.publish_task)
-    }
-    assert retries == {"fetch": 2, "build": 0, "validate": 0, "publish": 0}
+    retries = {name: task.retries for name, task in flows.TASKS.items()}
+    assert retries == {"fetch": 2, "deliver": 0, "build": 0, "validate": 0, "publish": 0}
 
 
 @dataclass

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,12 @@ import pytest
 from expectations import drift
 from flows.cli.look import print_profile, profiled
 from flows.deliveries.contract import CELL_RULES
-from flows.report.build import build_report
+from flows.report.build import build_report, report_options
 from flows.report.words import _rule_texts, condition, examples, rule_text
 from flows.report.workbook import SERIES, write_workbook
+from flows.run.night import freeze
+from flows.settings import Settings
+from flows.store import baselines
 from tests.fixtures.world import Published
 from tests.report_database import make_database, reference
 from transforms.areas import areas_at
@@ -164,6 +169,121 @@ def danish(value: Decimal, decimals: int, signed: bool = False) -> str:
     figure = as_shown(value, decimals)
     text = f"{abs(figure):,.{decimals}f}".translate(str.maketrans(",.", ".,"))
     return ("\u2212" if figure < 0 else "+" if signed and figure > 0 else "") + text
+
+
+COLUMNS_OF_INDUSTRY = {
+    "match_score": 0, "jobs_in_reach_count": 0, "jobs_growth_pct": 1, "absorption_pct": 1, "openings_count": 0,
+    "placement_to_job_pct": 1, "present_use_pct": 1,
+}  # fmt: skip
+
+
+def table_rows(page: str, place: str) -> list[str]:
+    """Return the rows of the body of the first table after a place in a page."""
+    begin = page.index("<tbody>", page.index(place))
+    return page[begin : page.index("</tbody>", begin)].split("<tr>")[1:]
+
+
+def figures(html: str) -> list[str]:
+    """Return what is printed in each cell of a row: the figure, or nothing where a word stands in its place."""
+    return ["".join(re.findall(r"<data [^>]*>([^<]*)</data>", cell)) for cell in html.split("<td")[1:]]
+
+
+def industries_are_the_marts(database: Path, site: Path) -> int:
+    """Hold the industries of every profile, and the matrix, against the mart; return how many figures were held."""
+    held, matrix = 0, (site / "brancher.html").read_text(encoding="utf-8")
+    with Warehouse.open(database, read_only=True) as warehouse:
+        names = ", ".join(f"{name}::DOUBLE" for name in COLUMNS_OF_INDUSTRY)
+        rows = warehouse.rows(
+            f"SELECT municipality_code, regexp_replace(industry_name_da, '^' || industry_code || ' ', ''), {names} "
+            "FROM mart.industry_match"
+        )
+        in_matrix = warehouse.rows(
+            "SELECT municipality_code, list(match_score::DOUBLE ORDER BY industry_code) FROM mart.industry_match "
+            "GROUP BY ALL HAVING count(match_score) > 0"
+        )
+    by_code: dict[str, dict[str, list[Any]]] = {}
+    for code, name, *values in rows:
+        by_code.setdefault(code, {})[name] = values
+    for code, told in by_code.items():
+        page = (site / "kommune" / f"{code}.html").read_text(encoding="utf-8")
+        place = next((f'id="{name}"' for name in ("industry-all", "industry-scroll") if f'id="{name}"' in page), None)
+        if place is None:
+            continue  # nothing can be estimated for it, as the page says
+        for row in table_rows(page, place):
+            (name,) = [name for name in told if f'<span class="da" lang="da">{escape(name)}</span>' in row]
+            for printed, value, (column, decimals) in zip(
+                figures(row), told[name], COLUMNS_OF_INDUSTRY.items(), strict=False
+            ):
+                signed = column == "jobs_growth_pct"
+                assert printed == ("" if value is None else danish(Decimal(repr(value)), decimals, signed)), (
+                    code,
+                    name,
+                )
+                held += value is not None
+    for code, scores in in_matrix:
+        row = next(row for row in table_rows(matrix, "matrix-scroll") if f"kommune/{code}.html" in row)
+        texts = ["" if value is None else danish(Decimal(repr(value)), 0) for value in scores]
+        assert [printed for printed in figures(row) if printed] == [text for text in texts if text], code
+        held += len(scores)
+    return held
+
+
+def peers_are_the_marts(database: Path, site: Path) -> int:
+    """Hold every distance and gap printed on the profiles against mart.peer; return how many were held."""
+    held = 0
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows(
+            "SELECT municipality_code, peer_code, distance::DOUBLE, condition_1_gap::DOUBLE, condition_2_gap::DOUBLE, "
+            "condition_3_gap::DOUBLE FROM mart.peer"
+        )
+    for code, peer, distance, *gaps in rows:
+        page = (site / "kommune" / f"{code}.html").read_text(encoding="utf-8")
+        row = next(row for row in table_rows(page, 'id="peer-scroll"') if f'href="{peer}.html"' in row)
+        wanted = [danish(Decimal(repr(distance)), 2)]
+        wanted += [danish(Decimal(repr(gap)), 1, signed=True) for gap in gaps if gap is not None]
+        assert re.findall(r"<data [^>]*>([^<]*)</data>", row) == wanted, (code, peer)
+        held += len(wanted)
+    return held
+
+
+def comparisons_are_as_compared(site: Path, folder: Path) -> int:
+    """Hold every table of the follow-up page against what `compare` wrote; return how many figures were held."""
+    held, page = 0, (site / "opfoelgning.html").read_text(encoding="utf-8")
+    printed = [row for body in re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL) for row in body.split("<tr>")[1:]]
+    shown = [figures(row) for row in printed]
+    for path in sorted(folder.glob("*.json")):
+        for told in json.loads(path.read_text(encoding="utf-8")).values():
+            for row in told if isinstance(told, list) else []:
+                wanted = []
+                for name, value in row.items():
+                    if name.startswith("caution_"):
+                        continue
+                    is_figure = isinstance(value, int | float) and not isinstance(value, bool)
+                    decimals = 0 if isinstance(value, int) else 2 if name == "placebo_p" else 1
+                    wanted.append(danish(Decimal(repr(value)), decimals) if is_figure else "")
+                assert wanted in shown, row
+                held += sum(map(bool, wanted))
+    return held
+
+
+def test_industries_and_peers_are_the_marts(files: tuple[Path, Path]) -> None:
+    assert industries_are_the_marts(*files) > 300
+    assert peers_are_the_marts(*files) > 100
+
+
+@pytest.mark.long
+def test_every_table_of_the_sample_world_is_the_marts(sample_run: Published, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    shutil.copytree(sample_run.settings.root, settings.root, symlinks=True)
+    freeze(settings, "nulpunkt", period="2016")
+    baselines.compare(settings, "nulpunkt")
+    build_report(settings.published, tmp_path / "site", report_options(settings))
+    assert industries_are_the_marts(settings.published, tmp_path / "site") > 10_000
+    assert peers_are_the_marts(settings.published, tmp_path / "site") > 2_000
+    assert comparisons_are_as_compared(tmp_path / "site", settings.root / "comparisons") > 500
+    follow_up = " ".join(spoken(tmp_path / "site" / "opfoelgning.html", "da"))
+    assert "procentpoint" in follow_up
+    assert "Syddjurs, Norddjurs, Randers" in follow_up, "units by their municipalities' names, not by their codes"
 
 
 def test_what_is_expected_is_the_same_on_page_map_and_terminal(
