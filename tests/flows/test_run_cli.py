@@ -223,6 +223,24 @@ def test_a_query_that_fails_is_exit_2_and_an_empty_one_exit_1(data: Published) -
     one_sentence(kommunekort("sql", " ;", data=data.settings.root), 1, "the query is empty; give one SELECT")
 
 
+WEIGHED = (
+    "import os, subprocess, sys; process = subprocess.Popen(sys.argv[1:]); _, ended, used = os.wait4(process.pid, 0); "
+    "print(used.ru_maxrss, file=sys.stderr); sys.exit(bool(ended))"
+)
+"""A small process between: to the kernel a child has used what the one that started it had."""
+
+
+def test_sql_of_any_size_stays_small(data: Published, tmp_path: Path) -> None:
+    query = "SELECT i, repeat('x', 100) AS text FROM range(1_000_000) rows(i)"
+    words = [sys.executable, "-c", WEIGHED, sys.executable, "-m", "flows.cli.main", "sql", query, "--format", "csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KOMMUNEKORT_DATA": str(data.settings.root)}
+    with (tmp_path / "rows.csv").open("wb") as target:
+        done = subprocess.run(words, env=environment, cwd=ROOT.parent, stdout=target, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "rows.csv").stat().st_size > 100_000_000
+    assert int(done.stderr) < 200 * 1024, "kilobytes at once"
+
+
 def test_sql_into_a_pipe_that_closes_is_no_fault(data: Published) -> None:
     words = [sys.executable, "-m", "flows.cli.main", "sql", "SELECT * FROM mart.indicator_value", "--format", "csv"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KOMMUNEKORT_DATA": str(data.settings.root)}
