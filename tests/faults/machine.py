@@ -184,7 +184,7 @@ def dead_lock(folder: Path, base: Path, origin: Path) -> Tally:
     data = folder / "lock"
     shutil.copytree(base, data, symlinks=True)
     process = start(data, origin)
-    time.sleep(0.3)
+    _stop_when_writing(process, data)
     process.kill()
     process.join(30)
     assert f'"pid": {process.pid}' in (data / ".lock").read_text(encoding="utf-8")
