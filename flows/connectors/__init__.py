@@ -58,17 +58,6 @@ class FetchResult:
     notes: tuple[str, ...] = ()
 
 
-def failed(source: Source, previous: Snapshot | None, error: Exception) -> FetchResult:
-    """Return the result of a source whose fetch ended with an error; it keeps what it had.
-
-    A table that has ended may be taken away: nobody waits for more of it.
-    """
-    passes = isinstance(error, GivenUpError | OSError)
-    if previous is not None and not passes and source.has_ended(datetime.now(UTC).date()):
-        return FetchResult(source.id, "unchanged", previous, f"ended on {source.ended}: {error}")
-    return FetchResult(source.id, "failed", previous, str(error), passes)
-
-
 @dataclass(frozen=True)
 class Finding:
     """What a look at a publisher's own description shows of one source: all well, something new, or a fault.
@@ -81,3 +70,18 @@ class Finding:
     text: str
     periods: tuple[str, ...] = ()
     published_at: str | None = None
+
+
+def finding_of(source: Source, error: Exception) -> Finding:
+    """Return what an error shows of a source; a table that has ended may be taken away: nobody waits for more of it."""
+    if not isinstance(error, GivenUpError | OSError) and source.has_ended(datetime.now(UTC).date()):
+        return Finding(source.id, "ok", f"ended on {source.ended}: {str(error).partition('; ')[0]}")
+    return Finding(source.id, "fault", str(error))
+
+
+def failed(source: Source, previous: Snapshot | None, error: Exception) -> FetchResult:
+    """Return the result of a source whose fetch ended with an error; it keeps what it had."""
+    found = finding_of(source, error)
+    if previous is not None and found.level == "ok":
+        return FetchResult(source.id, "unchanged", previous, found.text)
+    return FetchResult(source.id, "failed", previous, found.text, isinstance(error, GivenUpError | OSError))

@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from flows.connectors import FetchOptions, FetchResult, Finding, failed
+from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding_of
 from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
@@ -137,7 +137,7 @@ def parameters(
     """Return path and parameters that ask for the latest periods of a table.
 
     With a description only the measures wanted are asked for, by the hierarchies the table has; a dimension that the
-    source does not name stands at its total.
+    source does not name stands at its total, and one with a `total_text` that the table has not is not asked for.
     """
     if version == 2:
         period = f"l({query.period_kind.lower()}:{query.latest})"
@@ -145,7 +145,8 @@ def parameters(
     told = described or Description()
     hierarchies = {query.area_hierarchy: "*"}
     for dimension in query.dimensions:
-        hierarchies[_hierarchy(dimension, told)] = "*"
+        if not _is_taken_as_total(dimension, told):
+            hierarchies[_hierarchy(dimension, told)] = "*"
     asked_for = {told.hierarchies.get(name) for name in hierarchies}
     for name, of in told.hierarchies.items():
         if of not in asked_for and not _is_area(of):
@@ -165,6 +166,12 @@ def _hierarchy(dimension: JobindsatsDimension, told: Description) -> str:
     names = {_key(text) for text in (*dimension.headings, dimension.text_da)}
     alike = [name for name, of in told.hierarchies.items() if _key(of) in names]
     return [*known, *alike, *dimension.hierarchies][0]
+
+
+def _is_taken_as_total(dimension: JobindsatsDimension, told: Description) -> bool:
+    """Tell whether a table has nothing of a dimension, and our file says which total that is."""
+    lacks = bool(told.hierarchies) and _hierarchy(dimension, told) not in told.hierarchies
+    return lacks and dimension.total_text is not None
 
 
 def _is_area(dimension_name: str) -> bool:
@@ -298,16 +305,17 @@ def _check_source(client: httpx.Client, source: Source, options: FetchOptions) -
     query = query_of(source)
     try:
         told = describe(client, query.table, patience=options.patience)
-    except AnsweredError as error:
-        return [Finding(source.id, "fault", str(explained(source, error)))]
     except KommunekortError as error:
-        return [Finding(source.id, "fault", str(error))]
+        return [finding_of(source, explained(source, error) if isinstance(error, AnsweredError) else error)]
     place = f"flows/sources/{source.id}.yml"
     if told is None or not told.hierarchies:
         return [Finding(source.id, "new", f"{query.table} has no description; whether it answers is seen by a fetch")]
     found: list[Finding] = []
     for dimension in query.dimensions:
-        if _hierarchy(dimension, told) not in told.hierarchies:
+        if _is_taken_as_total(dimension, told):
+            text = f"{query.table} is not by {dimension.text_da}: taken as «{dimension.total_text}»"
+            found.append(Finding(source.id, "new", text))
+        elif _hierarchy(dimension, told) not in told.hierarchies:
             listed = ", ".join(f"{name} ({of})" for name, of in told.hierarchies.items())
             text = f"{place}: {query.table} has no hierarchy for {dimension.text_da}; it has {listed}"
             found.append(
@@ -830,21 +838,21 @@ def _columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Columns:
 
     Measures beside those wanted are left out and named; a dimension the source does not name is kept at its total.
     """
-    keys = [_key(heading) for heading in answer.headings]
-    if keys[-1] == _key(VALUE):
+    if _key(answer.headings[-1]) == _key(VALUE):
         return _export_columns(answer, query, name)
     known = {_key(text): ("measure", measure.id) for measure in query.measures for text in measure.headings}
     known |= {_key(text): ("dimension", each.column) for each in query.dimensions for text in each.headings}
     known |= {text: ("area", "") for text in AREA_HEADINGS} | {text: ("period", "") for text in PERIOD_HEADINGS}
     found: dict[tuple[str, str], int] = {}
     beside: list[int] = []
-    for number, key in enumerate(keys):
+    for number, heading in enumerate(answer.headings):
         # The publisher sometimes leads each heading with the name of the measure group.
-        role = known.get(key) or known.get(_key(answer.headings[number].rpartition(": ")[2]))
+        parts = heading.split(": ")
+        role = next((known[key] for n in range(len(parts)) if (key := _key(": ".join(parts[n:]))) in known), None)
         if role is None:
             beside.append(number)
         elif found.setdefault(role, number) != number:
-            raise DataRefused(f"{name}: two columns are {answer.headings[number]!r}")
+            raise DataRefused(f"{name}: two columns are {heading!r}")
     absent = {("dimension", each.column): each.total_text for each in query.dimensions if each.total_text is not None}
     for wanted in known.values():
         if wanted not in found and wanted not in absent:

@@ -105,8 +105,11 @@ def fetch(
             results += [failed(source, store.newest(source.id, synthetic=api == "sample"), error) for source in sources]
     if api == "live":
         refuse_synthetic(settings, results)
-    without_token = api == "live" and settings.jobindsats_token is None
-    return report_of(results, unasked=registers["jobindsats"] if without_token else ())
+    today, has_token = datetime.now(UTC).date(), api == "sample" or settings.jobindsats_token is not None
+    asked = [source for sources in registers.values() for source in sources]
+    return report_of(
+        results, [s for s in asked if s.has_ended(today) or (s.connector == "jobindsats" and not has_token)]
+    )
 
 
 def preflight(settings: Settings, catalogue: Catalogue, origin: Api, only: Sequence[str] = ()) -> list[Finding]:

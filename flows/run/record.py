@@ -391,7 +391,7 @@ class FetchReport:
     """Sources without a file in this folder, whose snapshot of an earlier one stays in force."""
     warnings: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
-    """Sources that never came and were not asked, for want of a token: no fault of this run."""
+    """Sources that never came and nobody waits for, for want of a token or since they ended: no fault of this run."""
     lasting: list[str] = field(default_factory=list)
     """Sources whose failure will be the same tomorrow: refused, gone, changed. Of the others waiting may cure it."""
     closed: dict[str, str] = field(default_factory=dict)

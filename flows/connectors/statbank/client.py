@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from flows.connectors import FetchOptions, FetchResult, Finding, failed
+from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding_of
 from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
 from flows.connectors.statbank.files import Seen, bulk_codes, normalise
 from flows.connectors.statbank.query import (
@@ -525,7 +525,7 @@ def _check_source(
         before = previous.manifest.query.get("rectangle") if previous is not None else None
         plan = make_plan(source, english, catalogue, danish, before)
     except KommunekortError as error:
-        return [Finding(source.id, "fault", str(error))]
+        return [finding_of(source, error)]
     found = [Finding(source.id, "new", note) for note in (*plan.notes, *changed_texts(source, danish, catalogue))]
     if not english.active and not source.has_ended(datetime.now(UTC).date()):
         found.append(Finding(source.id, "fault", _closed(english)))

@@ -1,4 +1,4 @@
-"""StatBank's own words: the tables and the description of one table, typed, and what is to be asked of it.
+"""StatBank's own words: the description of one table, typed, and what is to be asked of it.
 
 One module, since every difference between a source file and a description is judged on both, in one sentence.
 """
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.connectors.http import AnsweredError, Patience, read_body
 from transforms.areas import area_code, areas
@@ -85,28 +85,6 @@ class TableInfo(_Answer):
         return self.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class TableSummary(_Answer):
-    """One line of the list of tables; `variables` are labels in the language asked for."""
-
-    id: Label
-    text: str
-    unit: str
-    updated: datetime
-    first_period: str = Field(alias="firstPeriod")
-    latest_period: str = Field(alias="latestPeriod")
-    active: bool
-    variables: tuple[str, ...]
-
-
-_TABLES = TypeAdapter(tuple[TableSummary, ...])
-
-
-def tables(client: httpx.Client, lang: Language = "da", *, include_inactive: bool = False) -> tuple[TableSummary, ...]:
-    """Return every table of StatBank (2,234 active in September 2025), closed ones too when asked."""
-    body = {"lang": lang, "format": "JSON", "includeInactive": include_inactive}
-    return parse_tables(read_body(client, "POST", "tables", json=body))
-
-
 def tableinfo(client: httpx.Client, table: str, lang: Language = "en") -> TableInfo:
     """Return the description of `table`; DataRefused with StatBank's own words when there is none."""
     return parse_tableinfo(tableinfo_bytes(client, table, lang))
@@ -123,14 +101,6 @@ def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patienc
             f"StatBank {table}: {own_words(error)}; check the table id, or write the day it ended as `ended:` in its "
             "source file"
         ) from None
-
-
-def parse_tables(raw: bytes) -> tuple[TableSummary, ...]:
-    """Return the list of tables from an answer's bytes; DataRefused when it is not one."""
-    try:
-        return _TABLES.validate_json(_text(raw))
-    except ValidationError as error:
-        raise DataRefused(f"StatBank tables: {_first(error)}; the API may have changed") from None
 
 
 def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
@@ -413,7 +383,7 @@ def make_plan(
                 )
         if catalogue is not None and dimension.role != "time":
             known = {code.code for code in catalogue.readable(source, dimension)} | spelt.keys()
-            new = {code: texts[code] for code in variable.codes if code not in known}
+            new = {v.id: _both(texts[v.id], v.text) for v in variable.values if v.id not in known}
             held = (before or {}).get(dimension.id.upper(), ())
             gone = [code for code in catalogue.selected(source, dimension) if code not in variable.codes]
             gone = [code for code in gone if code not in spelt.values()]
@@ -470,7 +440,7 @@ def _check_periods(place: str, source: Source, chosen: Selected) -> None:
 def _texts(variable: Variable, danish: TableInfo | None) -> dict[str, str]:
     """Return code -> the publisher's text, in Danish where it is known."""
     theirs = danish.variable(variable.id) if danish is not None else None
-    return {value.id: value.text for value in (theirs or variable).values}
+    return {value.id: value.text for each in (variable, theirs) if each is not None for value in each.values}
 
 
 _TOTAL_TEXT = re.compile(r"(.+[\s,])?i alt|(.+[\s,])?total|total[\s,].+|hele landet|all denmark|whole country")
@@ -519,12 +489,17 @@ def _check_withdrawn(place: str, dimension: Dimension, tableinfo: TableInfo, gon
         )
 
 
+def _both(danish: str, english: str) -> str:
+    """Return a code's text in quotes, and the English one where it is another."""
+    return f'"{danish}"' + (f' ("{english}")' if english != danish else "")
+
+
 def _new_codes(
     place: str, catalogue: Catalogue, dimension: Dimension, chosen: Selected, new: Mapping[str, str]
 ) -> list[str]:
     """Return a line per new code that is read as it is; DataRefused for a new part of a whole without a total."""
     told = [
-        f'code {code} "{text}" of {dimension.id} is new: add it to {catalogue.list_of(dimension)}'
+        f"code {code} {text} of {dimension.id} is new: add it to {catalogue.list_of(dimension)}"
         for code, text in new.items()
     ]
     if told and dimension.complete:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from flows.connectors.http import Patience
 from flows.connectors.jobindsats import Description, connect, download, parameters, query_of, read_answer, write_rows
+from tests.fixtures.replica_jobindsats import TABLES
 from transforms.catalogue import Measure, Source, load_catalogue
 from transforms.errors import DataRefused, UsageError
 from transforms.load import CanonicalRows
@@ -270,6 +274,72 @@ def test_headings_as_municipalities_receive_them_are_known(tmp_path: Path) -> No
         assert {key[-2] for key in cells} == {measure.id for measure in query_of(source).measures}
         assert len(cells) == len(query_of(source).measures), "the total alone, where there is a further dimension"
         assert any("Køn" in note for note in rows.notes) == has_sex
+
+
+ARRIVES = {query_of(each).table: each for each in CATALOGUE.sources.values() if each.connector == "jobindsats"}
+TOTALS = ("I alt", "Alder i alt", "Alle aldre", "Total")
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_stands_beside_or_is_turned_the_figures_are_the_same(tmp_path: Path, data: st.DataObject) -> None:
+    """Columns in any order, measures and dimensions nobody asked for, leading names, rows twice: the same cells."""
+    name = data.draw(st.sampled_from(sorted(ARRIVES)))
+    table, source = TABLES[name], ARRIVES[name]
+    columns, rows = table.columns, table.rows(("Hele landet", "Rebild", "Læsø", "Uoplyst område"))
+    _, plain = read(v3(rows, columns), source, tmp_path)
+    lead = data.draw(st.sampled_from(["", "Gruppe: ", "Personer på ydelse: ", "Ydelser: Antal og andel: "]))
+    taken = len(columns) - len(table.measures)
+    headings = [*columns[:taken], *(lead + heading for heading in columns[taken:])]
+    if data.draw(st.booleans(), label="a further measure"):
+        headings, rows = [*headings, "Antal noget andet"], [[*row, 7] for row in rows]
+    if data.draw(st.booleans(), label="a further dimension"):
+        total = data.draw(st.sampled_from(TOTALS))
+        parts = [[*row, text] for row in rows for text in (total, "18-24 år")]
+        headings = [*headings, "Alder"]
+        rows = [[7 if isinstance(c, int | float) and row[-1] != total else c for c in row] for row in parts]
+    if data.draw(st.booleans(), label="rows twice"):
+        rows = rows + rows[:: data.draw(st.integers(1, 5))]
+    if data.draw(st.booleans(), label="the area headed otherwise"):
+        headings = [{"Område": "Area", "Area": "område"}.get(each, each) for each in headings]
+    order = data.draw(st.permutations(range(len(headings))))
+    shuffled = [[row[n] for n in order] for row in data.draw(st.permutations(rows[:40])) + rows[40:]]
+    _, cells = read(v3(shuffled, [headings[n] for n in order]), source, tmp_path)
+    assert cells == plain
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(sorted(ARRIVES)), place=st.integers(0, 10**6), measure=st.integers(0, 10))
+def test_one_figure_that_differs_refuses_the_answer(tmp_path: Path, name: str, place: int, measure: int) -> None:
+    """Two levels with one text and two figures, in any measure that is asked for: nobody can say which it is."""
+    table, source = TABLES[name], ARRIVES[name]
+    columns, rows = table.columns, table.rows(("Hele landet", "Rebild"))
+    asked = [n for n, heading in enumerate(columns) if any(
+        re.sub(r"\W", "", heading.removeprefix(table.lead).casefold()) == re.sub(r"\W", "", each.casefold())
+        for m in query_of(source).measures for each in m.headings)]  # fmt: skip
+    totals = [
+        row for row in rows if all(text.endswith("i alt") for text in row[2 : len(columns) - len(table.measures)])
+    ]
+    again = list(totals[place % len(totals)])
+    again[asked[measure % len(asked)]] += 1
+    with pytest.raises(DataRefused, match="is given twice, as"):
+        read(v3([*rows, again], columns), source, tmp_path)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(sorted(ARRIVES)), nulls=st.lists(st.booleans(), min_size=8, max_size=8))
+def test_no_share_is_shown_beside_a_withheld_count(tmp_path: Path, name: str, nulls: list[bool]) -> None:
+    """Whichever figures of a row are null: a share of a count that is not shown is not shown either."""
+    table, source = TABLES[name], ARRIVES[name]
+    row = table.rows(("Rebild",))[0]
+    taken = len(row) - len(table.measures)
+    given_row = [*row[:taken], *(None if null else cell for cell, null in zip(row[taken:], nulls, strict=False))]
+    _, cells = read(v3([given_row], table.columns), source, tmp_path)
+    for key, value in cells.items():
+        measure = next(each for each in query_of(source).measures if each.id == key[-2])
+        count = cells[(*key[:-2], measure.of, key[-1])] if measure.of else "1"
+        assert count not in ("..", "...") or value in ("..", "..."), (key, count, value)
+        assert value != "0"
 
 
 def test_levels_that_repeat_a_text_count_once(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
     "a new part of a whole without a total": (
         "statbank_ras201",
         _new_code("RAS201", "SOCIO"),
-        r'code 53 "Ny tilladelse" of SOCIO is new: add it to labour_status_ras201 in .*codelists\.csv',
+        r'code 53 "Ny tilladelse" \("New permit"\) of SOCIO is new: add it to labour_status_ras201 in .*codelists\.csv',
     ),
     "a code withdrawn that is asked for": (
         "statbank_hfudd11", _drop_code("HFUDD11", "HFUDD", "H70"), r"HFUDD: select 'H70' finds no code in HFUDD11"),
@@ -202,7 +202,7 @@ KEPT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
     "a new permit": (
         "statbank_indoph1",
         _new_code("INDOPH1", "OPHGR1"),
-        r'code 53 "Ny tilladelse" of OPHGR1 is new: add it to first_permit in transforms/reference/codelists\.csv',
+        r'code 53 "Ny tilladelse" \("New permit"\) of OPHGR1 is new: add it to first_permit in .*/codelists\.csv',
     ),
     "a new region": (
         "statbank_folk1a",

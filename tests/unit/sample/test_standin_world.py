@@ -130,7 +130,7 @@ def test_a_closed_table_and_a_new_code_can_be_switched_on(catalogue: Catalogue, 
     assert "KY038 is closed" in closed.trouble
     assert new.status == "new"
     [note] = new.notes
-    assert 'code 53 "Ny kode 53" of OPHGR1 is new: add it to first_permit' in note
+    assert 'code 53 "Ny kode 53" ("New code 53") of OPHGR1 is new: add it to first_permit' in note
     assert new.snapshot is not None
     rows = canonical_rows(sources[1], new.snapshot, catalogue, tmp_path / "work")
     assert [code.text_da for code in rows.new_codes["OPHGR1"]] == ["Ny kode 53"]

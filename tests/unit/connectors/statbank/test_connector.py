@@ -18,7 +18,7 @@ from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank import client
 from flows.connectors.statbank.client import download, fetch_all, fetch_source
-from flows.connectors.statbank.query import tableinfo, tables
+from flows.connectors.statbank.query import tableinfo
 from flows.sample.standin import Fault, Script, running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.faults.network import closed_for_maintenance
@@ -65,7 +65,6 @@ def world(served: tuple[str, FakeCubes, Script], tmp_path: Path) -> Iterator[Wor
 
 
 def test_metadata_through_the_client(world: World) -> None:
-    assert [table.id for table in tables(world.client, "en")] == ["FOLK1A", "RAS200", "RAS302"]
     info = tableinfo(world.client, "folk1a", "da")
     assert info.published_at == "2025-08-11T06:00:00Z"
     with pytest.raises(DataRefused, match=r"StatBank NOPE: Table does not exist: NOPE \(EXTRACT-NOTFOUND\)"):

@@ -18,7 +18,6 @@ from flows.connectors.statbank.query import (
     near,
     own_words,
     parse_tableinfo,
-    parse_tables,
     plan_query,
 )
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, PERIODS, RAS200, RAS302
@@ -230,16 +229,6 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
 )
 def test_own_words(body: str, words: str) -> None:
     assert own_words(AnsweredError("POST x/data", 400, body)) == words
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("lang", ["da", "en"])
-def test_recorded_tables_all_parse(real_dir: Path, lang: str) -> None:
-    found = parse_tables((real_dir / "statbank" / "api" / f"tables_{lang}.json").read_bytes())
-    assert len(found) == 2234
-    assert len({table.id for table in found}) == 2234
-    folk1a = next(table for table in found if table.id == "FOLK1A")
-    assert folk1a.latest_period == {"da": "2025K3", "en": "2025Q3"}[lang]
 
 
 @pytest.mark.real
