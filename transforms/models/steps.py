@@ -508,29 +508,11 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate
 
 
 METHOD_EFFECT_COLUMNS = [
-    "method_code",
-    "context_code",
-    "outcome_id",
-    "hazard_ratio",
-    "hazard_ratio_low",
-    "hazard_ratio_high",
-    "interaction_ratio",
-    "interaction_low",
-    "interaction_high",
-    "interaction_stands",
-    "prediction_low",
-    "prediction_high",
-    "n_persons",
-    "n_exposed",
-    "n_municipalities",
-    "heterogeneity",
-    "hazard_ratio_lagged",
-    "hazard_ratio_without_first_weeks",
-    "e_value",
-    "value_status",
-    "what_it_is_not_da",
-    "what_it_is_not_en",
-]
+    "method_code", "context_code", "outcome_id", "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high",
+    "interaction_ratio", "interaction_low", "interaction_high", "interaction_stands", "prediction_low",
+    "prediction_high", "n_persons", "n_exposed", "n_municipalities", "heterogeneity", "hazard_ratio_lagged",
+    "hazard_ratio_without_first_weeks", "e_value", "value_status", "what_it_is_not_da", "what_it_is_not_en",
+]  # fmt: skip
 
 
 def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
@@ -568,66 +550,33 @@ def organisation_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
 
 
 ORGANISATION_FACTS = [
-    "org_model_code",
-    "physical_colocation_code",
-    "family_coordinator_code",
-    "contract_responsible_code",
-    "contract_within_1_month_pct",
-    "start_firm_directed_days_median",
-    "started_within_14d_pct",
-    "started_within_30d_pct",
-    "caseload_per_caseworker_count",
-    "job_consultants_fte",
-    "has_dedicated_job_consultants",
-    "danish_provider_code",
-    "danish_parallel_with_placement_code",
-    "has_workplace_danish",
-    "health_assessment_code",
-    "health_assessment_days",
-    "has_day1_job_ready_rule",
-    "intake_screening_code",
-    "political_committee_code",
-    "has_political_goal",
-    "cooperation_municipality_codes",
-    "programme_expenditure_dkk",
-    "industry_track_codes",
-    "industry_packages_code",
-    "firm_partnerships_count",
-]
+    "org_model_code", "physical_colocation_code", "family_coordinator_code", "contract_responsible_code",
+    "contract_within_1_month_pct", "start_firm_directed_days_median", "started_within_14d_pct",
+    "started_within_30d_pct", "caseload_per_caseworker_count", "job_consultants_fte", "has_dedicated_job_consultants",
+    "danish_provider_code", "danish_parallel_with_placement_code", "has_workplace_danish", "health_assessment_code",
+    "health_assessment_days", "has_day1_job_ready_rule", "intake_screening_code", "political_committee_code",
+    "has_political_goal", "cooperation_municipality_codes", "programme_expenditure_dkk", "industry_track_codes",
+    "industry_packages_code", "firm_partnerships_count",
+]  # fmt: skip
 RATING_COLUMNS = [
     f"rating_{theme}_{part}"
     for theme in ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
     for part in ("mean", "lowest", "highest")
 ]
 ORGANISATION_COLUMNS = [
-    "municipality_code",
-    "reference_date",
-    "respondent_role_code",
-    "respondent_count",
-    "value_source_code",
-    "confidence_code",
-    *ORGANISATION_FACTS,
-    *RATING_COLUMNS,
+    "municipality_code", "reference_date", "respondent_role_code", "respondent_count", "value_source_code",
+    "confidence_code", *ORGANISATION_FACTS, *RATING_COLUMNS,
     "is_withheld",
-]
+]  # fmt: skip
 
 # The step that matches industries to municipalities, and the frames only it reads.
 
 
-INDUSTRY_TABLES = frozenset(
-    {
-        "model.commuting_area",
-        "model.placement",
-        "model.placement_industry",
-        "run.release",
-        "staging.statbank_ras302",
-        "staging.statbank_ras308",
-        "core.area",
-        "core.openings",
-        "core.industry_shortage",
-        "reference.codelists",
-    }
-)
+INDUSTRY_TABLES = frozenset({
+    "model.commuting_area", "model.placement", "model.placement_industry", "run.release",
+    "staging.statbank_ras302", "staging.statbank_ras308", "core.area", "core.openings", "core.industry_shortage",
+    "reference.codelists",
+})  # fmt: skip
 """What `industry_step` reads."""
 
 
@@ -662,27 +611,11 @@ def industry_step(warehouse: Warehouse, gate: Gate) -> pd.DataFrame:
 
 
 INDUSTRY_COLUMNS = [
-    "municipality_code",
-    "industry_code",
-    "jobs_in_reach_count",
-    "jobs_growth_pct",
-    "absorption_pct",
-    "openings_count",
-    "openings_status",
-    "shortage_class",
-    "shortage_class_status",
-    "placement_to_job_pct",
-    "placement_to_job_status",
-    "present_use_pct",
-    "present_use_status",
-    "score",
-    "score_rank",
-    "score_factors",
-    "is_estimated",
-    "value_status",
-    "reason_da",
-    "reason_en",
-]
+    "municipality_code", "industry_code", "jobs_in_reach_count", "jobs_growth_pct", "absorption_pct",
+    "openings_count", "openings_status", "shortage_class", "shortage_class_status", "placement_to_job_pct",
+    "placement_to_job_status", "present_use_pct", "present_use_status", "score", "score_rank", "score_factors",
+    "is_estimated", "value_status", "reason_da", "reason_en",
+]  # fmt: skip
 
 
 def openings(warehouse: Warehouse) -> pd.DataFrame:
@@ -759,17 +692,10 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
     }
 
 
-FACT_TABLES = frozenset(
-    {
-        "mart.indicator_value",
-        "mart.indicator",
-        "mart.indicator_national",
-        "mart.municipality",
-        "mart.expected",
-        "mart.organisation",
-        "mart.peer",
-    }
-)
+FACT_TABLES = frozenset({
+    "mart.indicator_value", "mart.indicator", "mart.indicator_national", "mart.municipality", "mart.expected",
+    "mart.organisation", "mart.peer",
+})  # fmt: skip
 
 
 def commuting_area_step(warehouse: Warehouse) -> pd.DataFrame:
@@ -911,19 +837,9 @@ def peer_step(warehouse: Warehouse) -> pd.DataFrame:
 
 
 PEER_COLUMNS = [
-    "municipality_code",
-    "peer_code",
-    "rank",
-    "distance",
-    "condition_1",
-    "condition_1_gap",
-    "condition_2",
-    "condition_2_gap",
-    "condition_3",
-    "condition_3_gap",
-    "compared_weight_share",
-    "same_group",
-]
+    "municipality_code", "peer_code", "rank", "distance", "condition_1", "condition_1_gap", "condition_2",
+    "condition_2_gap", "condition_3", "condition_3_gap", "compared_weight_share", "same_group",
+]  # fmt: skip
 
 
 def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
