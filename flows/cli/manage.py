@@ -150,6 +150,7 @@ def freeze(
         typer.Option("--period", help="Build it from the figures up to this period, e.g. 2016; else from all."),
     ] = None,
     quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Freeze what is published as an immutable baseline. Example: kommunekort freeze nulpunkt-2016 --period 2016"""
     from flows.run import night
@@ -157,7 +158,7 @@ def freeze(
     from transforms.errors import DataRefused
 
     settings = settings_from(data)
-    with writer_lock(settings.root), steps(quiet) as on_step:
+    with writer_lock(settings.root), steps(quiet or as_json) as on_step:
         if rebuild:
             on_step("build the baseline again")
             same = night.rebuild(settings, name)
@@ -171,7 +172,9 @@ def freeze(
             on_step("freeze" if period is None else f"build from the figures up to {period}")
             made = night.freeze(settings, name, period)
             told = f"frozen: {made.folder} (run {made.manifest['run_id']}, {len(made.manifest['files'])} files)"
-    if not quiet:
+    if as_json:
+        print_json(baselines.verify(settings, name).manifest)
+    elif not quiet:
         out.print(told, soft_wrap=True, highlight=False)
 
 

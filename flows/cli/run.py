@@ -259,6 +259,7 @@ def rollback(
     data: DataOption = None,
     to: Annotated[str | None, typer.Option("--to", help="Run id of the build to publish again.")] = None,
     quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Publish the build before the current one again, at once. Example: kommunekort rollback"""
     from flows.store.builds import rollback as roll_back
@@ -266,7 +267,9 @@ def rollback(
     settings = settings_from(data)
     with writer_lock(settings.root):
         target = roll_back(settings, to)
-    if not quiet:
+    if as_json:
+        print_json({"run_id": target.run_id, "database": target.path})
+    elif not quiet:
         out.print(f"published again: {target.path}", soft_wrap=True, highlight=False)
 
 

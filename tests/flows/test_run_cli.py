@@ -146,8 +146,11 @@ def test_rollback_publishes_the_build_before_and_a_named_one(data: Published, tm
     assert older < newest
     assert copy.rows("SELECT run_id FROM meta.run") == [(older,)]
     assert (own / "exports").resolve().name == f"exports-{older}"
-    named = kommunekort("rollback", "--to", newest, "--data", own)
-    assert (named.code, copy.release["run_id"]) == (0, newest)
+    named = kommunekort("rollback", "--to", newest, "--json", "--data", own)
+    assert (named.code, named.json["run_id"], copy.release["run_id"]) == (0, newest, newest)
+    frozen = kommunekort("freeze", "nulpunkt", "--json", "--data", own)
+    assert (frozen.code, frozen.json["run_id"]) == (0, newest)
+    assert "mart.mapping.parquet" in frozen.json["files"]
     one_sentence(kommunekort("rollback", "--to", "20000101T000000000Z", "--data", own), 1, "no build 2000", newest)
 
 
