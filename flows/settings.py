@@ -43,8 +43,10 @@ class Settings(BaseSettings):
     # Disclosure control, see transforms/disclosure.py; the first three rule every figure made of person rows.
     suppression_threshold: int = Field(5, ge=3, description="No smaller count of persons is published")
     minimum_denominator: int = Field(15, ge=1, description="No share or model figure over fewer persons is published")
-    # Below 4 a count shown as 0 would be known to within one.
-    rounding_base: int = Field(5, ge=4, description="Counts of persons are rounded to multiples of this")
+    # Below 4 a count shown as 0 would be known to within one; releases of bases 4 and 9 side by side tell counts of 8.
+    rounding_base: int = Field(
+        5, ge=5, multiple_of=5, description="Counts of persons are rounded to multiples of this: 5, 10, 15 …"
+    )
     least_rate_denominator: int = Field(
         20, ge=1, description="No rate of a register's counts over fewer is published: it is noise"
     )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_K = 5
+UNIT = 5
+"""What every count of persons is rounded to first, whatever the settings."""
 Status = Literal["observed", "zero", "suppressed", "missing", "estimated"]
 
 
@@ -52,12 +54,17 @@ class Cost:
 class Gate:
     """The one way out for figures that rest on person rows: thresholds, rounding, and a record of what they cost.
 
-    A count is rounded to one of the two multiples of `rounding_base` around it, at random and without bias, and a
-    count below the base therefore to 0 or the base (random rounding with small cell adjustment: ESSnet Handbook on
-    Statistical Disclosure Control, chapter 5.5, https://sdctools.github.io/HandbookSDC/05-frequency-tables.html; base 5
-    as in Statistics Canada's census). Who sees it knows the count to 2 x base - 1 values, or to `rounding_base` values
-    where 0 is shown. Conventional rounding to the nearest would tell a count of 0, 1 or 2 to within one.
-    Where the threshold is above the base, counts below it are withheld instead, and their complements with them.
+    A count is rounded to one of the two multiples of `UNIT` around it, at random and without bias, and a count below
+    it therefore to 0 or 5 (random rounding with small cell adjustment: ESSnet Handbook on Statistical Disclosure
+    Control, chapter 5.5, https://sdctools.github.io/HandbookSDC/05-frequency-tables.html; base 5 as in Statistics
+    Canada's census). Who sees it knows the count to 2 x base - 1 values, or to `rounding_base` values where 0 is shown.
+    Conventional rounding to the nearest would tell a count of 0, 1 or 2 to within one.
+    Where the threshold is above the base, what may stand for fewer is withheld instead, and its complement with it.
+
+    Everything else is decided by that rounded number and never by the count: a larger `rounding_base` rounds it once
+    more, threshold and minimum denominator withhold it. So whoever sees releases of several settings side by side sees
+    no more than the rounded number; a threshold that held the count against itself would tell, moved by one, who
+    stands on it, and two bases that are no multiples of one another narrow a count to what fits both.
 
     Every margin is rounded for itself, so nothing can be had by subtraction. A share is made of the two rounded counts,
     whatever its digits, and withheld where the rounded denominator is below `minimum_denominator`.
@@ -123,12 +130,7 @@ class Gate:
         import pandas as pd
 
         out = frame.copy()
-        counts = [
-            None if pd.isna(n) else self.rounded(f"{figure}: persons", states.get(str(place), ""), int(n))
-            for place, n in zip(out["municipality_code"], out["n_count"], strict=True)
-        ]
-        few = pd.Series([n is None or n < self.least for n in counts], index=out.index)
-        few = (few & (out["n_count"].fillna(0) > 0)) | (out["value_status"] == "suppressed")
+        told, few = self._persons(frame, f"{figure}: persons", states)
         main = next(iter(digits))
         exact = out[main].astype("Float64")
         for column, decimals in digits.items():
@@ -138,12 +140,25 @@ class Gate:
                 out[column] = out[column].mask(few)
         if "assessment" in out:
             out["assessment"] = out["assessment"].astype("string").mask(few, "too_small")
-        out["n_count"] = pd.Series([n or None for n in counts], index=out.index, dtype="Int64").mask(few)
-        out["value_status"] = out["value_status"].mask(few, "suppressed")
+        out["n_count"], out["value_status"] = told, out["value_status"].mask(few, "suppressed")
         for is_few, error in zip(few, (out[main] - exact).abs(), strict=True):
             if is_few or pd.notna(error):  # what has no value to begin with costs nothing
                 self.note(noted_as or figure, None if is_few else float(error))
         return out
+
+    def _persons(
+        self, frame: pd.DataFrame, figure: str, states: Mapping[str, str]
+    ) -> tuple[pd.Series[int], pd.Series[bool]]:
+        """Return `n_count` as it may be published, empty where withheld, and which rows stand on too few persons."""
+        import pandas as pd
+
+        counts = [
+            None if pd.isna(n) else self.rounded(figure, states.get(str(place), ""), int(n))
+            for place, n in zip(frame["municipality_code"], frame["n_count"], strict=True)
+        ]
+        few = pd.Series([n is None or n < self.least for n in counts], index=frame.index)
+        few = (few & (frame["n_count"].fillna(0) > 0)) | (frame["value_status"] == "suppressed").fillna(False)
+        return pd.Series([n or None for n in counts], index=frame.index, dtype="Int64").mask(few), few.astype(bool)
 
     def estimated_shares(
         self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], of_figure: str
@@ -157,8 +172,10 @@ class Gate:
         import pandas as pd
 
         out, z = frame.copy(), 1.96
+        told, few = self._persons(frame, of_figure, states)
+        out["n_count"], out["value_status"] = told, out["value_status"].mask(few, "suppressed")
         for row in out.index:
-            n, observed = out.loc[row, "n_count"], out.loc[row, "observed"]
+            n, observed = frame.loc[row, "n_count"], out.loc[row, "observed"]
             if pd.isna(observed) or pd.isna(n) or out.loc[row, "value_status"] == "suppressed":
                 continue
             state = states.get(str(out.loc[row, "municipality_code"]), "")
@@ -172,14 +189,13 @@ class Gate:
             difference = cell.value - expected
             out.loc[row, ["expected", "difference", "standard_error"]] = [expected, difference, round(error)]
             out.loc[row, ["single_low", "single_high"]] = [difference - z * round(error), difference + z * round(error)]
-            out.loc[row, "n_count"] = cell.denominator
-        few = (out["value_status"] == "suppressed").fillna(False).astype(bool)
-        for status, n in zip(few, frame["n_count"], strict=True):
-            if status and not pd.notna(n):
+        withheld = (out["value_status"] == "suppressed").fillna(False).astype(bool)
+        for is_few in few:
+            if is_few:
                 self.note(figure, None)
         shown = ["observed", "expected", "difference", "standard_error", "single_low", "single_high", "n_count"]
         for column in shown:
-            out[column] = out[column].mask(few)
+            out[column] = out[column].mask(withheld)
         return out
 
     @property
@@ -189,12 +205,22 @@ class Gate:
 
     def rounded(self, figure: str, state: str, count: int) -> int | None:
         """Return a count of persons as it may be published, None where it is withheld. Same figure and state: same."""
-        if count < self.threshold and self.threshold > self.rounding_base:
-            return None
-        base = self.rounding_base
+        told = self._to(UNIT, figure, state, count)
+        if self.rounding_base > UNIT:
+            told = self._to(self.rounding_base, f"{figure}: base", state, told)
+        return None if self.threshold > self.rounding_base and self._may_be_few(told) else told
+
+    def is_few(self, figure: str, state: str, count: int) -> bool:
+        """Tell whether a count may be one below the threshold, as far as its rounded value says."""
+        told = self.rounded(figure, state, count)
+        return told is None or self._may_be_few(told)
+
+    def _may_be_few(self, told: int) -> bool:
+        return told - self.rounding_base + 1 < self.threshold
+
+    def _to(self, base: int, figure: str, state: str, count: int) -> int:
         below = count // base * base
-        found = below + base if self._draw(figure, state) * base < count - below else below
-        return found if found == 0 or found >= self.threshold else -(-self.threshold // base) * base
+        return below + base if self._draw(figure, state) * base < count - below else below
 
     def _draw(self, figure: str, state: str) -> float:
         """Return a number from 0 up to 1 that nobody without the secret can foretell."""

@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -76,12 +76,12 @@ def main() -> NoReturn:
         code = 0
     except KommunekortError as error:
         stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
-        print(f"kommunekort: {error}", file=stream)
+        _tell(str(error), stream)
         code = error.exit_code
     except typer.Abort:
         code = 1
     except OSError as error:
-        print(f"kommunekort: {of_the_machine(error)}", file=sys.stderr)
+        _tell(str(of_the_machine(error)))
         code = 1
     except Exception as error:
         code = _unforeseen(error)
@@ -119,17 +119,21 @@ def _unforeseen(error: Exception) -> int:
     """Tell a usage error of the command line as it is, a fault of the program with where to look."""
     show = getattr(error, "format_message", None)
     if callable(show):
-        print(f"kommunekort: {show()} (see `kommunekort --help`)", file=sys.stderr)
+        _tell(f"{show()} (see `kommunekort --help`)")
         return 1
     if os.environ.get("KOMMUNEKORT_DEBUG"):
         raise error
     text = " ".join(str(error).split())[:300]
-    print(
-        f"kommunekort: a fault of the program: {type(error).__name__}: {text}; "
-        "what was published before stands; set KOMMUNEKORT_DEBUG=1 to see where",
-        file=sys.stderr,
-    )
+    where = "what was published before stands; set KOMMUNEKORT_DEBUG=1 to see where"
+    _tell(f"a fault of the program: {type(error).__name__}: {text}; {where}")
     return 1
+
+
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    """Print how a command ended, without what may be a CPR number: somebody typed it, or a file was named by it."""
+    from flows.deliveries.keys import looks_like_cpr, mask
+
+    print(f"kommunekort: {mask(text) if looks_like_cpr(text) else text}", file=stream or sys.stderr)
 
 
 if __name__ == "__main__":

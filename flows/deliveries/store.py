@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, keyed_ids, load_keys
 from flows.settings import Settings
+from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
 from transforms.errors import DataRefused, UsageError
@@ -564,27 +565,26 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
                 log.info("no %s were delivered; person-level results wait for them", kind)
                 return None
         until = max(told_until(each) for each in counting["cases"])
-        shown = [published for published in [published_release(settings)] if published]
+        frozen = [baseline.manifest["release"] for baseline in baselines(settings)]
+        shown = [release for release in (published_release(settings), *frozen) if release]
         states = publishable(warehouse, counting, known, settings.suppression_threshold, synthetic, shown)
         frames: dict[str, pd.DataFrame] = {}
         for table, kind in TABLES:
             chosen = [each for state in states.values() for each in state if each.kind == kind]
             frames[kind] = rows_of(warehouse, table, chosen).to_pandas()
             refuse_lost(warehouse, chosen, frames[kind])
-        forgotten = forgotten_rows(warehouse)
         earlier = _published_states(warehouse, shown, synthetic)
+        turns = {code: _turn(warehouse, state, earlier.get(code, [])) for code, state in sorted(states.items())}
     if frames["cases"].empty:
         return None
-    turns = {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())}
-    gone = {code: sum(forgotten.get(each.delivery_id, 0) for each in state) for code, state in states.items()}
     return PersonData(
         frames["cases"],
         frames["measures"],
         frames["employment"],
         frames["organisation"],
         until,
-        _draw(sum(turns.values()), sum(gone.values())),
-        {code: _draw(turn, gone[code]) for code, turn in turns.items()},
+        f"{sum(turns.values()) % DRAWS}",
+        {code: f"{turn % DRAWS}" for code, turn in turns.items()},
         {code: told_until(each) for code, state in states.items() for each in state if each.kind == "cases"},
         {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
         keys.rounding_key,
@@ -599,15 +599,16 @@ would be the exact count. With three, a count of 1 to 4 that never changes is gu
 number of releases (by the binomial likelihood), against 40 after one, and known in none."""
 
 
-def _turn(state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
-    """Return which of the published states of a municipality this is, from 0; a new one comes after them."""
+def _turn(warehouse: Warehouse, state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
+    """Return which turn of the draws a municipality's state has: a new one, or one less a person, is the next."""
     persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
-    return earlier.index(persons) if persons in earlier else len(earlier) if persons else 0
-
-
-def _draw(turn: int, gone: int) -> str:
-    """Return the name of a draw: the next state gets another, and so does one less a person who was forgotten."""
-    return f"{turn % DRAWS}" + (f" less {gone} rows" if gone else "")
+    if not persons:
+        return 0
+    turn = earlier.index(persons) if persons in earlier else len(earlier)
+    if not exists(warehouse, "forgotten"):
+        return turn
+    sql = "SELECT count(DISTINCT forgotten_at) FROM restricted.forgotten WHERE delivery_id IN (SELECT unnest(?))"
+    return turn + int(warehouse.scalar(sql, [sorted(persons)]))
 
 
 # What has been published of each municipality's persons, and how far the deliveries in force are from it.
@@ -620,6 +621,8 @@ def _draw(turn: int, gone: int) -> str:
 
 PERSON_KINDS = ("cases", "measures", "employment")
 State = tuple[Delivery, ...]
+NOTHING: frozenset[str] = frozenset()
+"""What is published of a municipality before it delivers: fewer persons than the threshold do not lie between."""
 
 
 def publishable(
@@ -632,9 +635,10 @@ def publishable(
 ) -> dict[str, State]:
     """Return of each municipality the deliveries its figures may be made of, by code.
 
-    Those in force, when they are published already or differ from everything published by at least `threshold` persons;
-    else the newest published ones that are within `known`, and nothing where there are none. `shown`: releases that
-    are published, should their line in the restricted database be lost. Answers to the questionnaire always count.
+    Those in force, when they are published already or differ from everything published, and from nothing at all, by at
+    least `threshold` persons; else the newest published ones that are within `known`, and nothing where there are none.
+    `shown`: releases that are published or frozen, should their line in the restricted database be lost. Answers to the
+    questionnaire always count.
     """
     in_force: dict[str, list[Delivery]] = {}
     for deliveries in counting.values():
@@ -651,15 +655,13 @@ def publishable(
         if persons in earlier or not persons:
             chosen[code] = tuple(state)
             continue
-        near = [ids for ids in earlier if _changed_persons(warehouse, persons, ids, by_id) < threshold]
-        usable = [ids for ids in (near or earlier) if ids <= allowed]
-        if not near:
-            chosen[code] = tuple(state)
-        elif usable:
-            chosen[code] = (*(by_id[name] for name in sorted(usable[-1])), *others)
+        near = [ids for ids in (NOTHING, *earlier) if _changed_persons(warehouse, persons, ids, by_id) < threshold]
+        usable = [ids for ids in near if ids <= allowed]
+        if near:
+            state = [*(by_id[name] for name in sorted(usable[-1] if usable else ())), *others]
             log.info("the deliveries of %s differ too little from what is published; its figures stand", code)
-        elif others:
-            chosen[code] = others
+        if state:
+            chosen[code] = tuple(state)
     return chosen
 
 
@@ -738,7 +740,7 @@ def _changed_persons(
 
 
 def record_published(settings: Settings, release: Mapping[str, Any]) -> None:
-    """Write down of which deliveries the figures of each municipality in a release are made, before it is shown."""
+    """Write down of which deliveries each municipality's figures are made, before a release or baseline is shown."""
     states: Mapping[str, Sequence[str]] = release.get("person_deliveries") or {}
     if not states or not (settings.restricted / FILE).is_file():
         return
@@ -817,8 +819,6 @@ def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
 
     Raises UsageError when the text is no CPR number or there is no restricted database.
     """
-    from flows.store.baselines import baselines
-
     if not (settings.restricted / FILE).is_file():
         raise UsageError(f"{settings.restricted / FILE}: there are no person rows here")
     keys = load_keys(settings.key_file, settings.root)

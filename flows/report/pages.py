@@ -46,8 +46,9 @@ RECEIPT_KEYS = (
 )  # fmt: skip
 COUNTS = ("rows_in", "rows_accepted", "rows_rejected")
 HUNDRED = 100
-"""Rows of deliveries are rows of persons, answers on a form those of respondents: the report tells them by kind, in
-whole hundreds, and never one by one. Fewer than a hundred, or than the threshold where that is higher, are 0."""
+"""Rows of deliveries are rows of persons: the report tells them by kind, in whole hundreds, and never one by one.
+Fewer than a hundred, or than the threshold where that is higher, are None. Questionnaires are counted as they are, for
+one is a municipality's; only where some hold more than one respondent's answers they are as rows of persons."""
 
 
 def sources(
@@ -97,11 +98,10 @@ def _delivered(data: ReportData, source_id: str, receipts_of: list[Row]) -> Row:
     taken = [row for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist" and row["received_at"]]
     if not source_id.startswith("delivery_") or not taken:
         return {}
+    named = zip(("rows_in_count", "rows_loaded_count", "rows_rejected_count"), COUNTS, strict=True)
     return {
         "retrieved_at": max(datetime.fromisoformat(str(row["received_at"])) for row in taken),
-        "rows_in_count": _rows_told(data, sum(int(row["rows_in"] or 0) for row in taken)),
-        "rows_loaded_count": _rows_told(data, sum(int(row["rows_accepted"] or 0) for row in taken)),
-        "rows_rejected_count": _rows_told(data, sum(int(row["rows_rejected"] or 0) for row in taken)),
+        **{told: _rows_told(data, kind, [int(row[name] or 0) for row in taken]) for told, name in named},
     }
 
 
@@ -140,20 +140,22 @@ def receipts(folder: Path | None) -> list[Row] | None:
 
 def deliveries(data: ReportData, receipts_of: list[Row] | None) -> list[Row]:
     """Return how many deliveries and rows there are per kind and verdict."""
-    summed: dict[tuple[str, str], Row] = {}
+    alike: dict[tuple[str, str], list[Row]] = {}
     for receipt in receipts_of or []:
-        key = str(receipt["kind"] or "other"), str(receipt["verdict"])
-        row = summed.setdefault(key, {"kind": key[0], "verdict": key[1], "deliveries": 0, **dict.fromkeys(COUNTS, 0)})
-        row["deliveries"] += 1
-        for name in COUNTS:
-            row[name] += int(receipt[name] or 0)
-    return [{**row, **{name: _rows_told(data, row[name]) for name in COUNTS}} for _, row in sorted(summed.items())]
+        alike.setdefault((str(receipt["kind"] or "other"), str(receipt["verdict"])), []).append(receipt)
+    return [
+        {"kind": kind, "verdict": verdict, "deliveries": len(rows)}
+        | {name: _rows_told(data, kind, [int(row[name] or 0) for row in rows]) for name in COUNTS}
+        for (kind, verdict), rows in sorted(alike.items())
+    ]
 
 
-def _rows_told(data: ReportData, rows: int) -> int:
-    """Return a number of delivered rows as it is told, rounded down to hundreds that are none below the threshold."""
+def _rows_told(data: ReportData, kind: str, rows: list[int]) -> int | None:
+    """Return the sum of the deliveries' rows of a kind as it is told, by the rule of HUNDRED; None: none or few."""
+    if kind == "organisation" and max(rows) <= 1:
+        return sum(rows)
     step = -(-max(HUNDRED, int(data.release["suppression_threshold_count"])) // HUNDRED) * HUNDRED
-    return rows // step * step
+    return sum(rows) // step * step or None
 
 
 def withheld(data: ReportData) -> list[Row]:

@@ -308,6 +308,7 @@ def build(
             memory_limit=settings.memory_limit,
             temp_directory=work / "spill",
         ) as warehouse:
+            candidate.path.chmod(0o600)  # nobody reads what is not published, and may never be
             _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work).run_all(deliveries_in)
     except DatabaseError as error:
         raise explain_database_error(error, f"building {candidate.path.name}") from None

@@ -442,6 +442,7 @@ def freeze(settings: Settings, name: str, period: str | None = None) -> Baseline
     candidate = build(settings, load_catalogue(), snapshots_of(settings, release), run)
     if candidate.stops:
         raise DataRefused(f"the figures up to {period} make no mapping: {verdict_sentence(candidate.stops[0])}")
+    record_published(settings, candidate.release)  # the next baseline of the period must not come too near this one
     made = baselines.write(settings, name, candidate.path, candidate.release, period)
     prepare_work(settings)
     return made

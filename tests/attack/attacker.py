@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from expectations.derived import NUMBERS, fed_by_persons
-from transforms.models.persons import PersonData, followed_persons, newcomer_counts, placements
+from transforms.models.persons import PersonData, followed_persons, newcomer_counts, own_rows, placements
 from transforms.warehouse import Warehouse
 
 Key = tuple[str, ...]
@@ -78,6 +78,13 @@ def _key(key: object) -> Key:
 
 def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
     """Return persons followed, with and without a job, by the end of and within each year, by place and trait."""
+    found: dict[str, dict[Key, int]] = {}
+    for rows, by_place in ((own_rows(data), True), (data, False)):
+        _count_followed(rows, by_place, found)
+    return found
+
+
+def _count_followed(data: PersonData, by_place: bool, found: dict[str, dict[Key, int]]) -> None:
     persons = followed_persons(data, data.cases[["municipality_code"]].drop_duplicates())
     persons = persons[persons["interval_count"] > persons["first_interval"]].assign(country="000")
     answers = data.organisation.drop_duplicates("municipality_code", keep="last").set_index("municipality_code")
@@ -87,16 +94,14 @@ def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
     flags = {"followed": job | ~job, "no job": ~job}
     flags |= {f"first_job_within_{year}_year{'s' * (year > 1)}_pct": years[year] for year in (1, 2, 3)}
     flags |= {f"job in year {year}": years[year] & ~years[year - 1] for year in (2, 3)}
-    found: dict[str, dict[Key, int]] = {}
     traits = ("country", "org_model_code", "sex_code", "education_code", "basis_group", "danish_track_code")
-    for by in ("municipality_code", *traits):
+    for by in ("municipality_code",) if by_place else traits:
         for name, flag in flags.items():
             for key, n in flag.groupby(persons[by]).sum().items():
                 if by == "municipality_code":
                     found.setdefault(name, {})[str(key),] = int(n)
                 else:
                     found.setdefault(f"{name} by trait", {})[by, str(key)] = int(n)
-    return found
 
 
 def published_columns(database: Path) -> list[Column]:

@@ -8,14 +8,18 @@ import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from expectations.rules import read_rule_files
+from flows.deliveries.store import Known, load_person_data
+from flows.run import night
 from flows.settings import Settings
 from flows.store.baselines import freeze
+from flows.store.builds import writer_lock
 from tests.attack.__main__ import (
     COME,
     attack_world,
@@ -39,6 +43,7 @@ from tests.attack.attacker import (
 )
 from tests.attack.attacker import release_of as release_from
 from tests.attack.worlds import (
+    deliver_all,
     deliver_more,
     first_release,
     from_parquet,
@@ -146,6 +151,36 @@ def test_no_small_count_is_won_back_from_two_whole_releases(sample_extracts: Pat
     assert release_from(baseline) == release_from(first)
     assert both_releases(baseline, third, truth) == []
     assert revised_figures(third) > 100
+
+
+@pytest.mark.long
+def test_no_small_count_is_won_back_from_baselines_of_one_period(sample_extracts: Path, tmp_path: Path) -> None:
+    """Each is built anew, of deliveries the publication does not stand on: it must be remembered as a release is."""
+    settings = Settings(data=tmp_path / "data", sample_seed=1)
+    past = settings.model_copy(update={"sample_vintage": date(2024, 12, 31)})
+    deliver_all(past)
+    first_release(tmp_path / "data", 1, sample_extracts)
+    then = load_person_data(settings, synthetic=True, known=Known(until=date(2024, 12, 31)))
+    assert then is not None
+
+    def frozen(name: str) -> Path:
+        with writer_lock(settings.root):
+            folder = night.freeze(settings, name, "2024").folder
+        return from_parquet(folder, settings.published.resolve(), tmp_path / f"{name}.duckdb")
+
+    one = frozen("one")
+    assert attack_world("baseline", settings, one, then)[4:] == (0, 0)
+    deliver_more(past, 1)
+    standing = settings.published.resolve()
+    release(settings, sample_extracts)
+    assert told_apart(standing, settings.published.resolve()) == []
+    two = frozen("two")
+    assert told_apart(one, two) == []
+    deliver_more(past, COME)
+    release(settings, sample_extracts)
+    three = frozen("three")
+    assert told_apart(two, three) != []
+    assert both_releases(one, three, truth_of(then, crosswalk())) == []
 
 
 def opened(columns: list[Column], truth: Mapping[str, Mapping[Key, int]]) -> list[Column]:
@@ -321,10 +356,16 @@ def test_a_threshold_of_fifty_leaves_nothing_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"rounding_base": 3}, {"suppression_threshold": 2}, {"rounding_base": 10, "minimum_denominator": 15}]
+    "options",
+    [
+        {"rounding_base": 3},
+        {"rounding_base": 7},
+        {"suppression_threshold": 2},
+        {"rounding_base": 10, "minimum_denominator": 15},
+    ],
 )
 def test_no_setting_opens_the_gate(options: dict[str, int]) -> None:
-    with pytest.raises((UsageError, ValueError), match=r"ROUNDING_BASE|greater than or equal"):
+    with pytest.raises((UsageError, ValueError), match=r"ROUNDING_BASE|greater than or equal|multiple of 5"):
         Settings(**options)  # type: ignore[arg-type]
 
 

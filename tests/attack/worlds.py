@@ -17,7 +17,7 @@ import pytest
 from flows.deliveries.intake import deliver
 from flows.deliveries.keys import keygen
 from flows.deliveries.store import load_person_data
-from flows.sample.deliveries import DeliveryTables, write_deliveries
+from flows.sample.deliveries import DeliveryTables, quarter_of, write_deliveries
 from flows.sample.world import World, build_world
 from flows.settings import Settings
 from tests.fixtures.world import hurry, run_from
@@ -42,15 +42,27 @@ def first_release(folder: Path, seed: int, extracts: Path, *, dressed: bool = Fa
     key = settings.key_file.expanduser()
     if not key.exists():
         keygen(key, settings.root)
-    world, since = world_of(settings)
-    inbox = folder.with_name(f"{folder.name}-inbox")
-    write_deliveries(world, inbox, dirt=False, since=since)
-    moment = datetime.combine(world.vintage, time(12), UTC)
-    deliver(sorted(inbox.iterdir()), None, settings.root, key, synthetic=True, received_at=moment)
+    deliver_all(settings)
     return release(settings, extracts, dressed=dressed)
 
 
-def release(settings: Settings, extracts: Path, *, dressed: bool = False) -> Settings:
+def deliver_all(settings: Settings) -> None:
+    """Deliver the persons of a sample world as known on its vintage, faultless."""
+    world, since = world_of(settings)
+    inbox = settings.root.with_name(f"{settings.root.name}-inbox-{world.vintage}")
+    write_deliveries(world, inbox, dirt=False, since=since)
+    moment = datetime.combine(world.vintage, time(12), UTC)
+    key = settings.key_file.expanduser()
+    deliver(sorted(inbox.iterdir()), None, settings.root, key, synthetic=True, received_at=moment)
+
+
+def full_release(folder: Path, seed: int, **options: Any) -> Settings:
+    """Publish a mapping of the whole sample world, its registers served as in any night, its deliveries with faults."""
+    settings = Settings(data=folder, sample_seed=seed, **options)
+    return release(settings, "sample")
+
+
+def release(settings: Settings, extracts: Path | str, *, dressed: bool = False) -> Settings:
     """Publish what is in force."""
     with pytest.MonkeyPatch.context() as patch:
         if not dressed:
@@ -66,7 +78,7 @@ def deliver_more(settings: Settings, count: int, municipalities: Iterable[str] |
     codes = list(municipalities) if municipalities is not None else tables.codes
     taken = {row[0] for code in tables.codes for row in tables.table("cases", code)[1]}
     unused = (row for code in tables.codes for row in before.table("cases", code)[1] if row[0] not in taken)
-    inbox = settings.root.with_name(f"{settings.root.name}-inbox-{count}")
+    inbox = settings.root.with_name(f"{settings.root.name}-inbox-{world.vintage}-{count}")
     inbox.mkdir()
     for code in codes:
         names, rows = tables.table("cases", code)
@@ -76,7 +88,8 @@ def deliver_more(settings: Settings, count: int, municipalities: Iterable[str] |
         (inbox / f"{areas()[code].name_da} sager rettet {count}.csv").write_text(_table(names, rows), "utf-8")
     key, moment = settings.key_file.expanduser(), datetime.combine(world.vintage, time(12), UTC)
     received = moment + timedelta(minutes=count)
-    deliver(sorted(inbox.iterdir()), None, settings.root, key, synthetic=True, received_at=received)
+    files, period = sorted(inbox.iterdir()), quarter_of(world.vintage)
+    deliver(files, None, settings.root, key, period=period, synthetic=True, received_at=received)
 
 
 def _newcomer(person: dict[str, Any], permit: date, names: list[str]) -> list[Any]:

@@ -7,6 +7,7 @@ expect comes from all the other delivering municipalities (`random_effect.py`), 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ METHOD = "discrete_time_cloglog+levels"
 MIN_N = 80  # AKF 2006 reports only municipalities with at least 80 persons
 FEWEST = 5
 """Where nobody says otherwise, fewer persons, or fewer with a job, are told nothing of (the disclosure threshold)."""
+Few = Callable[[str, int], bool]
+"""Tells whether the number of persons of a municipality, or a group, is too small to tell anything of them."""
 MIN_MUNICIPALITIES = 30
 """Fewer delivering municipalities are no yardstick: with 30, one of them moves the mean of the others by 3 per cent."""
 TOLERANCE_WEEKS = 0.5
@@ -151,11 +154,11 @@ def _figure(companion: Companion, hazard: Floats, leaving: Floats, interval_week
 
 
 def _companions(
-    tables: LifeTables, fit: LevelFit, n: Floats, fewest: int, outcome: str, interval_weeks: int
+    tables: LifeTables, fit: LevelFit, n: Floats, is_few: Few, outcome: str, interval_weeks: int
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the companions' estimates: observed, expected and a 95 % interval by the slope in the level.
 
-    The median is withheld where fewer than `fewest` got a job or fewer did not; for shares the gate sees to that.
+    The median is withheld where few got a job or few did not; for shares the gate sees to that.
     """
     import pandas as pd
 
@@ -163,7 +166,9 @@ def _companions(
     leaving = tables.left / np.maximum(tables.at_risk + tables.left, 1e-9)
     step, out = 0.01, []
     jobs = tables.events.sum(axis=1)
-    many = (jobs >= fewest) & (n - jobs >= fewest)
+    few = [
+        any(is_few(str(c), int(k)) for k in told) for c, *told in zip(tables.cells.groups, jobs, n - jobs, strict=True)
+    ]
     for companion in COMPANIONS:
         if companion.intervals > tables.at_risk.shape[1]:
             continue
@@ -182,7 +187,7 @@ def _companions(
             "single_low": observed - expected - Z95 * error, "single_high": observed - expected + Z95 * error,
         })  # fmt: skip
         name = companion.outcome_id.replace("first_job", outcome.removesuffix("_weeks"))
-        frame["is_withheld"] = ~many if companion.intervals == 0 else False
+        frame["is_withheld"] = few if companion.intervals == 0 else False
         out.append((name, frame[frame["is_withheld"] | (np.isfinite(error) & np.isfinite(observed))]))
     return out
 
@@ -191,7 +196,7 @@ def model_durations(
     persons: pd.DataFrame, covariates: list[str], *, outcome_id: str, period: str,
     municipalities: list[str] | None = None, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
     follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
-    min_municipalities: int = MIN_MUNICIPALITIES, fewest: int = FEWEST,
+    min_municipalities: int = MIN_MUNICIPALITIES, is_few: Few = lambda code, n: n < FEWEST,
 ) -> Modelled:  # fmt: skip
     """Return weeks to a first job held against what the other municipalities predict, with companions; see `assess`.
 
@@ -203,11 +208,10 @@ def model_durations(
     Input `persons`: rows of `persons.person_periods` with the `covariates` (traits as text, labour market of the
     commuting area at the time as numbers; never anything the municipality decides), optional first_interval (who
     moved in is at risk from then on) and has_left. `areas`: municipality_code, commuting_area_code. Output: one row
-    per outcome and municipality in `persons` or `municipalities`: fewer than `fewest` persons, or fewer of them with a
-    job, are `suppressed` (a mean just below the horizon would tell how few they are), under `min_n` (80, AKF's rule)
-    the assessment is `too_small`; `missing` where nobody has known labour-market conditions or nobody is
-    followed for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no
-    yardstick.
+    per outcome and municipality in `persons` or `municipalities`: fewer than FEWEST persons, or few (`is_few`) of them
+    with a job, are `suppressed` (a mean just below the horizon would tell how few they are), under `min_n` (80, AKF's
+    rule) the assessment is `too_small`; `missing` where nobody has known labour-market conditions or nobody is followed
+    for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no yardstick.
     """
     import pandas as pd
 
@@ -245,14 +249,16 @@ def model_durations(
         estimates = estimates_of(
             list(cells.groups), observed, expected, fit, slope, TOLERANCE_WEEKS, judged, higher_is_better=False
         )
-        companions = _companions(tables, fit, n, fewest, outcome_id, interval_weeks)
-        without_jobs = set(np.asarray(cells.groups)[tables.events.sum(axis=1) < fewest])
+        companions = _companions(tables, fit, n, is_few, outcome_id, interval_weeks)
+        without_jobs = {
+            c for c, k in zip(cells.groups, tables.events.sum(axis=1), strict=True) if is_few(str(c), int(k))
+        }
         card = model_card(
             outcome_id, period, fit, observed, expected, n, judged=judged,
             extra=[("traits_and_conditions", "size", float(cells.design.shape[1]))],
         )  # fmt: skip
     known = base["municipality_code"].isin(estimates["municipality_code"])
-    few = base["n_count"].between(1, fewest - 1)
+    few = base["n_count"].between(1, FEWEST - 1)
     unseen = few | (known & base["municipality_code"].isin(without_jobs))
     base["value_status"] = np.select([unseen, known], ["suppressed", "estimated"], "missing")
     told = estimates[~estimates["municipality_code"].isin(without_jobs)]
@@ -283,13 +289,13 @@ FEWEST_MUNICIPALITIES = 10
 """Fewer municipalities tell too little of how much they differ for an interval to be estimated from."""
 
 
-def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, least: int) -> pd.DataFrame:
+def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, is_few: Few) -> pd.DataFrame:
     """Return the share with a first job within one, two and three years, per group of persons, with 95 % intervals.
 
     Input `persons`: as `person_periods` gives them, with municipality_code and has_left; `group`: each row's group,
     missing where it has none. Output: breakdown_code, within_years, first_job_share_pct with its _low_ and _high_,
-    n_count (persons followed), municipality_count, value_status (estimated, or suppressed: fewer than `least` persons
-    or, in the last interval, followed, or fewer than FEWEST_MUNICIPALITIES municipalities).
+    n_count (persons followed), municipality_count, value_status (estimated, or suppressed: few persons by `is_few`, few
+    followed in the last interval, or fewer than FEWEST_MUNICIPALITIES municipalities).
 
     Share: Aalen and Johansen (1978), leaving the country being a competing end. Interval: delete-one-group jackknife
     over municipalities with t (Shao and Wu 1989), since persons of one municipality are alike; it says nothing of why
@@ -309,8 +315,9 @@ def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, least: int
         spread = np.sqrt((served - 1) / max(served, 1) * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
         half = stats.t.ppf(0.975, max(served - 1, 1)) * spread
         for place, years in enumerate(YEARS):
-            followed = at_risk[:, years * 52 // INTERVAL_WEEKS - 1].sum()
-            told = n >= least and followed >= least and served >= FEWEST_MUNICIPALITIES
+            followed = int(at_risk[:, years * 52 // INTERVAL_WEEKS - 1].sum())
+            few = is_few(str(code), n) or is_few(f"{code}: followed {years}", followed)
+            told = not few and served >= FEWEST_MUNICIPALITIES
             bounds = (whole[place], max(whole[place] - half[place], 0.0), min(whole[place] + half[place], 100.0))
             figures = bounds if told else (None, None, None)
             rows.append((code, years, *figures, n, served, "estimated" if told else "suppressed"))

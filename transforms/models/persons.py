@@ -6,7 +6,7 @@ The rows come from the restricted database and are never written to a published 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +69,19 @@ class PersonData:
         return f"{newest.year - COHORT_YEARS + 1}-{newest.year}"
 
 
+def own_rows(data: PersonData) -> PersonData:
+    """Return the same rows with a person of two municipalities taken for two.
+
+    Figures of a municipality are made of its own rows alone: else what another one delivers would move them by the one
+    or two persons who have lived in both.
+    """
+
+    def own(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(person_id=rows["municipality_code"].astype(str) + ":" + rows["person_id"].astype(str))
+
+    return replace(data, cases=own(data.cases), measures=own(data.measures), employment=own(data.employment))
+
+
 def one_case_per_person(data: PersonData) -> pd.DataFrame:
     """Return one case per person: the first permit, at the municipality that took over first. Traits as groups."""
     import numpy as np
@@ -106,8 +119,8 @@ def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame
 
     newest = pd.Timestamp(max(data.untils.values(), default=data.until))
     traits = one_case_per_person(data)
-    start = pd.Timestamp(year=newest.year - COHORT_YEARS + 1, month=1, day=1)
-    recent = traits[pd.to_datetime(traits["permit_date"]) >= start]
+    until = pd.to_datetime(traits["municipality_code"].map(data.untils).fillna(newest))
+    recent = traits[pd.to_datetime(traits["permit_date"]).dt.year > until.dt.year - COHORT_YEARS]
     stays = case_stays(data, recent["person_id"])
     columns = ["person_id", "permit_date", *TRAITS, *JUDGED_TRAITS]
     cases = stays.merge(recent[columns], on="person_id", how="inner")
@@ -122,8 +135,9 @@ def case_stays(data: PersonData, wanted: pd.Series[str]) -> pd.DataFrame:
     """Return one row per person and municipality: entry_date, end_date (empty: still there), has_left.
 
     The first case begins with the permit, a later one in another municipality when that one takes over, which also
-    ends the one before. `has_left`: the country was left; then no job can follow. A case closed
-    because of a job goes on: the employment tells what came of it.
+    ends the one before; so does a case taken over more than one interval after the permit, wherever the person was.
+    `has_left`: the country was left; then no job can follow. A case closed because of a job goes on: the employment
+    tells what came of it.
     """
     import pandas as pd
 
@@ -132,7 +146,8 @@ def case_stays(data: PersonData, wanted: pd.Series[str]) -> pd.DataFrame:
         cases[name] = pd.to_datetime(cases[name])
     cases = cases.sort_values(["person_id", "permit_date", "takeover_date", "municipality_code"], kind="stable")
     cases = cases.drop_duplicates(["person_id", "municipality_code"])
-    again = cases["person_id"].duplicated()
+    late = cases["takeover_date"] - cases["permit_date"] > pd.Timedelta(weeks=INTERVAL_WEEKS)
+    again = cases["person_id"].duplicated() | late
     entry = cases["permit_date"].where(~again, cases["takeover_date"].fillna(cases["permit_date"]))
     moved_on = entry.shift(-1).where(cases["person_id"].shift(-1) == cases["person_id"]) - pd.Timedelta(days=1)
     reason = cases["end_reason_code"].fillna("") if "end_reason_code" in cases else pd.Series("", index=cases.index)
@@ -172,10 +187,12 @@ def newcomers(data: PersonData) -> pd.DataFrame:
 def newcomer_counts(data: PersonData) -> pd.DataFrame:
     """Return exact counts of newcomers, never to be published: municipality_code, indicator_id, k, n.
 
-    One row per municipality that delivered and indicator, k of its n newcomers; `newcomers_count` has k = n.
+    One row per municipality that delivered and indicator, k of its n newcomers; `newcomers_count` has k = n. Who has
+    cases in two municipalities is a newcomer of both, with what each has given (`own_rows`).
     """
     import pandas as pd
 
+    data = own_rows(data)
     new = newcomers(data)
     taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
     used = {kind: set(rows["person_id"]) for kind, rows in taken.groupby("measure_kind_code")}

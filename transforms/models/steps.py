@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transforms.disclosure import Gate
@@ -373,19 +374,20 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     """Return the observed weeks to a first lasting job per municipality, through the gate; the fit is laid down."""
     from transforms.models.durations import model_durations
     from transforms.models.expected import COLUMNS
-    from transforms.models.persons import TRAITS, followed_persons
+    from transforms.models.persons import TRAITS, followed_persons, own_rows
 
     market = labour_market(warehouse, LABOUR_MARKET)
     if data is None or market.empty:
         return empty(COLUMNS)
+    states = states_of(data)
     fits[DURATION] = modelled = model_durations(
-        followed_persons(data, market),
+        followed_persons(own_rows(data), market),
         [*TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         period=data.period,
         municipalities=municipalities(warehouse),
         areas=areas(warehouse),
-        fewest=gate.threshold,
+        is_few=lambda code, n: gate.is_few(f"{DURATION}: jobs", states.get(code, code), n),
     )
     told = modelled.rows[modelled.rows["outcome_id"] == DURATION]
     return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
@@ -420,10 +422,14 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
             group = persons["municipality_code"].map(answers[kind].astype("object"))
         else:
             group = persons[kind].astype("object")
-        shares = first_job_shares(persons, group, least=gate.least)
+        shares = first_job_shares(persons, group, is_few=partial(_is_few, gate, f"first_job:{kind}", data.state))
         told = [_first_job_row(row, kind, data.state, gate) for row in shares.to_dict("records")]
         parts.append(pd.DataFrame(told).assign(breakdown_id=kind))
     return pd.DataFrame(pd.concat(parts, ignore_index=True)[FIRST_JOB_COLUMNS])
+
+
+def _is_few(gate: Gate, figure: str, state: str, name: str, count: int) -> bool:
+    return (gate.rounded(f"{figure}: {name}", state, count) or 0) < gate.least
 
 
 def _first_job_row(row: dict[Hashable, Any], kind: str, state: str, gate: Gate) -> dict[Hashable, Any]:
@@ -565,8 +571,7 @@ RATING_COLUMNS = [
 ]
 ORGANISATION_COLUMNS = [
     "municipality_code", "reference_date", "respondent_role_code", "respondent_count", "value_source_code",
-    "confidence_code", *ORGANISATION_FACTS, *RATING_COLUMNS,
-    "is_withheld",
+    "confidence_code", *ORGANISATION_FACTS, *RATING_COLUMNS, "is_withheld",
 ]  # fmt: skip
 
 # The step that matches industries to municipalities, and the frames only it reads.

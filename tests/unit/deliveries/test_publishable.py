@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.deliveries.store import FILE, Known, forget, load_person_data, read_ledger, record_published
+from flows.deliveries.store import DRAWS, FILE, Known, forget, load_person_data, read_ledger, record_published
 from flows.run.night import prune_superseded
 from tests.unit.deliveries.delivery_files import Door, cpr
 from tests.unit.deliveries.test_as_of_deliveries import (
@@ -91,6 +93,59 @@ def test_a_build_repeats_what_it_chose_when_more_has_been_published_since(door: 
     again = load_person_data(settings_of(door), synthetic=False, known=Known(upto=upto))
     assert again is not None
     assert (again.deliveries, figures(again)) == (held.deliveries, figures(held))
+
+
+UNTIL_MARCH = Known(until=date(2016, 3, 31))
+
+
+def of_march(door: Door, threshold: int = 5) -> PersonData:
+    settings = settings_of(door).model_copy(update={"suppression_threshold": threshold})
+    data = load_person_data(settings, synthetic=False, known=UNTIL_MARCH)
+    assert data is not None
+    return data
+
+
+def test_a_baseline_of_a_period_stands_between_what_was_made_of_it_before_and_what_comes(door: Door) -> None:
+    deliver_cases(door, 90, JUNE, period="2016K2")
+    publish(door, known(door), "1")
+    first = of_march(door)
+    publish(door, first, "baseline")
+    for count in (41, 44, 36):
+        deliver_cases(door, count, AUGUST)
+        assert figures(of_march(door)) == figures(first)
+        assert len(known(door).cases) == 90
+    deliver_cases(door, 45, AUGUST)
+    assert len(of_march(door).cases) == 45
+    assert of_march(door).states != first.states
+
+
+def test_a_baseline_does_not_come_too_near_the_running_publication(door: Door) -> None:
+    deliver_cases(door, 43, JUNE, period="2016K2")
+    publish(door, known(door), "1")
+    with pytest.raises(AssertionError):  # forty persons then, three fewer than is published
+        of_march(door)
+
+
+def test_a_baseline_whose_record_is_lost_is_remembered_by_its_manifest(door: Door) -> None:
+    deliver_cases(door, 90, JUNE, period="2016K2")
+    first = of_march(door)
+    folder = settings_of(door).baselines / "nulpunkt"
+    folder.mkdir(parents=True)
+    release = {"person_deliveries": dict(first.deliveries), "is_synthetic": False, "run_id": "1", "snapshots": {}}
+    (folder / "manifest.json").write_text(json.dumps({"run_id": "1", "files": {}, "release": release}), "utf-8")
+    deliver_cases(door, 41, AUGUST)
+    assert figures(of_march(door)) == figures(first)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_fewer_persons_than_the_threshold_are_not_told_of_a_municipality_at_all(tmp_path: Path, count: int) -> None:
+    """Nothing and a delivery of four are two releases as well."""
+    door = Door(tmp_path)
+    deliver_rest(door, APRIL)
+    deliver_cases(door, count, APRIL)
+    settings = settings_of(door).model_copy(update={"suppression_threshold": 10})
+    assert load_person_data(settings, synthetic=False) is None
+    assert len(known(door).cases) == count  # nine persons have measures and jobs: enough at a threshold of five
 
 
 def test_a_lost_record_is_made_good_by_the_release_that_is_published(door: Door) -> None:
@@ -177,6 +232,16 @@ def test_forgetting_draws_all_figures_of_the_municipality_anew(door: Door) -> No
     before = known(door)
     forget(settings_of(door), cpr(3), AUGUST)
     assert known(door).states != before.states
+
+
+def test_forgetting_takes_turns_between_the_same_few_draws(door: Door) -> None:
+    """With a draw for each who is forgotten, the mean of many releases would be the exact count of who stays."""
+    drawn = [known(door).states["840"]]
+    for number in range(3, 9):
+        forget(settings_of(door), cpr(number), AUGUST + timedelta(days=number))
+        drawn.append(known(door).states["840"])
+    assert all(one != other for one, other in pairwise(drawn))
+    assert len(set(drawn)) == DRAWS
 
 
 def test_forgetting_nobody_deletes_nothing(door: Door) -> None:

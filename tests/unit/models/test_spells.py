@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transforms.errors import DataRefused
-from transforms.models.persons import first_jobs, person_periods
+from transforms.models.persons import (
+    PersonData,
+    case_stays,
+    first_jobs,
+    followed_persons,
+    newcomer_counts,
+    own_rows,
+    person_periods,
+)
 
 UNTIL = date(2016, 12, 31)
 
@@ -88,3 +99,78 @@ def test_a_lasting_job_late_in_the_data_does_not_bias_the_hazard() -> None:
     intervals = out[out["interval_count"] > 0]
     per_interval = intervals["job_interval"].sum() / intervals["interval_count"].sum()
     assert per_interval == pytest.approx(1 - np.exp(-0.13), rel=0.06)
+
+
+DAYS = st.dates(date(2009, 1, 1), date(2016, 12, 31))
+NUMBERS = st.integers(0, 11).map("person {}".format)
+
+
+def delivered(code: str, cases: list[tuple[str, date, int]], jobs: list[tuple[str, date]]) -> PersonData:
+    """Return what one municipality delivers: (person, permit, days until it took over) and (person, start of a job)."""
+    taken = pd.DataFrame(
+        {
+            "person_id": [person for person, _, _ in cases],
+            "permit_date": pd.to_datetime([permit for _, permit, _ in cases]),
+            "takeover_date": pd.to_datetime([permit for _, permit, _ in cases])
+            + pd.to_timedelta([days for *_, days in cases], "D"),
+        }
+    ).drop_duplicates("person_id")
+    fixed = {
+        "municipality_code": code, "sex_code": "K", "age_at_permit_years": 30, "education_code": "none",
+        "residence_basis_code": "asylum", "danish_track_code": "du1", "match_category_code": "job_ready",
+        "has_partner": True, "children_count": 0, "origin_country_code": "SY", "end_date": pd.NaT,
+        "end_reason_code": None,
+    }  # fmt: skip
+    spells = pd.DataFrame(jobs, columns=["person_id", "start_date"]).assign(
+        start_date=lambda frame: pd.to_datetime(frame["start_date"]),
+        end_date=pd.NaT, is_subsidised=False, municipality_code=code,
+    )  # fmt: skip
+    measures = spells.assign(measure_kind_code="mentor")
+    return PersonData(taken.assign(**fixed), measures, spells, pd.DataFrame(), UNTIL, "0", {}, {code: UNTIL})
+
+
+def together(one: PersonData, other: PersonData, until: date) -> PersonData:
+    both = {
+        name: pd.concat([getattr(one, name), getattr(other, name)], ignore_index=True)
+        for name in ("cases", "measures", "employment")
+    }
+    return replace(one, **both, untils={"101": UNTIL, "147": until})
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.tuples(NUMBERS, DAYS, st.integers(0, 900)), min_size=1, max_size=12),
+    st.lists(st.tuples(NUMBERS, DAYS, st.integers(0, 900)), min_size=1, max_size=12),
+    st.lists(st.tuples(NUMBERS, DAYS), max_size=9),
+    st.lists(st.tuples(NUMBERS, DAYS), max_size=9),
+    st.sampled_from([date(2015, 12, 31), UNTIL, date(2019, 3, 31)]),
+)
+def test_what_another_municipality_delivers_moves_no_figure_of_this_one(
+    cases: list[tuple[str, date, int]],
+    others: list[tuple[str, date, int]],
+    jobs: list[tuple[str, date]],
+    theirs: list[tuple[str, date]],
+    until: date,
+) -> None:
+    alone = delivered("101", cases, jobs)
+    both = together(alone, delivered("147", others, theirs), until)
+    counts, with_them = (
+        told[told["municipality_code"] == "101"].reset_index(drop=True)
+        for told in (newcomer_counts(alone), newcomer_counts(both))
+    )
+    pd.testing.assert_frame_equal(counts, with_them)
+    place = pd.DataFrame({"municipality_code": ["101", "147"]})
+    followed = [
+        told[told["municipality_code"] == "101"].sort_values("person_id")[["person_id", "weeks", "has_job",
+        "first_interval", "interval_count", "has_left"]].reset_index(drop=True)
+        for told in (followed_persons(own_rows(alone), place), followed_persons(own_rows(both), place))
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(*followed)
+
+
+def test_who_is_taken_over_long_after_the_permit_has_moved_in() -> None:
+    """Else the time in an unknown municipality would count as time here in which no job could be found."""
+    permit = date(2014, 1, 1)
+    data = delivered("101", [("a", permit, 20), ("b", permit, 91), ("c", permit, 92)], [])
+    entry = case_stays(data, data.cases["person_id"]).set_index("person_id")["entry_date"]
+    assert entry.dt.date.to_dict() == {"a": permit, "b": permit, "c": date(2014, 4, 3)}

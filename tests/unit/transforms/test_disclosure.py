@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from math import comb, inf
 from pathlib import Path
 
@@ -29,7 +30,7 @@ gates = st.builds(
     Gate,
     threshold=st.integers(1, 60),
     minimum_denominator=st.integers(1, 60),
-    rounding_base=st.integers(5, 20),
+    rounding_base=st.sampled_from([5, 10, 15, 20, 50]),
     secret=st.binary(max_size=8),
 )
 
@@ -40,15 +41,31 @@ def test_no_published_count_is_below_the_threshold(gate: Gate, count: int, figur
     told = gate.rounded(figure, state, count)
     assert told is None or told == 0 or (told >= gate.threshold and told % gate.rounding_base == 0)
     assert told == gate.rounded(figure, state, count)
+    assert told is None or abs(told - count) < gate.rounding_base
     if gate.threshold > gate.rounding_base:
-        assert (told is None) == (count < gate.threshold)
+        assert (told is not None) <= (count >= gate.threshold)
+        assert (told is None) <= (count < gate.threshold + 2 * gate.rounding_base)
     else:
         assert told is not None
-        assert abs(told - count) < gate.rounding_base
+    assert gate.is_few(figure, state, count) or count >= gate.threshold
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(gates, min_size=1, max_size=4), st.integers(0, 200), st.integers(0, 200), st.text(max_size=5))
+def test_releases_of_any_settings_tell_no_more_than_the_number_rounded_to_five(
+    releases: list[Gate], one: int, other: int, figure: str
+) -> None:
+    """Threshold, minimum denominator and base may be changed as often as one likes: the exact count decides nothing."""
+    told = [replace(gate, secret=b"s") for gate in releases]
+    if Gate(secret=b"s").rounded(figure, "state", one) == Gate(secret=b"s").rounded(figure, "state", other):
+        for gate in told:
+            assert gate.rounded(figure, "state", one) == gate.rounded(figure, "state", other)
+            assert gate.is_few(figure, "state", one) == gate.is_few(figure, "state", other)
+            assert gate.count(figure, "state", one) == gate.count(figure, "state", other)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(5, 20), st.integers(0, 60))
+@given(st.sampled_from([5, 10, 15, 20]), st.integers(0, 60))
 def test_what_is_published_leaves_room_for_the_base_in_values(base: int, told_at: int) -> None:
     gate = Gate(5, 15, base, b"s")
     told = gate.rounded("figure", "state", told_at)
@@ -121,6 +138,32 @@ def test_model_figures_over_few_persons_are_withheld_whole() -> None:
     assert told["n_count"].tolist() == [200, pd.NA, pd.NA, pd.NA]
     assert told["rank_low"].tolist() == [3, pd.NA, pd.NA, pd.NA]
     assert told["assessment"].tolist()[:3] == ["better", "too_small", "too_small"]
+
+
+def test_a_row_without_a_figure_tells_no_exact_number_of_persons_either() -> None:
+    """Nobody followed long enough: the model has no figure, the number of persons is there all the same."""
+    frame = pd.DataFrame(
+        {
+            "municipality_code": ["101", "151", "153"],
+            "n_count": pd.array([7, 203, 61], dtype="Int64"),
+            "value_status": ["missing", "missing", "estimated"],
+            "assessment": [pd.NA, pd.NA, "as_expected"],
+            **{name: pd.array([pd.NA, pd.NA, 40.0], dtype="Float64") for name in ("observed", "expected")},
+            **{
+                name: pd.array([pd.NA, pd.NA, 1.0], dtype="Float64")
+                for name in ("difference", "standard_error", "single_low", "single_high")
+            },
+        }
+    )
+    gate, states = Gate(secret=b"s"), {"101": "a", "151": "b", "153": "c"}
+    shares = gate.estimated_shares(frame, "within_a_year", states, "weeks: persons")
+    weeks = gate.estimates(frame, "weeks", states, {"observed": 0})
+    for told in (shares, weeks):
+        assert told["value_status"].tolist() == ["suppressed", "missing", "estimated"]
+        assert told["n_count"].isna().tolist() == [True, False, False]
+        assert [n % 5 for n in told["n_count"].dropna()] == [0, 0]
+    assert shares["n_count"].equals(weeks["n_count"])
+    assert gate.costs["within_a_year"].cells == 2
 
 
 def test_what_protection_costs_is_counted_per_figure() -> None:
