@@ -86,11 +86,16 @@ class Series:
 
     @property
     def is_still_there(self) -> str:
-        """Return a predicate for figures whose area the table still has: regions merge, and municipalities stay."""
-        passing = [quote_literal(area.code) for area in areas().values() if area.level not in STAYING]
+        """Return a predicate for figures whose code the table still has, where codes may go.
+
+        Regions merge, and municipalities stay; a dimension that is known under another id too has other parts there.
+        """
+        passing = ", ".join(quote_literal(area.code) for area in areas().values() if area.level not in STAYING)
         gone = [
-            f"({name} IN ({', '.join(passing)}) AND {name} NOT IN (SELECT DISTINCT {name} FROM {self.table}))"
-            for name in (quote_identifier(d.column) for d in self.source.dimensions if d.role == "area")
+            f"({f'{name} IN ({passing}) AND ' if d.role == 'area' else ''}"
+            f"{name} NOT IN (SELECT DISTINCT {name} FROM {self.table}))"
+            for d in self.source.dimensions
+            if (d.role == "area" or d.also) and (name := quote_identifier(d.column))
         ]
         return f"NOT ({' OR '.join(gone)})" if gone else "true"
 

@@ -36,3 +36,8 @@ def of_the_machine(error: OSError) -> UsageError:
         f"{where}{error.strerror or type(error).__name__}; what was published before stands. Free space or check the "
         "rights (`kommunekort doctor`), and run again"
     )
+
+
+def fault_sentence(fault: BaseException) -> str:
+    """Return one line for what nobody foresaw."""
+    return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from flows.connectors.http import GivenUpError, Patience
-from flows.store.snapshots import Origin, Snapshot
+from flows.store.snapshots import Origin, Snapshot, SnapshotStore
+from transforms.errors import KommunekortError, fault_sentence
 
 if TYPE_CHECKING:
     from transforms.catalogue import Source
@@ -73,15 +74,19 @@ class Finding:
 
 
 def finding_of(source: Source, error: Exception) -> Finding:
-    """Return what an error shows of a source; a table that has ended may be taken away: nobody waits for more of it."""
+    """Return what an error shows of a source; what nobody foresaw is one source's trouble too.
+
+    A table that has ended may be taken away: nobody waits for more of it.
+    """
+    told = str(error) if isinstance(error, KommunekortError | OSError) else fault_sentence(error)
     if not isinstance(error, GivenUpError | OSError) and source.has_ended(datetime.now(UTC).date()):
-        return Finding(source.id, "ok", f"ended on {source.ended}: {str(error).partition('; ')[0]}")
-    return Finding(source.id, "fault", str(error))
+        return Finding(source.id, "ok", f"ended on {source.ended}: {told.partition('; ')[0]}")
+    return Finding(source.id, "fault", told)
 
 
-def failed(source: Source, previous: Snapshot | None, error: Exception) -> FetchResult:
+def failed(source: Source, store: SnapshotStore, options: FetchOptions, error: Exception) -> FetchResult:
     """Return the result of a source whose fetch ended with an error; it keeps what it had."""
-    found = finding_of(source, error)
+    found, previous = finding_of(source, error), store.readable(source.id, synthetic=options.synthetic)
     if previous is not None and found.level == "ok":
         return FetchResult(source.id, "unchanged", previous, found.text)
     return FetchResult(source.id, "failed", previous, found.text, isinstance(error, GivenUpError | OSError))

@@ -308,7 +308,7 @@ def _body(response: httpx.Response, request: httpx.Request, deadline: float) -> 
     first = True
     for block in response.iter_bytes():
         if first and _is_html(response.headers.get("content-type", ""), block):
-            raise DataRefused(
+            raise GivenUpError(
                 f"{_where(request)}: answered 200 with an HTML page instead of data; "
                 "the service is probably closed for maintenance, try later"
             )

@@ -205,7 +205,6 @@ def fetch_all(
     results: list[FetchResult] = []
     updates: Mapping[str, Update] | None = None
     for source in wanted:
-        previous: Snapshot | None = None
         try:
             previous = store.newest(source.id, synthetic=options.synthetic)
             if not _is_same_world(previous, options):
@@ -214,8 +213,8 @@ def fetch_all(
                 results.append(fetch_source(client, source, store, catalogue, previous, options, known))
             else:
                 results.append(FetchResult(source.id, "unchanged", previous, "made from the same world"))
-        except (KommunekortError, OSError) as error:
-            results.append(failed(source, previous, error))
+        except Exception as error:
+            results.append(failed(source, store, options, error))
         finally:
             if options.on_end:
                 options.on_end(source.id)

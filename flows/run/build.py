@@ -156,6 +156,7 @@ def _snapshot_row(snapshot: Snapshot, candidate: Candidate) -> dict[str, Any]:
         "rows_rejected": count.rows_rejected if count else 0,
         "rows_filled": count.rows_filled if count else 0,
         "rows_repeated": count.rows_repeated if count else 0,
+        "is_renamed": bool(manifest.query.get("renamed")),
         "assumed": assumptions(manifest.query),
     }
 
@@ -294,27 +295,34 @@ def build(
     """Build every table in a new file and run every check; nothing published is touched.
 
     The registers are loaded while deliveries may still be received; `deliveries_in` is called before these are read.
+    New extracts that cost figures that were published are left out, and everything is built again without them.
     Raises DataRefused when the data cannot even be built, UsageError when the machine fails.
     """
     if not snapshots:
         raise UsageError(why_no_snapshot(settings, catalogue.sources, run.origin, run.as_of))
     work = settings.root / ".work"
-    candidate = Candidate(work / "candidate.duckdb")
-    try:
-        prepare_work(settings)
-        with Warehouse.open(
-            candidate.path,
-            threads=settings.threads,
-            memory_limit=settings.memory_limit,
-            temp_directory=work / "spill",
-        ) as warehouse:
-            candidate.path.chmod(0o600)  # nobody reads what is not published, and may never be
-            _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work).run_all(deliveries_in)
-    except DatabaseError as error:
-        raise explain_database_error(error, f"building {candidate.path.name}") from None
-    except OSError as error:
-        raise UsageError(f"{work}: writing failed ({error.strerror}); free space or check the rights") from None
-    return candidate
+    unfit: dict[str, str] = {}
+    while True:
+        candidate = Candidate(work / "candidate.duckdb")
+        try:
+            prepare_work(settings)
+            with Warehouse.open(
+                candidate.path,
+                threads=settings.threads,
+                memory_limit=settings.memory_limit,
+                temp_directory=work / "spill",
+            ) as warehouse:
+                candidate.path.chmod(0o600)  # nobody reads what is not published, and may never be
+                builder = _Builder(settings, catalogue, snapshots, run, warehouse, candidate, work, unfit)
+                builder.run_all(deliveries_in)
+                at_fault = builder.sources_at_fault()
+        except DatabaseError as error:
+            raise explain_database_error(error, f"building {candidate.path.name}") from None
+        except OSError as error:
+            raise UsageError(f"{work}: writing failed ({error.strerror}); free space or check the rights") from None
+        if not at_fault:
+            return candidate
+        unfit |= at_fault
 
 
 def prepare_work(settings: Settings) -> Path:
@@ -336,6 +344,8 @@ class _Builder:
     warehouse: Warehouse
     candidate: Candidate
     work: Path
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Source -> why its newest extract is not to be used."""
     models: dict[str, transforms_tables.Model] = field(default_factory=dict)
     used: dict[str, Snapshot] = field(default_factory=dict)
     checked: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -440,6 +450,30 @@ class _Builder:
             if database is not None:
                 self.candidate.outcomes += check_drift(self.warehouse, database)
 
+    def sources_at_fault(self) -> dict[str, str]:
+        """Return source -> why, for the extracts new tonight without which published figures would not be lost.
+
+        Who gives files by hand is told, and decides.
+        """
+        lost = [outcome for outcome in self.candidate.stops if outcome.rule_id.startswith("drift_")]
+        if not lost or self.run.origin not in ("sample", "live"):
+            return {}
+        of = {
+            f"indicator_id={name}": str(source)
+            for name, source in self.warehouse.rows("SELECT indicator_id, source_id FROM mart.indicator")
+        } | {f"source_id={name}": name for name in self.used}
+        return {
+            of[thing]: verdict_sentence(outcome)
+            for outcome in lost
+            for thing in (example.partition(",")[0] for example in outcome.examples)
+            if self.is_new(of.get(thing, "")) and self.earlier(self.used[of[thing]])
+        }
+
+    def is_new(self, source_id: str) -> bool:
+        """Tell whether the extract used of a source is none of those that are published."""
+        published = builds.published_release(self.settings) or {}
+        return source_id in self.used and self.used[source_id].id not in (published.get("snapshots") or {}).values()
+
     def load_sources(self) -> None:
         """Load every register that has a usable snapshot; the others stand empty and are named.
 
@@ -453,7 +487,7 @@ class _Builder:
             for sources in registers_of(self.catalogue).values():
                 for source in sources:
                     if source.id in self.snapshots:
-                        self.load_newest_good(source, self.snapshots[source.id])
+                        self.load_newest_good(source, self.snapshots[source.id], self.unfit.get(source.id, ""))
                     else:
                         self.leave_empty(source)
             self.settle_between_sources()
@@ -562,11 +596,9 @@ class _Builder:
 
     def cured(self, outcome: Outcome, tables: Sequence[str]) -> bool:
         """Take one source of a broken rule back so that the rule holds; False when none does it."""
-        published = builds.published_release(self.settings) or {}
-        known = set((published.get("snapshots") or {}).values())
         suspects = [self.catalogue.sources[table.removeprefix("staging.")] for table in tables]
         suspects = [source for source in suspects if source.id in self.used and self.may_go_back(source)]
-        for source in sorted(suspects, key=lambda each: self.used[each.id].id in known):
+        for source in sorted(suspects, key=lambda each: not self.is_new(each.id)):
             newest, outcomes = self.used[source.id], self.checked[source.id]
             told = self.candidate.taken_back.get(source.id)
             self.load_newest_good(source, newest, verdict_sentence(outcome))
@@ -684,39 +716,26 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
+def _remark(rule_id: str, table: str, description: str, example: str) -> Outcome:
+    """Return the outcome that tells readers of a build what was not as it should be and stopped nothing."""
+    return Outcome(rule_id, table, "warning", "report", description, 1, 1, (example,), False)
+
+
 def _told(source_id: str, text: str) -> Outcome:
     """Return the outcome that tells what the fetch of a source met."""
     description = "a source is fetched without anything new at its publisher to settle"
-    return Outcome("source_as_known", f"staging.{source_id}", "warning", "report", description, 1, 1, (text,), False)
+    return _remark("source_as_known", f"staging.{source_id}", description, text)
 
 
 def _taken_back(source_id: str, why: str) -> Outcome:
     """Return the outcome that tells of a newest extract that is not used."""
-    return Outcome(
-        rule_id="newest_extract_used",
-        table_name=f"staging.{source_id}",
-        severity="warning",
-        action="report",
-        description="the newest extract of a source is used, unless it breaks a critical rule",
-        n_violations=1,
-        rows_scanned=1,
-        examples=(why,),
-        success=False,
-    )
+    description = "the newest extract of a source is used, unless it breaks a critical rule"
+    return _remark("newest_extract_used", f"staging.{source_id}", description, why)
 
 
 def _not_compared(last: builds.Build, error: KommunekortError) -> Outcome:
-    return Outcome(
-        rule_id="drift_compared",
-        table_name="meta.snapshot",
-        severity="warning",
-        action="report",
-        description="a build is compared with the one published before",
-        n_violations=1,
-        rows_scanned=1,
-        examples=(f"{last.run_id}: {error}",),
-        success=False,
-    )
+    description = "a build is compared with the one published before"
+    return _remark("drift_compared", "meta.snapshot", description, f"{last.run_id}: {error}")
 
 
 def finish(candidate: Candidate, run: RunInfo) -> None:

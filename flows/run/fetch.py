@@ -84,7 +84,9 @@ def fetch(
         return fetch_directory(settings, catalogue, Path(origin), wanted)
     api: Api = "live" if origin == "live" else "sample"
     store = SnapshotStore(settings.snapshots)
-    sizes = {source.id: _last_size(store, source, api) for sources in registers.values() for source in sources}
+    asked = [source for sources in registers.values() for source in sources]
+    held = {source.id: store.readable(source.id, synthetic=api == "sample") for source in asked}
+    sizes = {source: snapshot.manifest.size if snapshot is not None else None for source, snapshot in held.items()}
     options = FetchOptions(
         origin=api,
         again=again,
@@ -102,11 +104,10 @@ def fetch(
             with CONNECTORS[name].connect(settings, catalogue, api) as client:
                 results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
         except UsageError as error:  # no token, or an address that is none
-            results += [failed(source, store.newest(source.id, synthetic=api == "sample"), error) for source in sources]
+            results += [failed(source, store, options, error) for source in sources]
     if api == "live":
         refuse_synthetic(settings, results)
     today, has_token = datetime.now(UTC).date(), api == "sample" or settings.jobindsats_token is not None
-    asked = [source for sources in registers.values() for source in sources]
     return report_of(
         results, [s for s in asked if s.has_ended(today) or (s.connector == "jobindsats" and not has_token)]
     )
@@ -179,14 +180,6 @@ def report_of(results: Iterable[FetchResult], unasked: Sequence[Source] = ()) ->
     return report
 
 
-def _last_size(store: SnapshotStore, source: Source, origin: Api) -> int | None:
-    """Return the bytes of a source's newest snapshot; one that cannot be read is told by its fetch."""
-    with suppress(DataRefused):
-        snapshot = store.newest(source.id, synthetic=origin == "sample")
-        return snapshot.manifest.size if snapshot is not None else None
-    return None
-
-
 def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[str]) -> None:
     """Raise UsageError unless one StatBank source of an API is asked for: a period of another means something else."""
     known = [catalogue.sources[source] for source in only if source in catalogue.sources]
@@ -223,7 +216,7 @@ def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, want
         taking = Taking(store, catalogue, found, report, synthetic)
         take_jobindsats(taking, by_source, Path(scratch))
         for source_id in wanted:
-            before = _readable(store, source_id, synthetic=synthetic)
+            before = store.readable(source_id, synthetic=synthetic)
             files = by_source.get(source_id, [])
             if files and take_files(taking, catalogue.sources[source_id], files, before):
                 continue
@@ -364,7 +357,7 @@ def cells_of_last_time(store: SnapshotStore, catalogue: Catalogue, *, synthetic:
 
     @cache
     def cells(source_id: str) -> dict[str, str]:
-        snapshot = _readable(store, source_id, synthetic=synthetic)
+        snapshot = store.readable(source_id, synthetic=synthetic)
         seen: Seen = {}
         if snapshot is None or snapshot.manifest.size > LAST_TIME_BYTES:
             return {}
@@ -374,12 +367,6 @@ def cells_of_last_time(store: SnapshotStore, catalogue: Catalogue, *, synthetic:
         return {key: value for key, (value, _, _) in seen.items()}
 
     return lambda source: cells(source.id)
-
-
-def _readable(store: SnapshotStore, source_id: str, *, synthetic: bool) -> Snapshot | None:
-    with suppress(DataRefused):
-        return store.newest(source_id, synthetic=synthetic)
-    return None
 
 
 def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None:

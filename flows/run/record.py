@@ -25,7 +25,7 @@ from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_gone, published_release, this_process
 from flows.store.snapshots import remove, replace_synced
-from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, of_the_machine
+from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, fault_sentence, of_the_machine
 
 
 @dataclass(frozen=True)
@@ -612,11 +612,6 @@ def judge_unanswered(result: RunResult) -> None:
     elif result.status == "nothing_new" and fetched.failed:
         told = "; ".join(f"{source}: {reason.rstrip('.')}" for source, reason in fetched.failed.items())
         result.message = f"{result.message}; {told}"
-
-
-def fault_sentence(fault: BaseException) -> str:
-    """Return one line for what nobody foresaw."""
-    return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
 
 
 def origin_in_use(settings: Settings) -> str | None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -206,6 +207,12 @@ class SnapshotStore:
             in_time = as_of is None or _received(snapshot) <= as_of
             if in_time and synthetic in (None, snapshot.manifest.synthetic):
                 return snapshot
+        return None
+
+    def readable(self, source_id: str, *, synthetic: bool) -> Snapshot | None:
+        """Return the newest snapshot, None as well when it cannot be read."""
+        with suppress(DataRefused):
+            return self.newest(source_id, synthetic=synthetic)
         return None
 
     def of(self, source_id: str) -> list[Snapshot]:

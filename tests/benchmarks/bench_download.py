@@ -142,7 +142,7 @@ def by_us(folder: Path, rows: int) -> Work:
     def work() -> Mapping[str, Any]:
         try:
             with open_client(base) as client:
-                snapshot = fetch_source(client, source, store, catalogue, None, FetchOptions("sample")).snapshot
+                snapshot = fetch_source(client, source, store, catalogue, FetchOptions("sample")).snapshot
             assert snapshot is not None, "it was fetched just now"
             with build_database(folder) as warehouse:
                 given = canonical_rows(source, snapshot, catalogue, folder / "work")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.connectors.jobindsats import canonical_rows, query_of
+from flows.run.record import standing_alarm
 from flows.settings import Settings
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.replica import Replica, _areas
 from tests.fixtures.replica_jobindsats import TABLES, answers
+from tests.fixtures.world import Published, hurry, run_from
 from tests.flows.test_run_cli import Answer, kommunekort
 from transforms.catalogue import load_catalogue
 from transforms.warehouse import Warehouse
@@ -112,3 +116,37 @@ def test_all_tables_are_published_by_one_typed_night(tmp_path: Path) -> None:
         )
     assert {source.id for source in SOURCES.values()} <= used
     assert {source: figures.get(source, 0) > 0 for source in figures if source.startswith("jobindsats")}
+
+
+@pytest.mark.long
+def test_an_answer_that_costs_published_figures_is_not_used(tmp_path: Path) -> None:
+    """Shares may be lacking here and there, so no rule of their own table stops it: the mapping would lose them all."""
+    areas = ["Hele landet", *(name for _, name, _ in _areas("municipality"))]
+    replica = Replica(jobindsats={"y21mm13": answers(areas)["y21mm13"]})
+    sizes = [137 + 7 * n for n in range(len(areas) - 1)]
+    for row in replica.jobindsats["y21mm13"]["rows"]:
+        of = [sizes[areas.index(row[1]) - 1]] if row[1] != areas[0] else sizes
+        month = int(row[0][-2:])
+        whole, working, steady = sum(of), sum(n // 2 + month for n in of), sum(n // 3 + month for n in of)
+        row[2:] = [whole, working, round(100 * working / whole, 1), steady, round(100 * steady / whole, 1)]
+    only = [*(source.id for source in CATALOGUE.sources.values() if source.required), "jobindsats_refugees"]
+    with pytest.MonkeyPatch.context() as patch, replica.registers() as reached:
+        hurry(patch)
+        patch.setattr("flows.run.ages.next_due", lambda *_: None)
+        given: dict[str, Any] = {**reached, "data": tmp_path, "key_file": tmp_path / "key", "threads": 1}
+        night = Published(Settings(**given), Path("live"))
+        replica.tables["INDOPH1"].variable("Tid").codes.pop()
+        first = run_from(night.settings, "live", only=only)
+        assert not first.taken_back
+        before = night.release["snapshots"]
+        replica.tables["INDOPH1"].variable("Tid").codes.append(("2025", "2025", "2025"))
+        replica.updated("2026-11-27")
+        for row in replica.jobindsats["y21mm13"]["rows"]:
+            row[4] = None
+        result = run_from(night.settings, "live", only=only)
+        now, alarm = night.release["snapshots"], standing_alarm(night.settings)
+    assert now["jobindsats_refugees"] == before["jobindsats_refugees"]
+    assert now["statbank_indoph1"] != before["statbank_indoph1"], "the others' news is published"
+    assert set(result.taken_back) == {"jobindsats_refugees"}
+    assert alarm is not None
+    assert re.search(r"jobindsats_refugees: .*rule drift_\w+: .* is used in its place", alarm["message"]), alarm

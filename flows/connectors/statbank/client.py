@@ -422,7 +422,6 @@ def fetch_source(
     source: Source,
     store: SnapshotStore,
     catalogue: Catalogue,
-    previous: Snapshot | None,
     options: FetchOptions,
 ) -> FetchResult:
     """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
@@ -431,6 +430,7 @@ def fetch_source(
     """
     origin, period, patience = options.origin, options.period, options.patience
     assert source.table is not None, "every StatBank source names its table"
+    previous = store.newest(source.id, synthetic=options.synthetic)
     described = {"en": tableinfo_bytes(client, source.table, "en", patience=patience)}
     info = parse_tableinfo(described["en"], source)
     before = previous.manifest.query.get("rectangle") if previous is not None else None
@@ -571,40 +571,25 @@ def fetch_all(
 
     The results come in the order of `sources`.
     """
-    waiting: list[tuple[Source, Snapshot | None, Future[FetchResult]]] = []
+    waiting: list[tuple[Source, Future[FetchResult]]] = []
     with ThreadPoolExecutor(max_workers=options.max_workers, thread_name_prefix="fetch") as pool:
         for source in sources:
-            previous, unreadable = _newest(store, source.id, synthetic=options.synthetic)
-            future: Future[FetchResult] = Future()
-            if unreadable is None:
-                future = pool.submit(fetch_source, client, source, store, catalogue, previous, options)
-            else:
-                future.set_exception(unreadable)
+            future = pool.submit(fetch_source, client, source, store, catalogue, options)
             if options.on_end:
                 future.add_done_callback(partial(_tell_end, options.on_end, source.id))
-            waiting.append((source, previous, future))
-        return [_ended(source, previous, future) for source, previous, future in waiting]
+            waiting.append((source, future))
+        return [_ended(source, store, options, future) for source, future in waiting]
 
 
 def _tell_end(on_end: Callable[[str], None], source_id: str, _: Future[FetchResult]) -> None:
     on_end(source_id)
 
 
-def _newest(
-    store: SnapshotStore, source_id: str, *, synthetic: bool
-) -> tuple[Snapshot | None, KommunekortError | None]:
-    """Return the newest snapshot, or why it cannot be read."""
-    try:
-        return store.newest(source_id, synthetic=synthetic), None
-    except KommunekortError as error:
-        return None, error
-
-
-def _ended(source: Source, previous: Snapshot | None, future: Future[FetchResult]) -> FetchResult:
+def _ended(source: Source, store: SnapshotStore, options: FetchOptions, future: Future[FetchResult]) -> FetchResult:
     try:
         return future.result()
-    except (KommunekortError, OSError) as error:
-        return failed(source, previous, error)
+    except Exception as error:
+        return failed(source, store, options, error)
 
 
 def _same(previous: Snapshot, query: dict[str, Any], info: TableInfo, origin: Origin) -> bool:

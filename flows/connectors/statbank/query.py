@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from flows.connectors.http import AnsweredError, Patience, read_body
+from flows.connectors.http import AnsweredError, GivenUpError, Patience, read_body
 from transforms.areas import area_code, areas
 from transforms.catalogue import LEFT_OUT
 from transforms.errors import DataRefused
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Language = Literal["da", "en"]
 LANGUAGES: tuple[Language, ...] = ("da", "en")
 Label = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, BeforeValidator(lambda text: text or "")]
+"""What stands beside a code or table: a translation may be lacking."""
 
 
 class _Answer(BaseModel):
@@ -42,14 +44,14 @@ class Value(_Answer):
     """One code of a variable, with its text in the language asked for."""
 
     id: Label
-    text: str
+    text: Text = ""
 
 
 class Variable(_Answer):
     """One variable of a table. `elimination`: it may be left out of a non-streaming answer."""
 
     id: Label
-    text: str
+    text: Text = ""
     elimination: bool
     time: bool
     map: str | None = None
@@ -65,8 +67,7 @@ class TableInfo(_Answer):
     """The description of one table. `updated` is Danish local time without a zone, as published."""
 
     id: Label
-    text: str
-    description: str = ""
+    text: Text = ""
     unit: str
     suppressed_data_value: str = Field("0", alias="suppressedDataValue")
     updated: datetime
@@ -111,7 +112,8 @@ def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
     try:
         info = TableInfo.model_validate_json(_text(raw))
     except ValidationError as error:
-        raise DataRefused(f"StatBank tableinfo: {_first(error)}; the API may have changed") from None
+        of = f" of {source.table}" if source else ""
+        raise DataRefused(f"StatBank tableinfo{of}: {_first(error)}; the API may have changed") from None
     times = [variable.id for variable in info.variables if variable.time]
     # What is latest is told by the period, whatever order the table lists them in.
     ordered = tuple(
@@ -159,7 +161,7 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataRefused(f"StatBank: byte {error.start} of the answer is not UTF-8; try later") from None
+        raise GivenUpError(f"StatBank: byte {error.start} of the answer is not UTF-8; try later") from None
 
 
 def _first(error: ValidationError) -> str:
@@ -215,6 +217,8 @@ def _by_time(codes: Sequence[str], wanted: str) -> list[str] | None:
 LANGUAGE = "en"  # English answers write decimals with a point; the codes are the same in both languages
 PRESENTATION = "Code"
 CELL_LIMIT = 1_000_000
+MOST_TOLD = 5
+"""New codes of a dimension that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -298,6 +302,7 @@ class Query:
             "valuePresentation": PRESENTATION,
             "rectangle": rectangle,
             "left_out": list(self.left_out),
+            **({"renamed": dict(self.renamed)} if self.renamed else {}),
         }
 
 
@@ -506,7 +511,9 @@ def _new_codes(
         raise DataRefused(
             f"{place}: {'; '.join(told[:3])}; the codes of {dimension.id} are added up, and without it the sum is short"
         )
-    return [f"{place}: {line}" for line, code in zip(told, new, strict=True) if code in chosen.values]
+    kept = [f"{place}: {line}" for line, code in zip(told, new, strict=True) if code in chosen.values]
+    more = [f"{place}: and {len(kept) - MOST_TOLD} more codes of {dimension.id} are new"] if kept[MOST_TOLD:] else []
+    return kept[:MOST_TOLD] + more
 
 
 def changed_texts(source: Source, danish: TableInfo, catalogue: Catalogue) -> list[str]:

@@ -39,7 +39,13 @@ def fill(
     warehouse.load("mart.indicator_value", pa.Table.from_pylist(held))
     warehouse.load("mart.indicator", pa.table({"indicator_id": indicators}))
     schema, loaded = ("meta", "rows_loaded_count") if published else ("run", "rows_loaded")
-    snapshot = {"source_id": [SOURCE], "origin": [origin], "is_synthetic": [origin == "sample"], loaded: [rows]}
+    snapshot = {
+        "source_id": [SOURCE],
+        "origin": [origin],
+        "is_synthetic": [origin == "sample"],
+        loaded: [rows],
+        "is_renamed": [False],
+    }
     warehouse.load(f"{schema}.snapshot", pa.table(snapshot))
     as_of_text = f"TIMESTAMP '{as_of}'" if as_of else "NULL::TIMESTAMP"
     warehouse.execute(f"CREATE TABLE {schema}.run AS SELECT '{origin}' AS origin, {as_of_text} AS as_of")

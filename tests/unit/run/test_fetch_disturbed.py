@@ -8,16 +8,20 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.connectors.http import Patience
+from flows.connectors.statbank import client
+from flows.connectors.statbank.query import Plan
 from flows.run.record import FetchReport
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.publisher import JOBINDSATS, STATBANK
 from tests.unit.run.test_fetch_live import ONLY, night_in
+from transforms.catalogue import Source
 
 TABLES = {source.removeprefix("statbank_").upper(): source for source in ONLY if source.startswith("statbank")}
 EACH = [(kind, sorted(TABLES)[n % len(TABLES)]) for n, kind in enumerate(STATBANK)] + [
@@ -102,3 +106,21 @@ def test_merged_regions_are_ridden_through_by_every_table(table: str, quiet: Pat
     report, _ = disturbed(tmp_path, "regions merged", table, 0)
     assert TABLES[table] in report.new
     assert 'code 086 "Region Østdanmark"' in "; ".join(report.notes[TABLES[table]])
+
+
+def test_what_nobody_foresaw_is_one_source_s_trouble(quiet: Path, tmp_path: Path) -> None:
+    shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    plain = client.make_plan
+
+    def broken(source: Source, *given: Any) -> Plan:
+        if source.id == "statbank_auk01":
+            raise KeyError("AUK01")
+        return plain(source, *given)
+
+    with night_in(tmp_path) as night, pytest.MonkeyPatch.context() as patch:
+        night.replica.updated("2026-11-27")
+        patch.setattr(client, "make_plan", broken)
+        report = night.fetch()
+    assert report.kept_old == {"statbank_auk01": "a fault of the program: KeyError: 'AUK01'"}
+    assert set(report.troubles) == {"statbank_auk01"}
+    assert len(report.new) == len(ONLY) - 1

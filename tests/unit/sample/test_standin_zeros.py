@@ -58,7 +58,7 @@ def test_the_pipeline_restores_the_zero_cells_of_rates(tmp_path: Path) -> None:
     catalogue, source = CATALOGUE, CATALOGUE.source("statbank_ras200")
     with running_standin(Rates, catalogue) as url, open_client(url) as client:
         snapshot = fetch_source(
-            client, source, SnapshotStore(tmp_path / "snapshots"), catalogue, None, FetchOptions("sample")
+            client, source, SnapshotStore(tmp_path / "snapshots"), catalogue, FetchOptions("sample")
         ).snapshot
     assert snapshot is not None
     query = snapshot.manifest.query

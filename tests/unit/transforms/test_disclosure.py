@@ -15,6 +15,7 @@ from transforms.disclosure import (
     Gate,
     Key,
     Relation,
+    _area_margins,
     cover,
     cover_registers,
     exposed,
@@ -397,3 +398,22 @@ def test_regions_provinces_and_totals_by_kind_give_no_municipality_away(tmp_path
             "AND told.kind_code = shown.kind_code AND told.period = shown.period"
         )
         assert len(exposed_registers(warehouse, totals, covered)) > 10
+
+
+def test_a_region_that_is_not_the_sum_of_its_municipalities_is_no_margin(tmp_path: Path) -> None:
+    """What does not add up gives nobody away and covers nobody: the other regions stay margins, each of its own."""
+    with Warehouse.open(tmp_path / "a.duckdb") as warehouse:
+        tables.prepare(warehouse)
+        tables.load_reference(warehouse)
+        frame = areas_table(warehouse, 1).fillna({"value": 2.0})
+        keys = ["area_code", "kind_code", "period"]
+        whole = {margin[1]: margin[2] for margin in _area_margins(warehouse, frame, keys)}
+        assert {"000", "081", "082", "083", "084", "085", "11"} <= whole.keys()
+        other = frame.assign(value=frame["value"] * frame["area_code"].map({"081": 2.0}).fillna(1.0))
+        left = {margin[1]: margin[2] for margin in _area_margins(warehouse, other, keys)}
+        assert "081" not in left
+        # The country is told by its municipalities where it is no sum of its regions any more.
+        assert set(left["000"]) != {"081", "082", "083", "084", "085"}
+        assert {area: parts for area, parts in left.items() if area != "000"} == {
+            area: parts for area, parts in whole.items() if area not in ("000", "081")
+        }

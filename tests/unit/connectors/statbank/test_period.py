@@ -42,9 +42,8 @@ def fetch(tmp_path: Path, script: Script) -> Iterator[Fetch]:
     store = SnapshotStore(tmp_path)
 
     def fetch_now(*, again: bool = False, period: str | None = None) -> FetchResult:
-        previous = store.newest(FOLK1A.id)
         return fetch_source(
-            client, FOLK1A, store, small_catalogue(), previous, FetchOptions("sample", again=again, period=period)
+            client, FOLK1A, store, small_catalogue(), FetchOptions("sample", again=again, period=period)
         )
 
     with running_standin(SteadyCubes, small_catalogue(), script) as url, open_client(url) as client:

@@ -288,9 +288,9 @@ def test_a_recorded_table_is_fetched_from_the_replica(root: Path, real_dir: Path
     table = Table("STRAF42", english.text, variables, lambda at: at["Tid"], updated=raw["en"]["updated"])
     replica, store = Replica({"STRAF42": table}), SnapshotStore(tmp_path / "snapshots")
     with serving(replica) as base, open_client(f"{base}/v1") as client:
-        result = fetch_source(client, source, store, catalogue, None, FetchOptions())
+        result = fetch_source(client, source, store, catalogue, FetchOptions())
         assert (result.status, result.message, result.trouble) == ("new", "30 rows", "")
-        again = fetch_source(client, source, store, catalogue, result.snapshot, FetchOptions())
+        again = fetch_source(client, source, store, catalogue, FetchOptions())
     assert again.status == "unchanged"
     assert result.snapshot is not None
     rows = canonical_rows(source, result.snapshot, catalogue, tmp_path / "canonical")

@@ -75,7 +75,7 @@ def test_the_cells_bulk_leaves_out_are_zero_in_staging(tmp_path: Path, monkeypat
     source, file = catalogue.sources[SOURCE], read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
     store = SnapshotStore(tmp_path / "snapshots")
     with running_standin(ChildlessCubes, catalogue) as base, open_client(base) as client:
-        snapshot = fetch_source(client, source, store, catalogue, None, FetchOptions("sample")).snapshot
+        snapshot = fetch_source(client, source, store, catalogue, FetchOptions("sample")).snapshot
     assert snapshot is not None
     rectangle = snapshot.manifest.query["rectangle"]
     assert rectangle["TID"] == ["2015K1", "2016K1"], "the codes of tableinfo that the source selects"
