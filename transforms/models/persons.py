@@ -313,8 +313,8 @@ def guarded_organisation(data: PersonData, gate: Gate) -> pd.DataFrame:
     """Return `organisation_rows` with the answers that count persons as the gate lets them out, and `is_withheld`.
 
     A share answered is taken to be of the newcomers, so it is turned into a count of them, rounded and turned back;
-    days over too few newcomers are empty (`is_withheld`), and so are the number of respondents below the threshold and
-    the lowest and highest of their judgements, which would be single persons' answers.
+    days over too few newcomers are empty (`is_withheld`). The number of respondents is rounded, and empty where it may
+    be below the threshold; so are the lowest and highest of their judgements then, which would be single persons'.
     """
     import pandas as pd
 
@@ -333,11 +333,14 @@ def guarded_organisation(data: PersonData, gate: Gate) -> pd.DataFrame:
     out["is_withheld"] = withheld
     for column in (*PERSON_SHARES, *PERSON_DAYS):
         out[column] = out[column].astype("Float64").mask(out["is_withheld"])
-    few = out["respondent_count"] < gate.threshold
+    asked = zip(out["municipality_code"], out["reference_date"], out["respondent_count"], strict=True)
+    answers = [(f"respondent_count:{day}", str(code), int(n)) for code, day, n in asked]
+    few = pd.Series([gate.is_few(*each) for each in answers], index=out.index, dtype="bool")
     for theme in RATINGS:
         for end in ("lowest", "highest"):
             out[f"rating_{theme}_{end}"] = out[f"rating_{theme}_{end}"].mask(few)
-    return out.assign(respondent_count=out["respondent_count"].astype("Int64").mask(few))
+    told = pd.Series([gate.rounded(*each) for each in answers], index=out.index, dtype="Int64")
+    return out.assign(respondent_count=told.mask(few))
 
 
 def placement_counts(data: PersonData, crosswalk: pd.DataFrame, gate: Gate) -> tuple[pd.DataFrame, pd.DataFrame]:

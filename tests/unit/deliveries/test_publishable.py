@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -28,7 +30,7 @@ from tests.unit.deliveries.test_as_of_deliveries import (
 from tests.unit.deliveries.test_retention import LONG_AFTER
 from transforms.disclosure import Gate
 from transforms.errors import UsageError
-from transforms.models.persons import PersonData, newcomer_shares
+from transforms.models.persons import PersonData, guarded_organisation, newcomer_shares
 
 
 @pytest.fixture
@@ -146,6 +148,22 @@ def test_fewer_persons_than_the_threshold_are_not_told_of_a_municipality_at_all(
     settings = settings_of(door).model_copy(update={"suppression_threshold": 10})
     assert load_person_data(settings, synthetic=False) is None
     assert len(known(door).cases) == count  # nine persons have measures and jobs: enough at a threshold of five
+
+
+@pytest.mark.parametrize("threshold", [5, 7, 50])
+def test_respondents_pass_the_gate_like_other_persons(door: Door, threshold: int) -> None:
+    """Else the seventh respondent's judgement is seven times the new mean less six times the old."""
+    data = known(door)
+    gate = Gate(threshold, 15 if threshold < 15 else threshold, secret=data.rounding_key)
+    seen = set()
+    for count in range(1, 130):
+        answers = pd.concat([data.organisation] * count).assign(rating_leadership=4)
+        (told,) = guarded_organisation(replace(data, organisation=answers), gate).to_dict("records")
+        respondents = told["respondent_count"]
+        assert pd.isna(respondents) == pd.isna(told["rating_leadership_lowest"])
+        assert pd.isna(respondents) or (count >= threshold and respondents % 5 == 0 and abs(respondents - count) < 5)
+        seen.add(pd.isna(respondents))
+    assert seen == {True, False}
 
 
 def test_a_lost_record_is_made_good_by_the_release_that_is_published(door: Door) -> None:

@@ -251,6 +251,14 @@ CASES: dict[str, Case] = {
         ),
         {"mart.method_effect": {"n_count": 13714}},
     ),
+    "first_jobs_only_rounded": Case(
+        RELEASE
+        | cells(
+            "mart.first_job", {"first_job_share_pct": 25.0}, breakdown_id="sex_code", breakdown_code="K",
+            within_years=1, first_job_share_low_pct=20, first_job_share_high_pct=31, n_count=1200,
+        ),
+        {"mart.first_job": {"first_job_share_pct": 25.1}},
+    ),
     "answers_on_persons_withheld": Case(
         RELEASE
         | cells("mart.indicator_value", {"value": 40}, municipality_code="101", indicator_id="newcomers_count",
