@@ -125,7 +125,8 @@ def forget(
         f"{sum(gone.rows.values())} rows deleted from {len(gone.rows)} deliveries: {', '.join(sorted(gone.rows))}"
     )
     err.print(
-        "the next run makes the figures without this person; earlier publications and baselines are protected figures"
+        "what is published stands: protected figures of many. The next run leaves the municipality's figures of persons "
+        "out until it has delivered enough others: made anew they would tell of this person"
     )
     if gone.baselines:
         err.print(f"baselines that stand as frozen but cannot be built again: {', '.join(gone.baselines)}")

@@ -574,7 +574,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
             frames[kind] = rows_of(warehouse, table, chosen).to_pandas()
             refuse_lost(warehouse, chosen, frames[kind])
         earlier = _published_states(warehouse, shown, synthetic)
-        turns = {code: _turn(warehouse, state, earlier.get(code, [])) for code, state in sorted(states.items())}
+        turns = {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())}
     if frames["cases"].empty:
         return None
     return PersonData(
@@ -599,16 +599,10 @@ would be the exact count. With three, a count of 1 to 4 that never changes is gu
 number of releases (by the binomial likelihood), against 40 after one, and known in none."""
 
 
-def _turn(warehouse: Warehouse, state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
-    """Return which turn of the draws a municipality's state has: a new one, or one less a person, is the next."""
+def _turn(state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
+    """Return which of the published states of a municipality this is, from 0; a new one comes after them."""
     persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
-    if not persons:
-        return 0
-    turn = earlier.index(persons) if persons in earlier else len(earlier)
-    if not exists(warehouse, "forgotten"):
-        return turn
-    sql = "SELECT count(DISTINCT forgotten_at) FROM restricted.forgotten WHERE delivery_id IN (SELECT unnest(?))"
-    return turn + int(warehouse.scalar(sql, [sorted(persons)]))
+    return earlier.index(persons) if persons in earlier else len(earlier) if persons else 0
 
 
 # What has been published of each municipality's persons, and how far the deliveries in force are from it.
@@ -637,6 +631,7 @@ def publishable(
 
     Those in force, when they are published already or differ from everything published, and from nothing at all, by at
     least `threshold` persons; else the newest published ones that are within `known`, and nothing where there are none.
+    So do not deliveries of which a person was forgotten since they were published: made anew they would differ by one.
     `shown`: releases that are published or frozen, should their line in the restricted database be lost. Answers to the
     questionnaire always count.
     """
@@ -648,21 +643,37 @@ def publishable(
     by_id = {each.delivery_id: each for each in _accepted(warehouse, synthetic)}
     allowed = {each.delivery_id for each in _accepted(warehouse, synthetic, known)}
     chosen: dict[str, State] = {}
+    outlived = _outlived(warehouse)
     for code, state in sorted(in_force.items()):
         persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
         others = tuple(each for each in state if each.kind not in PERSON_KINDS)
         earlier = published.get(code, [])
-        if persons in earlier or not persons:
+        if (persons in earlier and persons not in outlived) or not persons:
             chosen[code] = tuple(state)
             continue
         near = [ids for ids in (NOTHING, *earlier) if _changed_persons(warehouse, persons, ids, by_id) < threshold]
-        usable = [ids for ids in near if ids <= allowed]
+        usable = [ids for ids in near if ids <= allowed and ids not in outlived]
         if near:
             state = [*(by_id[name] for name in sorted(usable[-1] if usable else ())), *others]
             log.info("the deliveries of %s differ too little from what is published; its figures stand", code)
         if state:
             chosen[code] = tuple(state)
     return chosen
+
+
+def _outlived(warehouse: Warehouse) -> set[frozenset[str]]:
+    """Return the published sets of person deliveries of which a person has been forgotten since."""
+    if not (exists(warehouse, "forgotten") and exists(warehouse, "published_state")):
+        return set()
+    digits = r"regexp_replace({}, '\D', '', 'g')".format
+    sql = (
+        "SELECT list(name) FROM (SELECT rowid AS place, unnest(delivery_ids) AS name "
+        "FROM restricted.published_state held WHERE EXISTS (SELECT 1 FROM restricted.forgotten "
+        f"WHERE list_contains(held.delivery_ids, delivery_id) AND {digits('forgotten_at')} > {digits('published_at')})) "
+        "JOIN restricted.delivery ON delivery_id = name "
+        "WHERE kind IN (SELECT unnest(?)) GROUP BY place"
+    )
+    return {frozenset(ids) for (ids,) in warehouse.rows(sql, [list(PERSON_KINDS)])}
 
 
 def _accepted(warehouse: Warehouse, synthetic: bool, known: Known = EVERYTHING) -> list[Delivery]:
@@ -696,7 +707,10 @@ def _published_states(
 def _changed_persons(
     warehouse: Warehouse, one: frozenset[str], other: frozenset[str], by_id: Mapping[str, Delivery]
 ) -> int:
-    """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone."""
+    """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone.
+
+    Who was forgotten and is delivered again is no change, and nobody knows who that is: so many fewer are counted.
+    """
     parts = []
     for table, kind in TABLES:
         if kind not in PERSON_KINDS:
@@ -730,7 +744,11 @@ def _changed_persons(
         f"SELECT person_id, sum(content::HUGEINT) AS content FROM ({rows}) "
         "WHERE delivery_id IN (SELECT unnest(?)) GROUP BY ALL"
     )
-    return int(
+    gone = 0
+    if forgotten:
+        sql = "SELECT count(DISTINCT forgotten_at) FROM restricted.forgotten WHERE delivery_id IN (SELECT unnest(?))"
+        gone = int(warehouse.scalar(sql, [both]))
+    return -gone + int(
         warehouse.scalar(
             f"SELECT count(*) FROM ({side}) a FULL JOIN ({side}) b USING (person_id) "
             "WHERE a.content IS DISTINCT FROM b.content",
@@ -814,8 +832,8 @@ def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
     """Delete every row of the person behind a CPR number, superseded rows too, and write the database anew without.
 
     The pseudonym is worked out from the number and kept nowhere. What has been published or frozen are protected
-    figures of many persons and stays; a baseline made of these rows cannot be built again. A person delivered again is
-    entered again.
+    figures of many persons and stays; made anew they would tell of this one, so the next build leaves them out (see
+    `publishable`), and a baseline made of these rows cannot be built again. A person delivered again is entered again.
 
     Raises UsageError when the text is no CPR number or there is no restricted database.
     """

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
-from itertools import pairwise
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.deliveries.store import DRAWS, FILE, Known, forget, load_person_data, read_ledger, record_published
+from flows.deliveries.store import FILE, Known, forget, load_person_data, read_ledger, record_published
 from flows.run.night import prune_superseded
 from tests.unit.deliveries.delivery_files import Door, cpr
 from tests.unit.deliveries.test_as_of_deliveries import (
@@ -246,20 +245,24 @@ def test_every_row_of_the_person_goes_superseded_ones_too(door: Door) -> None:
     assert ("person_id",) not in columns
 
 
-def test_forgetting_draws_all_figures_of_the_municipality_anew(door: Door) -> None:
-    before = known(door)
-    forget(settings_of(door), cpr(3), AUGUST)
-    assert known(door).states != before.states
+def test_after_forgetting_a_municipality_is_left_out_until_enough_others_lie_between(door: Door) -> None:
+    """Its figures made anew would differ from those that are published by this one person."""
+    settings, first = settings_of(door), known(door)
+    publish(door, first, "20160501T000000000Z")
+    forget(settings, cpr(3), JUNE)
+    assert load_person_data(settings, synthetic=False) is None  # nobody else has delivered
+    deliver_cases(door, 44, AUGUST)  # the forgotten one is delivered again, with four others
+    assert load_person_data(settings, synthetic=False) is None
+    deliver_cases(door, 46, AUGUST)
+    later = known(door)
+    assert len(later.cases) == 46
+    assert later.states != first.states
 
 
-def test_forgetting_takes_turns_between_the_same_few_draws(door: Door) -> None:
-    """With a draw for each who is forgotten, the mean of many releases would be the exact count of who stays."""
-    drawn = [known(door).states["840"]]
-    for number in range(3, 9):
-        forget(settings_of(door), cpr(number), AUGUST + timedelta(days=number))
-        drawn.append(known(door).states["840"])
-    assert all(one != other for one, other in pairwise(drawn))
-    assert len(set(drawn)) == DRAWS
+def test_who_is_forgotten_before_a_publication_is_not_in_it(door: Door) -> None:
+    forget(settings_of(door), cpr(3), JUNE)
+    publish(door, known(door), "20160701T000000000Z")
+    assert len(known(door).cases) == 39
 
 
 def test_forgetting_nobody_deletes_nothing(door: Door) -> None:
