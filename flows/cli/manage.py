@@ -125,7 +125,7 @@ def forget(
         f"{sum(gone.rows.values())} rows deleted from {len(gone.rows)} deliveries: {', '.join(sorted(gone.rows))}"
     )
     err.print(
-        "what is published stands: protected figures of many. The next run leaves the municipality's figures of persons "
+        "what is published stands: protected figures of many. The next run leaves the municipality's persons' figures "
         "out until it has delivered enough others: made anew they would tell of this person"
     )
     if gone.baselines:

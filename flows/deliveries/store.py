@@ -668,8 +668,8 @@ def _outlived(warehouse: Warehouse) -> set[frozenset[str]]:
     digits = r"regexp_replace({}, '\D', '', 'g')".format
     sql = (
         "SELECT list(name) FROM (SELECT rowid AS place, unnest(delivery_ids) AS name "
-        "FROM restricted.published_state held WHERE EXISTS (SELECT 1 FROM restricted.forgotten "
-        f"WHERE list_contains(held.delivery_ids, delivery_id) AND {digits('forgotten_at')} > {digits('published_at')})) "
+        "FROM restricted.published_state WHERE EXISTS (SELECT 1 FROM restricted.forgotten "
+        f"WHERE list_contains(delivery_ids, delivery_id) AND {digits('forgotten_at')} > {digits('published_at')})) "
         "JOIN restricted.delivery ON delivery_id = name "
         "WHERE kind IN (SELECT unnest(?)) GROUP BY place"
     )
