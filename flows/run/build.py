@@ -519,6 +519,8 @@ class _Builder:
         self.used.pop(source.id, None)
         self.refused[source.id] = first
         self.checked[source.id] = first if source.required else []
+        if not source.required:
+            forget_source(self.warehouse, source, self.files[f"staging.{source.id}"])
         self.candidate.taken_back[source.id] = f"{why}; there is no earlier extract, so the source is missing"
 
     def is_nothing_usable(self) -> bool:

@@ -175,11 +175,13 @@ def missing_lines(
     loaded = {count["source_id"] for count in result["counts"]}
     lacking = {source: of for source, (has, of) in made.items() if not has and source in catalogue.sources}
     absent = sorted({*fetched["missing"], *(source for source in lacking if source not in loaded)})
-    for connector in ("statbank", "jobindsats", "delivery", "reference"):
-        named = [s for s in absent if s in catalogue.sources and catalogue.sources[s].connector == connector]
-        if named:
-            told = ", ".join(f"{source} ({made.get(source, [0, 0])[1]})" for source in named)
-            lines.append(f"missing from {connector}, with the indicators each would give: {told}")
+    by_connector: dict[str, list[str]] = {}
+    for source in absent:
+        if source in catalogue.sources:
+            told = f"{source} ({made.get(source, [0, 0])[1]})"
+            by_connector.setdefault(catalogue.sources[source].connector, []).append(told)
+    for connector, named in by_connector.items():
+        lines.append(f"missing from {connector}, with the indicators each would give: {', '.join(named)}")
     for source_id in sorted(loaded & set(lacking)):
         lines.append(f"{source_id} was read, but none of its {lacking[source_id]} indicators could be made of it")
         lines += [f"  download: {how}" for how in how_to_get(settings, catalogue, source_id)]

@@ -108,6 +108,12 @@ def unbalanced(replica: Replica) -> None:
     )
 
 
+def negative(replica: Replica) -> None:
+    """Let every figure of one benefit be below nought: more rows than may go to quarantine."""
+    figure = replica.tables["AUK01"].figure
+    replica.tables["AUK01"].figure = lambda at: f"-{figure(at)}" if at["YDELSESTYPE"] == "DP" else figure(at)
+
+
 def other_rate(replica: Replica) -> None:
     """Let RAS200 answer with the activity rate: five points above what RAS201 counts."""
     figure = replica.tables["RAS200"].figure
@@ -258,9 +264,12 @@ def test_a_table_that_stands_still_is_published_and_alarms_until_its_end_is_know
         assert standing_alarm(night.settings) is None
 
 
-def test_a_bad_extract_of_a_source_that_may_be_missing_leaves_it_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoil", [unbalanced, negative])
+def test_a_bad_extract_of_a_source_that_may_be_missing_leaves_it_missing(
+    spoil: Callable[[Replica], None], tmp_path: Path
+) -> None:
     replica = Replica()
-    unbalanced(replica)
+    spoil(replica)
     with servers(tmp_path / "data", replica) as night:
         result = run_from(night.settings, "live", only=ONLY)
         assert result.status == "published"
