@@ -469,4 +469,5 @@ def test_no_zero_appears_that_the_publisher_did_not_state_or_leave_out(tmp_path:
     except DataRefused:
         return
     assert found <= allowed
-    assert {cell for cells in written for cell, value in cells.items() if value == 0} <= found
+    taken = [cells for cells in written if any(cells.values())]  # one of noughts alone is refused by its name
+    assert {cell for cells in taken for cell, value in cells.items() if value == 0} <= found

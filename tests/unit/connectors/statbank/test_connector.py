@@ -143,7 +143,7 @@ def test_dimensions_left_out_are_fetched_as_csv_by_period(world: World) -> None:
     assert {body["format"] for body in bodies} == {"CSV"}
     assert all("KØN" not in [v["code"] for v in body["variables"]] for body in bodies)
     asked = [v["values"] for body in bodies for v in body["variables"] if v["code"] == "Tid"]
-    assert [period for values in asked for period in values] == [str(year) for year in range(2018, 2024)]
+    assert sorted(period for values in asked for period in values) == [str(year) for year in range(2018, 2024)]
     assert result.message == f"{105 * 127 * 5 * 6:,} rows"
     assert result.snapshot.manifest.query["left_out"] == ["KØN"]
     assert [file.format for file in result.snapshot.manifest.data_files] == ["csv"] * len(bodies)
