@@ -452,6 +452,11 @@ class Number(str):
 
 
 Cell = str | None
+# An answer in parts says so under a name of its own; no part is the whole.
+_MORE = re.compile(
+    r"next(_?(page|link|url|cursor|token))?|has_?more|more|truncated|continuation(_?token)?", re.IGNORECASE
+)
+_COUNTED = re.compile(r"(total|row|record)(_?(count|rows|records))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -486,6 +491,8 @@ def read_json(content: bytes, name: str) -> Answer:
         raise DataRefused(f"{name}: neither an answer of version 3 (columns, rows) nor of version 2 (Variables, Data)")
     if "cause" in data:
         raise DataRefused(f"{name}: Jobindsats refused the question: {data['cause']}")
+    if more := [key for key, told in data.items() if _MORE.fullmatch(key) and told]:
+        raise DataRefused(f"{name}: only a part of the answer ({more[0]}: {str(data[more[0]])[:80]}); ask for less")
     try:
         if "columns" in data:
             headings, rows = [str(each) for each in data["columns"]], data["rows"]
@@ -499,6 +506,9 @@ def read_json(content: bytes, name: str) -> Answer:
     for number, row in enumerate(table, start=1):
         if len(row) != len(headings):
             raise DataRefused(f"{name}: row {number} has {len(row)} cells for {len(headings)} columns")
+    counted = [told for key, told in data.items() if _COUNTED.fullmatch(key) and isinstance(told, int)]
+    if max(counted, default=0) > len(table):
+        raise DataRefused(f"{name}: only {len(table):,} of {max(counted):,} rows are there; ask for less (`latest:`)")
     return Answer(tuple(headings), table)
 
 

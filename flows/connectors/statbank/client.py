@@ -42,6 +42,7 @@ from flows.connectors.statbank.query import (
     texts_changed_since,
 )
 from flows.store.snapshots import Origin, Snapshot, SnapshotStore
+from transforms.areas import areas_at
 from transforms.catalogue import Code
 from transforms.errors import DataRefused, KommunekortError
 from transforms.load import Absent, CanonicalRows, RejectedRow
@@ -230,6 +231,13 @@ def _check_column(query: Query, chosen: Selected, found: set[str], infos: list[T
     if variables[0].time and (absent := sorted(set(chosen.values) - codes)):
         raise DataRefused(
             f"StatBank {query.table}: no row for {len(absent)} of {len(chosen.values)} periods, first "
+            f"{absent[0]}; the answer is not whole, fetch again"
+        )
+    municipalities = {area.code for area in areas_at(["municipality"])}
+    absent = sorted(municipalities - codes) if municipalities.issubset(chosen.values) else []
+    if len(absent) > len(municipalities) // 10:  # BULK leaves zeros out: a few may have nobody, hardly a tenth
+        raise DataRefused(
+            f"StatBank {query.table}: no row for {len(absent)} of {len(municipalities)} municipalities, first "
             f"{absent[0]}; the answer is not whole, fetch again"
         )
     return way

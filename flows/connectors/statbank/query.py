@@ -114,6 +114,8 @@ def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
     except ValidationError as error:
         of = f" of {source.table}" if source else ""
         raise DataRefused(f"StatBank tableinfo{of}: {_first(error)}; the API may have changed") from None
+    if source is not None and source.table is not None and info.id.upper() != source.table.upper():
+        raise DataRefused(f"StatBank {source.table}: the description is that of {info.id}; ask Statistics Denmark")
     times = [variable.id for variable in info.variables if variable.time]
     # What is latest is told by the period, whatever order the table lists them in.
     ordered = tuple(
@@ -408,11 +410,16 @@ def make_plan(
 
 
 def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query: Query) -> list[str]:
-    """Return a line per dimension whose codes asked for have other texts than when the last extract came.
+    """Return a line per dimension whose codes asked for have other texts than when the last extract came, and the unit.
 
     A code under another text may stand for something else than the figures before.
     """
     told = []
+    if _plain(before.unit) != _plain(now.unit):
+        told.append(
+            f"flows/sources/{source.id}.yml: the unit is «{now.unit}», before «{before.unit}»; see that the figures "
+            "stand for the same, and correct `unit:`"
+        )
     for chosen in query.variables:
         old, new = before.variable(chosen.code), now.variable(chosen.code)
         if old is None or new is None or new.time:

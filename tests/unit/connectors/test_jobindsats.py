@@ -171,6 +171,9 @@ def test_a_number_has_one_reading_or_none(tmp_path: Path, unit: str, text: str, 
         (v3([row[:-1] for row in ROWS]), "has 6 cells for 7 columns"),
         (v3([ROWS[1], ["2016M03", "Rebild", 121, 40, 33.3, 0, 0]]), "is given twice, as 120 and as 121"),
         (b'{"code":422,"cause":"Unknown hierarchies"}', "refused the question: Unknown hierarchies"),
+        (b'{"next":"/v3/data/y21mm13?page=2",' + v3(ROWS)[1:], r"only a part of the answer (next: /v3/data/"),
+        (b'{"has_more":true,' + v3(ROWS)[1:], "only a part of the answer (has_more: True)"),
+        (b'{"total_rows":900,' + v3(ROWS)[1:], "only 3 of 900 rows are there"),
         (b"<html></html>", "not a table of Jobindsats"),
         (b"[]", "neither an answer"),
         (b'{"columns": ["a"]}', "neither an answer"),
@@ -183,6 +186,11 @@ def test_what_cannot_be_trusted_is_refused_in_a_sentence(
     with pytest.raises(DataRefused, match=r"answer\.json") as caught:
         read(content, source, tmp_path)
     assert reason in str(caught.value)
+
+
+def test_what_an_answer_says_of_its_own_length_may_be_right(source: Source, tmp_path: Path) -> None:
+    whole = b'{"next":null,"has_more":false,"row_count":3,"page":1,' + v3(ROWS)[1:]
+    assert read(whole, source, tmp_path)[1] == read(v3(ROWS), source, tmp_path)[1]
 
 
 def test_cells_that_cannot_be_read_are_put_aside_one_by_one(source: Source, tmp_path: Path) -> None:

@@ -148,6 +148,13 @@ def _unequal(replica: Replica) -> None:
     rows.append([*rows[0][:4], 999, 99, 9.9, 1.5, 1.6])
 
 
+def _truncated(replica: Replica) -> None:
+    """Let the answer lack every area from 510 on; what BULK leaves out would be zero."""
+    replica.bent["data", "INDOPH1"] = lambda body: b"\r\n".join(
+        line for line in body.split(b"\r\n") if not line[:1].isdigit() or line.split(b";")[1] < b"510"
+    )
+
+
 HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
     "a new part of a whole without a total": (
         "statbank_ras201",
@@ -168,6 +175,11 @@ HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
     "periods of another kind": ("statbank_indoph1", _weeks, r"2026U03 is no year"),
     "a table gone": (
         "statbank_auk01", lambda replica: replica.tables.pop("AUK01"), r"Table does not exist: AUK01 \(EXTRACT-NOTF"),
+    "an answer that ends in its midst": (
+        "statbank_indoph1", _truncated, r"no row for \d\d of 98 municipalities, first 510; the answer is not whole"),
+    "another table's description": (
+        "statbank_auk01", lambda replica: setattr(replica.tables["AUK01"], "id", "AUK03"),
+        r"StatBank AUK01: the description is that of AUK03"),
     "a token refused": (
         "jobindsats_otij01", lambda replica: setattr(replica, "token_refused", True), r"refuses the token \(401\)"),
     "a Jobindsats table gone": (
@@ -238,6 +250,43 @@ def test_what_changes_no_figure_is_kept_and_told(night: Night, what: str) -> Non
     assert not report.kept_old
     assert not report.troubles
     assert re.search(sentence, "\n".join(report.notes[source])), report.notes[source]
+
+
+def test_another_unit_is_told(quiet: Path, tmp_path: Path) -> None:
+    shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    with night_in(tmp_path) as night:
+        night.replica.updated("2026-11-27")
+        night.replica.tables["AUK01"].unit = "Per cent"
+        notes = night.fetch().notes
+    assert any("the unit is «Per cent», before «Number»" in note for note in notes["statbank_auk01"])
+    assert "unit" not in str({source: lines for source, lines in notes.items() if source != "statbank_auk01"})
+
+
+def test_what_ended_before_it_ever_came_alarms_nobody(tmp_path: Path) -> None:
+    known = with_line(tmp_path / "s", "statbank_auk01", "table: AUK01", "table: AUK01\nended: 2026-07-01")
+    with night_in(tmp_path / "first") as night:
+        night.replica.tables.pop("AUK01")
+        report = night.fetch(known)
+        found = preflight(night.settings, known, "live", ONLY)
+    assert report.missing == ["statbank_auk01"]
+    assert not report.troubles
+    (told,) = [finding for finding in found if finding.source_id == "statbank_auk01"]
+    assert (told.level, told.text) == (
+        "ok", "ended on 2026-07-01: StatBank AUK01: Tabel findes ikke: AUK01 (EXTRACT-NOTFOUND)"
+    )  # fmt: skip
+
+
+def test_many_new_codes_are_told_in_few_lines(quiet: Path, tmp_path: Path) -> None:
+    shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
+    with night_in(tmp_path) as night:
+        night.replica.updated("2026-11-27")
+        codes = night.replica.tables["INDOPH1"].variable("OPHGR1").codes
+        codes.extend((f"9{n:03d}", f"Ny {n}", f"New {n}") for n in range(130))
+        report = night.fetch()
+    told = [note for note in report.notes["statbank_indoph1"] if "new" in note]
+    assert len(told) == 6
+    assert told[-1].endswith("and 125 more codes of OPHGR1 are new")
+    assert "statbank_indoph1" in report.new
 
 
 def test_regions_merge_and_municipalities_keep_their_codes(night: Night) -> None:
