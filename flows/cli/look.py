@@ -169,8 +169,8 @@ MOST_SHOWN = 1_000
 def said_by_database(text: str) -> str:
     """Return what DuckDB says of a query in one sentence, without its own insides (candidates, code, traces)."""
     plain = " ".join(re.split(r"\n\n|\nLINE |\bLINE \d+:|Candidate functions|Stack Trace", text)[0].split())
-    plain = re.sub(r"^(\w+ ){1,2}Error: ", "", plain)
-    return f"{plain[:300]}; `kommunekort describe mart.mapping` shows the columns of a table"
+    plain = re.sub(r"^(\w+ ){1,2}Error: | Did you mean \"(pg|sqlite|duckdb)_\w+\"\?", "", plain)
+    return f"{plain[:300].rstrip(' .!')}; `kommunekort describe mart.mapping` shows the columns of a table"
 
 
 def _print_rows_of(parts: Iterator[list[tuple[Any, ...]]], names: list[str], output: str) -> None:
@@ -411,7 +411,7 @@ def profile(
 
 def print_profile(told: Row) -> None:
     """Print what `profiled` found as a Danish reader expects it: figures with units, expected, peers, findings."""
-    from flows.report.words import ASSESSMENTS, NOT_JUDGED, outcome
+    from flows.report.words import ASSESSMENTS, NOT_JUDGED, NOT_REACHED, is_not_reached, outcome
     from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
 
     def line(text: str, style: str = "") -> None:
@@ -445,7 +445,8 @@ def print_profile(told: Row) -> None:
     for outcome_id, row in newest.items():
         (label, _), unit = outcome(outcome_id, told["outcomes"])
         if row["difference"] is None:
-            line(f"- {label}: {figure(None, unit, row['value_status'])}")
+            why = NOT_REACHED[0] if is_not_reached(row) else figure(None, unit, row["value_status"])
+            line(f"- {label}: {why}")
             continue
         decimals, word = unit_of(unit).decimals, unit_of(unit).difference[0]
         text = f"- {label}: {level(row['observed'], unit, 'da')}, forventet {level(row['expected'], unit, 'da')}"
@@ -477,9 +478,18 @@ def municipality_code(text: str) -> str:
     if code is not None and areas()[code].level == "municipality":
         return code
     names = {area.name_da for area in areas_at(["municipality"])}
+    meant = [name for name in names if _plainly(name) == _plainly(text)]
+    if len(meant) == 1:
+        return str(area_code(meant[0]))
     near = [name for name in suggest(text) if name in names]
     hint = f"did you mean {' or '.join(near)}?" if near else "give its name or three-digit code, e.g. Odense or 461"
     raise UsageError(f"{text}: not a municipality; {hint}")
+
+
+def _plainly(name: str) -> str:
+    """Return a name as one without Danish letters on the keyboard may write it."""
+    plain = name.casefold().strip().removesuffix(" kommune").replace("aa", "a").replace("oe", "o").replace("ae", "a")
+    return plain.translate(str.maketrans("åøæ-", "aoa "))
 
 
 def profiled(database: Path, code: str) -> Row:

@@ -189,8 +189,10 @@ def compare(
 ) -> None:
     """Set what is published against a baseline. Example: kommunekort compare nulpunkt-2016"""
     from flows.cli.look import print_rows
+    from flows.report import words
     from flows.run.summary import MARK
     from flows.store import baselines
+    from transforms.models.wording import period_text, unit_of
 
     settings = settings_from(data)
     with writer_lock(settings.root):
@@ -200,12 +202,16 @@ def compare(
         return
     if result["is_synthetic"]:
         out.print(f"[bold]{MARK}[/]")
-    out.print(f"{outcome}: {result['baseline_period']} -> {result['later_period']}", highlight=False)
+    (label, _), unit = words.outcome(outcome, {outcome: result["definition"]} if result["definition"]["unit"] else {})
+    before, later = (period_text(str(result[key]))[0] for key in ("baseline_period", "later_period"))
+    out.print(
+        f"{label}: {before} til {later}; ændringer og forskelle i {unit_of(unit).difference[0]}", soft_wrap=True
+    )
     if result["peers_of"] != name:
         out.print(f"{name} has no peers, too few framework conditions reach back; those published now are used")
     for part in ("groups", "difference_in_differences"):
-        rows = result[part]
-        print_rows(rows, [key for key in rows[0] if not key.startswith("caution")])
+        rows = [words.compared(row) for row in result[part]]
+        print_rows(rows, list(rows[0]))
     out.print(result["difference_in_differences"][0]["caution_da"], soft_wrap=True)
     out.print(result["difference_in_differences"][0]["caution_en"], soft_wrap=True)
     out.print(f"all municipalities: {result['file']}", soft_wrap=True, highlight=False)

@@ -113,6 +113,7 @@ def build_report(
         pages.script("KK_PLACES", pages.places(data)) + pages.script("KK_RELEASE", pages.release(data)),
     )
     site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
+    site.write("assets/exact.js", pages.script("KK_EXACT", pages.exact(data)))
     if data.conditions:
         site.write("assets/conditions.js", pages.script("KK_CONDITIONS", pages.peer_conditions(data)))
     changed = pages.revisions(database)
@@ -247,6 +248,11 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "industries": industry_names(data),
             "matrix": industry_matrix(data),
             "commonest": commonest_industry(data),
+            "used": max(
+                (str(row.get("score_factors") or "") for row in data.tables.get("mart.industry_match", [])),
+                key=len,
+                default="",
+            ),
         },
     }
 

@@ -670,8 +670,8 @@ def definitions(data: ReportData) -> dict[str, Any]:
                 clean(source.get("title_en") or row.get("source_id")),
             ],
             "table": clean(source.get("publisher_table") or ""),
-            "producer": clean(row.get("producer") or ""),
-            "licence": clean(row.get("licence") or ""),
+            "producer": [clean(text) for text in words(row.get("producer") or "")],
+            "licence": [clean(text) for text in words(row.get("licence") or "")],
         }
     return out
 
@@ -738,6 +738,16 @@ def values(data: ReportData) -> dict[str, Any]:
     }
 
 
+def exact(data: ReportData) -> dict[str, list[int | None]]:
+    """Return the newest figures in ten thousandths, as the database keeps them: what a mean of them is made of."""
+    out = {}
+    for key in ordered(data):
+        series, newest = data.values.get(key, {}), data.periods[key][-1]
+        cells = [series.get(str(row["municipality_code"]), {}).get(newest) for row in data.municipalities]
+        out[key] = [None if c is None or c.value is None else int(shown(c.value, 4).scaleb(4)) for c in cells]
+    return out
+
+
 def ordered(data: ReportData) -> list[str]:
     """Return the indicators that have any figure, in the order of the mapping, headlines first in each part."""
     place = list(DIMENSIONS)
@@ -762,12 +772,14 @@ def _indicator(
     series = data.values.get(indicator_id, {})
     cells = {period: [series.get(code, {}).get(period) for code in codes] for period in periods}
     found = [cell.value for cell in cells[periods[-1]] if cell and cell.value is not None]
-    marked = {
-        f"{period}/{code}": cell.status
-        for period, column in cells.items()
-        for code, cell in zip(codes, column, strict=True)
-        if cell and cell.status in MARKED
-    }
+    marked: dict[str, str] = {}
+    for period, column in cells.items():
+        states = {cell.status for cell in column if cell and cell.value is not None}
+        if len(states) == 1 and states <= set(MARKED):
+            marked[period] = states.pop()  # all of a period at once: one word instead of 98
+        else:
+            marked |= {f"{period}/{code}": cell.status for code, cell in zip(codes, column, strict=True)
+                       if cell and cell.status in MARKED}  # fmt: skip
     days = {period: next((c.day.isoformat() for c in column if c and c.day), None) for period, column in cells.items()}
     counted = any(cell and cell.n is not None for column in cells.values() for cell in column)
     national = data.national.get(indicator_id, {})

@@ -56,6 +56,8 @@ NOT_JUDGED: Words = ("vurderes ikke", "not judged")
 """An outcome that is only shown beside the one that is judged."""
 NOT_REACHED: Words = ("under halvdelen kom i job", "fewer than half got a job")
 """Why there are no weeks until half are in a job, where that never came."""
+NAMES_NOT_KNOWN: Words = ("navnene kendes ikke", "the names are not known")
+"""Why there is no count of the municipalities of a pool in a comparison."""
 
 
 def is_not_reached(row: Mapping[str, Any]) -> bool:
@@ -319,7 +321,7 @@ FACTORS: dict[str, Words] = {
 def factors(names: str | None) -> Words:
     """Return the factors of an industry's match in words."""
     known = [FACTORS.get(name, words(name)) for name in (names or "").split()]
-    return ", ".join(da for da, _ in known) or "–", ", ".join(en for _, en in known) or "–"
+    return listed([da for da, _ in known], "da") or "–", listed([en for _, en in known], "en") or "–"
 
 
 def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tuple[Words, str]:
@@ -331,6 +333,20 @@ def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tup
         return OUTCOMES[outcome_id]
     unit = next((unit for unit in ("pct", "weeks", "days", "dkk") if unit in outcome_id.split("_")), "count")
     return words(outcome_id), unit
+
+
+def compared(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return a row of a comparison with a baseline in Danish, headings and values as the follow-up page has them."""
+    columns = load_dictionary().columns
+    told = {}
+    for name, value in row.items():
+        if value is None:
+            text = NAMES_NOT_KNOWN[0] if name == "sister_pool_count" else STATUSES["missing"][0]
+        else:
+            text = signed(value, 1, "da") if isinstance(value, float) else GROUPS.get(value, words(value))[0]
+        if not name.startswith("caution"):
+            told[columns[name].label_da if name in columns else words(name)[0]] = text
+    return told
 
 
 # Small pieces of HTML the templates share: both languages side by side, numbers that change with the language.

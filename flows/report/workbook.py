@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from flows.report import words
 from transforms.errors import UsageError
 from transforms.models.wording import UNITS, unit_of
 from transforms.warehouse import Warehouse, quote_identifier, quote_table
@@ -34,6 +35,11 @@ ADDED_LABELS = {
     "peer_name": "Sammenligningskommunens navn", "commuting_area_name": "Pendlingsområdets største kommune",
     "indicator_label": "Indikatorens navn", "outcome_label": "Resultatets navn", "method_label": "Metodens navn",
 }  # fmt: skip
+CODED = (
+    "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "condition_1",
+    "condition_2", "condition_3", "evidence_grade", "dimension", *words.form_words(),
+)  # fmt: skip
+"""Columns of codes that no table names: what each code is called stands beside it, in a column `<name>_text`."""
 REVISED = "Ændrede tal"
 """Every figure a later publication has changed, newest first."""
 MOST_ROWS = 120_000
@@ -107,7 +113,9 @@ def _plan(warehouse: Warehouse, table: str, most_rows: int) -> tuple[str, str, i
     query = f"SELECT * FROM ({_named(warehouse, full, names)})"
     if total > min(most_rows, EXCEL_ROWS) and "is_newest" in names:
         query += " WHERE is_newest"
-    keys = [name for name in names if name.endswith(("_code", "_id")) or name in ("period", "rank")] or names[:1]
+    keys = [name for name in names if name.endswith(("_code", "_id")) or name == "period"] or names[:1]
+    ranks = [name for name in ("peer_rank", "candidate_rank") if name in names]
+    keys = ["municipality_code", *ranks] if ranks else keys
     query += " ORDER BY " + ", ".join(quote_identifier(name) for name in keys) + f" LIMIT {EXCEL_ROWS}"
     shown = int(warehouse.scalar(f"SELECT count(*) FROM ({query})"))
     return table, query, shown, total
@@ -224,11 +232,11 @@ def _write_table(
     """
     from openpyxl.styles import Font, PatternFill
 
-    columns = warehouse.columns(query)
+    columns, rows = _with_texts(warehouse.columns(query), warehouse.rows(query))
     names = [name for name, _ in columns]
-    rows = warehouse.rows(query)
     _set_up(sheet, names, len(rows), 2 + (1 if mark else 0), list(_widths(names, rows)))
-    known = [labels.get(name, (name, None, None)) for name in names]
+    texts = {f"{name}_text": (f"{labels[name][0]}, tekst", None, None) for name in CODED if name in labels}
+    known = [(labels | texts).get(name, (name, None, None)) for name in names]
     _head(sheet, names, [label for label, _, _ in known], [note for _, _, note in known], mark)
     formats = [_format(name, kind, known[place][1]) for place, (name, kind) in enumerate(columns)]
     units = indicator_units(warehouse)
@@ -245,6 +253,26 @@ def _write_table(
         if status is not None and row[status] in WITHHELD:
             out[status] = _styled(sheet, row[status], soft, grey)
         sheet.append(out)
+
+
+def _with_texts(
+    columns: list[tuple[str, str]], rows: list[tuple[Any, ...]]
+) -> tuple[list[tuple[str, str]], list[list[Any]]]:
+    """Return columns and rows with what a code is called beside it, and a name where no table holds one."""
+    heads = [head for name, kind in columns
+             for head in ((name, kind), (f"{name}_text", "VARCHAR"))[: 1 + (name in CODED)]]  # fmt: skip
+    out = []
+    for row in rows:
+        told: list[Any] = []
+        for (name, _), value in zip(columns, row, strict=True):
+            if value is None and name in ("indicator_label", "outcome_label") and told[-1]:
+                value = words.outcome(told[-1], {})[0][0]
+            told.append(value)
+            if name in CODED:
+                call = words.answer if name in words.form_words() else words.allowed
+                told.append(None if value is None else call(name, value)[0])
+        out.append(told)
+    return heads, out
 
 
 FIGURES = (

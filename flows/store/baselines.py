@@ -230,6 +230,7 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         "later_run_id": now.run_id,
         "is_synthetic": bool(baseline.manifest["release"]["is_synthetic"]),
         "outcome_id": outcome_id,
+        "definition": {key: definitions[1].get(key) for key in ("label_da", "label_en", "unit")},
         "baseline_period": before_period,
         "later_period": after_period,
         "peers_of": peers_of,

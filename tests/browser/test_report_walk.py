@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -471,6 +472,65 @@ def test_on_a_phone_the_matrix_shows_the_industry_chosen(visit: Visit) -> None:
         assert edge <= PHONE["width"]
         name = page.locator(f"#matrix-industry option[value='{chosen}']").inner_text()
         assert page.locator("table.matrix thead th:visible").nth(1).inner_text().startswith(name)
+
+
+@pytest.mark.parametrize(
+    "visit", [{"viewport": {"width": width, "height": 800}} for width in (1024, 1280)], indirect=True
+)
+def test_on_a_narrow_desktop_every_column_is_in_sight(visit: Visit) -> None:
+    pages = ("index.html", "kommune/461.html", "datakvalitet.html", "deltagere.html", "sammenlign.html#461,851,825")
+    for path in pages:
+        page = visit.open(path)
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        frames = page.locator(".scroll:visible")
+        assert frames.count()
+        wide = frames.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id)")
+        assert wide == [], path
+    readout, north = (
+        visit.open("index.html").locator(name).bounding_box() for name in (".readout", "[data-c='810'] path")
+    )
+    assert readout is not None
+    assert north is not None
+    beside = readout["x"] + readout["width"] <= north["x"] or readout["y"] + readout["height"] <= north["y"]
+    assert beside, "the readout never lies on the land"
+
+
+def test_a_mean_of_those_chosen_is_rounded_once_from_the_mart_s_figures(visit: Visit) -> None:
+    page = visit.open("sammenlign.html#461,851,101,%&all")
+    assert page.locator("#chosen li").count() == 3, "an address that was cut short is read as far as it goes"
+    held = 0
+    for row in page.locator("#compare tbody tr:has(a.def)").all():
+        key = row.locator("a.def").get_attribute("data-i")
+        places = "KK_VALUES.municipalities.map(m => m[0])"
+        kept = page.evaluate(f"['461', '851', '101'].map(c => KK_EXACT['{key}'][{places}.indexOf(c)])")
+        known = [Decimal(figure) for figure in kept if figure is not None]
+        printed = row.locator("td").nth(3)
+        if not known:
+            assert printed.inner_text() == "–"
+            continue
+        stored = (sum(known) / len(known) / 10_000).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+        digits = page.evaluate(f"KK_VALUES.indicators['{key}'].decimals")
+        shown = Decimal(str(printed.locator("data").get_attribute("value")))
+        assert shown == stored.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP), key
+        held += 1
+    assert held > 20
+
+
+def test_the_dictionary_writes_names_as_they_are(visit: Visit) -> None:
+    page = visit.open("ordbog.html")
+    first = "e => getComputedStyle(e, '::first-letter').textTransform"
+    assert page.locator(".dictionary tbody th").first.evaluate(first) == "none"
+
+
+def test_printed_comparisons_have_no_buttons_and_printed_sources_their_address(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open("sammenlign.html#461,851")
+    text = _printed(page, tmp_path)
+    assert "Odense" in text
+    assert "×" not in text
+    page = visit.open("kommune/461.html")
+    address = page.locator(".methods a[href^='http']").first.get_attribute("href")
+    assert address is not None
+    assert "".join(address.split("-")) in _printed(page, tmp_path).replace("-", "")
 
 
 def _printed(page: Page, folder: Path) -> str:

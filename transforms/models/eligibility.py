@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+from transforms.models.wording import Language, date_text
 
 if TYPE_CHECKING:
     from datetime import date
 
     import pandas as pd
 
-
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 REASONS = {
     "participant": ("Kommunen deltager.", "The municipality takes part."),
     "closed": (
@@ -21,16 +23,15 @@ REASONS = {
         "Participants in \u201c{programme}\u201d cannot apply.",
     ),
     "open": ("Kommunen kan søge puljen.", "The municipality belongs to those who may apply."),
-    "deadline": ("Ansøgningsfristen var {deadline}.", "The deadline was {deadline}."),
+    "late open": (
+        "Kommunen kunne søge puljen til og med {deadline}.",
+        "The municipality was among those who could apply, until {deadline}.",
+    ),
+    "late excluded": (
+        "Deltagere i »{programme}« kunne ikke søge; fristen var {deadline}.",
+        "Participants in \u201c{programme}\u201d could not apply; the deadline was {deadline}.",
+    ),
 }
-MONTHS_DA = (
-    "januar", "februar", "marts", "april", "maj", "juni",
-    "juli", "august", "september", "oktober", "november", "december",
-)  # fmt: skip
-MONTHS_EN = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 
 def eligibility(
@@ -66,15 +67,10 @@ def eligibility(
                 key = "open" if programme.applicants == "all_except" else "closed"
             other = names.loc[excluding] if excluding is not None else None
             late = as_of > deadline
-            da, en = (t.format(programme="" if other is None else other[f"name_{lang}"])
-                      for t, lang in zip(REASONS[key], ("da", "en"), strict=True))  # fmt: skip
-            if late and key == "open":
-                da += " " + REASONS["deadline"][0].format(
-                    deadline=f"{deadline.day}. {MONTHS_DA[deadline.month - 1]} {deadline.year}"
-                )
-                en += " " + REASONS["deadline"][1].format(
-                    deadline=f"{deadline.day} {MONTHS_EN[deadline.month - 1]} {deadline.year}"
-                )
+            reasons = REASONS.get(f"late {key}" if late else key, REASONS[key])
+            da, en = (reasons[k].format(programme="" if other is None else other[f"name_{language}"],
+                                        deadline=date_text(deadline, language))
+                      for k, language in enumerate(LANGUAGES))  # fmt: skip
             rows.append((code, programme.programme_id, unit.get((programme.programme_id, code)),
                          member if known else None, key == "open", late, da, en))  # fmt: skip
     columns = ["municipality_code", "programme_id", "project_unit", "is_participant", "may_apply",

@@ -266,8 +266,8 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
     peers weighted by how often they serve, Abadie and Imbens 2006), if_sister_pool_alike (what the difference would
     be if the SISTER_POOL municipalities of a pool whose names are not known stood among the others with the same
     effect; empty when the names are known), participants_count, units_count, others_count, sister_pool_count
-    (shown apart, in neither side), caution_da, caution_en. Raises DataRefused when no participant has a known change
-    and a known peer.
+    (shown apart, in neither side; empty when the names are not known), caution_da, caution_en.
+    Raises DataRefused when no participant has a known change and a known peer.
     """
     import pandas as pd
     from scipy.stats import t
@@ -295,11 +295,22 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
         half = float(t.ppf(0.975, freedom)) * error if np.isfinite(error) else float("nan")
         alike = estimate / (1 - hidden / others) if hidden and others > hidden else float("nan")
         rows.append(
-            (name, estimate, estimate - half, estimate + half, alike, used, int(treated.sum()), others, sisters)
+            (
+                name,
+                estimate,
+                estimate - half,
+                estimate + half,
+                alike,
+                used,
+                int(treated.sum()),
+                others,
+                sisters or pd.NA,
+            )
         )
     columns = ["comparison", "difference", "difference_low", "difference_high", "if_sister_pool_alike",
                "participants_count", "units_count", "others_count", "sister_pool_count"]  # fmt: skip
-    out = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[1:5], "Float64"))
+    kinds = dict.fromkeys(columns[1:5], "Float64") | {"sister_pool_count": "Int64"}
+    out = pd.DataFrame(rows, columns=columns).astype(kinds)
     return out.assign(caution_da=CAUTION_DA, caution_en=CAUTION_EN)
 
 

@@ -51,7 +51,7 @@ document.addEventListener("DOMContentLoaded", function () {
   }
 
   function recall() {
-    var parts = decodeURIComponent(location.hash.slice(1)).split("&");
+    var parts = K.asked().split("&");
     chosen = [];
     (parts[0] || "").split(",").forEach(function (token) {
       var named = token.indexOf("group:") === 0 && groups().filter(function (g) { return g[0] === token.slice(6); })[0];
@@ -168,13 +168,18 @@ document.addEventListener("DOMContentLoaded", function () {
     th.appendChild(make("small", small));
     row.appendChild(th);
   }
-  function mean(values, decimals) {
-    var known = values.filter(function (v) { return typeof v === "number"; });
-    return known.length ? Number((known.reduce(function (a, b) { return a + b; }, 0) / known.length).toFixed(decimals)) : null;
+  // The mean of the figures as the database keeps them (ten thousandths), rounded once from its four decimals.
+  function mean(key, decimals) {
+    var known = chosen.map(function (code) { return window.KK_EXACT[key][place[code]]; }).filter(function (v) { return v !== null; });
+    if (!known.length) { return null; }
+    function away(x) { return Math.sign(x) * Math.floor(Math.abs(x) + 0.5); }
+    var kept = away(known.reduce(function (a, b) { return a + b; }, 0) / known.length);
+    return away(kept / Math.pow(10, 4 - decimals)) / Math.pow(10, decimals);
   }
   function draw() {
     drawChosen();
     table.textContent = "";
+    document.querySelectorAll("#compare-scroll + .takeout").forEach(function (p) { p.hidden = !chosen.length; });
     if (!chosen.length) {
       table.createCaption().textContent = en() ? "Add a municipality or a group above to begin." : "Tilf\u00f8j en kommune eller en gruppe ovenfor for at begynde.";
       return;
@@ -209,10 +214,10 @@ document.addEventListener("DOMContentLoaded", function () {
       heading(row, K.pick(d.label), key, K.pick(it.unit) + ", " + K.pick(it.names[newest]), key);
       chosen.forEach(function (code) {
         var i = place[code], values = it.v.map(function (column) { return column[i]; });
-        row.appendChild(cell(it, newest, values, it.n ? D.counts[it.n[newest]][i] : null, it.marked[it.periods[newest] + "/" + code], true));
+        row.appendChild(cell(it, newest, values, it.n ? D.counts[it.n[newest]][i] : null, it.marked[it.periods[newest]] || it.marked[it.periods[newest] + "/" + code], true));
       });
       if (many) {
-        var middle = mean(chosen.map(function (code) { return it.v[newest][place[code]]; }), it.decimals), td = make("td", undefined, "num soft");
+        var middle = mean(key, it.decimals), td = make("td", undefined, "num soft");
         if (middle === null) { td.textContent = "\u2013"; } else { td.appendChild(figure(middle, it.decimals)); }
         row.appendChild(td);
       }

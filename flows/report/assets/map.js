@@ -49,7 +49,7 @@ document.addEventListener("DOMContentLoaded", function () {
     }
     var value = it.v[at()][i];
     if (typeof value === "string") { return { kind: value === "s" ? "s" : "m", text: status(value), n: null, more: [] }; }
-    var marked = it.marked[it.periods[at()] + "/" + D.municipalities[i][0]];
+    var marked = it.marked[it.periods[at()]] || it.marked[it.periods[at()] + "/" + D.municipalities[i][0]];
     var outcome = D.outcomes[state.id], more = [], n = it.n ? D.counts[it.n[at()]][i] : null;
     if (outcome && outcome.period === it.periods[at()] && outcome.v[i] && outcome.groups[outcome.v[i][0]]) {
       more = [K.pick(outcome.groups[outcome.v[i][0]])].concat(judged(outcome, outcome.v[i]));
@@ -63,7 +63,7 @@ document.addEventListener("DOMContentLoaded", function () {
   }
   function source() {
     var d = definition();
-    return d ? [d.producer, d.table].filter(Boolean).join(", ") : say("egen beregning", "own calculation");
+    return d ? [K.pick(d.producer), d.table].filter(Boolean).join(", ") : say("egen beregning", "own calculation");
   }
   function when() { return isOutcome() ? K.pick(chosen().name) : K.pick(chosen().names[at()]); }
   function nOf(seen) { return seen.n !== null && seen.n !== undefined ? "n = " + K.number(seen.n, 0) : null; }
@@ -202,7 +202,7 @@ document.addEventListener("DOMContentLoaded", function () {
     try { history.replaceState(null, "", hash); } catch (error) { location.hash = hash; }
   }
   function recall() {
-    var parts = decodeURIComponent(location.hash.slice(1)).split("/");
+    var parts = K.asked().split("/");
     var known = D.indicators[parts[0]] || (parts[0].indexOf("expected:") === 0 && D.outcomes[parts[0].slice(9)]);
     if (!known) { return; }
     state.id = parts[0];

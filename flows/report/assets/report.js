@@ -81,8 +81,8 @@
     facts.push(pick(d.type));
     if (d.ages) { facts.push(d.ages + (english() ? " years" : " \u00e5r")); }
     line("tip-facts", facts.join(" \u00b7 "));
-    line("tip-facts", (english() ? "Source: " : "Kilde: ") + [d.producer, d.table, pick(d.source)].filter(Boolean).join(", "));
-    if (d.licence) { line("tip-facts", (english() ? "Terms: " : "Vilk\u00e5r: ") + d.licence); }
+    line("tip-facts", (english() ? "Source: " : "Kilde: ") + [pick(d.producer), d.table, pick(d.source)].filter(Boolean).join(", "));
+    if (pick(d.licence)) { line("tip-facts", (english() ? "Terms: " : "Vilk\u00e5r: ") + pick(d.licence)); }
     tip.hidden = false;
     link.setAttribute("aria-describedby", "tip");
     anchor = link;
@@ -139,7 +139,7 @@
   // --- on a phone a table's rows become cards; each cell then says what it is ---
   function labelCells() {
     document.querySelectorAll("table.folds").forEach(function (table) {
-      var head = Array.from(table.tHead ? table.tHead.rows[0].cells : []).map(function (th) { return spoken(th).replace(/ [\u2013-] definition$/, ""); });
+      var head = Array.from(table.tHead ? table.tHead.rows[0].cells : []).map(function (th) { return spoken(th, true).replace(/ [\u2013-] definition$/, ""); });
       Array.from(table.tBodies).forEach(function (body) {
         Array.from(body.rows).forEach(function (row) {
           Array.from(row.cells).forEach(function (cell, k) { if (cell.tagName === "TD" && head[k]) { cell.dataset.label = head[k]; } });
@@ -290,12 +290,13 @@
   }
 
   // --- taking tables and drawings out: CSV, SVG, PNG, each with its source, day and the mark of invented figures ---
-  function spoken(element) {
+  function spoken(element, parted) {
     var copy = element.cloneNode(true);
     copy.querySelectorAll(english() ? ".da" : ".en").forEach(function (e) { e.remove(); });
     copy.querySelectorAll(".spark, .range, script").forEach(function (e) { e.remove(); });
     copy.querySelectorAll("small, p, li").forEach(function (e) { e.prepend(" "); });
-    return copy.textContent.replace(/\u00ad/g, "").replace(/\s+/g, " ").trim();
+    var text = copy.textContent.replace(/\s+/g, " ").trim();
+    return parted ? text : text.replace(/\u00ad/g, "");
   }
   // Columns whose figures carry their n: it goes into a column of its own, so that both are figures.
   function counted(table) {
@@ -337,7 +338,7 @@
     var sources = {};
     table.querySelectorAll("a.def[data-i]").forEach(function (a) {
       var d = (window.KK_DEFINITIONS || {})[a.dataset.i];
-      if (d) { sources[[d.producer, d.table].filter(Boolean).join(" ")] = true; }
+      if (d) { sources[[pick(d.producer), d.table].filter(Boolean).join(" ")] = true; }
     });
     return "\ufeff" + rows.concat("", origin(Object.keys(sources).join(", ")).map(quoted)).join("\r\n") + "\r\n";
   }
@@ -438,7 +439,13 @@
     });
   }
 
-  window.KK = { labelCells: labelCells, find: find, pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
+  // What the address asks for after its #; one that somebody has cut short is read as far as it goes.
+  function asked() {
+    var text = location.hash.slice(1);
+    try { return decodeURIComponent(text); } catch (error) { return text; }
+  }
+
+  window.KK = { asked: asked, labelCells: labelCells, find: find, pick: pick, number: number, day: day, english: english, onLanguage: function (f) { listeners.push(f); } };
 
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("language").addEventListener("click", function () { setLanguage(english() ? "da" : "en"); });

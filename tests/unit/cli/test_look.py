@@ -12,7 +12,10 @@ import pytest
 from rich.console import Console
 
 from flows.cli import look
+from flows.report import words
 from tests.report_database import make_database
+from transforms.areas import areas_at
+from transforms.errors import UsageError
 
 LONG = "employment_rate_descendants_non_western_pct_" + "x" * 200
 
@@ -73,12 +76,13 @@ def test_a_long_result_is_written_as_it_comes(piped: pytest.CaptureFixture[str],
         'Binder Error: Referenced column "foo" not found!\nCandidate bindings: "a"\n\nLINE 1: SELECT foo\n   ^',
         'Parser Error: syntax error at or near "SELEC"\n\nLINE 1: SELEC 1\n        ^',
         "INTERNAL Error: something\n\nStack Trace:\n\n0 duckdb::Exception",
+        'Catalog Error: Table with name x does not exist!\nDid you mean "pg_sequences"?\n\nLINE 1: SELECT',
     ],
 )
 def test_a_failed_query_is_one_sentence_without_insides(text: str) -> None:
     told = look.said_by_database(text)
     assert "\n" not in told
-    assert not any(word in told for word in ("LINE", "Stack", "duckdb::", "Error:"))
+    assert not any(word in told for word in ("LINE", "Stack", "duckdb::", "Error:", "pg_", "!;"))
 
 
 def test_a_profile_has_peers_expected_findings_and_units(database: Path, piped: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +96,34 @@ def test_a_profile_has_peers_expected_findings_and_units(database: Path, piped: 
     assert " pct." in text
     assert "uger, forventet 90 uger; forskel" in text
     assert "plads 10–60" in text
+    row = {"outcome_id": "first_job_median_weeks", "period": "2018-2025", "observed": None, "difference": None}
+    look.print_profile({**told, "expected": [{**row, "n_count": 395, "value_status": "estimated"}]})
+    assert "Uger, til halvdelen er i job: under halvdelen kom i job" in piped.readouterr().out
     json.dumps(told, default=str)
+
+
+def test_a_municipality_is_found_without_danish_letters_and_never_guessed() -> None:
+    written = str.maketrans({"ø": "oe", "æ": "ae", "å": "aa", "Ø": "Oe", "Æ": "Ae", "Å": "Aa"})
+    bare = str.maketrans({"ø": "o", "æ": "ae", "å": "a", "Ø": "O", "Æ": "Ae", "Å": "A"})
+    for area in areas_at(["municipality"]):
+        for text in (area.name_da, area.name_da.translate(written), area.name_da.translate(bare), area.name_en):
+            assert look.municipality_code(text) == area.code
+            assert look.municipality_code(f"{text.lower()} kommune") == area.code
+    with pytest.raises(UsageError, match=r"did you mean Rebild\?"):
+        look.municipality_code("Rebld")
+
+
+def test_a_comparison_is_told_in_danish_and_what_is_not_known_is_never_nought() -> None:
+    row = {"comparison": "matched", "difference": 0.5192, "difference_low": None, "units_count": 15, "group": "other"}
+    told = words.compared({**row, "sister_pool_count": None, "caution_da": "Pas på."})
+    assert told == {
+        "sammenligning": "deltagere i forhold til sammenligningskommuner",
+        "Forskel": "+0,5",
+        "Forskel, nedre grænse": "mangler",
+        "deltagende enheder": "15",
+        "gruppe": "øvrige kommuner",
+        "i puljen for brancheorienteret indsats": "navnene kendes ikke",
+    }
 
 
 def test_moments_are_told_in_danish_time() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.report import pages
+from flows.report import pages, words
 from flows.report.build import ReportOptions, build_report, report_options
 from flows.report.data import load
 from flows.settings import Settings
@@ -92,6 +92,14 @@ def test_ids_are_unique_and_nothing_is_inline_or_loaded_from_elsewhere(folder: P
             assert not any(name.startswith("on") or name == "style" for name in attributes), (path.name, tag)
             assert tag != "script" or attributes.get("src"), path.name
             assert "javascript:" not in attributes.get("href", "")
+
+
+def test_the_page_of_industries_names_every_factor_of_the_match(folder: Path) -> None:
+    text = (folder / "brancher.html").read_text(encoding="utf-8")
+    database = load(make_database(folder.parent / "factors.duckdb"))
+    used = {name for row in database.tables["mart.industry_match"] for name in (row["score_factors"] or "").split()}
+    assert used
+    assert [name for name in used if words.FACTORS[name][0] not in text] == []
 
 
 def test_every_page_bears_the_mark_of_synthetic_data(folder: Path) -> None:
@@ -287,8 +295,8 @@ def test_the_rules_of_protection_are_told_from_the_settings(tmp_path: Path) -> N
         )
     build_report(database, tmp_path / "site", ReportOptions())
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", (tmp_path / "site" / "datakvalitet.html").read_text("utf-8")))
-    for words, size in (("intet antal under", 7), ("multipla af", 9), ("færre end", 23), ("tal over færre end", 31)):
-        assert re.search(rf"{words} (\S+ \S+ )?.{{0,60}}\b{size}\b", text), words
+    for told, size in (("intet antal under", 7), ("multipla af", 9), ("færre end", 23), ("tal over færre end", 31)):
+        assert re.search(rf"{told} (\S+ \S+ )?.{{0,60}}\b{size}\b", text), told
 
 
 def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None:
@@ -337,7 +345,10 @@ def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) 
     manifest = {"run_id": "r1", "frozen_at": "2026-01-02T03:00:00+00:00"}
     (tmp_path / "baselines" / "nulpunkt-2016" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (tmp_path / "comparisons").mkdir()
-    rows = [{"comparison": "matched", "difference": 1.26, "caution_da": "Pas på.", "caution_en": "Beware."}]
+    rows = [
+        {"comparison": "matched", "difference": 1.26, "sister_pool_count": pool, "caution_da": "Pas på.",
+         "caution_en": "Beware."} for pool in (None, 0)
+    ]  # fmt: skip
     content = {
         "baseline": "nulpunkt-2016",
         "outcome_id": "unemployment_pct",
@@ -354,7 +365,9 @@ def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) 
     text = (tmp_path / "site" / "opfoelgning.html").read_text(encoding="utf-8")
     assert "nulpunkt-2016" in text
     assert "Pas på." in text
-    assert ">1,3</data>" in text
+    assert ">+1,3</data>" in text, "a difference has its sign, here as on a profile"
+    assert text.count("navnene kendes ikke") == 2, "nor is an older file's 0 a count of those whose names are not known"
+    assert 'data-da="difference-in-differences, ' in text, "a table tells a screen reader what it is"
     assert "Aalborg" in text
     assert "mangler" in text
     assert text.index("difference-in-differences") < text.index("alle kommuner</span>")

@@ -19,6 +19,7 @@ import pytest
 from expectations import drift
 from flows.cli.look import print_profile, profiled
 from flows.deliveries.contract import CELL_RULES
+from flows.report import words
 from flows.report.build import build_report, report_options
 from flows.report.words import _rule_texts, condition, examples, rule_text
 from flows.report.workbook import SERIES, write_workbook
@@ -28,6 +29,7 @@ from flows.store import baselines
 from tests.fixtures.world import Published
 from tests.report_database import make_database, reference
 from transforms.areas import areas_at
+from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import OFFICIAL, UNITS, level, official_name
 from transforms.warehouse import Warehouse
@@ -260,7 +262,8 @@ def comparisons_are_as_compared(site: Path, folder: Path) -> int:
                         continue
                     is_figure = isinstance(value, int | float) and not isinstance(value, bool)
                     decimals = 0 if isinstance(value, int) else 2 if name == "placebo_p" else 1
-                    wanted.append(danish(Decimal(repr(value)), decimals) if is_figure else "")
+                    signed = any(word in name for word in ("difference", "change", "alike"))
+                    wanted.append(danish(Decimal(repr(value)), decimals, signed) if is_figure else "")
                 assert wanted in shown, row
                 held += sum(map(bool, wanted))
     return held
@@ -281,6 +284,10 @@ def test_every_table_of_the_sample_world_is_the_marts(sample_run: Published, tmp
     assert industries_are_the_marts(settings.published, tmp_path / "site") > 10_000
     assert peers_are_the_marts(settings.published, tmp_path / "site") > 2_000
     assert comparisons_are_as_compared(tmp_path / "site", settings.root / "comparisons") > 500
+    front = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    loaded = ["index.html", *re.findall(r'(?:src|href)="(assets/[^"]+\.(?:js|css))"', front)]
+    assert len(loaded) == 8
+    assert sum((tmp_path / "site" / name).stat().st_size for name in loaded) < 1.2e6, "the front page and all it loads"
     follow_up = " ".join(spoken(tmp_path / "site" / "opfoelgning.html", "da"))
     assert "procentpoint" in follow_up
     assert "Syddjurs, Norddjurs, Randers" in follow_up, "units by their municipalities' names, not by their codes"
@@ -423,6 +430,27 @@ def test_every_column_is_described_in_danish() -> None:
     assert lacking == []
     for name, column in columns.items():
         assert not re.search(r"\b(the|and|with|which|where|whether)\b", column.description_da), name
+
+
+def test_producers_and_terms_are_told_in_both_languages() -> None:
+    for source in load_catalogue().sources.values():
+        for text in (source.producer, source.licence):
+            da, en = words.words(text)
+            assert da == text
+            assert en != da or text == "CC BY 4.0", text
+
+
+def test_the_figures_a_mean_is_made_of_are_the_marts(files: tuple[Path, Path]) -> None:
+    database, site = files
+    exact, codes = scripts(site, "exact"), [row[0] for row in scripts(site, "values")["municipalities"]]
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows(
+            "SELECT indicator_id, municipality_code, (value * 10000)::BIGINT FROM mart.indicator_value WHERE is_newest"
+        )
+    told = {(key, code): figure for key in exact for code, figure in zip(codes, exact[key], strict=True)}
+    wanted = {(key, code): figure for key, code, figure in rows if figure is not None}
+    assert len(wanted) > 1000
+    assert {place: figure for place, figure in told.items() if figure is not None} == wanted
 
 
 def test_rules_are_told_in_both_languages() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from flows.report.workbook import ADDED_LABELS, DICTIONARY, GUIDE, ORDER, SERIES, write_workbook
+from flows.report.workbook import ADDED_LABELS, CODED, DICTIONARY, GUIDE, ORDER, SERIES, write_workbook
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse
@@ -56,10 +56,17 @@ def test_every_table_reads_back_equal(files: tuple[Path, Path], book: openpyxl.W
             own = [name for name, _ in warehouse.columns(query)]
             added = [name for name in names if name not in own]
             assert [name for name in names if name in own] == own
-            assert set(added) <= {"municipality_name", *ADDED_LABELS}
+            assert set(added) <= {"municipality_name", *ADDED_LABELS, *(f"{name}_text" for name in CODED)}
+            assert {f"{name}_text" for name in own if name in CODED} <= set(added), "every code has its words beside it"
             for row in rows:
                 told = {name: row.pop(name) for name in added}
-                assert None not in {told.get(name, "") for name in ("municipality_name", "peer_name")}, table
+                named = ("municipality_name", "peer_name", "outcome_label")
+                named += ("indicator_label",) if row["indicator_id" if "indicator_id" in row else names[0]] else ()
+                assert None not in {told.get(name, "") for name in named}, table
+                for name, text in told.items():
+                    code = row.get(name.removesuffix("_text"))
+                    assert not name.endswith("_text") or (text is None) == (code is None), (table, name, code)
+                    assert not name.endswith("_text") or text is None or "_" not in text, (table, name, code)
             expected = [
                 tuple(_as_read(value) for value in row)
                 for row in warehouse.rows(query)
