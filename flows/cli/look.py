@@ -522,13 +522,12 @@ def profiled(database: Path, code: str) -> Row:
             told[key] = _dicts(warehouse, query, [code]) if warehouse.exists(table) else []
         names = dict(warehouse.rows("SELECT municipality_code, municipality_name FROM mart.municipality"))
         units = _dicts(warehouse, "SELECT indicator_id, label_da, label_en, unit FROM mart.indicator")
-        told["outcomes"] = {row["indicator_id"]: row for row in units}
         told["peers"] = sorted(
             ({**row, "peer_name": names.get(row["peer_code"], row["peer_code"])} for row in told["peers"]),
             key=lambda row: row["peer_rank"],
         )
         used = {row["outcome_id"] for row in told["expected"]}
-        told["outcomes"] = {key: value for key, value in told["outcomes"].items() if key in used}
+        told["outcomes"] = {row["indicator_id"]: row for row in units if row["indicator_id"] in used}
     return told
 
 

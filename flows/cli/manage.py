@@ -204,9 +204,7 @@ def compare(
         out.print(f"[bold]{MARK}[/]")
     (label, _), unit = words.outcome(outcome, {outcome: result["definition"]} if result["definition"]["unit"] else {})
     before, later = (period_text(str(result[key]))[0] for key in ("baseline_period", "later_period"))
-    out.print(
-        f"{label}: {before} til {later}; ændringer og forskelle i {unit_of(unit).difference[0]}", soft_wrap=True
-    )
+    out.print(f"{label}: {before} til {later}; ændringer og forskelle i {unit_of(unit).difference[0]}", soft_wrap=True)
     if result["peers_of"] != name:
         out.print(f"{name} has no peers, too few framework conditions reach back; those published now are used")
     for part in ("groups", "difference_in_differences"):

@@ -248,13 +248,10 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "industries": industry_names(data),
             "matrix": industry_matrix(data),
             "commonest": commonest_industry(data),
-            "used": max(
-                (str(row.get("score_factors") or "") for row in data.tables.get("mart.industry_match", [])),
-                key=len,
-                default="",
-            ),
+            "used": max((str(row.get("score_factors") or "") for row in data.tables.get("mart.industry_match", [])),
+                        key=len, default=""),
         },
-    }
+    }  # fmt: skip
 
 
 def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
@@ -363,14 +360,11 @@ def industry_names(data: ReportData) -> dict[str, words.Words]:
 
 def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
     """Return every municipality with its industries by code, in Danish order."""
-    by_code = {
-        str(m["municipality_code"]): {
-            str(row["industry_code"]): row for row in data.of("mart.industry_match", str(m["municipality_code"])) or []
-        }
-        for m in data.municipalities
-    }
-    ordered = sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
-    return [(m, by_code[str(m["municipality_code"])]) for m in ordered] if any(by_code.values()) else []
+    found = []
+    for m in sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"]))):
+        rows = data.of("mart.industry_match", str(m["municipality_code"])) or []
+        found.append((m, {str(row["industry_code"]): row for row in rows}))
+    return found if any(rows for _, rows in found) else []
 
 
 def commonest_industry(data: ReportData) -> str | None:

@@ -364,11 +364,7 @@ def organisation(data: ReportData, code: str) -> tuple[Row, list[Answer]] | None
         base = column.removesuffix("_mean")
         if column in (*ABOUT, "municipality_code") or column.startswith("_"):
             continue
-        if (
-            any(_base(column, end) in newest for end in ATTACHED)
-            or _base(column, "_lowest")
-            or _base(column, "_highest")
-        ):
+        if any(_base(column, end) in newest for end in ATTACHED) or column.endswith(("_lowest", "_highest")):
             continue
         told = [newest[column + end] for end in ATTACHED if newest.get(column + end) is not None]
         spread = newest.get(f"{base}_lowest"), newest.get(f"{base}_highest")

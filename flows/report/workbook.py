@@ -255,9 +255,10 @@ def _write_table(
         sheet.append(out)
 
 
-def _with_texts(
-    columns: list[tuple[str, str]], rows: list[tuple[Any, ...]]
-) -> tuple[list[tuple[str, str]], list[list[Any]]]:
+Columns = list[tuple[str, str]]
+
+
+def _with_texts(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[Columns, list[list[Any]]]:
     """Return columns and rows with what a code is called beside it, and a name where no table holds one."""
     heads = [head for name, kind in columns
              for head in ((name, kind), (f"{name}_text", "VARCHAR"))[: 1 + (name in CODED)]]  # fmt: skip

@@ -59,12 +59,8 @@ def eligibility(
         for code in sorted(municipalities):
             member = (programme.programme_id, code) in unit
             barred = excluding is not None and (excluding, code) in unit
-            if member:
-                key = "participant"
-            elif barred:
-                key = "excluded"
-            else:
-                key = "open" if programme.applicants == "all_except" else "closed"
+            outside = "open" if programme.applicants == "all_except" else "closed"
+            key = "participant" if member else "excluded" if barred else outside
             other = names.loc[excluding] if excluding is not None else None
             late = as_of > deadline
             reasons = REASONS.get(f"late {key}" if late else key, REASONS[key])

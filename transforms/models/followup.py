@@ -294,19 +294,8 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
     for name, (estimate, error, freedom) in found:
         half = float(t.ppf(0.975, freedom)) * error if np.isfinite(error) else float("nan")
         alike = estimate / (1 - hidden / others) if hidden and others > hidden else float("nan")
-        rows.append(
-            (
-                name,
-                estimate,
-                estimate - half,
-                estimate + half,
-                alike,
-                used,
-                int(treated.sum()),
-                others,
-                sisters or pd.NA,
-            )
-        )
+        rows.append((name, estimate, estimate - half, estimate + half, alike, used, int(treated.sum()), others,
+                     sisters or pd.NA))  # fmt: skip
     columns = ["comparison", "difference", "difference_low", "difference_high", "if_sister_pool_alike",
                "participants_count", "units_count", "others_count", "sister_pool_count"]  # fmt: skip
     kinds = dict.fromkeys(columns[1:5], "Float64") | {"sister_pool_count": "Int64"}
