@@ -235,20 +235,14 @@ def newest_day(data: ReportData) -> date | None:
 
 
 UNFOLDED = ("difference_in_differences", "groups")
-LONG = 20
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a comparison; a long one is folded away."""
+    """One table of a comparison."""
 
     name: str
     rows: list[Row]
-
-    @property
-    def is_long(self) -> bool:
-        """Tell whether the table is better folded away."""
-        return len(self.rows) > LONG
 
 
 @dataclass(frozen=True)
@@ -259,7 +253,6 @@ class Comparison:
     baseline_period: str
     later_period: str
     later_run_id: str
-    is_synthetic: bool
     tables: list[Table]
     caution: tuple[str, str] | None
 
@@ -307,15 +300,12 @@ def read_comparison(content: Row) -> Comparison:
             if told is not None and caution is None:
                 caution = str(told["caution_da"]), str(told.get("caution_en") or told["caution_da"])
             tables.append(Table(key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in value]))
-    tables.sort(
-        key=lambda table: (table.name not in UNFOLDED, UNFOLDED.index(table.name) if table.name in UNFOLDED else 0)
-    )
+    tables.sort(key=lambda table: UNFOLDED.index(table.name) if table.name in UNFOLDED else len(UNFOLDED))
     return Comparison(
         str(content.get("outcome_id", "")),
         str(content.get("baseline_period", "")),
         str(content.get("later_period", "")),
         str(content.get("later_run_id", "")),
-        bool(content.get("is_synthetic")),
         tables,
         caution,
     )

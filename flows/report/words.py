@@ -80,23 +80,6 @@ OUTCOMES: dict[str, tuple[Words, str]] = {
         "pct",
     ),
 }
-GUARDED: dict[str, Words] = {
-    "first_job": ("Første job i hele landet, efter organisering og baggrund", "First job in the country, by trait"),
-    "placements_count": ("Praktikforløb efter kommune og branche", "Placements by municipality and industry"),
-    "national_placements_count": ("Praktikforløb i hele landet efter branche", "Placements in the country by industry"),
-    "national_followed_by_job_count": (
-        "Praktikforløb fulgt af job, hele landet",
-        "Placements followed by a job, country",
-    ),
-}
-"""Figures made of person rows that are neither indicators nor outcomes."""
-
-
-def guarded(figure_id: str) -> Words:
-    """Return what a figure of meta.protection that is no indicator is called."""
-    return OUTCOMES[figure_id][0] if figure_id in OUTCOMES else GUARDED.get(figure_id, (figure_id, figure_id))
-
-
 STRENGTHS: dict[str, Words] = {
     "strong": ("stor forskel", "large difference"),
     "medium": ("mellemstor forskel", "medium difference"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
+from flows.deliveries.receipts import MONTHS
 from flows.deliveries.values import countries, industry_classes, quarter_of
 from transforms.areas import areas
 from transforms.catalogue import KINDS, DeliveryField
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 
 FAULTY_SHARE = 1 / 70
-MONTHS = (
-    "januar", "februar", "marts", "april", "maj", "juni", "juli", "august", "september", "oktober", "november",
-    "december",
-)  # fmt: skip
 DATES: tuple[Callable[[date], str], ...] = (
     lambda day: f"{day:%d-%m-%Y}",
     lambda day: f"{day:%d.%m.%y}",
