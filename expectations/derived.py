@@ -425,17 +425,12 @@ def _anchored(dimension: Dimension, anchor: Anchor) -> str | None:
 
 
 # Column -> what it may hold, the table that must be there to tell, and the words for it.
+MUNICIPALITIES = (
+    "SELECT code FROM reference.areas WHERE level = 'municipality'", "reference.areas", "one of the 98 municipalities",
+)  # fmt: skip
 REFERENCES = {
-    "municipality_code": (
-        "SELECT code FROM reference.areas WHERE level = 'municipality'",
-        "reference.areas",
-        "one of the 98 municipalities",
-    ),
-    "peer_code": (
-        "SELECT code FROM reference.areas WHERE level = 'municipality'",
-        "reference.areas",
-        "one of the 98 municipalities",
-    ),
+    "municipality_code": MUNICIPALITIES,
+    "peer_code": MUNICIPALITIES,
     "indicator_id": (
         # A finding may also rest on an answer of the organisation questionnaire, told by its column.
         "SELECT indicator_id FROM mart.indicator UNION ALL "
@@ -453,15 +448,9 @@ def rules_for_table(warehouse: Warehouse, file: SqlFile) -> list[Rule]:
     columns = {name for name, _ in warehouse.columns(f"SELECT * FROM {file.table}")}
     return [
         Rule(
-            rule_id=f"known_{column}",
-            table=file.table,
-            kind="set",
-            severity="critical",
-            action="stop",
-            description=f"{column} must be {words}",
-            sql=f"SELECT {column}, count(*) AS rows_found FROM {file.table} "
-            f"WHERE {column} NOT IN ({allowed}) GROUP BY {column}",
-        )
+            f"known_{column}", file.table, "set", "critical", "stop", f"{column} must be {words}",
+            f"SELECT {column}, count(*) AS rows_found FROM {file.table} WHERE {column} NOT IN ({allowed}) GROUP BY 1",
+        )  # fmt: skip
         for column, (allowed, needed, words) in REFERENCES.items()
         if column in columns and needed != file.table and warehouse.exists(needed)
     ]

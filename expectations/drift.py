@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from expectations import check
+from expectations.derived import NOTHING
 from expectations.rules import Action, Outcome, Rule, Severity
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
@@ -107,6 +108,20 @@ RULES: dict[str, tuple[Severity, str, str]] = {
 }
 
 
+def _changed_reference(warehouse: Warehouse) -> str:
+    """Return a SELECT of the reference files with other lines than those published before, and how many of each."""
+    names = warehouse.rows(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'reference' GROUP BY ALL HAVING count(*) = 2"
+    )
+    lines = "(SELECT line::VARCHAR FROM {}reference.{} AS line)"
+    other = "(SELECT count(*) FROM ({} EXCEPT ALL {}))"
+    pairs = [(name, lines.format(f"{OLD}.", name), lines.format("", name)) for (name,) in sorted(names)]
+    each = [
+        f"SELECT '{name}' AS file, {other.format(a, b)} AS gone, {other.format(b, a)} AS new" for name, a, b in pairs
+    ]
+    return f"SELECT * FROM ({' UNION ALL '.join(each)}) WHERE gone + new > 0" if each else NOTHING
+
+
 def check_drift(warehouse: Warehouse, previous: Path) -> list[Outcome]:
     """Compare the build with the database file published before it; return one outcome per drift rule.
 
@@ -130,6 +145,8 @@ def check_drift(warehouse: Warehouse, previous: Path) -> list[Outcome]:
 def _run(warehouse: Warehouse) -> list[Outcome]:
     scanned = {name: int(warehouse.scalar(f"SELECT count(*) FROM {name}")) for name in ("drift_cell", "drift_source")}
     rules = [_rule(rule_id, *parts) for rule_id, parts in RULES.items()]
+    changed = "a reference file has other lines than in the last publication"
+    rules.append(_rule("drift_reference_changed", "warning", changed, _changed_reference(warehouse)))
     check.prepare(warehouse)
     check.plan(warehouse, rules)
     for rule in rules:
@@ -142,7 +159,7 @@ def _run(warehouse: Warehouse) -> list[Outcome]:
 
 
 def _rule(rule_id: str, severity: Severity, description: str, sql: str) -> Rule:
-    table = "meta.snapshot" if rule_id.startswith("drift_source") else "mart.indicator_value"
+    table = "meta.snapshot" if rule_id.startswith(("drift_source", "drift_reference")) else "mart.indicator_value"
     action: Action = "stop" if severity == "critical" else "report"
     return Rule(rule_id, table, "set", severity, action, description, sql)
 

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -239,25 +239,8 @@ def _literal(text: str) -> str:
     return quote_literal(text).replace("{", "{{").replace("}", "}}")
 
 
-@dataclass(frozen=True)
-class Result:
-    """One row of `run.validation`: a rule and how it went."""
-
-    run_id: str
-    table_name: str
-    rule_id: str
-    severity: str
-    action: str
-    description: str
-    success: bool
-    n_violations: int
-    rows_scanned: int
-    examples: str
-    engine: str
-
-
 def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, docs: Path | None = None) -> pd.DataFrame:
-    """Return one row per rule (the columns of `Result`), as Great Expectations recorded it in the closed `database`.
+    """Return one row per rule (its `Outcome`, run and engine) as Great Expectations recorded it in the closed database.
 
     Outcomes of other origin than check.py are written into the record first. With `docs`, GX's Data Docs are built
     there. Raises DataRefused when the record does not hold together: a planned rule without outcome or run, or
@@ -274,51 +257,27 @@ def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, doc
     by_rule = {(outcome.table_name, outcome.rule_id): outcome for outcome in outcomes}
     with _quiet(), GxRun(database, docs) as run:
         counts = run.violations(outcomes)
-        results = [_result(run_id, outcome, counts, run.engine) for outcome in outcomes]
-        results += [
-            Result(
-                run_id,
-                table,
-                rule,
-                "critical",
-                "stop",
-                description,
-                number == 0,
-                number,
-                scanned[table],
-                "",
-                run.engine,
-            )
+        results = [_counted(outcome, counts[outcome.table_name, outcome.rule_id]) for outcome in outcomes]
+        own = [
+            Outcome(rule, table, "critical", "stop", description, number, scanned[table], (), number == 0)
             for table, rule, description, number in [*run.plan(), *run.stock(tables)]
         ]
+        engine = run.engine
     faults = [f"{table} {rule} was planned and has no outcome" for table, rule in sorted(planned - by_rule.keys())]
     faults += [
         f"{key[0]} {key[1]} has {by_rule[key].n_violations} violations by SQL and {number} by Great Expectations"
         for key, number in counts.items()
         if by_rule[key].n_violations != number
     ]
-    own = results[len(outcomes) :]
     faults += [f"{r.table_name} {r.rule_id}: {r.description} ({r.n_violations} break it)" for r in own if not r.success]
     if faults and not blocking(outcomes):
         raise DataRefused(f"the validation does not hold together: {faults[0]}; nothing was published")
-    return pd.DataFrame([asdict(result) for result in results])
+    facts = [{**asdict(one), "examples": " | ".join(one.examples)} for one in [*results, *own]]
+    return pd.DataFrame([{"run_id": run_id, **fact, "engine": engine} for fact in facts])
 
 
-def _result(run_id: str, outcome: Outcome, counts: dict[tuple[str, str], int], engine: str) -> Result:
-    number = counts[outcome.table_name, outcome.rule_id]
-    return Result(
-        run_id,
-        outcome.table_name,
-        outcome.rule_id,
-        outcome.severity,
-        outcome.action,
-        outcome.description,
-        outcome.success and number == 0,
-        number,
-        outcome.rows_scanned,
-        " | ".join(outcome.examples),
-        engine,
-    )
+def _counted(outcome: Outcome, number: int) -> Outcome:
+    return replace(outcome, n_violations=number, success=outcome.success and number == 0)
 
 
 @contextmanager

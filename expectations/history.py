@@ -36,6 +36,8 @@ SOME, LARGE = 5, 10
 FLOOR = log(1.1)
 # How many times the largest of the other changes is still usual, and how many are needed to tell.
 USUAL, ENOUGH = 1.5, 3
+# The largest of few changes says less: what is usual is widened by so much.
+FEW = f"({ENOUGH} / greatest(other_changes, {ENOUGH}))"
 # How many other changes must be known before seasons, or codes of few figures, are judged by them.
 LONG = 8
 # Figures needed to speak of a period as a whole.
@@ -47,6 +49,8 @@ JUDGED_ROWS = 1_000_000
 # Areas that no table may lose: the others come and go with the map.
 STAYING = ("country", "municipality")
 SEASONS = {"quarter": 4, "month": 12}
+# So many periods are looked at for figures that stand still, and so improbable it must be that chance did it.
+STILL, BY_CHANCE = 3, 1e-8
 BEFORE = "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 AFTER = "RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING"
 
@@ -175,7 +179,7 @@ def _periods(series: Series) -> str:
     return f"""
         SELECT period, row_number() OVER (ORDER BY period) AS number, {known} AS is_known,
                sum(figures) OVER (ORDER BY period DESC) AS figures_since,
-               greatest(period[1:4]::INTEGER - lag(period[1:4]::INTEGER) OVER (ORDER BY period), 1) AS years
+               greatest(period[1:4]::DOUBLE - lag(period[1:4]::DOUBLE) OVER (ORDER BY period), 1) AS years
         FROM (SELECT period, count(*) AS figures FROM {series.table} WHERE NOT _is_filled GROUP BY period)"""
 
 
@@ -221,7 +225,7 @@ def _log(value: str, series: Series) -> str:
 
 
 def _judged(series: Series) -> str:
-    """Return a SELECT of the periods to judge: new ones, and those that differ in a hundredth from what was published.
+    """Return a SELECT of the periods to judge: new ones, and those that differ in a fiftieth from what was published.
 
     The periods that the source file accepts are left out.
     """
@@ -232,7 +236,7 @@ def _judged(series: Series) -> str:
         FROM history_period
         WHERE (NOT is_known OR number IN (
                 SELECT number FROM history_step WHERE step = 0 GROUP BY number
-                HAVING avg((now IS DISTINCT FROM before)::INTEGER) > 0.01))
+                HAVING avg((now IS DISTINCT FROM before)::INTEGER) > 0.02))
           AND period NOT IN ({", ".join(accepted)})"""
 
 
@@ -264,10 +268,13 @@ def _middles(series: Series) -> str:
     """
     facts = """median(change) FILTER (WHERE is_told) AS middle, count(change) FILTER (WHERE is_told) AS figures,
                avg((now = before)::INTEGER) FILTER (WHERE is_told AND change IS NOT NULL) AS equal_share"""
-    parts = [("''", "''"), *((quote_literal(name), quote_identifier(name)) for name in series.keys)]
+    quarter = "quantile_cont(change, {}) FILTER (WHERE is_told)"
+    spread = f"{quarter.format(0.75)} - {quarter.format(0.25)}"
+    parts = [("''", "''", spread), *((quote_literal(name), quote_identifier(name), "NULL") for name in series.keys)]
     middles = " UNION ALL ".join(
-        f"SELECT step, number, {name} AS column_name, {code} AS code, {facts} FROM history_step GROUP BY ALL"
-        for name, code in parts
+        f"SELECT step, number, {name} AS column_name, {code} AS code, {facts}, {spread} AS spread "
+        "FROM history_step GROUP BY ALL"
+        for name, code, spread in parts
     )
     window = "PARTITION BY step, column_name, code ORDER BY number"
     same = "o.step = f.step AND o.column_name = f.column_name AND o.code = f.code AND o.number > f.number"
@@ -325,7 +332,8 @@ def _levels(series: Series) -> Iterator[Rule]:
     """Yield the rules that levels stay in line: of periods, of areas and categories, of single figures."""
     unknown = log(series.source.expectations.yearly_change)
     bound = f"""CASE WHEN is_first THEN greatest({2 * unknown}, {2 * USUAL} * others)
-                     WHEN other_changes >= {ENOUGH} THEN greatest({FLOOR}, {USUAL} * others)
+                     WHEN other_changes >= {ENOUGH} THEN
+                         greatest({FLOOR} + {max(unknown - FLOOR, 0)} * {FEW}, {USUAL} * (1 + {FEW}) * others)
                      ELSE greatest({unknown} * years, {USUAL} * others) END"""
     shown = "round(exp(abs(out_of_line)), 2) AS times, figures FROM history_middle JOIN history_judged USING (number)"
     yield _rule(
@@ -337,7 +345,7 @@ def _levels(series: Series) -> Iterator[Rule]:
               AND abs(out_of_line) > {bound}""",
     )  # fmt: skip
     # A single figure is allowed more than the middle of several, and the first period more than the others.
-    usual = "if(figures >= 5, 2, 3) * if(is_first, 2, 1) * others"
+    usual = f"if(figures >= 5, 2, 3) * if(is_first, 2, 1 + {FEW}) * others"
     yield _rule(
         series, "code_level", "critical",
         "the middle figure of an area or category must not jump to a third or to three times, beside the others",
@@ -347,15 +355,14 @@ def _levels(series: Series) -> Iterator[Rule]:
                   if(figures >= 5, {log(3)}, {log(6)}) * if(other_changes >= {ENOUGH}, 1, years),
                   if(figures >= 5, 1, 1.5) * {usual})""",
     )  # fmt: skip
-    # Rounding alone moves a rate of a few per cent by a thirtieth.
-    fine = log(1.1) if series.source.unit in LEAST_OF or series.source.jobindsats else log(1.05)
     yield _rule(
         series, "code_level_unusual", "warning",
         "an area or category moved more than it usually does, beside the others",
         f"""SELECT period, column_name, code, {shown}
             WHERE column_name <> '' AND step = 1 AND figures > 0
               AND (figures >= 5 OR other_changes >= {LONG})
-              AND abs(out_of_line) > greatest(if(other_changes >= 5, {fine}, {log(1.15)} * years), {usual})""",
+              AND abs(out_of_line) > greatest(
+                  if(other_changes >= 5, {log(1.1)}, {log(1.15)} * years), 1.25 * {usual})""",
     )  # fmt: skip
     yield _rule(
         series, "figure_level", "critical",
@@ -437,15 +444,38 @@ def _sameness(series: Series) -> Iterator[Rule]:
             FROM history_middle JOIN history_judged USING (number)
             WHERE column_name = '' AND step > 0 AND NOT is_first AND figures >= {FEWEST} AND equal_share > 0.9""",
     )  # fmt: skip
+    # That figures stand still by chance: as often as its own did before, or as figures of the table do.
+    told = "sum(equal_share * figures) {} / sum(figures) {}"
+    window = "OVER (PARTITION BY column_name, code ORDER BY number ROWS BETWEEN {} PRECEDING AND {})"
+    last, before = window.format(STILL - 1, "CURRENT ROW"), window.format("UNBOUNDED", f"{STILL} PRECEDING")
     yield _rule(
         series, "code_repeated", "warning",
-        "an area or category must not be a copy of the period before while it usually moves",
-        f"""SELECT period, column_name, code, figures
-            FROM history_middle AS m JOIN history_judged USING (number)
-            WHERE column_name <> '' AND step = 1 AND NOT is_first AND figures >= {FEWEST}
-              AND equal_share > greatest(0.95, 2 * (
-                SELECT coalesce(max(o.equal_share), 1) FROM history_middle AS o
-                WHERE o.step = 1 AND o.column_name = m.column_name AND o.code = m.code AND o.number <> m.number))""",
+        "the figures of an area or category must not stand still where they usually move",
+        f"""WITH usual AS (SELECT {told.format("", "")} AS share FROM history_middle
+                           WHERE column_name = '' AND step = 1 AND NOT is_first),
+            still AS (SELECT *, sum(figures) {last} AS told, min(equal_share) {last} AS least,
+                             {told.format(before, before)} AS own
+                      FROM history_middle WHERE column_name <> '' AND step = 1 AND NOT is_first AND figures > 0)
+            SELECT period, column_name, code, told AS figures FROM still JOIN usual ON true
+            JOIN history_judged USING (number)
+            WHERE least > 0.95 AND own IS NOT NULL AND told * ln(greatest(own, share, 0.002)) < ln({BY_CHANCE})""",
+    )  # fmt: skip
+    prints = " UNION ALL ".join(
+        f"SELECT {quote_literal(name)} AS column_name, {quote_identifier(name)} AS code, number, count(*) AS figures, "
+        f"sum(hash({', '.join([*(quote_identifier(key) for key in series.keys if key != name), 'value'])})) AS print "
+        f"FROM history_cell WHERE abs(value) >= {series.least} GROUP BY ALL HAVING figures >= {FEWEST}"
+        for name in series.keys
+    )
+    yield _rule(
+        series, "code_copied", "critical",
+        "the figures of one area or category must not be those of another while they usually differ",
+        f"""WITH print AS ({prints}),
+            pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures, a.print = b.print AS is_same
+                     FROM print AS a JOIN print AS b USING (column_name, number) WHERE a.code < b.code)
+            SELECT period, column_name, one, other, figures FROM pair JOIN history_judged USING (number)
+            SEMI JOIN (SELECT column_name, one, other FROM pair GROUP BY ALL
+                       HAVING count_if(is_same) = 1 AND count(*) >= {ENOUGH}) USING (column_name, one, other)
+            WHERE is_same""",
     )  # fmt: skip
     last_digit = f"round(abs(value) * {10**series.source.decimals})::HUGEINT % 10"
     yield _rule(
@@ -465,8 +495,9 @@ def _sameness(series: Series) -> Iterator[Rule]:
     yield _rule(
         series, "period_in_future", "critical",
         "a period must not lie in a year after the one in which its figures were received",
-        f"""SELECT period, count(*) AS figures FROM {series.table}
-            WHERE period[1:4] > split_part(_snapshot_id, '/', 2)[1:4] GROUP BY ALL""",
+        f"""SELECT period, figures FROM (
+                SELECT period, _snapshot_id, count(*) AS figures FROM {series.table} GROUP BY period, _snapshot_id)
+            WHERE period[1:4] > split_part(_snapshot_id, '/', 2)[1:4]""",
     )  # fmt: skip
 
 
@@ -478,6 +509,19 @@ def _swapped(series: Series) -> Iterator[Rule]:
             f"the figures of two codes of {column} must not change places",
             _swaps(series, column),
         )  # fmt: skip
+    others, least = "PARTITION BY step ORDER BY number", max(log(1.1), log(series.source.expectations.yearly_change) / 2)
+    yield _rule(
+        series, "period_scattered", "critical",
+        "the figures of a period must not move apart by half more than they ever did",
+        f"""WITH around AS (
+                SELECT *, greatest(coalesce(max(spread) OVER ({others} {BEFORE}), 0),
+                                   coalesce(max(spread) OVER ({others} {AFTER}), 0)) AS widest
+                FROM history_middle WHERE column_name = '' AND NOT is_first)
+            SELECT period, step AS periods_back, round(exp(spread), 2) AS spread, round(exp(widest), 2) AS widest
+            FROM around JOIN history_judged USING (number)
+            WHERE step = 1 AND figures >= {FEWEST} AND other_changes >= {ENOUGH}
+              AND spread > greatest({least} * years, {USUAL} * (1 + {FEW}) * widest)""",
+    )  # fmt: skip
     yield _rule(
         series, "codes_scattered", "critical",
         "the figures of many areas or categories must not jump in different directions at once",
@@ -576,6 +620,14 @@ def _against_published(series: Series) -> Iterator[Rule]:
             GROUP BY ALL HAVING count_if(cell.value = past.value) > 0.9 * figures AND figures >= {FEWEST}""",
     )  # fmt: skip
     known = "FROM history_step JOIN history_period USING (number) WHERE step = 0 AND"
+    yield _rule(
+        series, "figures_gone", "warning",
+        "published figures, however small, must not be zero or absent now in more than one of two thousand",
+        """SELECT count_if(is_gone) AS gone, count(*) AS figures, min(period) FILTER (WHERE is_gone) AS first_period
+           FROM (SELECT *, coalesce(now, 0) = 0 AND status_now IS DISTINCT FROM 'suppressed' AS is_gone
+                 FROM history_step JOIN history_period USING (number) WHERE step = 0 AND before <> 0)
+           HAVING gone >= 3 AND gone > 0.0005 * figures""",
+    )  # fmt: skip
     yield _rule(
         series, "figure_revised", "critical",
         "a large published figure must not be corrected to five times or to a fifth",

@@ -1,8 +1,8 @@
 -- table: staging.statbank_ras200
 -- severity: critical
 -- action: stop
--- reason: For the country RAS200 must be the employed share of RAS201; a gap of a point means the activity rate was
---   fetched instead of the employment rate, or other ages.
+-- reason: For the country RAS200 must be the employed share of RAS201; a gap of a point and a half means the activity rate
+--   was fetched instead of the employment rate, or other ages.
 -- owner: data-team
 WITH counted AS (
     SELECT period, ancestry_code,
@@ -17,4 +17,4 @@ FROM staging.statbank_ras200 AS published
 JOIN counted ON counted.period = published.period
     AND counted.ancestry_code = if(published.ancestry_code = '10', '999', published.ancestry_code)
 WHERE published.area_code = '000' AND published.sex_code = 'TOT' AND published.age_code = '16-64'
-  AND abs(published.value - counted.rate) > 1
+  AND abs(published.value - counted.rate) > 1.5

@@ -267,12 +267,7 @@ QUIET = timedelta(days=366)
 
 
 def settle_period(
-    outcome: Outcome,
-    given: str | None,
-    stated: str | None,
-    claims: Sequence[Claims],
-    newest: date | None,
-    day: date,
+    outcome: Outcome, given: str | None, stated: str | None, claims: Sequence[Claims], newest: date | None, day: date
 ) -> None:
     """Settle which period a delivery tells until, holding every sign against its rows and the day of receipt.
 

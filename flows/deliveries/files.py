@@ -280,11 +280,7 @@ def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
     with open_part() as stream:
         start = read_chunk(stream, label)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
-        raise Refusal(
-            label,
-            "Filen er pakket to gange; pak den én gang.",
-            "the file is packed twice; pack it once",
-        )
+        raise Refusal(label, "Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
     swollen = Bounds(unpacked=min(bounds.unpacked, max(10 << 20, bounds.ratio * size)))
     return part_of(label, hint, open_part, start, swollen)
 

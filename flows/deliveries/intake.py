@@ -20,23 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.deliveries import store
-from flows.deliveries.claims import (
-    Claims,
-    claims_of,
-    is_correction,
-    periods_in,
-    settle_municipality,
-    settle_period,
-)
-from flows.deliveries.contract import (
-    Fault,
-    Refusal,
-    Remark,
-    counted,
-    kind_named,
-    load_contracts,
-    shown,
-)
+from flows.deliveries.claims import Claims, claims_of, is_correction, periods_in, settle_municipality, settle_period
+from flows.deliveries.contract import Fault, Refusal, Remark, counted, kind_named, load_contracts, shown
 from flows.deliveries.files import (
     FOOTER,
     Block,
@@ -410,7 +395,8 @@ class Intake:
             outcome.refuse(refusal.text_da, refusal.text_en)
         outcome.judge()
         current = self._replaced(outcome, tables, warehouse)
-        outcome.compare(current, self._shares_few(outcome, current, warehouse))
+        shares_few = self._shares_few(outcome, current, warehouse)
+        outcome.compare(current, shares_few, *self._differences(outcome, current, warehouse))
         line = self._line(outcome)
         with transaction(warehouse):
             if not outcome.refused:
@@ -504,6 +490,18 @@ class Intake:
             return False
         kept = store.count_shared_persons(warehouse, outcome.contract.table, current)
         return kept < SHRUNK * current.persons
+
+    def _differences(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> tuple[list[str], float]:
+        """Return the labels of columns that say something else of the rows the former delivery had; the share gone."""
+        contract = outcome.contract
+        former = current or store.newest_in_force(
+            warehouse, contract.kind, outcome.municipality, synthetic=outcome.synthetic
+        )
+        if former is None or outcome.refused:
+            return [], 0
+        names = [each.name for each in contract.fields if each.name in contract.columns]
+        moved, gone = store.differences(warehouse, contract.table, contract.key, names, former)
+        return [contract.field(name).label_da for name in moved], gone if current else 0
 
     def _refuse(self, tables: Sequence[Table], outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
         self._identify(outcome, tables, outcome.period or "")

@@ -211,7 +211,7 @@ def worst(receipts: Sequence[Receipt]) -> Verdict:
     return max((receipt.verdict for receipt in receipts), key=order.index, default="godkendt")
 
 
-SHRUNK = 0.5
+SHRUNK, GONE = 0.5, 0.05
 SEVERITIES = ("reject", "warn", "info")
 TABLE_STEP = 1_000_000_000
 """Row numbers of the second table of a delivery begin here, those of the third at twice as much."""
@@ -310,9 +310,20 @@ class Outcome:
                 "the period cannot be told; fill in the column Periode or give --period",
             )
 
-    def compare(self, current: Delivery | None, shares_few: bool = False) -> None:
-        """Note the delivery this one replaces; ask when it has shrunk to less than half, or holds other persons."""
+    def compare(self, current: Delivery | None, shares_few: bool, moved: Sequence[str], gone: float) -> None:
+        """Note the delivery this one replaces; ask when it shrank to less than half, or holds others.
+
+        `moved`: columns that say something else of the rows the former delivery had. `gone`: the share of its rows.
+        """
         self.previous = current
+        if moved and not self.refused:
+            columns = ", ".join(f"«{label}»" for label in moved)
+            self.remark(
+                f"I mere end hver femte af de rækker, der også stod i den forrige leverance, er {columns} ændret. Er "
+                "det rettelser, eller er kolonner eller rækker forskudt?",
+                f"In more than one of five rows that the former delivery had too, {columns} has changed; corrections, "
+                "or shifted columns or rows?",
+            )
         if current is None or self.refused:
             return
         if self.accepted < SHRUNK * current.rows_accepted:
@@ -328,6 +339,13 @@ class Outcome:
                 "andet team eller et udsnit, så send alle rækker samlet.",
                 "Less than half of the persons of the former delivery are in this one, which replaces it. If it is "
                 "another team's or a selection, send all rows together.",
+            )
+
+        elif gone > GONE:
+            share = f"{gone:.0%}".replace("%", " %")
+            self.remark(
+                f"{share} af rækkerne i den forrige leverance er ikke med i denne, som erstatter den; er alt med?",
+                f"{share} of the rows of the former delivery are not in this one, which replaces it; complete?",
             )
 
     def ledger_line(self) -> Delivery:

@@ -335,6 +335,9 @@ def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Tabl
         warehouse.unregister("_block")
 
 
+LEAST_SHARED, MOVED = 10, 0.2
+
+
 def duplicate_rows(warehouse: Warehouse, key: Sequence[str]) -> list[int]:
     """Return the row numbers that repeat the key of an earlier row of the delivery."""
     columns = ", ".join(quote_identifier(column) for column in key)
@@ -411,6 +414,28 @@ def count_shared_persons(warehouse: Warehouse, table: str, delivery: Delivery) -
     return int(warehouse.scalar(sql, [delivery.delivery_id]))
 
 
+def differences(
+    warehouse: Warehouse, table: str, key: Sequence[str], columns: Iterable[str], delivery: Delivery
+) -> tuple[list[str], float]:
+    """Return the columns that more often than in one of five rows say something else than a stored delivery did, and
+    the share of its rows that are not there any more.
+
+    Rows are the same when their key is. Fewer than ten in common say nothing of columns.
+    """
+    others = [column for column in columns if column not in key]
+    differs = ", ".join(
+        f"avg((now.{name} IS DISTINCT FROM before.{name})::INTEGER)" for name in map(quote_identifier, others)
+    )
+    joined = " AND ".join(f"now.{name} IS NOT DISTINCT FROM before.{name}" for name in map(quote_identifier, key))
+    counted, *shares = warehouse.rows(
+        f"SELECT count(*), {differs or 0} FROM temp.incoming AS now "
+        f"JOIN {quote_table(f'restricted.{table}')} AS before ON before.delivery_id = ? AND {joined}",
+        [delivery.delivery_id],
+    )[0]
+    moved = [name for name, share in zip(others, shares, strict=False) if counted >= LEAST_SHARED and share > MOVED]
+    return moved, max(1 - counted / max(delivery.rows_accepted, 1), 0)
+
+
 def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None:
     """Move the rows waiting into `restricted.<table>` under their delivery."""
     warehouse.execute(
@@ -433,8 +458,7 @@ def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery
     warehouse.execute(f"INSERT INTO {kept} BY NAME SELECT * FROM {name} WHERE delivery_id = ?", replaced_id)
     warehouse.execute(f"DELETE FROM {name} WHERE delivery_id = ?", replaced_id)
     warehouse.execute(
-        "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?",
-        [by.delivery_id, replaced.delivery_id],
+        "UPDATE restricted.delivery SET superseded_by = ? WHERE delivery_id = ?", [by.delivery_id, replaced.delivery_id]
     )
 
 

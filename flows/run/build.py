@@ -509,7 +509,7 @@ class _Builder:
             steps.step(f"load {source.id}")
             outcomes, reason = self.load_snapshot(source, snapshot)
             if not reason:
-                self.use(source, snapshot, outcomes)
+                self.use(source, snapshot, outcomes + _brought_back(snapshot, self.earlier(snapshot)))
                 if why:
                     self.refused[source.id] = first
                     self.candidate.taken_back[source.id] = f"{why}; {snapshot.id} is used in its place"
@@ -727,6 +727,17 @@ def _told(source_id: str, text: str) -> Outcome:
     """Return the outcome that tells what the fetch of a source met."""
     description = "a source is fetched without anything new at its publisher to settle"
     return _remark("source_as_known", f"staging.{source_id}", description, text)
+
+
+def _brought_back(snapshot: Snapshot, earlier: Sequence[Snapshot]) -> list[Outcome]:
+    """Return what tells that an extract is one from before the last, byte for byte: what was corrected is back."""
+    digest = snapshot.manifest.digest
+    same = next((each for each in earlier[1:] if each.manifest.digest == digest), None)
+    if same is None or earlier[0].manifest.digest == digest:
+        return []
+    description = "an extract must not bring back what its publisher had changed since"
+    text = f"{snapshot.id} is {same.id} again, byte for byte; {earlier[0].id} came between"
+    return [_remark("correction_reverted", f"staging.{snapshot.manifest.source_id}", description, text)]
 
 
 def _taken_back(source_id: str, why: str) -> Outcome:

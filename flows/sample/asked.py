@@ -161,10 +161,7 @@ class Tables:
         local = updated.astimezone(COPENHAGEN).replace(tzinfo=None) if updated.tzinfo else updated
         return Table(
             id=source.table.upper(),
-            title={
-                "da": f"{source.title_da} ({SYNTHETIC['da']})",
-                "en": f"{source.title_en} ({SYNTHETIC['en']})",
-            },
+            title={"da": f"{source.title_da} ({SYNTHETIC['da']})", "en": f"{source.title_en} ({SYNTHETIC['en']})"},
             unit=UNITS[source.unit],
             decimals=source.decimals,
             updated=local,

@@ -207,9 +207,7 @@ class Ask:
         """Return areas asked for × (places + the dimension's extra codes)."""
         wanted = [code.code for code in self.codes(dimension)]
         return self._once(
-            "area",
-            dimension,
-            lambda: area_matrix(wanted, self.dimension(dimension), self.places, self._groups),
+            "area", dimension, lambda: area_matrix(wanted, self.dimension(dimension), self.places, self._groups)
         )
 
     def _once(self, kind: str, dimension: str, make: Callable[[], Floats]) -> Floats:

@@ -40,12 +40,7 @@ END_REASONS: tuple[str, ...] = ("none", "emigrated", "died")
 _INTAKE = np.array([2, 2, 2, 2.4, 2.8, 3.6, 6, 11, 9, 5, 3, 2.2, 1.3, 1.4, 1.6, 1.8, 1.6, 1.4])
 # Invented mix of origins: before the wave, in it, after it.
 _ORIGIN_MIX = np.array(
-    [
-        [10, 6, 22, 12, 24, 14, 8, 4],
-        [56, 18, 7, 6, 4, 5, 1, 3],
-        [38, 14, 18, 9, 6, 5, 3, 7],
-    ],
-    dtype=float,
+    [[10, 6, 22, 12, 24, 14, 8, 4], [56, 18, 7, 6, 4, 5, 1, 3], [38, 14, 18, 9, 6, 5, 3, 7]], dtype=float
 )
 # Education brought along per origin (none, primary, secondary, higher, unknown).
 _EDUCATION_MIX = np.array(
@@ -198,11 +193,7 @@ def _danish_track(rng: np.random.Generator, education: Ints, age: Floats) -> Int
 
 
 def _match(
-    rng: np.random.Generator,
-    education: Ints,
-    age: Floats,
-    is_woman: npt.NDArray[np.bool_],
-    children: Ints,
+    rng: np.random.Generator, education: Ints, age: Floats, is_woman: npt.NDArray[np.bool_], children: Ints
 ) -> Ints:
     lean = -0.9 + 0.045 * (age - 32) + 0.5 * is_woman + 0.15 * children
     lean = lean - np.array([-0.4, 0.0, 0.4, 0.7, 0.0])[education]
@@ -424,12 +415,7 @@ class _Search:
 
 
 def walk(
-    rng: np.random.Generator,
-    traits: Traits,
-    plans: Plans,
-    market: Floats,
-    effects: Floats,
-    coefficients: Coefficients,
+    rng: np.random.Generator, traits: Traits, plans: Plans, market: Floats, effects: Floats, coefficients: Coefficients
 ) -> tuple[Ints, tuple[Ints, Ints, Ints, Ints]]:
     """Return which plans began, and the ordinary jobs as (person, start, end, industry placed in or -1).
 

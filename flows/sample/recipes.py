@@ -151,13 +151,7 @@ def hfudd11(ask: Ask, period: str) -> Floats:
 def van1aar(ask: Ask, period: str) -> Floats:
     """Persons who moved to Denmark in a year by area, sex, age, country of last residence and citizenship."""
     rows = _moved_in(ask, int(period))
-    weights = [
-        ask.area("OMRÅDE"),
-        ask.sex("KØN"),
-        ask.age("ALDER"),
-        ask.own("INDVLAND"),
-        ask.own("STATSB"),
-    ]
+    weights = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.own("INDVLAND"), ask.own("STATSB")]
     cells, kept = np.ones(len(rows[0]), dtype=bool), []
     for axis, matrix in enumerate(weights):
         used = np.flatnonzero(matrix.any(axis=0))
@@ -252,13 +246,7 @@ def ras200(ask: Ask, period: str) -> Floats:
 def ras302(ask: Ask, period: str) -> Floats:
     """Employed residents by area, industry, socio-economic group, age and sex, end of November."""
     cells = ask.world.labour.detailed(int(period))
-    matrices = [
-        ask.area("OMRÅDE"),
-        ask.industry("BRANCHE07"),
-        ask.own("SOCIO"),
-        ask.age_group("ALDER"),
-        ask.sex("KØN"),
-    ]
+    matrices = [ask.area("OMRÅDE"), ask.industry("BRANCHE07"), ask.own("SOCIO"), ask.age_group("ALDER"), ask.sex("KØN")]
     return contract(cells, matrices)
 
 
@@ -505,12 +493,7 @@ def indkp101(ask: Ask, period: str) -> Floats:
     areas, sexes, types = ask.area("OMRÅDE"), ask.sex("KOEN"), ask.own("INDKOMSTTYPE")
     everyone = contract(people, [areas, sexes])[..., None] * np.ones(len(types))
     amounts, persons = contract(amount, [areas, sexes, types]), contract(having, [areas, sexes, types])
-    figures = {
-        "101": persons,
-        "110": amounts,
-        "116": _average(amounts, everyone),
-        "121": _average(amounts, persons),
-    }
+    figures = {"101": persons, "110": amounts, "116": _average(amounts, everyone), "121": _average(amounts, persons)}
     return np.stack([figures[code] for code in ask.selection["ENHED"]], axis=1)
 
 

@@ -22,12 +22,7 @@ KINDS: tuple[str, ...] = (
 USELESS_METHOD = "opkvalificering"
 """Planted without any effect, and given to those who find work anyway: a naive comparison praises it."""
 
-CONTEXTS: tuple[str, ...] = (
-    "is_colocated",
-    "job_consultants_z",
-    "manufacturing_share_z",
-    "has_danish_parallel",
-)
+CONTEXTS: tuple[str, ...] = ("is_colocated", "job_consultants_z", "manufacturing_share_z", "has_danish_parallel")
 
 
 def _method_effects() -> dict[str, float]:
@@ -71,16 +66,7 @@ def _person_effects() -> dict[str, float]:
 
 
 def _origin_effects() -> dict[str, float]:
-    return {
-        "SYR": 0.0,
-        "ERI": 0.30,
-        "AFG": 0.10,
-        "IRN": 0.05,
-        "IRQ": -0.25,
-        "SOM": -0.35,
-        "MMR": 0.25,
-        "COD": 0.05,
-    }
+    return {"SYR": 0.0, "ERI": 0.30, "AFG": 0.10, "IRN": 0.05, "IRQ": -0.25, "SOM": -0.35, "MMR": 0.25, "COD": 0.05}
 
 
 @dataclass(frozen=True)

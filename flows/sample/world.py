@@ -372,13 +372,7 @@ class Population:
         western, newcomers = at(c.western_share, when), at(c.non_western_share, when)
         descendants = at(c.descendant_share, when)
         share = np.column_stack(
-            [
-                1 - western - newcomers - 1.08 * descendants,
-                western,
-                newcomers,
-                0.08 * descendants,
-                descendants,
-            ]
+            [1 - western - newcomers - 1.08 * descendants, western, newcomers, 0.08 * descendants, descendants]
         )
         ages = self._age_shares(when)
         expected = at(c.population, when)[:, None, None, None] * share[:, None, None, :] * ages

@@ -1,37 +1,78 @@
-"""`python -m tests.expectations.disturbances [quiet] [SOURCE …]`: print the disturbance table, or the quiet nights."""
+"""Print the disturbance table, the quiet nights, or which disturbances only one rule notices.
+
+`python -m tests.expectations.disturbances [table|quiet|rules] [SOURCE …] [--nights first,same,new] [--file PATH]`
+
+With `--file` the verdicts are written there as they come, one JSON object a line; sources it holds are not tried again.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
 
+from tests.expectations.disturbances import files
+from tests.expectations.disturbances.mutation import mutation_table
 from tests.expectations.disturbances.quiet import quiet_nights
-from tests.expectations.disturbances.table import NIGHTS, sources, tally, verdicts
+from tests.expectations.disturbances.table import NIGHTS, USUAL, Verdict, outcome_table, sources, verdicts
 
 
-def main(words: list[str]) -> None:
-    """Print one line per disturbance with the counts of each night, then every verdict that is not a stop."""
-    chosen = [word for word in words if word != "quiet"] or sources()
-    if "quiet" in words:
-        for source in chosen:
-            for verdict in quiet_nights(source):
-                if verdict.word != "quiet":
-                    print(verdict.source_id, verdict.kind, verdict.word, *verdict.rules, flush=True)
-            print(f"{source}: done", flush=True)
-        return
-    found = []
-    for source in chosen:
-        found += list(verdicts(source))
-        print(f"{source}: {sum(v.source_id == source for v in found)} tries", file=sys.stderr, flush=True)
-    counts = tally(found)
-    print("| disturbance | " + " | ".join(f"{night}: stop / warn / unnoticed" for night in NIGHTS) + " |")
-    print("|---|" + "---|" * len(NIGHTS))
-    for kind in dict.fromkeys(verdict.kind for verdict in found):
-        cells = [counts[kind, night] for night in NIGHTS]
-        print(f"| {kind} | " + " | ".join(f"{c['stop']} / {c['warn']} / {c['unnoticed']}" for c in cells) + " |")
-    for verdict in found:
-        if verdict.word != "stop":
-            print(verdict.night, verdict.word, verdict.source_id, verdict.kind, *verdict.rules, sep="; ")
+def main(words: list[str]) -> int:
+    """Try what is asked for on two processes, a source at a time, and print it; 1 where something is without reason."""
+    parser = argparse.ArgumentParser(prog="python -m tests.expectations.disturbances", description=__doc__)
+    parser.add_argument("what", nargs="?", default="table", choices=["table", "quiet", "rules"])
+    parser.add_argument("sources", nargs="*", metavar="SOURCE")
+    parser.add_argument("--nights", default=",".join(USUAL), help=f"of {', '.join(NIGHTS)}")
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    asked = parser.parse_args(words)
+    every = sources() if asked.what == "quiet" else [*sources(), *files.SOURCES]
+    chosen = asked.sources or every
+    nights = tuple(asked.nights.split(","))
+    found = tried(asked.what, chosen, nights, asked.file, asked.processes)
+    if asked.what == "quiet":
+        for verdict in found:
+            if verdict.word != "unnoticed":
+                print(verdict.source_id, verdict.kind, verdict.word, *verdict.stops, *verdict.warns)
+        words_found = Counter(verdict.word for verdict in found)
+        print(f"{len(found)} nights: {words_found['stop']} stops, {words_found['warn']} warnings")
+        return 0
+    text, holds = outcome_table(found) if asked.what == "table" else mutation_table(found)
+    print(text)
+    return 0 if holds else 1
+
+
+def tried(what: str, chosen: Iterable[str], nights: tuple[str, ...], path: Path | None, processes: int) -> list[Verdict]:
+    """Return the verdicts of the sources, those in the file at `path` first."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+    found = [Verdict.read(json.loads(line)) for line in lines]
+    known = {verdict.source_id for verdict in found}
+    left = [source for source in chosen if source not in known]
+    with ProcessPoolExecutor(max_workers=processes) as pool:
+        waiting = [pool.submit(of_one, what, source, nights) for source in left]
+        for done in as_completed(waiting):
+            new = done.result()
+            found += new
+            print(f"{new[0].source_id if new else '-'}: {len(new)} tries", file=sys.stderr, flush=True)
+            if path:
+                with path.open("a", encoding="utf-8") as out:
+                    out.writelines(json.dumps(asdict(verdict), ensure_ascii=False) + "\n" for verdict in new)
+    wanted = set(chosen)
+    return [verdict for verdict in found if verdict.source_id in wanted]
+
+
+def of_one(what: str, source: str, nights: tuple[str, ...]) -> list[Verdict]:
+    """Return the verdicts of one source."""
+    if what == "quiet":
+        return list(quiet_nights(source))
+    return list(files.verdicts(source) if source in files.SOURCES else verdicts(source, nights=nights))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -21,10 +21,11 @@ SWAPPED = (("101", "751"), ("813", "846"))
 
 @dataclass(frozen=True)
 class Kind:
-    """One disturbance: its name, and the statements for a bench."""
+    """One disturbance: its name, the statements for a bench, and those for what had been published before."""
 
     name: str
     statements: Callable[[Bench], Statements]
+    past: Callable[[Bench], list[str]] | None = None
 
 
 def scopes(made: Bench) -> dict[str, str]:
@@ -174,6 +175,8 @@ def a_year_back(made: Bench) -> int:
 
 def stale(made: Bench) -> Statements:
     """Last year's file again: the periods of the last year are not in it."""
+    if len(made.periods) <= a_year_back(made):
+        return None
     gone = ", ".join(quote_literal(period) for period in made.periods[-a_year_back(made) :])
     return [f"DELETE FROM given WHERE {made.time} IN ({gone})"]
 
@@ -181,6 +184,8 @@ def stale(made: Bench) -> Statements:
 def relabelled(made: Bench) -> Statements:
     """Last year's figures under this year's labels."""
     back = a_year_back(made)
+    if len(made.periods) <= back:
+        return None
     pairs = ", ".join(
         f"({quote_literal(a)}, {quote_literal(b)})" for a, b in zip(made.periods, made.periods[back:], strict=False)
     )
@@ -213,7 +218,14 @@ def twice(where: Callable[[Bench], str | None], figure: str) -> Callable[[Bench]
 
 
 def cut(share: float) -> Callable[[Bench], Statements]:
-    return lambda made: [f"DELETE FROM given WHERE place > (SELECT floor({share} * count(*)) FROM base)"]
+    """The answer ends early, at a line's end; one in JSON is cut as it came."""
+
+    def statements(made: Bench) -> Statements:
+        if made.source.jobindsats is not None:
+            made.read_cut_answer(share)
+        return [f"DELETE FROM given WHERE place > (SELECT floor({share} * count(*)) FROM base)"]
+
+    return statements
 
 
 def future(year: int, keep: bool) -> Callable[[Bench], Statements]:
@@ -279,6 +291,134 @@ def marks_as_zero(made: Bench) -> Statements:
     return ["UPDATE given SET \"INDHOLD\" = '0' WHERE \"INDHOLD\" IN ('..', '.')"]
 
 
+def from_beside(made: Bench, column: str, here: str, there: str, figure: str) -> str:
+    """Return the statement that gives the newest rows where `column` is in `here` a figure made of themselves and of
+    the row that differs in that column alone, where it is `there`: SQL over the figure and `other`."""
+    shared = ", ".join(name for d in made.source.dimensions if (name := quote_identifier(d.id.upper())) != column)
+    return (
+        f'UPDATE given SET "INDHOLD" = moved.figure FROM (SELECT place, {made.shown(figure)} AS figure FROM '
+        f"(FROM base WHERE {column} IN ({here}) AND {FIGURE} IS NOT NULL) JOIN (SELECT {shared}, {FIGURE} AS other "
+        f"FROM base WHERE {column} = {there} AND {FIGURE} IS NOT NULL) USING ({shared})) AS moved "
+        "WHERE given.place = moved.place"
+    )
+
+
+def mixed_with_last(made: Bench) -> Statements:
+    """The newest period is the mean of itself and the one before."""
+    if len(made.periods) < 2:
+        return None
+    newest, before = (quote_literal(period) for period in made.periods[:-3:-1])
+    return [from_beside(made, made.time, newest, before, f"({FIGURE} + other) / 2")]
+
+
+def set_to(figure: str) -> Callable[[Bench], Statements]:
+    """Every figure of the newest period becomes `figure`, SQL over the row."""
+    return lambda made: [
+        f'UPDATE given SET "INDHOLD" = {made.shown(figure)} WHERE {FIGURE} IS NOT NULL AND {made.newest}'
+    ]
+
+
+def rearranged(order: str) -> Callable[[Bench], Statements]:
+    """The newest figures of municipalities stand in another order within each category; totals stay right."""
+
+    def statements(made: Bench) -> Statements:
+        if not made.area:
+            return None
+        within = ", ".join(q for d in made.source.dimensions if (q := quote_identifier(d.id.upper())) != made.area)
+        rows = f"(FROM base WHERE {made.municipal} AND {made.newest})"
+        number = f"row_number() OVER (PARTITION BY {within} ORDER BY"
+        return [
+            f'UPDATE given SET "INDHOLD" = moved.figure FROM (SELECT a.place, b.figure '
+            f"FROM (SELECT *, {number} {made.area}, place) AS n FROM {rows}) AS a "
+            f'JOIN (SELECT {within}, "INDHOLD" AS figure, {number} {order}, place) AS n FROM {rows}) AS b '
+            f"USING ({within}, n)) AS moved WHERE given.place = moved.place"
+        ]
+
+    return statements
+
+
+def one_row_down(made: Bench) -> Statements:
+    """The figures of the newest period have slipped by one line against their labels."""
+    return [
+        'UPDATE given SET "INDHOLD" = moved.figure FROM (SELECT place, lag("INDHOLD") OVER (ORDER BY place) AS figure '
+        f"FROM base WHERE {made.newest}) AS moved WHERE given.place = moved.place AND moved.figure IS NOT NULL"
+    ]
+
+
+def periods_swapped(one: int, other: int) -> Callable[[Bench], Statements]:
+    def statements(made: Bench) -> Statements:
+        if len(made.periods) < -min(one, other):
+            return None
+        return swapped_codes(made.time, made.periods[one], made.periods[other], "true")
+
+    return statements
+
+
+def frozen(made: Bench) -> Statements:
+    """One municipality's figures stand still for the three newest periods."""
+    if not made.area or len(made.periods) < 4:
+        return None
+    still, wanted = quote_literal(made.periods[-4]), ", ".join(map(quote_literal, made.periods[-3:]))
+    moved = from_beside(made, made.time, wanted, still, "other")
+    return [f"{moved} AND given.{made.area} = '461'"]
+
+
+def category_copied(made: Bench) -> Statements:
+    """In the newest period one category has the figures of another."""
+    found = categories(made)
+    if not found:
+        return None
+    column = quote_identifier(found[0].id.upper())
+    one, other = (quote_literal(code.code) for code in leaves(made, found[0])[:2])
+    return [f"{from_beside(made, column, other, one, 'other')} AND given.{made.newest}"]
+
+
+def merged(made: Bench) -> Statements:
+    """Two municipalities have become one: the figures of one are added to the other's, and it is gone."""
+    if not made.area:
+        return None
+    return [
+        f"""{from_beside(made, made.area, "'751'", "'727'", f"{FIGURE} + other")} AND given.{made.newest}""",
+        f"DELETE FROM given WHERE {made.area} = '727' AND {made.newest}",
+    ]
+
+
+def in_region(made: Bench) -> str | None:
+    """Return a predicate for the newest figures of one region and its municipalities."""
+    codes = [a.code for a in areas().values() if a.code == "081" or a.region_code == "081"]
+    return f"{made.area} IN ({', '.join(map(quote_literal, codes))}) AND {made.newest}" if made.area else None
+
+
+def every_other(made: Bench) -> str | None:
+    """Return a predicate for the newest figures of every other municipality."""
+    codes = [area.code for area in areas().values() if area.level == "municipality"][::2]
+    return f"{made.area} IN ({', '.join(map(quote_literal, codes))}) AND {made.newest}" if made.area else None
+
+
+def relabelled_codes(role: str, text: str) -> Callable[[Bench], Statements]:
+    """One figure in a hundred has `text` for its code of one kind of column."""
+
+    def statements(made: Bench) -> Statements:
+        found = next((d for d in made.source.dimensions if d.role == role and not d.is_left_out), None)
+        if found is None or (role == "category" and found.is_text):
+            return None
+        return [f"UPDATE given SET {quote_identifier(found.id.upper())} = '{text}' WHERE place % 100 = 7"]
+
+    return statements
+
+
+def corrected(share: float, factor: float) -> Callable[[Bench], list[str]]:
+    """What had been published: the extract as it had been corrected, in a share of the figures of two periods."""
+
+    def statements(made: Bench) -> list[str]:
+        rows = f"({made.newest} OR {made.old}) AND hash(place) % 1000 < {int(1000 * share)}"
+        return [
+            f'UPDATE given SET "INDHOLD" = {made.shown(f"{FIGURE} * {factor}")} WHERE {FIGURE} IS NOT NULL AND {rows}'
+        ]
+
+    return statements
+
+
 def kinds() -> Iterator[Kind]:
     """Yield every disturbance, in the order of the table."""
     for scope in ("all", "newest", "old"):
@@ -330,3 +470,36 @@ def kinds() -> Iterator[Kind]:
     yield Kind("a period of 2099 beside", future(2099, True))
     yield Kind("newest labelled 2099", future(2099, False))
     yield Kind("newest labelled two years on", lambda made: future(int(made.periods[-1][:4]) + 2, False)(made))
+    for share, factor in ((0.02, 1.05), (0.3, 1.1), (0.02, 1.5)):
+        yield Kind(
+            f"yesterday's correction reverted ({share:.0%} of the figures by {factor - 1:.0%})",
+            lambda made: [],
+            corrected(share, factor),
+        )
+    yield Kind("newest halved in one region", part(in_region, 0.5))
+    yield Kind("newest × 1000 in every other municipality", part(every_other, 1000))
+    yield Kind("newest × 1.2 in every other municipality", part(every_other, 1.2))
+    yield Kind("newest twice as large", scaled("newest", 2))
+    yield Kind("newest in another currency (÷ 7.46)", scaled("newest", 1 / 7.46))
+    yield Kind("newest in hundreds", set_to(f"100 * round({FIGURE} / 100)"))
+    yield Kind("newest without its last digit", set_to(f"trunc({FIGURE} / 10)"))
+    yield Kind("newest with random noise of a fifth", set_to(f"{FIGURE} * (0.8 + (hash(place) % 401) / 1000.0)"))
+    yield Kind("newest half mixed with the last", mixed_with_last)
+    yield Kind("newest figures in the order of size", rearranged(FIGURE))
+    yield Kind("newest figures shuffled, total right", rearranged("hash(place)"))
+    yield Kind("newest figures one row down", one_row_down)
+    yield Kind("newest one category copied to another", category_copied)
+    yield Kind("newest sign flipped in one area", becomes("newest", "'-' || \"INDHOLD\"", one_area))
+    yield Kind("newest two municipalities merged", merged)
+    yield Kind("newest zero in one municipality", becomes("newest", "'0'", one_area))
+    yield Kind("the two newest periods swapped", periods_swapped(-1, -2))
+    yield Kind("two old periods swapped", periods_swapped(-5, -3))
+    yield Kind("one municipality stands still for three periods", frozen)
+    yield Kind("provisional figures twice", lambda made: [f"INSERT INTO given SELECT * FROM base WHERE {made.newest}"])
+    yield Kind("unknown areas", relabelled_codes("area", "998"))
+    yield Kind("unknown categories", relabelled_codes("category", "Q9"))
+    yield Kind("empty codes", relabelled_codes("category", ""))
+    yield Kind("periods in another form", relabelled_codes("time", "2016-Q1"))
+    yield Kind("another selector", relabelled_codes("selector", "X9"))
+    yield Kind("one cell a word", becomes("newest", "'ukendt'", one_cell))
+    yield Kind("no line at all", lambda made: ["DELETE FROM given"])

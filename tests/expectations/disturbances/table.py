@@ -10,59 +10,76 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from expectations.rules import Outcome
 from tests.expectations.disturbances.bench import Bench, bench
 from tests.expectations.disturbances.kinds import Kind, kinds
+from tests.expectations.disturbances.reasons import reason
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused
 
 NIGHTS = ("first", "same", "new")
 """No past; a past that knows every period; a past that ends a period before."""
+USUAL = ("new",)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules of a source say of one disturbance on one night, and which of them."""
+    """What the rules of a source say of one disturbance on one night: a word, and the rules it broke by severity."""
 
     source_id: str
     kind: str
     night: str
-    word: str
-    rules: tuple[str, ...]
+    stops: tuple[str, ...]
+    warns: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """Return `stop`, `warn` or `unnoticed`."""
+        return "stop" if self.stops else "warn" if self.warns else "unnoticed"
+
+    @classmethod
+    def read(cls, facts: dict[str, Any]) -> Verdict:
+        """Return the verdict of what JSON keeps of it."""
+        return cls(**{**facts, "stops": tuple(facts["stops"]), "warns": tuple(facts["warns"])})
 
 
-def verdicts(source_id: str, chosen: Iterable[Kind] | None = None, nights: Sequence[str] = NIGHTS) -> Iterator[Verdict]:
+def verdicts(source_id: str, chosen: Iterable[Kind] | None = None, nights: Sequence[str] = USUAL) -> Iterator[Verdict]:
     """Yield the verdicts of one source."""
     with tempfile.TemporaryDirectory() as folder, bench(source_id, Path(folder)) as made:
-        pasts = {
-            "first": None,
-            "same": made.publish("same", []),
-            "new": made.publish("new", [f"DELETE FROM given WHERE {made.newest}"]) if len(made.periods) > 1 else None,
-        }
+        known = {"first": None, "same": made.publish("same", [])}
+        if len(made.periods) > 1:
+            known["new"] = made.publish("new", [f"DELETE FROM given WHERE {made.newest}"])
         made.disturb([])
-        quiet = {night: names(made.outcomes("given", pasts[night])) for night in nights}
+        quiet = {night: names(made.outcomes(known[night])) for night in nights if night in known}
         for kind in chosen or kinds():
-            statements = kind.statements(made)
+            try:
+                statements = kind.statements(made)
+            except DataRefused as error:  # the connector does not take the answer
+                yield Verdict(source_id, kind.name, nights[0], (f"refused: {error}",), ())
+                continue
             if statements is None:
                 continue
-            for night in nights:
+            if kind.past is not None:
+                past = made.publish("corrected", kind.past(made))
                 made.disturb(statements)
-                yield judge(made, kind, night, pasts[night], quiet[night])
+                yield judge(made, kind, "same", past, quiet.get("same", set()))
+                continue
+            for night in quiet:
+                made.disturb(statements)
+                yield judge(made, kind, night, known[night], quiet[night])
 
 
 def judge(made: Bench, kind: Kind, night: str, past: str | None, quiet: set[str]) -> Verdict:
     """Return the verdict on what lies in `given`; rules that the undisturbed file breaks too do not count."""
     try:
-        broken = [outcome for outcome in made.outcomes("given", past) if not outcome.success]
+        broken = [o for o in made.outcomes(past) if not o.success and o.rule_id not in quiet]
     except DataRefused as error:
-        return Verdict(made.source.id, kind.name, night, "stop", (f"refused: {error}",))
-    stops = tuple(
-        outcome.rule_id for outcome in broken if outcome.severity == "critical" and outcome.rule_id not in quiet
-    )
-    new = tuple(outcome.rule_id for outcome in broken if outcome.rule_id not in quiet)
-    word = "stop" if stops else "warn" if new else "unnoticed"
-    return Verdict(made.source.id, kind.name, night, word, stops or new)
+        return Verdict(made.source.id, kind.name, night, (f"refused: {error}",), ())
+    stops = tuple(o.rule_id for o in broken if o.severity == "critical")
+    warns = tuple(o.rule_id for o in broken if o.severity != "critical")
+    return Verdict(made.source.id, kind.name, night, stops, warns)
 
 
 def names(outcomes: Iterable[Outcome]) -> set[str]:
@@ -74,9 +91,24 @@ def sources() -> list[str]:
     return [source.id for source in load_catalogue().sources.values() if source.is_register]
 
 
-def tally(found: Iterable[Verdict]) -> dict[tuple[str, str], Counter[str]]:
-    """Return (disturbance, night) -> how many sources stopped, warned, did not notice."""
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    for verdict in found:
-        counts.setdefault((verdict.kind, verdict.night), Counter())[verdict.word] += 1
-    return counts
+def outcome_table(found: Sequence[Verdict]) -> tuple[str, bool]:
+    """Return the whole table as text, and whether all that goes unnoticed has its reason.
+
+    One line per disturbance, one per source, then each reason with what it speaks of, and what has none.
+    """
+    lines = [f"{len(found)} tries", ""]
+    for what, name in (("disturbance", "kind"), ("source", "source_id")):
+        lines += [f"| {what} | stops the source | warns by name | cannot be seen |", "|---|---:|---:|---:|"]
+        for each in dict.fromkeys(getattr(verdict, name) for verdict in found):
+            words = Counter(verdict.word for verdict in found if getattr(verdict, name) == each)
+            lines.append(f"| {each} | {words['stop']} | {words['warn']} | {words['unnoticed']} |")
+        lines.append("")
+    unseen = [verdict for verdict in found if verdict.word == "unnoticed"]
+    by_reason: dict[str, list[str]] = {}
+    for verdict in unseen:
+        by_reason.setdefault(reason(verdict.source_id, verdict.kind, verdict.night), []).append(
+            f"{verdict.kind}: {verdict.source_id}"
+        )
+    for why, cells in by_reason.items():
+        lines += [f"**{why or 'WITHOUT A REASON'}** ({len(cells)})", *(f"- {cell}" for cell in cells), ""]
+    return "\n".join(lines), "" not in by_reason

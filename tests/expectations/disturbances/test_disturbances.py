@@ -43,5 +43,5 @@ def test_ordinary_revisions_and_a_new_period_stop_nothing() -> None:
 @pytest.mark.parametrize("source_id", [source for source in sources() if source == "statbank_ras200"])
 def test_every_source_stops(source_id: str) -> None:
     chosen = [kind for kind in kinds() if kind.name in EVERYWHERE]
-    missed = [(v.kind, v.word, v.rules) for v in verdicts(source_id, chosen, ["new"]) if v.word != "stop"]
+    missed = [(v.kind, v.word, v.warns) for v in verdicts(source_id, chosen, ["new"]) if v.word != "stop"]
     assert missed == []
