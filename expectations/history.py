@@ -6,6 +6,8 @@ scale fits counts, kroner and per cent, and a small figure, which chance moves m
 usual is learned from the series' other changes: a bound is a multiple of the largest of them, never below a floor.
 
 Once published a period is the past: it is judged again only where its figures differ from those published.
+
+One module, since every rule reads the same few tables of changes.
 """
 
 from __future__ import annotations

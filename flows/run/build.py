@@ -509,7 +509,7 @@ class _Builder:
             steps.step(f"load {source.id}")
             outcomes, reason = self.load_snapshot(source, snapshot)
             if not reason:
-                self.use(source, snapshot, outcomes + _brought_back(snapshot, self.earlier(snapshot)))
+                self.use(source, snapshot, outcomes + brought_back(snapshot, self.earlier(snapshot)))
                 if why:
                     self.refused[source.id] = first
                     self.candidate.taken_back[source.id] = f"{why}; {snapshot.id} is used in its place"
@@ -729,7 +729,7 @@ def _told(source_id: str, text: str) -> Outcome:
     return _remark("source_as_known", f"staging.{source_id}", description, text)
 
 
-def _brought_back(snapshot: Snapshot, earlier: Sequence[Snapshot]) -> list[Outcome]:
+def brought_back(snapshot: Snapshot, earlier: Sequence[Snapshot]) -> list[Outcome]:
     """Return what tells that an extract is one from before the last, byte for byte: what was corrected is back."""
     digest = snapshot.manifest.digest
     same = next((each for each in earlier[1:] if each.manifest.digest == digest), None)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from expectations.rules import Outcome
+from flows.run.build import brought_back
+from flows.store.snapshots import SnapshotStore
 from tests.expectations.disturbances.bench import Bench, bench
 from tests.expectations.disturbances.kinds import Kind, kinds
 from tests.expectations.disturbances.reasons import reason
@@ -64,7 +66,8 @@ def verdicts(source_id: str, chosen: Iterable[Kind] | None = None, nights: Seque
             if kind.past is not None:
                 past = made.publish("corrected", kind.past(made))
                 made.disturb(statements)
-                yield judge(made, kind, "same", past, quiet.get("same", set()))
+                seen = judge(made, kind, "same", past, quiet.get("same", set()))
+                yield replace(seen, warns=(*seen.warns, *files_again(made, kind)))
                 continue
             for night in quiet:
                 made.disturb(statements)
@@ -80,6 +83,20 @@ def judge(made: Bench, kind: Kind, night: str, past: str | None, quiet: set[str]
     stops = tuple(o.rule_id for o in broken if o.severity == "critical")
     warns = tuple(o.rule_id for o in broken if o.severity != "critical")
     return Verdict(made.source.id, kind.name, night, stops, warns)
+
+
+def files_again(made: Bench, kind: Kind) -> set[str]:
+    """Return the rules that tell from the files alone that tonight's is the one from before a correction."""
+    assert kind.past is not None
+    store = SnapshotStore(made.folder / "snapshots" / kind.name)
+    for statements in ([], kind.past(made), []):
+        made.disturb(statements)
+        made.load()
+        copy = made.folder / "extract.csv"
+        copy.write_bytes((made.folder / "given.csv").read_bytes())
+        store.add(made.source.id, {"data.csv": (copy, "csv")}, origin="sample", synthetic=True, query={})
+    *earlier, newest = store.of(made.source.id)
+    return names(brought_back(newest, earlier[::-1]))
 
 
 def names(outcomes: Iterable[Outcome]) -> set[str]:

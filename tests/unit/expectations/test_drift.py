@@ -190,3 +190,31 @@ def test_a_rule_whose_table_was_not_built_stops() -> None:
         outcomes = check_tables(warehouse, files, load_dictionary(), load_catalogue())
     assert {outcome.table_name for outcome in blocking(outcomes)} == {"mart.mapping"}
     assert all("was not run" in outcome.description for outcome in outcomes)
+
+
+def test_a_changed_reference_file_is_told_and_another_form_of_it_too(tmp_path: Path) -> None:
+    found = {}
+    for name, now in {
+        "the same": "(VALUES ('101', '2016', '5'), ('147', '2016', '7')) AS t(code, year, quota)",
+        "a line": "(VALUES ('101', '2016', '50'), ('147', '2016', '7')) AS t(code, year, quota)",
+        "a column": "(VALUES ('101', '2016'), ('147', '2016')) AS t(code, year)",
+    }.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        with Warehouse.open(folder / "old.duckdb") as old:
+            fill(old, cells(), published=True)
+            old.execute("CREATE SCHEMA reference")
+            old.execute(
+                "CREATE TABLE reference.quotas AS FROM (VALUES ('101', '2016', '5'), ('147', '2016', '7')) "
+                "AS t(code, year, quota)"
+            )
+        with Warehouse.open() as warehouse:
+            fill(warehouse, cells())
+            warehouse.execute("CREATE SCHEMA reference")
+            warehouse.execute(f"CREATE TABLE reference.quotas AS FROM {now}")
+            found[name] = [o for o in check_drift(warehouse, folder / "old.duckdb") if not o.success]
+    assert found["the same"] == []
+    for name, lines in (("a line", 1), ("a column", 2)):
+        (outcome,) = found[name]
+        assert (outcome.rule_id, outcome.severity) == ("drift_reference_changed", "warning")
+        assert outcome.examples == (f"file=quotas, gone={lines}, new={lines}",)
