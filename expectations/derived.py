@@ -448,9 +448,14 @@ def rules_for_table(warehouse: Warehouse, file: SqlFile) -> list[Rule]:
     columns = {name for name, _ in warehouse.columns(f"SELECT * FROM {file.table}")}
     return [
         Rule(
-            f"known_{column}", file.table, "set", "critical", "stop", f"{column} must be {words}",
+            f"known_{column}",
+            file.table,
+            "set",
+            "critical",
+            "stop",
+            f"{column} must be {words}",
             f"SELECT {column}, count(*) AS rows_found FROM {file.table} WHERE {column} NOT IN ({allowed}) GROUP BY 1",
-        )  # fmt: skip
+        )
         for column, (allowed, needed, words) in REFERENCES.items()
         if column in columns and needed != file.table and warehouse.exists(needed)
     ]

@@ -52,7 +52,7 @@ JUDGED_ROWS = 1_000_000
 STAYING = ("country", "municipality")
 SEASONS = {"quarter": 4, "month": 12}
 # So many periods are looked at for figures that stand still, and so improbable it must be that chance did it.
-STILL, BY_CHANCE = 3, 1e-8
+STILL, BY_CHANCE = 3, 1.5e-12
 BEFORE = "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 AFTER = "RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING"
 
@@ -460,23 +460,25 @@ def _sameness(series: Series) -> Iterator[Rule]:
                       FROM history_middle WHERE column_name <> '' AND step = 1 AND NOT is_first AND figures > 0)
             SELECT period, column_name, code, told AS figures FROM still JOIN usual ON true
             JOIN history_judged USING (number)
-            WHERE least > 0.95 AND own IS NOT NULL AND told * ln(greatest(own, share, 0.002)) < ln({BY_CHANCE})""",
+            WHERE least > 0.95 AND own IS NOT NULL AND told * ln(greatest(own, share, 0.0001)) < ln({BY_CHANCE})""",
     )  # fmt: skip
     prints = " UNION ALL ".join(
         f"SELECT {quote_literal(name)} AS column_name, {quote_identifier(name)} AS code, number, count(*) AS figures, "
-        f"sum(hash({', '.join([*(quote_identifier(key) for key in series.keys if key != name), 'value'])})) AS print "
+        f"sum(value) AS whole, sum(hash({', '.join(quote_identifier(key) for key in ('value', *others))})) AS print "
         f"FROM history_cell WHERE abs(value) >= {series.least} GROUP BY ALL HAVING figures >= {FEWEST}"
         for name in series.keys
+        for others in [[key for key in series.keys if key != name]]
     )
     yield _rule(
         series, "code_copied", "critical",
         "the figures of one area or category must not be those of another while they usually differ",
         f"""WITH print AS ({prints}),
-            pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures, a.print = b.print AS is_same
+            pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures,
+                            a.print = b.print AS is_same, abs(a.whole - b.whole) > 0.1 * abs(a.whole) AS is_apart
                      FROM print AS a JOIN print AS b USING (column_name, number) WHERE a.code < b.code)
             SELECT period, column_name, one, other, figures FROM pair JOIN history_judged USING (number)
             SEMI JOIN (SELECT column_name, one, other FROM pair GROUP BY ALL
-                       HAVING count_if(is_same) = 1 AND count(*) >= {ENOUGH}) USING (column_name, one, other)
+                       HAVING count_if(is_same) = 1 AND count_if(is_apart) >= {ENOUGH}) USING (column_name, one, other)
             WHERE is_same""",
     )  # fmt: skip
     last_digit = f"round(abs(value) * {10**series.source.decimals})::HUGEINT % 10"
@@ -511,18 +513,18 @@ def _swapped(series: Series) -> Iterator[Rule]:
             f"the figures of two codes of {column} must not change places",
             _swaps(series, column),
         )  # fmt: skip
-    others, least = "PARTITION BY step ORDER BY number", max(log(1.1), log(series.source.expectations.yearly_change) / 2)
+    others, least = "PARTITION BY step ORDER BY number", log(series.source.expectations.yearly_change)
     yield _rule(
         series, "period_scattered", "critical",
-        "the figures of a period must not move apart by half more than they ever did",
+        "the figures of a period must not move apart twice as much as they ever did",
         f"""WITH around AS (
                 SELECT *, greatest(coalesce(max(spread) OVER ({others} {BEFORE}), 0),
                                    coalesce(max(spread) OVER ({others} {AFTER}), 0)) AS widest
                 FROM history_middle WHERE column_name = '' AND NOT is_first)
             SELECT period, step AS periods_back, round(exp(spread), 2) AS spread, round(exp(widest), 2) AS widest
             FROM around JOIN history_judged USING (number)
-            WHERE step = 1 AND figures >= {FEWEST} AND other_changes >= {ENOUGH}
-              AND spread > greatest({least} * years, {USUAL} * (1 + {FEW}) * widest)""",
+            WHERE step = 1 AND figures >= {4 * FEWEST} AND other_changes >= {ENOUGH}
+              AND spread > greatest({least} * years, 2 * (1 + {FEW}) * widest)""",
     )  # fmt: skip
     yield _rule(
         series, "codes_scattered", "critical",

@@ -48,7 +48,9 @@ def main(words: list[str]) -> int:
     return 0 if holds else 1
 
 
-def tried(what: str, chosen: Iterable[str], nights: tuple[str, ...], path: Path | None, processes: int) -> list[Verdict]:
+def tried(
+    what: str, chosen: Iterable[str], nights: tuple[str, ...], path: Path | None, processes: int
+) -> list[Verdict]:
     """Return the verdicts of the sources, those in the file at `path` first."""
     lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
     found = [Verdict.read(json.loads(line)) for line in lines]

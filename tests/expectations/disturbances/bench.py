@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PERIODS = {"year": 10, "quarter": 16, "month": 26}
 LEAST_PERIODS = 7
 EVERY_PERIOD: dict[str, int] = {}
-CODES, CELLS = 12, 20_000
+CODES, CELLS = 40, 10_000
 PAST = "last"
 RECEIVED = "20261128T020000Z-00000000"
 STAGING = re.compile(r"\bstaging\.(\w+)")
@@ -256,11 +256,8 @@ def _jobindsats(made: Bench) -> None:
 def thinned(catalogue: Catalogue, source: Source, dimension: Dimension) -> list[str]:
     """Return the codes a source asks for; of a long list of categories the totals and the first."""
     codes = catalogue.selected(source, dimension)
-    if dimension.role not in ("area", "category") or len(codes) <= CODES:
+    if dimension.role != "category" or len(codes) <= CODES:
         return codes
-    if dimension.role == "area":
-        is_first = dimension is next(each for each in source.dimensions if each.role == "area")
-        return codes if is_first else [*codes[:1], *codes[-CODES:]]
     totals = {code.code for code in catalogue.codes(source, dimension) if code.leaves}
     kept = [code for code in codes if code not in totals][:CODES]
     covered = {code.code: code.leaves for code in catalogue.codes(source, dimension)}
