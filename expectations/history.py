@@ -42,6 +42,8 @@ USUAL, ENOUGH = 1.5, 3
 FEW = f"({ENOUGH} / greatest(other_changes, {ENOUGH}))"
 # How many other changes must be known before seasons, or codes of few figures, are judged by them.
 LONG = 8
+# Figures come and go with what is counted; a period with so small a part of its neighbour's lost them on the way.
+THIN = 0.6
 # Figures needed to speak of a period as a whole.
 FEWEST = 20
 # Revisions move single figures a little: a tenth of them by more than a twentieth is something else.
@@ -179,7 +181,7 @@ def _periods(series: Series) -> str:
     """
     known = f"period IN (SELECT period FROM {series.past})" if series.past else "false"
     return f"""
-        SELECT period, row_number() OVER (ORDER BY period) AS number, {known} AS is_known,
+        SELECT period, row_number() OVER (ORDER BY period) AS number, {known} AS is_known, figures,
                sum(figures) OVER (ORDER BY period DESC) AS figures_since,
                greatest(period[1:4]::DOUBLE - lag(period[1:4]::DOUBLE) OVER (ORDER BY period), 1) AS years
         FROM (SELECT period, count(*) AS figures FROM {series.table} WHERE NOT _is_filled GROUP BY period)"""
@@ -419,6 +421,14 @@ def _vanished(series: Series) -> Iterator[Rule]:
                 SELECT coalesce(max(o.share), 0) FROM share AS o
                 WHERE o.step = share.step AND o.number <> share.number))""",
     )  # fmt: skip
+    yield _rule(
+        series, "period_thin", "critical",
+        f"a period must not have fewer than {THIN:.0%} of the figures of the period before or after it",
+        f"""SELECT now.period, now.figures, beside.figures AS figures_beside
+            FROM history_period AS now SEMI JOIN history_judged USING (number)
+            JOIN history_period AS beside ON abs(now.number - beside.number) = 1
+            WHERE beside.figures >= {FEWEST} AND now.figures < {THIN} * beside.figures""",
+    )  # fmt: skip
     is_count = series.source.unit in ("persons", "jobs", "dwellings") and series.source.jobindsats is None
     yield _rule(
         series, "figure_absent", "critical" if is_count else "warning",
@@ -474,7 +484,7 @@ def _sameness(series: Series) -> Iterator[Rule]:
         "the figures of one area or category must not be those of another while they usually differ",
         f"""WITH print AS ({prints}),
             pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures,
-                            a.print = b.print AS is_same, abs(a.whole - b.whole) > 0.1 * abs(a.whole) AS is_apart
+                            a.print = b.print AS is_same, abs(a.whole - b.whole) > 0.02 * abs(a.whole) AS is_apart
                      FROM print AS a JOIN print AS b USING (column_name, number) WHERE a.code < b.code)
             SELECT period, column_name, one, other, figures FROM pair JOIN history_judged USING (number)
             SEMI JOIN (SELECT column_name, one, other FROM pair GROUP BY ALL
