@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -476,7 +477,8 @@ def in_words(ended: Ended, case: Case, held: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Play the whole matrix and print it as a table: a row per disturbance, a column per publisher and night."""
+    """Print the matrix as a table: a row per disturbance (that has a word given), a column per publisher and night."""
+    played = {what: case for what, case in CASES.items() if not sys.argv[1:] or any(w in what for w in sys.argv[1:])}
     columns = [(publisher, on) for publisher in PUBLISHERS for on in FOLDERS]
     print(f"| disturbance | {' | '.join(f'{publisher}, {on}' for publisher, on in columns)} |")
     print("|---" * (1 + len(columns)) + "|")
@@ -487,7 +489,7 @@ def main() -> None:
             good_folder(publisher, Path(scratch) / publisher)
             good[publisher] = Path(scratch) / publisher / "data"
             whole[publisher] = undisturbed(publisher, good[publisher], Path(scratch) / f"undisturbed-{publisher}")
-        for what, case in CASES.items():
+        for what, case in played.items():
             told = [what]
             for publisher, on in columns:
                 folder, before = Path(tempfile.mkdtemp(dir=scratch)), snapshots_of(good[publisher])
