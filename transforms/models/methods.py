@@ -212,15 +212,8 @@ def method_effects(
                 rows.append(n | _row(str(name), found[k], used[k], j, centre))
     ratios = ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "interaction_ratio", "interaction_low",
               "interaction_high"]  # fmt: skip
-    extra = [
-        "prediction_low",
-        "prediction_high",
-        "heterogeneity",
-        "hazard_ratio_lagged",
-        "hazard_ratio_without_first_weeks",
-        "e_value",
-        "e_value_low",
-    ]
+    extra = ["prediction_low", "prediction_high", "heterogeneity", "hazard_ratio_lagged",
+             "hazard_ratio_without_first_weeks", "e_value", "e_value_low"]  # fmt: skip
     numbers = ["n_persons", "n_exposed", "n_municipalities"]
     out = pd.DataFrame(rows).reindex(columns=["method_code", "context_code", *ratios, *numbers, *extra])
     out = out.astype({**dict.fromkeys([*ratios, *extra], "Float64"), **dict.fromkeys(numbers, "Int64")})

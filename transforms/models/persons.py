@@ -24,16 +24,9 @@ COHORT_YEARS = 8
 NEWCOMER_YEARS = 3
 """Newcomers are persons whose permit is at most so old: the length of the programme's follow-up (KORA 2017)."""
 TRAITS = [
-    "sex_code",
-    "age_group",
-    "education_code",
-    "basis_group",
-    "origin_group",
-    "danish_track_code",
-    "has_partner",
-    "has_children",
-    "cohort",
-]
+    "sex_code", "age_group", "education_code", "basis_group", "origin_group", "danish_track_code", "has_partner",
+    "has_children", "cohort",
+]  # fmt: skip
 """What a person brings along (KORA 2017's list as far as deliveries hold it); nothing the municipality decides."""
 JUDGED_TRAITS = ["match_category_code"]
 """What the municipality has judged: it steers who is offered what, so methods are compared given it."""

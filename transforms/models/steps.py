@@ -674,20 +674,7 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
         ),
         "model.peer": Model(indicator_tables | {"reference.peer_weights"}, peer_step),
         "model.industry_match": Model(INDUSTRY_TABLES, lambda warehouse: industry_step(warehouse, gate)),
-        "model.absorption": Model(
-            frozenset(
-                {
-                    "model.commuting_area",
-                    "staging.statbank_ras302",
-                    "staging.statbank_ras308",
-                    "core.area",
-                    "core.measure",
-                    "reference.industry_crosswalk",
-                    "run.release",
-                }
-            ),
-            absorption_step,
-        ),
+        "model.absorption": Model(ABSORPTION_TABLES, absorption_step),
         "model.finding": Model(FACT_TABLES | {"reference.finding_rules"}, finding_step),
         "model.method_candidate": Model(FACT_TABLES | {"reference.methods", "reference.method_rules"}, method_step),
         "model.eligibility": Model(
@@ -697,6 +684,10 @@ def python_models(as_of: date, persons: PersonData | None = None, gate: Gate | N
     }
 
 
+ABSORPTION_TABLES = frozenset({
+    "model.commuting_area", "staging.statbank_ras302", "staging.statbank_ras308", "core.area", "core.measure",
+    "reference.industry_crosswalk", "run.release",
+})  # fmt: skip
 FACT_TABLES = frozenset({
     "mart.indicator_value", "mart.indicator", "mart.indicator_national", "mart.municipality", "mart.expected",
     "mart.organisation", "mart.peer",
