@@ -458,16 +458,14 @@ class _Builder:
         lost = [outcome for outcome in self.candidate.stops if outcome.rule_id.startswith("drift_")]
         if not lost or self.run.origin not in ("sample", "live"):
             return {}
-        of = {
-            f"indicator_id={name}": str(source)
-            for name, source in self.warehouse.rows("SELECT indicator_id, source_id FROM mart.indicator")
-        } | {f"source_id={name}": name for name in self.used}
-        return {
-            of[thing]: verdict_sentence(outcome)
-            for outcome in lost
-            for thing in (example.partition(",")[0] for example in outcome.examples)
-            if self.is_new(of.get(thing, "")) and self.earlier(self.used[of[thing]])
-        }
+        named = (
+            "SELECT 'indicator_id=' || indicator_id, source_id FROM mart.indicator "
+            "UNION ALL SELECT 'source_id=' || source_id, source_id FROM run.snapshot"
+        )
+        of: dict[str, str] = dict(self.warehouse.rows(named))
+        told = [(of.get(text.partition(",")[0], ""), outcome) for outcome in lost for text in outcome.examples]
+        new = {source: outcome for source, outcome in told if self.is_new(source) and self.earlier(self.used[source])}
+        return {source: verdict_sentence(outcome) for source, outcome in new.items()}
 
     def is_new(self, source_id: str) -> bool:
         """Tell whether the extract used of a source is none of those that are published."""

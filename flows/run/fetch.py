@@ -85,8 +85,8 @@ def fetch(
     api: Api = "live" if origin == "live" else "sample"
     store = SnapshotStore(settings.snapshots)
     asked = [source for sources in registers.values() for source in sources]
-    held = {source.id: store.readable(source.id, synthetic=api == "sample") for source in asked}
-    sizes = {source: snapshot.manifest.size if snapshot is not None else None for source, snapshot in held.items()}
+    held = [(source.id, store.readable(source.id, synthetic=api == "sample")) for source in asked]
+    sizes = {source: snapshot.manifest.size if snapshot is not None else None for source, snapshot in held}
     options = FetchOptions(
         origin=api,
         again=again,

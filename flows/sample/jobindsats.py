@@ -506,12 +506,7 @@ def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    made: list[JobindsatsWorld] = []
-
-    def world() -> JobindsatsWorld:
-        if not made:
-            made.append(world_factory())
-        return made[0]
+    world = cache(world_factory)
 
     def endpoint(version: int, answer: Callable[[JobindsatsWorld, str, dict[str, str]], Any]) -> Callable[..., Any]:
         async def run(request: Request) -> Response:
