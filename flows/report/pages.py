@@ -522,7 +522,7 @@ def context(
     found = estimates(data, code)
     first = found[0] if found else None
     industries = data.of("mart.industry_match", code)
-    findings = data.of("mart.finding", code)
+    findings, methods = data.of("mart.finding", code), data.of("mart.method_candidate", code)
     near_codes = [str(row["peer_code"]) for row in near]
     return {
         "m": municipality,
@@ -542,9 +542,7 @@ def context(
         "industries": None
         if industries is None
         else sorted(industries, key=lambda row: (row.get("match_rank") or 999, str(row["industry_code"]))),
-        "methods": None
-        if (rows := data.of("mart.method_candidate", code)) is None
-        else sorted(rows, key=lambda r: r["candidate_rank"]),
+        "methods": methods and sorted(methods, key=lambda row: row["candidate_rank"]),
         "eligibility": data.of("mart.eligibility", code),
         "sources": used_sources(data),
         "columns": columns,
@@ -651,10 +649,7 @@ def definitions(data: ReportData) -> dict[str, Any]:
             "job": list(words(row.get("job_definition"))),
             "type": list(words(row.get("period_type"))),
             "period": list(period_text(periods[-1])) if periods else None,
-            "source": [
-                clean(source.get("title_da") or row.get("source_id")),
-                clean(source.get("title_en") or row.get("source_id")),
-            ],
+            "source": [clean(source.get(title) or row.get("source_id")) for title in ("title_da", "title_en")],
             "table": clean(source.get("publisher_table") or ""),
             "producer": [clean(text) for text in words(row.get("producer") or "")],
             "licence": [clean(text) for text in words(row.get("licence") or "")],

@@ -163,15 +163,10 @@ def condition(rule: Mapping[str, Any], unit: str | None) -> Words:
         "peers": ("sammenligningskommunernes gennemsnit", "the mean of the peers"),
         "nation": ("hele landet", "the country"), "expected": ("det forventede", "the expected"),
     }[against]  # fmt: skip
+    how = (f"mindst {da} {'over' if above else 'under'}", f"at least {en} {'above' if above else 'below'}")
     if not size:
-        return (
-            f"{'ikke under' if above else 'ikke over'} {whom[0]}",
-            f"{'not below' if above else 'not above'} {whom[1]}",
-        )
-    return (
-        f"mindst {da} {'over' if above else 'under'} {whom[0]}",
-        f"at least {en} {'above' if above else 'below'} {whom[1]}",
-    )
+        how = ("ikke under", "not below") if above else ("ikke over", "not above")
+    return f"{how[0]} {whom[0]}", f"{how[1]} {whom[1]}"
 
 
 PLACES_IN_TEMPLATES: dict[str, Words] = {
@@ -220,7 +215,7 @@ IN_EXAMPLES: dict[str, Words] = {
     "rows_before": ("rækker før", "rows before"), "rows_now": ("rækker nu", "rows now"), "code": ("kode", "code"),
     "column_name": ("kolonne", "column"), "difference": ("forskel", "difference"), "rows": ("rækker", "rows"),
     "n_rows": ("rækker", "rows"), "low": ("mindst", "at least"), "high": ("højst", "at most"),
-    "value": ("tal", "value"), "source_id": ("kilde", "source"),
+    "value": ("tal", "value"), "source_id": ("kilde", "source"), "area_code": ("område", "area"),
 }  # fmt: skip
 
 

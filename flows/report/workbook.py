@@ -356,12 +356,8 @@ def _write_guide(sheet: Sheet, warehouse: Warehouse, plans: list[tuple[str, str,
 
     line("Kortlægning / The mapping", bold=True)
     if mark:
-        line(
-            mark,
-            "Tallene er opfundet til afprøvning. / The figures are invented for testing.",
-            bold=True,
-            fill="FFF0B8",
-        )
+        invented = "Tallene er opfundet til afprøvning. / The figures are invented for testing."
+        line(mark, invented, bold=True, fill="FFF0B8")
     line()
     for title, text in GUIDE_TEXT:
         line(title, text)
@@ -387,27 +383,17 @@ def _write_guide(sheet: Sheet, warehouse: Warehouse, plans: list[tuple[str, str,
 
 NEWEST_ONLY = " – kun nyeste periode, resten er i Parquet-filen / newest period only, the rest is in the Parquet file"
 GUIDE_TEXT = (
-    (
-        "Status",
-        "En tom værdi er aldrig nul: kolonnen value_status viser, om tallet er diskretioneret (suppressed), mangler "
-        "(missing) eller ikke er relevant. / An empty value is never nought: value_status tells whether it is "
-        "withheld, missing or not applicable.",
-    ),
-    (
-        "Sammenlign / Compare",
-        "To indikatorer må kun sammenlignes, når population, alder, opholdsgrundlag, jobdefinition og periodetype er "
-        "de samme (arket indicator). / Two indicators may only be compared when those definitions agree.",
-    ),
-    (
-        "Koder / Codes",
-        "Koder er tekst og beholder deres nuller (084 er en region). / Codes are text and keep their zeros.",
-    ),
-    (
-        "Enheder / Units",
-        "Kolonnenavnet slutter på enheden (_pct, _count, _dkk); arket Ordbog forklarer hver kolonne. / Column names "
-        "end with the unit; the sheet Ordbog explains every column.",
-    ),
-)
+    ("Status", "En tom værdi er aldrig nul: kolonnen value_status viser, om tallet er diskretioneret (suppressed), "
+     "mangler (missing) eller ikke er relevant. / An empty value is never nought: value_status tells whether it is "
+     "withheld, missing or not applicable."),
+    ("Sammenlign / Compare", "To indikatorer må kun sammenlignes, når population, alder, opholdsgrundlag, "
+     "jobdefinition og periodetype er de samme (arket indicator). / Two indicators may only be compared when those "
+     "definitions agree."),
+    ("Koder / Codes", "Koder er tekst og beholder deres nuller (084 er en region); kolonnen ved siden af siger, hvad "
+     "koden betyder. / Codes are text and keep their zeros; the column beside tells what a code means."),
+    ("Enheder / Units", "Kolonnenavnet slutter på enheden (_pct, _count, _dkk); arket Ordbog forklarer hver kolonne. / "
+     "Column names end with the unit; the sheet Ordbog explains every column."),
+)  # fmt: skip
 
 
 def table_texts(warehouse: Warehouse) -> dict[str, str]:

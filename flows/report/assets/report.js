@@ -200,7 +200,7 @@
         return [p[0], p.slice(1).map(spellings).reduce(function (a, b) { return a.concat(b); }, [])];
       });
     }
-    var asked = spellings(text).filter(Boolean), genitive = asked.map(function (q) { return q.replace(/s$/, ""); });
+    var asked = spellings(text.trim().replace(/^0(?=\d{3}$)/, "")).filter(Boolean), genitive = asked.map(function (q) { return q.replace(/s$/, ""); });
     if (!asked.length) { return []; }
     function where(test) {
       return index.filter(function (p) { return p[0] === asked[0] || p[1].some(test); }).map(function (p) { return p[0]; });

@@ -488,11 +488,19 @@ def test_every_rule_of_a_build_is_told_in_danish(tiny_run: Published) -> None:
         assert not re.search(r"\w_\w", danish), f"{rule} shows code: {danish}"
 
 
+def test_every_term_of_a_model_is_told_in_words(tiny_run: Published) -> None:
+    terms = {str(term) for row in tiny_run.rows("SELECT DISTINCT term, term_kind FROM meta.model") for term in row}
+    labelled = {str(key) for (key,) in tiny_run.rows("SELECT indicator_id FROM mart.indicator")}
+    assert len(terms) > 20
+    unnamed = {term.removeprefix("bend ") for term in {*terms, "products"}} - labelled - set(words.codes())
+    assert unnamed == set(), "give them a row in codes.csv"
+
+
 def test_examples_of_a_broken_rule_are_told_by_name() -> None:
     indicators = {"unemployment_pct": {"label_da": "Ledighed", "label_en": "Unemployment"}}
     text = "indicator_id=unemployment_pct, period=2025QMAT02, municipalities=85 | area_code=151, times=1.42"
     assert examples(text, indicators) == (
-        "indikator: Ledighed, periode: året til og med 2. kvt. 2025, kommuner: 85; områdekode: Ballerup, gange: 1,42",
-        "indicator: Unemployment, period: the year to Q2 2025, municipalities: 85; area code: Ballerup, times: 1.42",
+        "indikator: Ledighed, periode: året til og med 2. kvt. 2025, kommuner: 85; område: Ballerup, gange: 1,42",
+        "indicator: Unemployment, period: the year to Q2 2025, municipalities: 85; area: Ballerup, times: 1.42",
     )
     assert examples("the table is closed", indicators) == ("the table is closed", "the table is closed")
