@@ -29,15 +29,16 @@ NAMES = {
     "commuting_area_code": ("commuting_area_name", "mart.municipality", "municipality_code", "municipality_name"),
     "indicator_id": ("indicator_label", "mart.indicator", "indicator_id", "label_da"),
     "outcome_id": ("outcome_label", "mart.indicator", "indicator_id", "label_da"),
+    **{f"condition_{k}": (f"condition_{k}_label", "mart.indicator", "indicator_id", "label_da") for k in (1, 2, 3)},
     "method_code": ("method_label", "reference.methods", "method_code", "label_da"),
 }
 ADDED_LABELS = {
     "peer_name": "Sammenligningskommunens navn", "commuting_area_name": "Pendlingsområdets største kommune",
     "indicator_label": "Indikatorens navn", "outcome_label": "Resultatets navn", "method_label": "Metodens navn",
+    **{f"condition_{k}_label": "Vilkårets navn" for k in (1, 2, 3)},
 }  # fmt: skip
 CODED = (
-    "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "condition_1",
-    "condition_2", "condition_3", "evidence_grade", "dimension", *words.form_words(),
+    "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "evidence_grade", "dimension", *words.form_words(),
 )  # fmt: skip
 """Columns of codes that no table names: what each code is called stands beside it, in a column `<name>_text`."""
 REVISED = "Ændrede tal"
@@ -266,7 +267,7 @@ def _with_texts(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[Column
     for row in rows:
         told: list[Any] = []
         for (name, _), value in zip(columns, row, strict=True):
-            if value is None and name in ("indicator_label", "outcome_label") and told[-1]:
+            if value is None and name in ADDED_LABELS and name.endswith("_label") and told[-1]:
                 value = words.outcome(told[-1], {})[0][0]
             told.append(value)
             if name in CODED:

@@ -37,6 +37,9 @@ def book(files: tuple[Path, Path]) -> openpyxl.Workbook:
     return openpyxl.load_workbook(files[1])
 
 
+CONDITIONS = ("condition_1", "condition_2", "condition_3")
+
+
 def rows_of(book: openpyxl.Workbook, sheet: str) -> tuple[list[str], list[dict[str, Any]]]:
     rows = list(book[sheet].iter_rows(values_only=True))
     names = [str(name) for name in rows[2]]
@@ -63,6 +66,7 @@ def test_every_table_reads_back_equal(files: tuple[Path, Path], book: openpyxl.W
                 named = ("municipality_name", "peer_name", "outcome_label")
                 named += ("indicator_label",) if row["indicator_id" if "indicator_id" in row else names[0]] else ()
                 assert None not in {told.get(name, "") for name in named}, table
+                assert all(told.get(f"{name}_label", "") for name in row if row[name] and name in CONDITIONS), table
                 for name, text in told.items():
                     code = row.get(name.removesuffix("_text"))
                     assert not name.endswith("_text") or (text is None) == (code is None), (table, name, code)
