@@ -38,7 +38,8 @@ ADDED_LABELS = {
     **{f"condition_{k}_label": "Vilkårets navn" for k in (1, 2, 3)},
 }  # fmt: skip
 CODED = (
-    "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "evidence_grade", "dimension", *words.form_words(),
+    "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "evidence_grade",
+    "dimension", *words.form_words(),
 )  # fmt: skip
 """Columns of codes that no table names: what each code is called stands beside it, in a column `<name>_text`."""
 REVISED = "Ændrede tal"
