@@ -2,7 +2,7 @@
 -- severity: critical
 -- action: stop
 -- reason: Day population is by definition night population plus those who come in less those who go out; a difference in
---   more than 2 of 100 comparisons means codes that are mixed.
+--   more than 10 of 100 comparisons means codes that are mixed.
 -- owner: data-team
 WITH counted AS (
     SELECT area_code, industry_code, sex_code, period,
@@ -15,4 +15,4 @@ WITH counted AS (
 )
 SELECT *
 FROM counted
-WHERE day_population <> expected AND (SELECT avg((day_population <> expected)::INTEGER) FROM counted) > 0.02
+WHERE day_population <> expected AND (SELECT avg((day_population <> expected)::INTEGER) FROM counted) > 0.1

@@ -1,7 +1,7 @@
 -- table: staging.statbank_folk1am
 -- severity: critical
 -- action: stop
--- reason: FOLK1AM and FOLK1A count the same people on 1 January; a difference in more than 2 of 100 comparisons means one
+-- reason: FOLK1AM and FOLK1A count the same people on 1 January; a difference in more than 10 of 100 comparisons means one
 --   of the extracts is stale.
 -- owner: data-team
 WITH compared AS (
@@ -16,4 +16,4 @@ WITH compared AS (
 )
 SELECT area_code, period, folk1am, folk1a
 FROM compared
-WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.02
+WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.1

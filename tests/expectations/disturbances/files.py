@@ -285,6 +285,8 @@ def _references(source: str) -> Iterator[Verdict]:
 
 def _damaged(text: list[str]) -> Iterator[tuple[str, list[str]]]:
     head, *lines = text
+    if not lines:  # filled in by hand, and empty as the program comes
+        return
     middle = len(lines) // 2
     yield "half of the rows gone", [head, *lines[::2]]
     yield "one row gone", [head, *lines[:middle], *lines[middle + 1 :]]
@@ -313,7 +315,8 @@ def _empty_marts(warehouse: Warehouse, schema: str) -> None:
     )
     warehouse.execute("CREATE TABLE mart.indicator (indicator_id VARCHAR)")
     warehouse.execute(
-        f"CREATE TABLE {schema}.snapshot (source_id VARCHAR, origin VARCHAR, is_synthetic BOOLEAN, {loaded} BIGINT)"
+        f"CREATE TABLE {schema}.snapshot (source_id VARCHAR, origin VARCHAR, is_synthetic BOOLEAN, is_renamed BOOLEAN, "
+        f"{loaded} BIGINT)"
     )
     warehouse.execute(
         f"CREATE TABLE {schema}.run AS SELECT {quote_literal('live')} AS origin, NULL::TIMESTAMP AS as_of"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.expectations.disturbances import files
 from tests.expectations.disturbances.kinds import kinds
 from tests.expectations.disturbances.quiet import quiet_nights
+from tests.expectations.disturbances.reasons import reason
 from tests.expectations.disturbances.table import sources, verdicts
 
 # A small table of averages, without any total that could give a disturbance away.
@@ -45,3 +47,28 @@ def test_every_source_stops(source_id: str) -> None:
     chosen = [kind for kind in kinds() if kind.name in EVERYWHERE]
     missed = [(v.kind, v.word, v.warns) for v in verdicts(source_id, chosen, ["new"]) if v.word != "stop"]
     assert missed == []
+
+
+# One source of each kind; all of them: python -m tests.expectations.disturbances
+@pytest.mark.long
+@pytest.mark.parametrize("source_id", [SMALL, "delivery_measures", "reference/quotas"])
+def test_nothing_goes_unnoticed_without_its_reason(source_id: str) -> None:
+    tried = list((files.verdicts if source_id in files.SOURCES else verdicts)(source_id))
+    missed = [(v.kind, v.night) for v in tried if v.word == "unnoticed" and not reason(source_id, v.kind, v.night)]
+    assert len(tried) > 10
+    assert missed == []
+
+
+# All sources: python -m tests.expectations.disturbances quiet
+@pytest.mark.long
+def test_quiet_nights_are_quiet() -> None:
+    found = [
+        v for source in ("statbank_folk1am", "statbank_aulkp01", "jobindsats_otij01") for v in quiet_nights(source)
+    ]
+    assert sum(v.word == "stop" for v in found) <= 1
+    assert sum(v.word == "warn" for v in found) <= 2
+
+
+def test_a_period_far_ahead_does_not_break_the_rules_themselves() -> None:
+    chosen = [kind for kind in kinds() if kind.name == "a period of 2099 beside"]
+    assert [v.word for v in verdicts("statbank_indoph1", chosen)] == ["stop"]
