@@ -75,6 +75,11 @@ UNSEEN: tuple[Unseen, ...] = (
         "delivery_organisation",
     ),
     Unseen(
+        "one cell a word",
+        "the word is «ukendt», which in a field that may stand empty means that it is not stated",
+        "delivery_employment",
+    ),
+    Unseen(
         "two rows swapped in their first column",
         "the first and the last line have the same first cell, or change places as whole lines: the table is the same",
         "reference/.*",
