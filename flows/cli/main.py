@@ -131,9 +131,9 @@ def _unforeseen(error: Exception) -> int:
 
 def _tell(text: str, stream: TextIO | None = None) -> None:
     """Print how a command ended, without what may be a CPR number: somebody typed it, or a file was named by it."""
-    from flows.deliveries.keys import looks_like_cpr, mask
+    from flows.deliveries.keys import mask_written
 
-    print(f"kommunekort: {mask(text) if looks_like_cpr(text) else text}", file=stream or sys.stderr)
+    print(f"kommunekort: {mask_written(text)}", file=stream or sys.stderr)
 
 
 if __name__ == "__main__":

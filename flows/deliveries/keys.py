@@ -47,6 +47,8 @@ _CPR = re.compile(
 # Nine digits or more with at most three other signs between them: a CPR number however it is broken up,
 # also without the leading zero that Excel drops.
 _LOOKS_LIKE_CPR = re.compile(r"\d(?:[\W_]{0,3}\d){8,}")
+# Written as CPR numbers are; lists of years, times and run ids are none.
+_WRITTEN_AS_CPR = re.compile(r"(?<!\w)(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d[-\u2010-\u2013\u2212. ]?\d{4}(?!\w)")
 _PLAINLY_WRITTEN = "^[0-9]{6}-?[0-9]{4}$"
 _MOST_REMEMBERED = 2_000_000
 
@@ -147,6 +149,12 @@ def is_modulus11(digits: str) -> bool:
 def mask(text: str) -> str:
     """Return `text` with everything that may be a CPR number replaced by »skjult«."""
     return _LOOKS_LIKE_CPR.sub(MASK, visible(text))
+
+
+def mask_written(text: str) -> str:
+    """Return `text` with what is written as a CPR number replaced by »skjult«; other long numbers stay."""
+    seen = visible(text)
+    return _WRITTEN_AS_CPR.sub(MASK, seen) if _WRITTEN_AS_CPR.search(seen) else text
 
 
 def looks_like_cpr(text: str) -> bool:

@@ -226,6 +226,14 @@ def test_a_query_that_fails_is_exit_2_and_an_empty_one_exit_1(data: Published) -
     one_sentence(kommunekort("sql", " ;", data=data.settings.root), 1, "the query is empty; give one SELECT")
 
 
+def test_a_cpr_number_that_was_typed_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "sager.csv"
+    path.write_text("person;tilladelsesdato\n", encoding="utf-8")
+    answer = kommunekort("deliver", path, "-m", "010180-1234", data=tmp_path / "data")
+    assert answer.code == 1
+    assert "1234" not in answer.out + answer.err
+
+
 WEIGHED = (
     "import os, subprocess, sys; process = subprocess.Popen(sys.argv[1:]); _, ended, used = os.wait4(process.pid, 0); "
     "print(used.ru_maxrss, file=sys.stderr); sys.exit(bool(ended))"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli.main import app
 from flows.deliveries import store
-from flows.deliveries.keys import begin_rotation, keygen, load_keys
+from flows.deliveries.keys import begin_rotation, keygen, load_keys, mask_written
 from flows.deliveries.store import rotate
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, csv_bytes
 from transforms.errors import UsageError
@@ -145,3 +145,22 @@ def test_the_command_changes_the_key(door: Door) -> None:
     assert done.exit_code == 0
     assert load_keys(door.key).key_id != first_id
     assert door.rows('SELECT count(*) FROM restricted."case"') == [(5,)]
+
+
+@pytest.mark.parametrize(
+    "written", ["0101801234", "010180-1234", "311299 0001", "010180\u20111234", "0101\u200b801234"]
+)
+def test_what_is_written_as_a_cpr_number_is_not_repeated(written: str) -> None:
+    assert mask_written(f"unknown municipality {written}; give a code") == "unknown municipality »skjult«; give a code"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no build 20261129T015746976Z is kept; kept builds: 20261129T011059093Z",
+        "snapshot 20261129T011059093276Z-48e3b63e",
+        "lacks the years 2019, 2020, 2021, 2022; 1,876,022 rows came … at 2026-11-29 02:05:11",
+    ],
+)
+def test_runs_years_and_counts_are_no_cpr_numbers(text: str) -> None:
+    assert mask_written(text) == text
