@@ -465,10 +465,11 @@ def person_periods(
     jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
     # Not `map`, which takes an empty series of dates for one of numbers and fails where nobody has a job.
     job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
-    followed = np.clip((end + 1 - permit) / 7 - job_weeks, 0, follow_up_weeks)
+    seen = (end + 1 - permit) / 7 - job_weeks
+    followed = np.clip(seen, 0, follow_up_weeks)
     whole = np.floor(followed / interval_weeks + 1e-9)
-    # The horizon itself is included: a job starting on the last followed day can be seen to last.
-    has_job = np.isfinite(job) & (job <= followed) & (job < follow_up_weeks)
+    # The last followed day itself is included: a job starting on it can be seen to last, if there is such a day.
+    has_job = np.isfinite(job) & (job <= seen) & (job < follow_up_weeks)
     in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
     job_interval = has_job & (in_interval < whole)
     entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit

@@ -168,6 +168,15 @@ def test_what_another_municipality_delivers_moves_no_figure_of_this_one(
     pd.testing.assert_frame_equal(*followed)
 
 
+def test_a_job_too_new_to_be_seen_to_last_waits_for_the_municipality_s_own_next_delivery() -> None:
+    """Though another municipality, whose delivery is later, makes the day until which spells are told a later one."""
+    alone = delivered("101", [("a", date(2016, 10, 3), 0)], [("a", date(2009, 1, 1))])
+    both = together(alone, delivered("147", [("b", date(2014, 1, 1), 0)], []), date(2019, 3, 31))
+    for data in (alone, both):
+        followed = followed_persons(own_rows(data), pd.DataFrame({"municipality_code": ["101", "147"]}))
+        assert not followed.set_index("municipality_code").loc["101", "has_job"]
+
+
 def test_who_is_taken_over_long_after_the_permit_has_moved_in() -> None:
     """Else the time in an unknown municipality would count as time here in which no job could be found."""
     permit = date(2014, 1, 1)
