@@ -422,7 +422,7 @@ def _vanished(series: Series) -> Iterator[Rule]:
                 WHERE o.step = share.step AND o.number <> share.number))""",
     )  # fmt: skip
     yield _rule(
-        series, "period_thin", "critical",
+        series, "period_thin", "warning",
         f"a period must not have fewer than {THIN:.0%} of the figures of the period before or after it",
         f"""SELECT now.period, now.figures, beside.figures AS figures_beside
             FROM history_period AS now SEMI JOIN history_judged USING (number)
