@@ -229,7 +229,7 @@ def _log(value: str, series: Series) -> str:
 
 
 def _judged(series: Series) -> str:
-    """Return a SELECT of the periods to judge: new ones, and those that differ in a fiftieth from what was published.
+    """Return a SELECT of the periods to judge: new ones, and those that differ in one and a half per cent from what was published.
 
     The periods that the source file accepts are left out.
     """
@@ -240,7 +240,7 @@ def _judged(series: Series) -> str:
         FROM history_period
         WHERE (NOT is_known OR number IN (
                 SELECT number FROM history_step WHERE step = 0 GROUP BY number
-                HAVING avg((now IS DISTINCT FROM before)::INTEGER) > 0.02))
+                HAVING avg((now IS DISTINCT FROM before)::INTEGER) > 0.015))
           AND period NOT IN ({", ".join(accepted)})"""
 
 
