@@ -229,7 +229,7 @@ def _log(value: str, series: Series) -> str:
 
 
 def _judged(series: Series) -> str:
-    """Return a SELECT of the periods to judge: new ones, and those that differ in one and a half per cent from what was published.
+    """Return a SELECT of the periods to judge: new ones, and those that differ in 1.5 per cent from what was published.
 
     The periods that the source file accepts are left out.
     """
