@@ -2,7 +2,7 @@
 -- severity: critical
 -- action: stop
 -- reason: RAS308 and RAS302 count the same employed persons of the whole country by industry and position; a difference
---   in more than 10 of 100 comparisons means that one of the extracts is stale or of another selection.
+--   in more than 3 of 100 comparisons means that one of the extracts is stale or of another selection.
 -- owner: data-team
 WITH compared AS (
     SELECT industry_code, socio_code, period, country.value AS ras308, everywhere.value AS ras302,
@@ -13,4 +13,4 @@ WITH compared AS (
 )
 SELECT industry_code, socio_code, period, ras308, ras302
 FROM compared
-WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.1
+WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.03

@@ -1,7 +1,7 @@
 -- table: staging.statbank_folk1e
 -- severity: critical
 -- action: stop
--- reason: FOLK1E and FOLK1A count the same people on the first day of the quarter; a difference in more than 10 of 100
+-- reason: FOLK1E and FOLK1A count the same people on the first day of the quarter; a difference in more than 3 of 100
 --   comparisons means one of the extracts is stale.
 -- owner: data-team
 WITH compared AS (
@@ -13,4 +13,4 @@ WITH compared AS (
 )
 SELECT area_code, period, folk1e, folk1a
 FROM compared
-WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.1
+WHERE differs AND (SELECT avg(differs::INTEGER) FROM compared) > 0.03
