@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.snapshots import sha256_of
-from tests.faults.child import start, traced
+from tests.faults.child import SECONDS, relatives, start, start_command, traced
 from tests.faults.tally import Tally
 from tests.fixtures.world import Published, run_from
+from tests.flows.prefect_help import Server, running_server
 from transforms.errors import KommunekortError
 from transforms.warehouse import Warehouse
 
@@ -89,25 +94,95 @@ def counts(settings: Settings) -> list[tuple[object, ...]] | None:
 
 
 def kill_at_random(folder: Path, origin: Path, times: int, seed: int = 98) -> Tally:
-    """Kill `times` runs at random moments: every fourth the first of its folder, the others over a published build."""
+    """Kill `times` runs at random moments; after each what is published must be whole.
+
+    Four kills to a folder, the first of them in its first run. One time in four the next run may recover, else it
+    is killed as well; after the fourth it recovers, and everything must be in order.
+    Every twentieth is one under a Prefect server that stands, every hundredth one with a server of its own.
+    """
     tally = Tally("SIGKILL at a random moment")
-    dice = random.Random(seed)
-    first = folder / "first"
-    process = start(first, origin)
-    began = time.monotonic()
-    process.join(180)
-    length = time.monotonic() - began
-    for number in range(times):
-        data = folder / f"fresh-{number}" if number % 4 == 0 else first
-        moment = dice.uniform(0, length)
-        process = start(data, origin)
+    with ExitStack() as ends:
+        runs = Runs(folder, origin, ends)
+        for number in range(times):
+            dice = random.Random(f"{seed}-{number}")
+            data = folder / f"killed-{number // 4}"
+            settings = Settings(data=data, threads=1)
+            known = {build.run_id for build in builds.builds(settings)}
+            where = f"kill {number}, {runs.kill(data, number, dice, tally)}"
+            last = number % 4 == 3 or number == times - 1
+            if last or dice.random() < 1 / 4:
+                after_kill(data, origin, tally, where)
+            elif fault := whole(settings, known):
+                tally.fail(f"{where}: {fault}", wrong=True)
+            else:
+                tally.survive()
+            if last:
+                shutil.rmtree(data)
+                told = f"{tally.survived} of {tally.injected} survived ({runs.told()})"
+                print("\n  ".join([told, *tally.complaints]), file=sys.stderr, flush=True)
+    tally.name += f" ({runs.told()})"
+    return tally
+
+
+def wait(process: Any, seconds: float) -> None:
+    """Wait for the end of a process of subprocess or of multiprocessing."""
+    process.wait(seconds) if isinstance(process, subprocess.Popen) else process.join(seconds)
+
+
+class Runs:
+    """Runs to be killed at random moments: plain, under a standing Prefect server, and with one of their own."""
+
+    def __init__(self, folder: Path, origin: Path, ends: ExitStack) -> None:
+        self.folder = folder
+        self.origin = origin
+        self.ends = ends
+        self.lengths: dict[str, float] = {}
+        self.killed: dict[str, int] = {}
+        self.server: Server | None = None
+
+    def kill(self, data: Path, number: int, dice: random.Random, tally: Tally) -> str:
+        """Kill one run and return what was killed, and when. Its relatives must be gone within five seconds."""
+        if number % 100 == 49:
+            kind, begin = "with a Prefect server of its own", self._command
+        elif number % 20 == 19:
+            kind, begin = "under a standing Prefect server", self._under_server
+        else:
+            kind, begin = "plain", self._plain
+        if kind not in self.lengths:
+            for _ in range(2):  # the second publishes over the first, and is compared with it
+                process, _ = begin(self.folder / f"whole-{number}")
+                began = time.monotonic()
+                wait(process, 300)
+                self.lengths[kind] = time.monotonic() - began
+        moment = dice.uniform(0, self.lengths[kind])
+        process, mark = begin(data)
         time.sleep(moment)
         process.kill()
-        process.join(30)
-        after_kill(data, origin, tally, f"killed after {moment:.2f} s of {length:.2f}")
-        if data is not first:
-            shutil.rmtree(data)
-    return tally
+        wait(process, 30)
+        self.killed[kind] = self.killed.get(kind, 0) + 1
+        where = f"{kind}, after {moment:.2f} s of {self.lengths[kind]:.2f}"
+        began = time.monotonic()
+        while mark and relatives(mark) and time.monotonic() - began < SECONDS:
+            time.sleep(0.1)
+        if mark and (left := relatives(mark)):
+            tally.orphans += len(left)
+            tally.complaints.append(f"{where}: {len(left)} processes left behind")
+        return where
+
+    def told(self) -> str:
+        """Return how many of which kind were killed."""
+        return ", ".join(f"{count} {kind} of {self.lengths[kind]:.1f} s" for kind, count in self.killed.items())
+
+    def _plain(self, data: Path) -> tuple[Any, str]:
+        return start(data, self.origin), ""
+
+    def _under_server(self, data: Path) -> tuple[Any, str]:
+        if self.server is None:
+            self.server = self.ends.enter_context(running_server(self.folder / "prefect"))
+        return start(data, self.origin, api=self.server.api), ""
+
+    def _command(self, data: Path) -> tuple[Any, str]:
+        return start_command(data, "run", "--force", "--from", str(self.origin), "--quiet")
 
 
 def events_of_a_run(folder: Path, origin: Path) -> list[tuple[str, str]]:

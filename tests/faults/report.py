@@ -23,7 +23,7 @@ from tests.fixtures.world import hurry, publish_from
 Proof = Callable[[], Tally]
 
 
-def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
+def proofs(folder: Path, *, short: bool, times: int | None) -> dict[str, Proof]:
     """Return the proofs by name; the folder is prepared with extracts and one published build."""
     extracts = copy_extracts(cached_extracts(folder), folder / "few", "FOLK1A", "FOLK1AM", "AULKP01")
     base = folder / "base"
@@ -47,7 +47,7 @@ def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
         "as-of": lambda: history.as_of_takes_what_was_known(work, extracts),
         "broken folder": lambda: broken.broken_in_turn(work, base, extracts, 29 if short else 1),
         "kill at events": lambda: kills.kill_at_events(work, base, extracts, 5 if short else 1000),
-        "kill at random": lambda: kills.kill_at_random(work, extracts, 10 if short else 200),
+        "kill at random": lambda: kills.kill_at_random(work, extracts, times or (12 if short else 200)),
         # Held to five seconds by the clock, so not on a machine that does other work beside it.
         **(
             {}
@@ -60,11 +60,11 @@ def proofs(folder: Path, *, short: bool) -> dict[str, Proof]:
     }
 
 
-def tallies(*, short: bool, only: tuple[str, ...] = ()) -> Iterator[tuple[str, Tally, float]]:
+def tallies(*, short: bool, only: tuple[str, ...] = (), times: int | None = None) -> Iterator[tuple[str, Tally, float]]:
     """Run the proofs (or those named) and yield name, tally and seconds as they end."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name, pytest.MonkeyPatch.context() as patch:
         hurry(patch)
-        for title, proof in proofs(Path(name), short=short).items():
+        for title, proof in proofs(Path(name), short=short, times=times).items():
             if not only or title in only:
                 began = time.monotonic()
                 tally = proof()
@@ -75,11 +75,12 @@ def main() -> int:
     """Print one line per proof as it ends and the table at the end; return 1 when a fault did harm."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="The proof that fits into CI.")
+    parser.add_argument("--times", type=int, help="How many runs are killed at random moments.")
     parser.add_argument("proofs", nargs="*", help="Run these proofs only.")
     given = parser.parse_args()
     done = []
     began = time.monotonic()
-    for title, tally, seconds in tallies(short=given.short, only=tuple(given.proofs)):
+    for title, tally, seconds in tallies(short=given.short, only=tuple(given.proofs), times=given.times):
         print(f"{title}: {tally.survived} of {tally.injected} survived, {seconds:.0f} s", file=sys.stderr, flush=True)
         done.append(tally)
     print(told_of_damage(done))

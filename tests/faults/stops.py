@@ -7,47 +7,14 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from flows.run.processes import GUARDED_BY
 from flows.run.record import records, standing_alarm
 from flows.settings import Settings
+from tests.faults.child import SECONDS, relatives, start_command
 from tests.faults.kills import whole
 from tests.faults.tally import Tally
-
-ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 5.0
-
-
-def relatives(mark: str) -> list[int]:
-    """Return the processes below /proc whose environment names `mark`."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
-            state = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if f"NIGHT={mark}" in told and state != "Z":
-            found.append(int(folder.name))
-    return found
-
-
-def start_command(data: Path, *words: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the command in a session of its own; return it and the mark its relatives carry."""
-    mark = f"{data.name}-{time.time_ns()}"
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", GUARDED_BY))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli.main", *words, "--data", str(data)],
-        env={**kept, "NIGHT": mark, "PYTHONPATH": str(ROOT), "KOMMUNEKORT_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    return process, mark
 
 
 def stop_at_random(folder: Path, base: Path, origin: Path, times: int, *, plain: bool = True, seed: int = 19) -> Tally:

@@ -37,7 +37,9 @@ class Tally:
     @property
     def holds(self) -> bool:
         """Tell whether there were faults and each was survived."""
-        return self.injected > 0 and self.injected == self.survived and not self.rows_lost and not self.wrong
+        return (
+            self.injected > 0 and self.injected == self.survived and not (self.rows_lost or self.wrong or self.orphans)
+        )
 
 
 def table(tallies: Iterable[Tally]) -> str:
