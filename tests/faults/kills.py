@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -96,8 +97,8 @@ def counts(settings: Settings) -> list[tuple[object, ...]] | None:
 def kill_at_random(folder: Path, origin: Path, times: int, seed: int = 98) -> Tally:
     """Kill `times` runs at random moments; after each what is published must be whole.
 
-    Four kills to a folder, the first of them in its first run. One time in four the next run may recover, else it
-    is killed as well; after the fourth it recovers, and everything must be in order.
+    Eight kills to a folder, the first of them in its first run. One time in eight the next run may recover, else it
+    is killed as well; after the last it recovers, and everything must be in order.
     Every twentieth is one under a Prefect server that stands, every hundredth one with a server of its own.
     """
     tally = Tally("SIGKILL at a random moment")
@@ -105,12 +106,12 @@ def kill_at_random(folder: Path, origin: Path, times: int, seed: int = 98) -> Ta
         runs = Runs(folder, origin, ends)
         for number in range(times):
             dice = random.Random(f"{seed}-{number}")
-            data = folder / f"killed-{number // 4}"
+            data = folder / f"killed-{number // 8}"
             settings = Settings(data=data, threads=1)
             known = {build.run_id for build in builds.builds(settings)}
             where = f"kill {number}, {runs.kill(data, number, dice, tally)}"
-            last = number % 4 == 3 or number == times - 1
-            if last or dice.random() < 1 / 4:
+            last = number % 8 == 7 or number == times - 1
+            if last or dice.random() < 1 / 8:
                 after_kill(data, origin, tally, where)
             elif fault := whole(settings, known):
                 tally.fail(f"{where}: {fault}", wrong=True)
@@ -129,8 +130,31 @@ def wait(process: Any, seconds: float) -> None:
     process.wait(seconds) if isinstance(process, subprocess.Popen) else process.join(seconds)
 
 
+def work_until(process: Any, seconds: float) -> float:
+    """Let a process work for so many seconds of processor time, or to its end; return how many it had."""
+    before = had = work_of(process.pid) or 0.0
+    while (now := work_of(process.pid)) is not None:
+        had = now - before
+        if had >= seconds:
+            break
+        time.sleep(0.005)
+    return had
+
+
+def work_of(pid: int) -> float | None:
+    """Return the processor time a process has had, in seconds; None when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Runs:
-    """Runs to be killed at random moments: plain, under a standing Prefect server, and with one of their own."""
+    """Runs to be killed at random moments: plain, under a standing Prefect server, and with one of their own.
+
+    A moment is the processor time the run has had, so that all of its length is met on a busy machine too.
+    """
 
     def __init__(self, folder: Path, origin: Path, ends: ExitStack) -> None:
         self.folder = folder
@@ -151,12 +175,12 @@ class Runs:
         if kind not in self.lengths:
             for _ in range(2):  # the second publishes over the first, and is compared with it
                 process, _ = begin(self.folder / f"whole-{number}")
-                began = time.monotonic()
+                self.lengths[kind] = work_until(process, 600)
                 wait(process, 300)
-                self.lengths[kind] = time.monotonic() - began
         moment = dice.uniform(0, self.lengths[kind])
         process, mark = begin(data)
-        time.sleep(moment)
+        work_until(process, moment)
+        time.sleep(dice.uniform(0, 0.01))
         process.kill()
         wait(process, 30)
         self.killed[kind] = self.killed.get(kind, 0) + 1
