@@ -22,6 +22,7 @@ from flows.settings import Settings
 from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:
+    from flows.store.builds import Build
     from transforms.warehouse import Warehouse
 
 
@@ -151,13 +152,30 @@ def sql(
 @contextmanager
 def published_database(settings: Settings) -> Iterator[Path]:
     """Yield a file that holds what is published, whoever has that open; UsageError when nothing is."""
-    from flows.store.builds import current, readable
+    from flows.store.builds import readable
+
+    with readable(published_build(settings)) as database:
+        yield database
+
+
+def published_build(settings: Settings) -> Build:
+    """Return the build that is published; UsageError when none is."""
+    from flows.store.builds import current
 
     now = current(settings)
     if now is None:
         raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
-    with readable(now) as database:
-        yield database
+    return now
+
+
+@contextmanager
+def writing_into_published(settings: Settings) -> Iterator[Build]:
+    """Hold the writer lock and yield the build that is published as long as it is held."""
+    from flows.store.builds import writer_lock
+
+    published_build(settings)  # where nothing is, no folder is made for the lock
+    with writer_lock(settings.root):
+        yield published_build(settings)
 
 
 QUERY_MEMORY = "100MB"
@@ -264,27 +282,32 @@ def report(
 
     from flows.report.build import build_report, report_options
     from flows.run.record import find_record
-    from flows.store.builds import current, flip_link, seal_again, writer_lock
+    from flows.store.builds import flip_link, readable, seal_again
 
     settings = settings_from(data)
     if pdf is not None:
         settings = settings.model_copy(update={"pdf": pdf})
-    now = current(settings)
-    if now is None:
-        raise UsageError(f"{settings.published}: nothing is published yet; run `kommunekort run`")
-    options = report_options(settings, (find_record(settings, now.run_id) or {}).get("ages"))
-    if boundaries is not None:
-        options = replace(options, boundaries=boundaries)
-    if boundaries_source is not None:
-        options = replace(options, boundaries_source=boundaries_source)
-    with writer_lock(settings.root), steps(quiet) as on_step:
-        if to is None:
-            build_report(now.path, now.report, options, on_step)
+    if to is not None:
+        _check_target(to)
+
+    def write(build: Build, database: Path, folder: Path) -> None:
+        options = report_options(settings, (find_record(settings, build.run_id) or {}).get("ages"))
+        if boundaries is not None:
+            options = replace(options, boundaries=boundaries)
+        if boundaries_source is not None:
+            options = replace(options, boundaries_source=boundaries_source)
+        with steps(quiet) as on_step:
+            build_report(database, folder, options, on_step)
+
+    if to is not None:
+        now = published_build(settings)
+        with readable(now) as database:
+            write(now, database, to.expanduser().resolve())
+    else:
+        with writing_into_published(settings) as now:
+            write(now, now.path, now.report)
             seal_again(now)
             flip_link(settings.report, now.report)
-        else:
-            _check_target(to)
-            build_report(now.path, to.expanduser().resolve(), options, on_step)
     if not quiet:
         out.print(f"report: {(to or settings.report) / 'index.html'}", soft_wrap=True, highlight=False)
 
@@ -307,18 +330,17 @@ def workbook(
 ) -> None:
     """Write what is published as an Excel workbook. Example: kommunekort workbook --to kortlaegning.xlsx"""
     from flows.report.workbook import write_workbook
-    from flows.store.builds import current, seal_again, writer_lock
+    from flows.store.builds import readable, seal_again
 
     settings = settings_from(data)
-    with published_database(settings) as database:
-        if to is not None:
+    if to is not None:
+        with published_database(settings) as database:
             path = write_workbook(database, to.expanduser().resolve())
-        else:
-            with writer_lock(settings.root):
-                path = write_workbook(database, settings.exports / "kommunekort.xlsx")
-                now = current(settings)
-                if now is not None:
-                    seal_again(now)
+    else:
+        path = settings.exports / "kommunekort.xlsx"
+        with writing_into_published(settings) as now, readable(now) as database:
+            write_workbook(database, now.exports / path.name)
+            seal_again(now)
     if not quiet:
         out.print(f"workbook: {path}", soft_wrap=True, highlight=False)
 

@@ -99,7 +99,7 @@ class Crowd:
         number = self.next()
         path = self.inbox / f"sager-{number}.csv"
         path.write_bytes(csv_bytes(CASES, case_rows(40 + number % 7, start=40 * number)))
-        year = 2010 + number // len(MUNICIPALITIES) % 16
+        year = 2016 + number // len(MUNICIPALITIES) % 10
         municipality = MUNICIPALITIES[number % len(MUNICIPALITIES)]
         answer = self.ask(OWNER, "deliver", path, "-m", municipality, "--period", str(year), "--json")
         if answer.code == 0:

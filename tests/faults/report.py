@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import crowd, history, kills, machine, network, order, readers, stops
 from tests.faults import folder as broken
-from tests.faults import history, kills, machine, network, order, readers, stops
 from tests.faults.tally import Tally, table, told_of_damage
 from tests.fixtures.extracts import cached_extracts, copy_extracts
 from tests.fixtures.world import hurry, publish_from
@@ -46,6 +46,7 @@ def proofs(folder: Path, *, short: bool, times: int | None) -> dict[str, Proof]:
         "baselines": lambda: history.baseline_outlives_pruning(work, base, extracts, 2 if short else 6),
         "as-of": lambda: history.as_of_takes_what_was_known(work, extracts),
         "broken folder": lambda: broken.broken_in_turn(work, base, extracts, 29 if short else 1),
+        "twenty at once": lambda: crowd.twenty_at_once(work, base, extracts, *((25, 6) if short else (600, 20))),
         "kill at events": lambda: kills.kill_at_events(work, base, extracts, 5 if short else 1000),
         "kill at random": lambda: kills.kill_at_random(work, extracts, times or (12 if short else 200)),
         # Held to five seconds by the clock, so not on a machine that does other work beside it.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.look import described, municipality_code, profiled
+from flows.store.builds import writer_lock
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 
@@ -100,6 +101,9 @@ def test_report_and_workbook_are_written(data: Path, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert (data / "report" / "index.html").is_file()
     assert (data / "report").is_symlink()
+    with writer_lock(data):  # into a folder of one's own it can be written beside any run, and by whoever may read
+        assert run("report", "--to", str(tmp_path / "own"), "--data", str(data)).returncode == 0
+    assert (tmp_path / "own" / "index.html").is_file()
     assert run("workbook", "--to", str(tmp_path / "a.xlsx"), "--data", str(data)).returncode == 0
     assert (tmp_path / "a.xlsx").stat().st_size > 10_000
     (tmp_path / "mine").mkdir()

@@ -6,10 +6,13 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from flows.cli import look
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import writer_lock
@@ -141,6 +144,23 @@ def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     holder.wait()
     with writer_lock(tmp_path):  # the dead process's lock is no obstacle
         pass
+
+
+def test_who_writes_into_the_publication_takes_the_one_of_the_lock(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_value(settings, 1)
+    real = writer_lock
+
+    @contextmanager
+    def lock_after_another_run(root: Path) -> Iterator[None]:
+        publish_value(settings, 2)
+        with real(root):
+            yield
+
+    monkeypatch.setattr(builds, "writer_lock", lock_after_another_run)
+    with look.writing_into_published(settings) as now:
+        assert now.run_id == "run002"
 
 
 def test_a_data_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
