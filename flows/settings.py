@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(2, ge=1, description="Threads DuckDB may use")
     memory_limit: str = Field("2GB", description="Memory DuckDB may use")
+    workers: int = Field(1, ge=1, description="Processes that count persons and read deliveries side by side")
     keep_builds: int = Field(5, ge=1, description="Published databases kept for rollback")
     keep_snapshots: int = Field(30, ge=1, description="Newest snapshots kept of each source, beside those in use")
     # Personal data are kept no longer than a rebuild needs them; frozen baselines keep theirs, see flows/run/night.py.

@@ -12,9 +12,12 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,14 @@ from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
 from transforms.errors import DataRefused, UsageError
-from transforms.models.persons import PersonData
+from transforms.models.persons import (
+    PersonCounts,
+    PersonData,
+    PersonRows,
+    add_counts,
+    counts_of,
+    organisation_models,
+)
 from transforms.periods import COPENHAGEN, span
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
 
@@ -438,9 +448,12 @@ def differences(
 
 def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None:
     """Move the rows waiting into `restricted.<table>` under their delivery."""
+    # A bucket of persons is a range of pseudonyms: rows that lie in their order are read without the others.
+    order = " ORDER BY person_id" if "person_id" in dict(warehouse.columns("SELECT * FROM temp.incoming")) else ""
     warehouse.execute(
         f"INSERT INTO {quote_table(f'restricted.{table}')} BY NAME SELECT {quote_literal(delivery.delivery_id)} "
         f"AS delivery_id, {quote_literal(delivery.municipality_code or '')} AS municipality_code, * FROM temp.incoming"
+        f"{order}"
     )
 
 
@@ -498,21 +511,36 @@ def told_until(delivery: Delivery) -> date:
     return min(span(delivery.period)[1], received) if delivery.period else received
 
 
-def rows_of(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> pa.Table:
-    """Return the stored rows of `deliveries`, superseded since or not, with their `period`; one row per stored row.
+def rows_of(
+    warehouse: Warehouse,
+    table: str,
+    deliveries: Sequence[str],
+    *,
+    superseded: bool = False,
+    between: tuple[str, str] | None = None,
+) -> pa.Table:
+    """Return the stored rows of deliveries, by id, with their `period`; one row per stored row.
 
+    `superseded`: some of the deliveries may have been superseded since; their rows are kept elsewhere. `between`: only
+    persons whose pseudonym is at or after the first text and before the second.
     Person rows: for aggregation under `transforms.disclosure` only, never for export.
     """
-    names = [table]
-    if any(delivery.superseded_by for delivery in deliveries) and exists(warehouse, _superseded(table)):
-        names.append(_superseded(table))
-    source = " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
+    source = _stored(warehouse, table, superseded=superseded)
+    part = "WHERE t.person_id >= ? AND t.person_id < ? " if between else ""
     return warehouse.arrow(
         f"SELECT d.period, d.is_synthetic, t.* FROM ({source}) t JOIN ("
         "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
-        "ORDER BY t.municipality_code, t._row_number",
-        [[delivery.delivery_id for delivery in deliveries]],
+        f"{part}ORDER BY t.municipality_code, t._row_number",
+        [list(deliveries), *(between or ())],
     )
+
+
+def _stored(warehouse: Warehouse, table: str, *, superseded: bool) -> str:
+    """Return the query of the rows of a table, with or without superseded ones."""
+    names = [table]
+    if superseded and exists(warehouse, _superseded(table)):
+        names.append(_superseded(table))
+    return " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
 
 
 def delete_superseded(warehouse: Warehouse, before: datetime, needed: Collection[str]) -> list[str]:
@@ -571,48 +599,127 @@ def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) 
     return read_ledger(settings, synthetic=synthetic, known=known).state
 
 
-def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
-    """Return the person rows that count, or None when a kind was not delivered. Invented and real are never mixed.
+@dataclass(frozen=True)
+class Wanted:
+    """Which person rows count, as it is told to whoever counts a bucket: ids of deliveries by kind, no person, no key.
+
+    `superseded`: some of them have been superseded since.
+    """
+
+    deliveries: Mapping[str, tuple[str, ...]]
+    superseded: bool
+    until: date
+    untils: Mapping[str, date]
+    models: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The deliveries that count, by municipality, with how many person rows they hold and what is no person's."""
+
+    wanted: Wanted
+    rows: int
+    organisation: pd.DataFrame
+    deliveries: Mapping[str, tuple[str, ...]]
+    turns: Mapping[str, int]
+
+
+def choose(settings: Settings, warehouse: Warehouse, *, synthetic: bool, known: Known = EVERYTHING) -> Chosen | None:
+    """Return the deliveries that count, or None when a kind was not delivered. Invented and real are never mixed.
 
     Of a municipality whose deliveries in force differ by too few persons from what is published, those published count
-    (`publishable`). Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts
-    whose rows are gone.
+    (`publishable`). Raises DataRefused when a delivery counts whose rows are gone.
+    """
+    in_force = deliveries_in_force(warehouse, known, synthetic=synthetic)
+    counting = {kind: newest_periods(in_force, kind) for _, kind in TABLES}
+    for kind, deliveries in counting.items():
+        if not deliveries:
+            log.info("no %s were delivered; person-level results wait for them", kind)
+            return None
+    frozen = [baseline.manifest["release"] for baseline in baselines(settings)]
+    shown = [release for release in (published_release(settings), *frozen) if release]
+    states = publishable(warehouse, counting, known, settings.suppression_threshold, synthetic, shown)
+    taken = {kind: [each for state in states.values() for each in state if each.kind == kind] for _, kind in TABLES}
+    for table, kind in TABLES:
+        refuse_lost(warehouse, table, taken[kind])
+    ids = {kind: tuple(each.delivery_id for each in deliveries) for kind, deliveries in taken.items()}
+    late = any(each.superseded_by for deliveries in taken.values() for each in deliveries)
+    organisation = rows_of(warehouse, "organisation", ids["organisation"], superseded=late).to_pandas()
+    earlier = _published_states(warehouse, shown, synthetic)
+    wanted = Wanted(
+        ids,
+        late,
+        max(told_until(each) for each in counting["cases"]),
+        {code: told_until(each) for code, state in states.items() for each in state if each.kind == "cases"},
+        organisation_models(organisation),
+    )
+    return Chosen(
+        wanted,
+        sum(each.rows_accepted for kind in PERSON_KINDS for each in taken[kind]),
+        organisation,
+        {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
+        {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())},
+    )
+
+
+def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
+    """Return the persons that count (`choose`) in cells, or None when there are none.
+
+    Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts whose rows are
+    gone.
     """
     if not (settings.restricted / FILE).is_file():
         return None
     keys = load_keys(settings.key_file, settings.root)
     with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
-        in_force = deliveries_in_force(warehouse, known, synthetic=synthetic)
-        counting = {kind: newest_periods(in_force, kind) for _, kind in TABLES}
-        for kind, deliveries in counting.items():
-            if not deliveries:
-                log.info("no %s were delivered; person-level results wait for them", kind)
-                return None
-        until = max(told_until(each) for each in counting["cases"])
-        frozen = [baseline.manifest["release"] for baseline in baselines(settings)]
-        shown = [release for release in (published_release(settings), *frozen) if release]
-        states = publishable(warehouse, counting, known, settings.suppression_threshold, synthetic, shown)
-        frames: dict[str, pd.DataFrame] = {}
-        for table, kind in TABLES:
-            chosen = [each for state in states.values() for each in state if each.kind == kind]
-            frames[kind] = rows_of(warehouse, table, chosen).to_pandas()
-            refuse_lost(warehouse, chosen, frames[kind])
-        earlier = _published_states(warehouse, shown, synthetic)
-        turns = {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())}
-    if frames["cases"].empty:
+        chosen = choose(settings, warehouse, synthetic=synthetic, known=known)
+    if chosen is None:
+        return None
+    counts = add_counts(spread(settings, chosen.wanted, max(1, -(-chosen.rows // BUCKET_ROWS))))
+    if not len(counts.cases):
         return None
     return PersonData(
-        frames["cases"],
-        frames["measures"],
-        frames["employment"],
-        frames["organisation"],
-        until,
-        f"{sum(turns.values()) % DRAWS}",
-        {code: f"{turn % DRAWS}" for code, turn in turns.items()},
-        {code: told_until(each) for code, state in states.items() for each in state if each.kind == "cases"},
-        {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
+        counts,
+        chosen.organisation,
+        chosen.wanted.until,
+        f"{sum(chosen.turns.values()) % DRAWS}",
+        {code: f"{turn % DRAWS}" for code, turn in chosen.turns.items()},
+        chosen.wanted.untils,
+        chosen.deliveries,
         keys.rounding_key,
     )
+
+
+BUCKET_ROWS = 500_000
+"""Rows of persons in one bucket, about: some 300 MB while they are counted."""
+
+
+def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
+    """Return the counts of every bucket, counted one after another or by as many processes as are set."""
+    count = partial(count_bucket, settings, wanted, buckets)
+    if settings.workers == 1 or buckets == 1:
+        return [count(number) for number in range(buckets)]
+    with ProcessPoolExecutor(min(settings.workers, buckets), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(count, range(buckets)))
+
+
+def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) -> PersonCounts:
+    """Return the counts of one bucket of so many; the key is read here, where the rows are."""
+    keys = load_keys(settings.key_file, settings.root)
+    with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
+        rows = person_rows(warehouse, wanted, number, buckets)
+    return counts_of(rows)
+
+
+def person_rows(warehouse: Warehouse, wanted: Wanted, number: int = 0, buckets: int = 1) -> PersonRows:
+    """Return the rows of the persons of one bucket: those whose pseudonym lies in its part of all there could be."""
+    low, high = (f"{2**32 * edge // buckets:08x}" for edge in (number, number + 1))
+    between = None if buckets == 1 else (low, high if number + 1 < buckets else "g")
+    cases, measures, employment = (
+        rows_of(warehouse, table, wanted.deliveries[kind], superseded=wanted.superseded, between=between).to_pandas()
+        for table, kind in TABLES[:3]
+    )
+    return PersonRows(cases, measures, employment, wanted.until, wanted.untils, wanted.models)
 
 
 DRAWS = 3
@@ -808,17 +915,21 @@ def forgotten_rows(warehouse: Warehouse) -> dict[str, int]:
     return {str(name): int(count) for name, count in warehouse.rows(sql)}
 
 
-def refuse_lost(warehouse: Warehouse, deliveries: list[Delivery], rows: pd.DataFrame) -> None:
-    """Raise DataRefused naming the first superseded delivery whose rows are not all among `rows`.
+def refuse_lost(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]) -> None:
+    """Raise DataRefused naming the first superseded delivery whose rows are not all stored.
 
     They are kept for `keep_superseded_days`; earlier versions of the program deleted them when a correction came.
     """
-    stored = rows.groupby("delivery_id").size()
+    late = [delivery for delivery in deliveries if delivery.superseded_by is not None]
+    if not late:
+        return
+    sql = f"SELECT delivery_id, count(*) FROM ({_stored(warehouse, table, superseded=True)}) GROUP BY ALL"
+    stored = {str(name): int(count) for name, count in warehouse.rows(sql)}
     forgotten = forgotten_rows(warehouse)
-    for delivery in deliveries:
-        held = int(stored.get(delivery.delivery_id, 0)) + forgotten.get(delivery.delivery_id, 0)
-        if delivery.superseded_by is not None and held < delivery.rows_accepted:
-            later = find_delivery(warehouse, delivery.superseded_by)
+    for delivery in late:
+        held = stored.get(delivery.delivery_id, 0) + forgotten.get(delivery.delivery_id, 0)
+        if held < delivery.rows_accepted:
+            later = find_delivery(warehouse, str(delivery.superseded_by))
             raise DataRefused(
                 f"{FILE}: delivery {delivery.delivery_id} ({delivery.kind} of {delivery.municipality_code} for "
                 f"{delivery.period}) has not all of its rows left, since {later.delivery_id} replaced it "

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from flows.deliveries.store import load_person_data
+from flows.deliveries.keys import load_keys
+from flows.deliveries.store import EVERYTHING, Known, choose, open_restricted, person_rows
 from flows.settings import Settings
 from flows.store.baselines import freeze
 from tests.attack.attacker import (
@@ -30,7 +31,7 @@ from tests.attack.attacker import (
 )
 from tests.attack.worlds import deliver_more, first_release, from_parquet, full_release, release
 from tests.fixtures.extracts import cached_extracts
-from transforms.models.persons import PersonData
+from transforms.models.persons import PersonRows
 from transforms.tables import FOLDER
 from transforms.warehouse import Warehouse
 
@@ -41,11 +42,13 @@ COME = 6
 HEADINGS = ("world", "columns tried", "differences", "cells below threshold", "recovered exactly", "bounded to ±1")
 
 
-def persons_of(settings: Settings) -> PersonData:
+def persons_of(settings: Settings, known: Known = EVERYTHING) -> PersonRows:
     """Return the exact person rows the published figures are made of."""
-    data = load_person_data(settings, synthetic=True)
-    assert data is not None
-    return data
+    key = load_keys(settings.key_file, settings.root).database_key
+    with open_restricted(settings.restricted, key, read_only=True) as warehouse:
+        chosen = choose(settings, warehouse, synthetic=True, known=known)
+        assert chosen is not None
+        return person_rows(warehouse, chosen.wanted)
 
 
 def crosswalk() -> pd.DataFrame:
@@ -54,7 +57,7 @@ def crosswalk() -> pd.DataFrame:
 
 
 def attack_world(
-    name: str, settings: Settings, database: Path | None = None, persons: PersonData | None = None
+    name: str, settings: Settings, database: Path | None = None, persons: PersonRows | None = None
 ) -> tuple[str, int, int, int, int, int]:
     """Return the row of the table for one published world, or for what its workbook or a baseline shows of it."""
     truth = truth_of(persons or persons_of(settings), crosswalk())

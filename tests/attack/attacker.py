@@ -16,7 +16,15 @@ import numpy as np
 import pandas as pd
 
 from expectations.derived import NUMBERS, fed_by_persons
-from transforms.models.persons import PersonData, followed_persons, newcomer_counts, own_rows, placements
+from transforms.models.industries import to_level
+from transforms.models.persons import (
+    PersonRows,
+    followed_persons,
+    newcomer_counts,
+    one_case_per_person,
+    own_rows,
+    placements,
+)
 from transforms.warehouse import Warehouse
 
 Key = tuple[str, ...]
@@ -56,13 +64,17 @@ class Found:
     bounded: list[tuple[str, Key, float, float]] = field(default_factory=list)
 
 
-def truth_of(data: PersonData, crosswalk: pd.DataFrame) -> dict[str, dict[Key, int]]:
+def truth_of(data: PersonRows, crosswalk: pd.DataFrame) -> dict[str, dict[Key, int]]:
     """Return every exact count the attacker is after, by name: the parts, the others beside them, and the wholes."""
     found: dict[str, dict[Key, int]] = {}
-    for code, indicator, k, n in newcomer_counts(data).itertuples(index=False):
+    own = own_rows(data)
+    counts = newcomer_counts(own, one_case_per_person(own))
+    newcomers = counts[counts["indicator_id"] == "newcomers_count"].set_index("municipality_code")["k"]
+    for code, indicator, k in counts.itertuples(index=False):
         found.setdefault(indicator, {})[code,] = int(k)
-        found.setdefault(f"not {indicator}", {})[code,] = int(n - k)
-    placed = placements(data, crosswalk)
+        found.setdefault(f"not {indicator}", {})[code,] = int(newcomers[code] - k)
+    placed = placements(data)
+    placed["industry_code"] = to_level(placed["industry_code"], "db07_6", "db07_37_code", crosswalk)
     for keys in (["municipality_code", "industry_code"], ["industry_code"], ["municipality_code"]):
         name = f"placements by {' and '.join(keys)}"
         found[name] = {_key(key): int(n) for key, n in placed.groupby(keys).size().items()}
@@ -76,7 +88,7 @@ def _key(key: object) -> Key:
     return tuple(map(str, key)) if isinstance(key, tuple) else (str(key),)
 
 
-def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
+def _durations(data: PersonRows) -> dict[str, dict[Key, int]]:
     """Return persons followed, with and without a job, by the end of and within each year, by place and trait."""
     found: dict[str, dict[Key, int]] = {}
     for rows, by_place in ((own_rows(data), True), (data, False)):
@@ -84,11 +96,10 @@ def _durations(data: PersonData) -> dict[str, dict[Key, int]]:
     return found
 
 
-def _count_followed(data: PersonData, by_place: bool, found: dict[str, dict[Key, int]]) -> None:
-    persons = followed_persons(data, data.cases[["municipality_code"]].drop_duplicates())
+def _count_followed(data: PersonRows, by_place: bool, found: dict[str, dict[Key, int]]) -> None:
+    persons = followed_persons(data, one_case_per_person(data))
     persons = persons[persons["interval_count"] > persons["first_interval"]].assign(country="000")
-    answers = data.organisation.drop_duplicates("municipality_code", keep="last").set_index("municipality_code")
-    persons["org_model_code"] = persons["municipality_code"].map(answers["org_model_code"])
+    persons["org_model_code"] = persons["municipality_code"].map(data.models)
     job, interval = persons["job_interval"].astype(bool), persons["interval_count"]
     years = {year: job & (interval <= INTERVALS_A_YEAR * year) for year in (0, 1, 2, 3)}
     flags = {"followed": job | ~job, "no job": ~job}

@@ -62,7 +62,7 @@ from tests.attack.worlds import (
 from tests.fixtures.world import Published, run_from
 from transforms.disclosure import Gate
 from transforms.errors import UsageError
-from transforms.models.persons import PersonData, newcomer_shares, newcomers
+from transforms.models.persons import PersonRows, counts_of, newcomer_shares, newcomers, one_case_per_person
 from transforms.warehouse import Warehouse
 
 
@@ -166,8 +166,7 @@ def test_no_small_count_is_won_back_from_baselines_of_one_period(sample_extracts
     past = settings.model_copy(update={"sample_vintage": date(2024, 12, 31)})
     deliver_all(past)
     first_release(tmp_path / "data", 1, sample_extracts)
-    then = load_person_data(settings, synthetic=True, known=Known(until=date(2024, 12, 31)))
-    assert then is not None
+    then = persons_of(settings, Known(until=date(2024, 12, 31)))
 
     def frozen(name: str) -> Path:
         with writer_lock(settings.root):
@@ -279,17 +278,21 @@ PERSON_ROWS = {
 }
 
 
-def one_more(data: PersonData) -> PersonData:
-    """Return the same persons and one more newcomer in every municipality that has any, in another state."""
-    new = newcomers(data).groupby("municipality_code").head(1)[["municipality_code", "person_id"]]
-    added = data.cases.merge(new, on=["municipality_code", "person_id"])
+def one_more(rows: PersonRows) -> PersonRows:
+    """Return the same persons and one more newcomer in every municipality that has any."""
+    new = newcomers(rows, one_case_per_person(rows)).groupby("municipality_code").head(1)
+    added = rows.cases.merge(new[["municipality_code", "person_id"]], on=["municipality_code", "person_id"])
     added["person_id"] = [f"new {code}" for code in added["municipality_code"]]
-    states = {code: f"{state} and one more" for code, state in data.states.items()}
-    return replace(data, cases=pd.concat([data.cases, added], ignore_index=True), states=states)
+    return replace(rows, cases=pd.concat([rows.cases, added], ignore_index=True))
 
 
-def shares(data: PersonData) -> Release:
-    told = newcomer_shares(data, Gate(secret=data.rounding_key)).dropna(subset=["numerator"])
+def shares(settings: Settings, rows: PersonRows, state: str = "", secret: bytes | None = None) -> Release:
+    """Return what is told of persons, in another state of the deliveries when one is named."""
+    data = load_person_data(settings, synthetic=True)
+    assert data is not None
+    states = {code: f"{old}{state}" for code, old in data.states.items()}
+    gate = Gate(secret=data.rounding_key if secret is None else secret)
+    told = newcomer_shares(replace(data, counts=counts_of(rows), states=states), gate).dropna(subset=["numerator"])
     columns = ["indicator_id", "municipality_code", "numerator", "denominator"]
     return release_of(list(told[columns].itertuples(index=False)))
 
@@ -299,7 +302,7 @@ def test_two_releases_that_remember_nothing_of_each_other_narrow_no_small_count(
     """The second release would be held back where the first is remembered; here the attacker has it all the same."""
     data = persons_of(sample_run.settings)
     later = one_more(data)
-    first, second = shares(data), shares(later)
+    first, second = shares(sample_run.settings, data), shares(sample_run.settings, later, " and one more")
     truth, wider = truth_of(data, crosswalk()), truth_of(later, crosswalk())
     assert sum(wider["newcomers_count"].values()) > sum(truth["newcomers_count"].values()) + 80
     assert exposed(narrowed([first], 5), truth, 5) == exposed(narrowed([second], 5), wider, 5) == []
@@ -319,17 +322,16 @@ def test_two_releases_that_remember_nothing_of_each_other_narrow_no_small_count(
 @pytest.mark.long
 @pytest.mark.parametrize("secret", ["1", "2", "3", "4", "5"])
 def test_no_draw_of_the_rounding_gives_a_small_count_away(sample_run: Published, secret: str) -> None:
-    data = replace(persons_of(sample_run.settings), rounding_key=secret.encode())
-    again = replace(data, states={code: f"{state} again" for code, state in data.states.items()})
-    truth = truth_of(data, crosswalk())
-    assert exposed(narrowed([shares(data), shares(again)], 5), truth, 5) == []
+    data = persons_of(sample_run.settings)
+    releases = [shares(sample_run.settings, data, state, secret.encode()) for state in ("", " again")]
+    assert exposed(narrowed(releases, 5), truth_of(data, crosswalk()), 5) == []
 
 
 @pytest.mark.long
 def test_which_figures_move_tells_nothing_of_who_came(sample_run: Published) -> None:
     data = persons_of(sample_run.settings)
     later = one_more(data)
-    first, second = shares(data), shares(later)
+    first, second = shares(sample_run.settings, data), shares(sample_run.settings, later, " and one more")
     truth, wider = truth_of(data, crosswalk()), truth_of(later, crosswalk())
     rose: dict[bool, list[bool]] = {True: [], False: []}
     for name, cells in first.items():

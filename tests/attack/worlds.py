@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from flows.deliveries.intake import deliver
-from flows.deliveries.keys import keygen
-from flows.deliveries.store import load_person_data
+from flows.deliveries.keys import keygen, load_keys
+from flows.deliveries.store import open_restricted, person_ids, person_tables
 from flows.sample.deliveries import DeliveryTables, quarter_of, write_deliveries
 from flows.sample.world import World, build_world
 from flows.settings import Settings
@@ -161,9 +161,9 @@ def secrets_of(settings: Settings) -> set[str]:
     world, since = world_of(settings)
     tables = DeliveryTables(world, since)
     numbers = {str(row[0]) for code in tables.codes for row in tables.table("cases", code)[1]}
-    persons = load_person_data(settings, synthetic=True)
-    assert persons is not None
-    return numbers | set(persons.cases["person_id"].astype(str))
+    key = load_keys(settings.key_file, settings.root).database_key
+    with open_restricted(settings.restricted, key, read_only=True) as warehouse:
+        return numbers | {name for table in person_tables(warehouse) for name in person_ids(warehouse, table)}
 
 
 def texts_in(path: Path) -> Iterator[tuple[str, str]]:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, aggregates, exposures, people
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, aggregates, counted, exposures, people
 from transforms.models.durations import model_durations
 from transforms.models.expected import assess, model_shares
 from transforms.models.methods import method_effects
 from transforms.models.peers import find_peers
+from transforms.models.spells import histories
 
 SIZES = (20_000, 200_000, 2_000_000)
 YEARS = 15
@@ -48,8 +49,12 @@ def measure(persons: int) -> None:
     steps: dict[str, Callable[[], object]] = {
         "expected": yearly_expectations,
         "peers": seven_peers,
-        "durations": lambda: assess(model_durations(frame, TRAITS, outcome_id="weeks", period="2022").rows),
-        "methods": lambda: method_effects(treated, measures, ["sex", "age"], outcome_id="weeks"),
+        "durations": lambda: assess(
+            model_durations(counted(frame, TRAITS), TRAITS, outcome_id="weeks", period="2022").rows
+        ),
+        "methods": lambda: method_effects(
+            *histories(treated, measures, ["sex", "age"]), ["sex", "age"], outcome_id="weeks"
+        ),
     }
     seconds = []
     for step in steps.values():

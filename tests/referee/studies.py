@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, departed, people, true_weeks
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, counted, departed, people, true_weeks
 from tests.unit.models.test_programme import compare
 from transforms.models.durations import model_durations
 from transforms.models.expected import model_shares
@@ -74,7 +74,9 @@ def durations(seed: int, departure: str | None = None, sd: float = 0.0) -> Found
         added = (0.4 if departure == "rising" else -0.4) * np.clip((year - 5) / 2, 0, 1)
     if departure:
         persons = redrawn(persons, added, year if departure in {"rising", "falling"} else None, rng)
-    out = assessed(model_durations(persons, TRAITS, outcome_id="weeks", period="2016", least=5, areas=areas), "weeks")
+    out = assessed(
+        model_durations(counted(persons, TRAITS), TRAITS, outcome_id="weeks", period="2016", areas=areas), "weeks"
+    )
     out = out[(out["n_count"] >= 80).fillna(False)].set_index("municipality_code")
     effect = persons.groupby("municipality_code")["effect"].first().reindex(out.index).to_numpy()
     truth = true_weeks(persons).reindex(out.index).where(effect != 0, 0.0).to_numpy()

@@ -7,18 +7,27 @@ expect comes from all the other delivering municipalities (`random_effect.py`), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, model_card
-from transforms.models.persons import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
-from transforms.statistics.hazard import Cells, HazardFit, build_cells, cloglog, fit_hazard, is_numeric
+from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
+from transforms.statistics.hazard import (
+    Cells,
+    HazardFit,
+    build_cells,
+    chance,
+    counts_at_risk,
+    fit_hazard,
+    is_numeric,
+)
 from transforms.statistics.intervals import Z95, Floats
 from transforms.statistics.random_effect import LevelFit, fit_levels
+from transforms.statistics.tally import Tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +59,17 @@ class LifeTables:
     events: Floats
     left: Floats  # who left the country or died in the interval: a competing end
     cells: Cells
-    linear: Floats  # linear predictor of each count, without any municipality
+    baseline: Floats
+    linear: Floats  # linear predictor of each cell, without baseline and municipality
 
     def expected_hazard(self, level: Floats) -> Floats:
         """Return the expected hazard over the persons at risk, when each municipality's level is `level`."""
-        eta = self.linear + level[self.cells.group[self.cells.cell]]
-        fitted = self.cells.by_group_period(self.cells.at_risk * cloglog(eta))
+        fitted = np.zeros_like(self.at_risk)
+        for block in self.cells.blocks():
+            group = self.cells.group[block]
+            linear = self.linear[block] + level[group]
+            for period, rows, at_risk, _, rate in counts_at_risk(self.cells, block, self.baseline, linear):
+                fitted[:, period] += np.bincount(group[rows], at_risk * chance(rate), len(fitted))
         return np.asarray(fitted / np.maximum(self.at_risk, 1e-9), dtype=np.float64)
 
     @property
@@ -66,10 +80,7 @@ class LifeTables:
 
 def life_tables(cells: Cells, fit: HazardFit, left: Floats) -> LifeTables:
     """Return the life tables of a fit's cells; `left`: leavers as municipalities x intervals."""
-    linear = fit.baseline[cells.period] + (cells.design @ fit.beta)[cells.cell]
-    return LifeTables(
-        cells.by_group_period(cells.at_risk), cells.by_group_period(cells.events), left, cells, np.asarray(linear)
-    )
+    return LifeTables(*cells.totals(), left, cells, fit.baseline, cells.linear(fit.beta))
 
 
 def greenwood(hazard: Floats, at_risk: Floats, interval_weeks: int = INTERVAL_WEEKS) -> Floats:
@@ -193,7 +204,7 @@ def _companions(
 
 
 def model_durations(
-    persons: pd.DataFrame, covariates: list[str], *, outcome_id: str, period: str,
+    persons: Tally, covariates: list[str], *, outcome_id: str, period: str,
     municipalities: list[str] | None = None, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
     follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
     min_municipalities: int = MIN_MUNICIPALITIES, is_few: Few = lambda code, n: n < FEWEST,
@@ -205,10 +216,11 @@ def model_durations(
     for those very persons at risk; difference in weeks, shorter is better. Companions: the shares in job within one,
     two and three years (leaving is a competing end) and the median weeks.
 
-    Input `persons`: rows of `persons.person_periods` with the `covariates` (traits as text, labour market of the
-    commuting area at the time as numbers; never anything the municipality decides), optional first_interval (who
-    moved in is at risk from then on) and has_left. `areas`: municipality_code, commuting_area_code. Output: one row
-    per outcome and municipality in `persons` or `municipalities`: fewer than FEWEST persons, or few (`is_few`) of them
+    Input `persons`: counted by municipality_code, the `covariates` (traits as text, labour market of the commuting
+    area at the time as numbers; never anything the municipality decides) and, of `spells.person_periods`,
+    first_interval (who moved in is at risk from then on), interval_count, job_interval and has_left. `areas`:
+    municipality_code, commuting_area_code. Output: one row per outcome and municipality in `persons` or
+    `municipalities`: fewer than FEWEST persons, or few (`is_few`) of them
     with a job, are `suppressed` (a mean just below the horizon would tell how few they are), under `min_n` (80, AKF's
     rule) the assessment is `too_small`; `missing` where nobody has known labour-market conditions or nobody is followed
     for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no yardstick.
@@ -216,29 +228,32 @@ def model_durations(
     import pandas as pd
 
     intervals = follow_up_weeks // interval_weeks
-    numeric = [c for c in covariates if is_numeric(persons[c])]
-    used = persons.assign(first_interval=persons.get("first_interval", 0))
-    used = used[(used["interval_count"] > used["first_interval"]) & used[numeric].notna().all(axis=1)]
-    codes = sorted(set(municipalities or []) | set(persons["municipality_code"]))
-    base = pd.DataFrame({"municipality_code": codes})
-    base["n_count"] = base["municipality_code"].map(used.groupby("municipality_code").size()).fillna(0).astype("int64")
+    numeric = [name for name in covariates if is_numeric(persons.levels[name])]
+    usable = np.ones(len(persons), dtype=np.bool_)
+    for name in numeric:
+        usable &= ~np.isnan(persons.values(name))
+    count = persons.values("interval_count")
+    used = persons.where((count > persons.values("first_interval")) & usable)
+    places = persons.levels["municipality_code"]
+    codes = sorted(set(municipalities or []) | set(places))
+    n_of = dict(zip(places, used.by("municipality_code").tolist(), strict=True))
+    base = pd.DataFrame({"municipality_code": codes, "n_count": [n_of.get(code, 0) for code in codes]})
     # A municipality nobody of which is followed to the horizon has no mean within it, and is no yardstick either.
-    whole = used.groupby("municipality_code")["interval_count"].max() >= intervals
-    enough = base.loc[base["n_count"] >= FEWEST, "municipality_code"]
-    part = used[used["municipality_code"].isin(enough) & used["municipality_code"].map(whole)]
+    longest = np.zeros(len(places), dtype=np.int64)
+    np.maximum.at(longest, used.codes["municipality_code"], used.values("interval_count").astype(np.int64))
+    enough = np.array([n_of[code] >= FEWEST for code in places], dtype=bool) & (longest >= intervals)
+    part = used.where(enough[used.codes["municipality_code"]])
     estimates = pd.DataFrame({"municipality_code": pd.Series([], dtype="object")})
     companions: list[tuple[str, pd.DataFrame]] = []
     without_jobs: set[object] = set()
     card = pd.DataFrame(columns=CARD)
     delivering = int((base["n_count"] >= min_n).sum())
-    if len(part) and part["job_interval"].any() and delivering >= min_municipalities:
-        spans = part.assign(
-            first=part["first_interval"], stop=part["interval_count"].clip(upper=intervals),
-            has_event=part["job_interval"],
-        )  # fmt: skip
-        cells = build_cells(spans, covariates, intervals)
+    if len(part) and part.values("job_interval").any() and delivering >= min_municipalities:
+        stop = np.minimum(part.values("interval_count"), intervals)
+        columns = {"first": part.values("first_interval"), "stop": stop, "has_event": part.values("job_interval")}
+        cells = build_cells(part.with_columns(columns), covariates, intervals)
         tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells, intervals))
-        table = part.groupby("municipality_code")[numeric].mean().reindex(list(cells.groups))
+        table = _means(part, numeric).reindex(list(cells.groups))
         fit = _fit_levels(tables, table, _area_of(pd.Series(cells.groups), areas), interval_weeks)
         hazard = tables.expected_hazard(fit.expected)
         observed = restricted_mean(tables.observed_hazard, interval_weeks)
@@ -255,7 +270,7 @@ def model_durations(
         }
         card = model_card(
             outcome_id, period, fit, observed, expected, n, judged=judged,
-            extra=[("traits_and_conditions", "size", float(cells.design.shape[1]))],
+            extra=[("traits_and_conditions", "size", float(len(cells.names)))],
         )  # fmt: skip
     known = base["municipality_code"].isin(estimates["municipality_code"])
     few = base["n_count"].between(1, FEWEST - 1)
@@ -274,14 +289,37 @@ def model_durations(
     return Modelled(pd.concat(rows, ignore_index=True), card)
 
 
-def _leavers(part: pd.DataFrame, cells: Cells, intervals: int) -> Floats:
+def _means(part: Tally, numeric: list[str]) -> pd.DataFrame:
+    """Return the mean of numeric covariates over persons, per municipality."""
+    import pandas as pd
+
+    codes, places = part.codes["municipality_code"], part.levels["municipality_code"]
+    persons = np.maximum(part.by("municipality_code"), 1)
+    means = {name: np.bincount(codes, part.count * part.values(name), len(places)) / persons for name in numeric}
+    return pd.DataFrame(means, index=pd.Index(places, name="municipality_code"))
+
+
+def _leavers(part: Tally, cells: Cells, intervals: int) -> Floats:
     """Return who left as municipalities x intervals: in the interval after the last one they were followed through."""
-    out = np.zeros((len(cells.groups), intervals))
-    if "has_left" in part:
-        gone = part[part["has_left"].astype(bool) & ~part["job_interval"] & (part["interval_count"] < intervals)]
-        place = {code: i for i, code in enumerate(cells.groups)}
-        np.add.at(out, (gone["municipality_code"].map(place).to_numpy(), gone["interval_count"].to_numpy()), 1)
-    return out
+    gone = part.where(_left(part, intervals))
+    place = {code: i for i, code in enumerate(cells.groups)}
+    row = np.array([place.get(code, 0) for code in part.levels["municipality_code"]], dtype=np.int64)
+    return _summed(
+        row[gone.codes["municipality_code"]], gone.values("interval_count"), gone, len(cells.groups), intervals
+    )
+
+
+def _left(part: Tally, intervals: int) -> npt.NDArray[np.bool_]:
+    left, job = (part.values(name).astype(bool) for name in ("has_left", "job_interval"))
+    return np.asarray(left & ~job & (part.values("interval_count") < intervals), dtype=np.bool_)
+
+
+def _summed(
+    row: npt.NDArray[np.integer[Any]], column: npt.NDArray[np.integer[Any]], part: Tally, rows: int, columns: int
+) -> Floats:
+    """Return the counts summed into a table."""
+    key = row.astype(np.int64) * columns + column.astype(np.int64)
+    return np.bincount(key, part.count, rows * columns).astype(np.float64).reshape(rows, columns)
 
 
 YEARS = (1, 2, 3)
@@ -289,13 +327,14 @@ FEWEST_MUNICIPALITIES = 10
 """Fewer municipalities tell too little of how much they differ for an interval to be estimated from."""
 
 
-def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, is_few: Few) -> pd.DataFrame:
+def first_job_shares(persons: Mapping[str, Tally], followed: Mapping[str, int], *, is_few: Few) -> pd.DataFrame:
     """Return the share with a first job within one, two and three years, per group of persons, with 95 % intervals.
 
-    Input `persons`: as `person_periods` gives them, with municipality_code and has_left; `group`: each row's group,
-    missing where it has none. Output: breakdown_code, within_years, first_job_share_pct with its _low_ and _high_,
-    n_count (persons followed), municipality_count, value_status (estimated, or suppressed: few persons by `is_few`, few
-    followed in the last interval, or fewer than FEWEST_MUNICIPALITIES municipalities).
+    Input `persons`: group -> its persons by municipality_code, first_interval, interval_count, job_interval, has_left,
+    as `person_periods` gives them; `followed`: group -> how many persons, each once wherever they were. Output:
+    breakdown_code, within_years, first_job_share_pct with its _low_ and _high_, n_count (persons followed),
+    municipality_count, value_status (estimated, or suppressed: few persons by `is_few`, few followed in the last
+    interval, or fewer than FEWEST_MUNICIPALITIES municipalities).
 
     Share: Aalen and Johansen (1978), leaving the country being a competing end. Interval: delete-one-group jackknife
     over municipalities with t (Shao and Wu 1989), since persons of one municipality are alike; it says nothing of why
@@ -306,17 +345,17 @@ def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, is_few: Fe
 
     intervals = FOLLOW_UP_WEEKS // INTERVAL_WEEKS
     rows: list[tuple[object, ...]] = []
-    for code, part in persons.groupby(group.astype("object"), sort=True):
-        at_risk, events, left = _totals(part, intervals)
+    for code in sorted(persons):
+        at_risk, events, left = _totals(persons[code], intervals)
         served = int((at_risk.sum(axis=1) > 0).sum())
-        n = int(part.loc[part["interval_count"] > part["first_interval"], "person_id"].nunique())
+        n = followed.get(code, 0)
         whole = _shares(at_risk.sum(axis=0)[None], events.sum(axis=0)[None], left.sum(axis=0)[None])[0]
         without = _shares(*(table.sum(axis=0) - table for table in (at_risk, events, left)))
         spread = np.sqrt((served - 1) / max(served, 1) * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
         half = stats.t.ppf(0.975, max(served - 1, 1)) * spread
         for place, years in enumerate(YEARS):
-            followed = int(at_risk[:, years * 52 // INTERVAL_WEEKS - 1].sum())
-            few = is_few(str(code), n) or is_few(f"{code}: followed {years}", followed)
+            seen = int(at_risk[:, years * 52 // INTERVAL_WEEKS - 1].sum())
+            few = is_few(str(code), n) or is_few(f"{code}: followed {years}", seen)
             told = not few and served >= FEWEST_MUNICIPALITIES
             bounds = (whole[place], max(whole[place] - half[place], 0.0), min(whole[place] + half[place], 100.0))
             figures = bounds if told else (None, None, None)
@@ -326,21 +365,20 @@ def first_job_shares(persons: pd.DataFrame, group: pd.Series[str], *, is_few: Fe
     return pd.DataFrame(rows, columns=names)
 
 
-def _totals(part: pd.DataFrame, intervals: int) -> tuple[Floats, Floats, Floats]:
+def _totals(part: Tally, intervals: int) -> tuple[Floats, Floats, Floats]:
     """Return persons at risk, jobs and leavers as municipalities x intervals."""
-    codes, place = np.unique(part["municipality_code"].to_numpy(str), return_inverse=True)
-    first = part["first_interval"].to_numpy(np.int64)
-    count = part["interval_count"].to_numpy(np.int64)
+    present, place = np.unique(part.codes["municipality_code"], return_inverse=True)
+    first, count = (part.values(name).astype(np.int64) for name in ("first_interval", "interval_count"))
     followed = count > first
-    change = np.zeros((len(codes), intervals + 1))
-    np.add.at(change, (place[followed], first[followed]), 1)
-    np.add.at(change, (place[followed], count[followed]), -1)
-    events, left = np.zeros((len(codes), intervals)), np.zeros((len(codes), intervals))
-    job = followed & part["job_interval"].to_numpy(bool)
-    np.add.at(events, (place[job], count[job] - 1), 1)
-    gone = followed & part["has_left"].to_numpy(bool) & ~part["job_interval"].to_numpy(bool) & (count < intervals)
-    np.add.at(left, (place[gone], count[gone]), 1)
-    return np.cumsum(change, axis=1)[:, :intervals], events, left
+    job = followed & part.values("job_interval").astype(bool)
+    gone = followed & _left(part, intervals)
+
+    def summed(wanted: npt.NDArray[np.bool_], column: npt.NDArray[np.int64]) -> Floats:
+        return _summed(place[wanted], column[wanted], part.where(wanted), len(present), intervals + 1)
+
+    change = summed(followed, first) - summed(followed, count)
+    events, left = summed(job, count - 1), summed(gone, count)
+    return np.cumsum(change, axis=1)[:, :intervals], events[:, :intervals], left[:, :intervals]
 
 
 def _shares(at_risk: Floats, events: Floats, left: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +11,17 @@ import numpy.typing as npt
 
 from transforms.errors import UsageError
 from transforms.models.findings import apply_rules, check_rules
-from transforms.models.persons import STEP_WEEKS, Variant, exposure_spans
-from transforms.statistics.hazard import Cells, build_cells, fit_hazard, linear_predictor, score_weight
+from transforms.models.spells import Variant, exposure_spans
+from transforms.statistics.hazard import (
+    Cells,
+    build_cells,
+    fit_hazard,
+    is_numeric,
+    named_levels,
+    score_weight_by_cell,
+)
 from transforms.statistics.intervals import Z95, Floats, Pooled, compare_all, e_value, pool
+from transforms.statistics.tally import Tally, added
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,18 +104,18 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
     shift = np.zeros((size, bits))
     pools: list[Pooled | None] = [None] * bits
     used = np.zeros(bits)
-    exposed = cells.design[:, :bits]
+    exposed = cells.factors[0]
     for _ in range(1 if context is None else 3):
-        offset = np.einsum("ck,ck->c", exposed, shift[cells.group])
+        offset = (shift @ exposed.table.T)[cells.group, exposed.codes]
         fit = fit_hazard(cells, offset)
-        theta = np.concatenate([fit.baseline, fit.beta])
-        eta = linear_predictor(cells, theta, offset + fit.effect[cells.group])
-        s, w = (cells.by_cell(v) for v in score_weight(cells.events, cells.at_risk, eta))
+        linear = offset + cells.linear(fit.beta) + fit.effect[cells.group]
+        s, w = score_weight_by_cell(cells, fit.baseline, linear)
         level_s, level_w = cells.by_group(s), np.maximum(cells.by_group(w), 1e-9)
+        exposed_s, exposed_w = cells.by_group_exposure(s), cells.by_group_exposure(w)
         for k in range(bits):
-            own_w = cells.by_group(exposed[:, k] * w)
+            own_w = exposed_w[:, k]
             information = own_w * (1 - own_w / level_w)
-            score = cells.by_group(exposed[:, k] * s) - own_w / level_w * level_s
+            score = exposed_s[:, k] - own_w / level_w * level_s
             rows = np.flatnonzero(np.where(complete, information, 0) > 0.05)
             used[k] = len(rows)
             if used[k] < max(MIN_MUNICIPALITIES, 3 * (moderators.shape[1] + 1)):
@@ -120,37 +130,37 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
     return pools, used
 
 
-def _cells(spans: pd.DataFrame, covariates: list[str], bits: int) -> Cells:
-    periods = -(-int(spans["stop"].max()) // PERIOD_STEPS)
-    return build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
+def _cells(histories: Tally, methods: list[str], covariates: list[str], variant: Variant) -> Cells:
+    """Return the cells of one variant of the analysis, its time at risk cut one municipality at a time."""
+    bits = len(methods) * (2 if variant == "phases" else 1)
+    periods = -(-int(histories.values("stop").max()) // PERIOD_STEPS)
+    spans = (exposure_spans(part, methods, variant) for part in histories.parts("municipality_code"))
+    cells = build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
+    last = int(np.flatnonzero(cells.at_risk.any(axis=1))[-1]) + 1
+    return replace(cells, at_risk=cells.at_risk[:last], events=cells.events[:last])
 
 
-def trait_scores(
-    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], covariates: list[str]
-) -> npt.NDArray[np.float64]:
-    """Return each person's part of the linear predictor that the traits give, from the model with all methods in it.
+def trait_scores(histories: Tally, methods: list[str], covariates: list[str]) -> npt.NDArray[np.float64]:
+    """Return each cell's part of the linear predictor that the traits give, from the model with all methods in it.
 
     The other analyses carry this one number instead of every trait: a prognostic score (Hansen 2008, Biometrika
     95:481), estimated with the exposures beside it so that they do not leak into it. Rounded to 0.02.
     """
-    spans = exposure_spans(persons, measures, methods, covariates)
-    cells = _cells(spans, covariates, len(methods))
+    cells = _cells(histories, methods, covariates, "started")
     fit = fit_hazard(cells)
-    part = cells.design[:, len(methods) :] @ fit.beta[len(methods) :]
-    score = np.zeros(len(persons))
-    score[spans["who"].to_numpy()] = part[cells.of_span]
-    return np.asarray(np.round(score * 50) / 50, dtype=np.float64)
+    score = np.zeros(len(histories))
+    for name, (table, places) in cells.tables.items():
+        score += (table @ fit.beta[places])[histories.codes[name]]
+    return np.asarray(np.round(score * 50) / 50 + 0.0, dtype=np.float64)
 
 
 def _fit(
-    persons: pd.DataFrame, measures: pd.DataFrame, methods: list[str], variant: Variant = "started",
-    context: pd.DataFrame | None = None,
-) -> tuple[list[Pooled | None], Floats]:  # fmt: skip
-    """Return pooled exposures of one variant of the analysis; `persons` carries trait_score."""
-    bits = len(methods) * (2 if variant == "phases" else 1)
-    cells = _cells(exposure_spans(persons, measures, methods, ["trait_score"], variant), ["trait_score"], bits)
+    scored: Tally, methods: list[str], variant: Variant = "started", context: pd.DataFrame | None = None
+) -> tuple[list[Pooled | None], Floats]:
+    """Return pooled exposures of one variant of the analysis; `scored` carries trait_score."""
+    cells = _cells(scored, methods, ["trait_score"], variant)
     table = None if context is None else context.reindex(list(cells.groups)).to_numpy(np.float64)
-    return _municipal(cells, bits, table)
+    return _municipal(cells, len(methods) * (2 if variant == "phases" else 1), table)
 
 
 def standardise_contexts(contexts: pd.DataFrame) -> pd.DataFrame:
@@ -164,13 +174,13 @@ def standardise_contexts(contexts: pd.DataFrame) -> pd.DataFrame:
 
 
 def method_effects(
-    persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[str], *, outcome_id: str,
-    contexts: pd.DataFrame | None = None, methods: list[str] | None = None,
+    histories: Tally, exposed: Mapping[str, int], covariates: list[str], *, outcome_id: str,
+    contexts: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return method x context x outcome: hazard ratios of a first job, with interval and what they are not.
 
-    Input `persons` (`spells.person_periods`): person_id, municipality_code, weeks, has_job, `covariates`; `measures`
-    (`exposures.measure_weeks`): person_id, method_code, start_week, end_week; `contexts`: municipality_code and one
+    Input: `spells.histories` with the `covariates`; `exposed`: method -> persons exposed to it in the time they were
+    followed, for every method there is; `contexts`: municipality_code and one
     column per organisation or framework context (yes/no or number). All methods stand in one discrete-time model with
     time-varying exposure, own municipal level, and municipal differences pooled (DerSimonian-Laird).
 
@@ -186,28 +196,30 @@ def method_effects(
     """
     import pandas as pd
 
-    persons = persons[(persons["weeks"] >= STEP_WEEKS) | persons["has_job"]]
-    measures = measures[measures["person_id"].isin(persons["person_id"])]
-    codes = sorted(measures["method_code"].astype(str).unique()) if methods is None else methods
-    until = measures["person_id"].map(persons.set_index("person_id")["weeks"])
-    exposed = measures[measures["start_week"] < until].groupby("method_code", observed=True)["person_id"].nunique()
-    persons = persons.assign(trait_score=trait_scores(persons, measures, codes, covariates))
-    main, used = _fit(persons, measures, codes)
-    lagged = _fit(persons, measures, codes, "lagged")[0]
-    later = _fit(persons, measures, codes, "without_first_weeks")[0]
-    phases, phase_used = _fit(persons, measures, codes, "phases")
+    codes, persons = sorted(exposed), int(histories.count.sum())
+    histories = named_levels(histories, covariates)
+    for name in covariates:
+        if is_numeric(histories.levels[name]):
+            histories = histories.where(~np.isnan(histories.values(name)))
+    scored = histories.with_columns({"trait_score": trait_scores(histories, codes, covariates)})
+    took = [name for name in histories.levels if name not in {"municipality_code", *covariates}]
+    scored = added([scored.only(["municipality_code", "trait_score", *took])])
+    main, used = _fit(scored, codes)
+    lagged = _fit(scored, codes, "lagged")[0]
+    later = _fit(scored, codes, "without_first_weeks")[0]
+    phases, phase_used = _fit(scored, codes, "phases")
     rows: list[dict[str, object]] = []
     for k, code in enumerate(codes):
-        n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}
+        n = {"method_code": code, "n_persons": persons, "n_exposed": exposed[code]}
         rows.append(n | _row("all", main[k], used[k]) | _sensitivity(main[k], lagged[k], later[k]))
         rows.append(n | _row("during", phases[k], phase_used[k]))
         rows.append(n | _row("after", phases[k + len(codes)], phase_used[k + len(codes)]))
     if contexts is not None:
         table = standardise_contexts(contexts)
-        found, used = _fit(persons, measures, codes, "started", table)
+        found, used = _fit(scored, codes, "started", table)
         centre = table.mean().to_numpy(np.float64)
         for k, code in enumerate(codes):
-            n = {"method_code": code, "n_persons": len(persons), "n_exposed": int(exposed.get(code, 0))}
+            n = {"method_code": code, "n_persons": persons, "n_exposed": exposed[code]}
             for j, name in enumerate(table.columns):
                 rows.append(n | _row(str(name), found[k], used[k], j, centre))
     ratios = ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "interaction_ratio", "interaction_low",

@@ -1,19 +1,21 @@
-"""Person rows in memory, for the models alone: what leaves this module is counts and shares under disclosure control.
+"""Person rows in memory: a bucket of them becomes counts, and the counts figures under disclosure control.
 
-The rows come from the restricted database and are never written to a published file, a snapshot or a log.
+The rows come from the restricted database and are never written to a published file, a snapshot or a log; no step after
+`counts_of` sees one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transforms.disclosure import Cell, Gate
-from transforms.errors import DataRefused
+from transforms.models.spells import INTERVAL_WEEKS, histories, measure_weeks, person_periods
+from transforms.statistics.tally import Tally, added, tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,19 +36,57 @@ LEAVING = ("left_denmark",)
 """Ends of a case after which no job can follow. Other ends (death among them) only end what is known."""
 FAMILY = ("family_refugee", "family_other")
 TOP_ORIGINS = 8
+"""Countries of origin so common that they are a trait of their own."""
 
 
 @dataclass(frozen=True)
-class PersonData:
-    """The deliveries that count: cases, measures, employment, organisation, and the day they tell until.
+class PersonRows:
+    """Rows of persons, all of each: those of one bucket of the pseudonym, or everybody's.
 
-    `state` and `states` say which draw of the rounding the country's figures and each municipality's get; its own last
-    day is in `untils`, and `deliveries` are their ids. `rounding_key` is the secret that figures are rounded with.
+    `until` is the newest day anything is told of, `untils` each municipality's own; `models` is the organisation model
+    of each municipality that has answered.
     """
 
     cases: pd.DataFrame = field(repr=False)
     measures: pd.DataFrame = field(repr=False)
     employment: pd.DataFrame = field(repr=False)
+    until: date
+    untils: Mapping[str, date] = field(default_factory=dict, repr=False)
+    models: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class PersonCounts:
+    """What is left of persons: counts per cell, which add up exactly over buckets. Exact, never to be published as is.
+
+    `cases`: municipality_code. `newcomers`: municipality_code, indicator_id. `placements`: municipality_code,
+    industry_code (db07_6), followed_by_job. `origins`: is_own, origin_country_code, of one case per person (`is_own`:
+    per person and municipality). `durations`: municipality_code, traits, permit_year and the time followed, a person of
+    two municipalities taken for two. `first_jobs`: municipality_code, FIRST_JOB_TRAITS and the time followed.
+    `first_job_persons`: breakdown_id, breakdown_code, each person once. `histories`: see `spells.histories`. `exposed`:
+    method_code.
+    """
+
+    cases: Tally
+    newcomers: Tally
+    placements: Tally
+    origins: Tally
+    durations: Tally
+    first_jobs: Tally
+    first_job_persons: Tally
+    histories: Tally
+    exposed: Tally
+
+
+@dataclass(frozen=True)
+class PersonData:
+    """The deliveries that count: persons in cells, the organisation, and the day they tell until.
+
+    `state` and `states` say which draw of the rounding the country's figures and each municipality's get; its own last
+    day is in `untils`, and `deliveries` are their ids. `rounding_key` is the secret that figures are rounded with.
+    """
+
+    counts: PersonCounts = field(repr=False)
     organisation: pd.DataFrame = field(repr=False)
     until: date
     state: str
@@ -62,20 +102,128 @@ class PersonData:
         return f"{newest.year - COHORT_YEARS + 1}-{newest.year}"
 
 
-def own_rows(data: PersonData) -> PersonData:
+# One bucket of persons to counts, and their sum: the only step that sees a person.
+
+
+FOLLOWED = ["first_interval", "interval_count", "job_interval", "has_left"]
+FIRST_JOB_TRAITS = ["sex_code", "education_code", "basis_group", "danish_track_code"]
+BROUGHT = ["origin_country_code" if name == "origin_group" else name for name in TRAITS]
+"""Traits as they are counted: which countries are groups of their own is known when all are counted."""
+
+
+def counts_of(rows: PersonRows) -> PersonCounts:
+    """Return the counts of a bucket of persons."""
+    import pandas as pd
+
+    rows = numbered(rows)
+    own = own_rows(rows)
+    of_own, of_all = (one_case_per_person(each) for each in (own, rows))
+    followed = followed_persons(rows, of_all)
+    first = followed[followed["first_interval"] == 0].drop_duplicates("person_id")
+    taken = rows.measures.rename(columns={"measure_kind_code": "method_code"})
+    weeks = measure_weeks(first[["person_id", "permit_date"]], taken[taken["method_code"] != "other"])
+    told, exposed = histories(first, weeks, [*BROUGHT, *JUDGED_TRAITS, "permit_year"])
+    origins = pd.concat([of_own.assign(is_own=True), of_all.assign(is_own=False)])
+    new = newcomer_counts(own, of_own)
+    return PersonCounts(
+        tally(rows.cases.drop_duplicates(["municipality_code", "person_id"]), ["municipality_code"]),
+        tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy()),
+        tally(placements(rows), ["municipality_code", "industry_code", "followed_by_job"]),
+        tally(origins, ["is_own", "origin_country_code"]),
+        tally(followed_persons(own, of_own), ["municipality_code", *BROUGHT, "permit_year", *FOLLOWED]),
+        tally(followed, ["municipality_code", *FIRST_JOB_TRAITS, *FOLLOWED]),
+        _first_job_persons(followed, rows.models),
+        told,
+        tally(
+            pd.DataFrame({"method_code": list(exposed)}), ["method_code"], np.array(list(exposed.values()), dtype=int)
+        ),
+    )
+
+
+def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
+    """Return the sum of the counts of buckets; the same, byte for byte, however persons were put into them."""
+    return PersonCounts(
+        **{each.name: added([getattr(part, each.name) for part in parts]) for each in fields(PersonCounts)}
+    )
+
+
+def _first_job_persons(followed: pd.DataFrame, models: Mapping[str, str]) -> Tally:
+    """Return the persons followed, each once per group, by breakdown_id and breakdown_code."""
+    import pandas as pd
+
+    seen = followed[followed["interval_count"] > followed["first_interval"]]
+    seen = seen.assign(country="000", org_model_code=seen["municipality_code"].map(models).astype("object"))
+    parts = [
+        seen[["person_id", kind]].rename(columns={kind: "breakdown_code"}).drop_duplicates().dropna()
+        .assign(breakdown_id=kind)
+        for kind in FIRST_JOB_GROUPS
+    ]  # fmt: skip
+    return tally(pd.concat(parts), ["breakdown_id", "breakdown_code"])
+
+
+FIRST_JOB_GROUPS = ("country", "org_model_code", *FIRST_JOB_TRAITS)
+
+
+def organisation_models(organisation: pd.DataFrame) -> dict[str, str]:
+    """Return the organisation model of each municipality by its last answer."""
+    answers = organisation.drop_duplicates("municipality_code", keep="last").dropna(subset=["org_model_code"])
+    return dict(zip(answers["municipality_code"], answers["org_model_code"], strict=True))
+
+
+def with_origin_group(cells: Tally, origins: Tally, *, is_own: bool) -> Tally:
+    """Return cells with origin_group in place of origin_country_code: the commonest countries, and `other`."""
+    import pandas as pd
+
+    of_sort = origins.where(origins.values("is_own") == is_own).frame().dropna()
+    common = of_sort.set_index("origin_country_code")["count"].nlargest(TOP_ORIGINS).index
+    keep = set(common[pd.notna(common)])
+    return cells.renamed("origin_country_code", "origin_group", lambda code: code if code in keep else "other")
+
+
+def with_conditions(cells: Tally, conditions: pd.DataFrame) -> Tally:
+    """Return cells with the conditions of their municipality in the year of the permit, or the nearest that is known.
+
+    `conditions`: municipality_code, year and one numeric column per condition of the commuting area; they stand in the
+    place of permit_year, unknown (NaN) where the municipality has none.
+    """
+    years = np.array(sorted(conditions["year"].unique()))
+    nearest = [int(years[np.abs(year - years).argmin()]) for year in cells.levels["permit_year"]]
+    table = conditions.set_index(["municipality_code", "year"])
+    wanted = [(code, year) for code in cells.levels["municipality_code"] for year in nearest]
+    values = table.reindex(wanted).to_numpy(np.float64)
+    place = cells.codes["municipality_code"].astype(np.int64) * len(nearest) + cells.codes["permit_year"]
+    kept = cells.only([name for name in cells.levels if name != "permit_year"])
+    return kept.with_columns({str(name): values[place, j] for j, name in enumerate(table.columns)})
+
+
+def numbered(rows: PersonRows) -> PersonRows:
+    """Return the same rows with a number for each pseudonym: shorter to compare, and the same for nobody else."""
+    import pandas as pd
+
+    frames = [rows.cases, rows.measures, rows.employment]
+    codes, _ = pd.factorize(pd.concat([frame["person_id"] for frame in frames], ignore_index=True))
+    edges = np.cumsum([len(frame) for frame in frames])[:-1]
+    cases, measures, employment = (
+        frame.assign(person_id=part) for frame, part in zip(frames, np.split(codes, edges), strict=True)
+    )
+    return replace(rows, cases=cases, measures=measures, employment=employment)
+
+
+def own_rows(rows: PersonRows) -> PersonRows:
     """Return the same rows with a person of two municipalities taken for two.
 
     Figures of a municipality are made of its own rows alone: else what another one delivers would move them by the one
     or two persons who have lived in both.
     """
 
-    def own(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.assign(person_id=rows["municipality_code"].astype(str) + ":" + rows["person_id"].astype(str))
+    def own(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(person_id=frame["person_id"] * 1000 + frame["municipality_code"].astype(str).astype(int))
 
-    return replace(data, cases=own(data.cases), measures=own(data.measures), employment=own(data.employment))
+    rows = numbered(rows)
+    return replace(rows, cases=own(rows.cases), measures=own(rows.measures), employment=own(rows.employment))
 
 
-def one_case_per_person(data: PersonData) -> pd.DataFrame:
+def one_case_per_person(data: PersonRows) -> pd.DataFrame:
     """Return one case per person: the first permit, at the municipality that took over first. Traits as groups."""
     import numpy as np
     import pandas as pd
@@ -92,39 +240,35 @@ def one_case_per_person(data: PersonData) -> pd.DataFrame:
     cases["has_partner"] = cases["has_partner"].map({True: "yes", False: "no"}).fillna("unknown")
     children = cases["children_count"].astype("float64")
     cases["has_children"] = np.select([children > 0, children == 0], ["yes", "no"], "unknown")
-    common = cases["origin_country_code"].value_counts().sort_index().nlargest(TOP_ORIGINS).index
-    cases["origin_group"] = cases["origin_country_code"].where(cases["origin_country_code"].isin(common), "other")
     years = pd.to_datetime(cases["permit_date"]).dt.year
     cases["cohort"] = ((years - data.until.year) // 2).astype("str")
-    adults = ages.between(18, 64)
-    return pd.DataFrame(cases[adults].reset_index(drop=True))
+    return cases.assign(is_adult=ages.between(18, 64)).reset_index(drop=True)
 
 
-def followed_persons(data: PersonData, conditions: pd.DataFrame) -> pd.DataFrame:
+def followed_persons(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     """Return time to the first ordinary job of 13 weeks per person and municipality of the cohorts, with traits.
 
     Who moved is counted where they were: one row per municipality, at risk there from the day it took over to the day
-    the case moved on, each followed to the municipality's own last delivery. `conditions`: municipality_code, year and
-    one numeric column per condition of the commuting area; a person meets those of the year of the permit, or of the
-    nearest year that is known.
+    the case moved on, each followed to the municipality's own last delivery. `one_case`: `one_case_per_person`.
     """
     import pandas as pd
 
     newest = pd.Timestamp(max(data.untils.values(), default=data.until))
-    traits = one_case_per_person(data)
+    traits = one_case[one_case["is_adult"]]
     until = pd.to_datetime(traits["municipality_code"].map(data.untils).fillna(newest))
     recent = traits[pd.to_datetime(traits["permit_date"]).dt.year > until.dt.year - COHORT_YEARS]
     stays = case_stays(data, recent["person_id"])
-    columns = ["person_id", "permit_date", *TRAITS, *JUDGED_TRAITS]
+    columns = ["person_id", "permit_date", *BROUGHT, *JUDGED_TRAITS]
     cases = stays.merge(recent[columns], on="person_id", how="inner")
     ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
     spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
     last = cases["municipality_code"].map(dict(data.untils))
     followed = person_periods(cases.assign(last_date=pd.to_datetime(last)), spells, newest.date())
-    return _with_conditions(followed.drop(columns="last_date"), conditions)
+    years = pd.to_datetime(followed["permit_date"]).dt.year
+    return followed.drop(columns="last_date").assign(permit_year=years)
 
 
-def case_stays(data: PersonData, wanted: pd.Series[str]) -> pd.DataFrame:
+def case_stays(data: PersonRows, wanted: pd.Series[str]) -> pd.DataFrame:
     """Return one row per person and municipality: entry_date, end_date (empty: still there), has_left.
 
     The first case begins with the permit, a later one in another municipality when that one takes over, which also
@@ -151,19 +295,7 @@ def case_stays(data: PersonData, wanted: pd.Series[str]) -> pd.DataFrame:
     return pd.DataFrame(out.reset_index(drop=True))
 
 
-def _with_conditions(followed: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Return the persons with the conditions of their municipality in the year of the permit, or the nearest known."""
-    import pandas as pd
-
-    if "year" not in conditions:
-        return followed.merge(conditions, on="municipality_code", how="left")
-    years = np.array(sorted(conditions["year"].unique()))
-    permit = np.asarray(pd.to_datetime(followed["permit_date"]).dt.year)
-    nearest = years[np.abs(permit[:, None] - years[None, :]).argmin(axis=1)]
-    return followed.assign(year=nearest).merge(conditions, on=["municipality_code", "year"], how="left")
-
-
-def newcomers(data: PersonData) -> pd.DataFrame:
+def newcomers(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     """Return the newcomers, one row per person: permit within NEWCOMER_YEARS of the day the municipality tells until.
 
     Its own day, not that of all: else a quarter that passes would move the figures of a municipality by the one or two
@@ -171,22 +303,22 @@ def newcomers(data: PersonData) -> pd.DataFrame:
     """
     import pandas as pd
 
-    cases = one_case_per_person(data)
+    cases = one_case[one_case["is_adult"]]
     until = pd.to_datetime(cases["municipality_code"].map(data.untils).fillna(pd.Timestamp(data.until)))
     oldest = until - pd.DateOffset(years=NEWCOMER_YEARS)
     return pd.DataFrame(cases[pd.to_datetime(cases["permit_date"]) > oldest])
 
 
-def newcomer_counts(data: PersonData) -> pd.DataFrame:
-    """Return exact counts of newcomers, never to be published: municipality_code, indicator_id, k, n.
+def newcomer_counts(own: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
+    """Return exact counts of newcomers, never to be published: municipality_code, indicator_id, k.
 
-    One row per municipality that delivered and indicator, k of its n newcomers; `newcomers_count` has k = n. Who has
-    cases in two municipalities is a newcomer of both, with what each has given (`own_rows`).
+    One row per municipality that delivered and indicator, all newcomers under `newcomers_count`. Who has cases in two
+    municipalities is a newcomer of both, with what each has given: `own` are `own_rows`, `one_case` one of each.
     """
     import pandas as pd
 
-    data = own_rows(data)
-    new = newcomers(data)
+    data = own
+    new = newcomers(data, one_case)
     taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
     used = {kind: set(rows["person_id"]) for kind, rows in taken.groupby("measure_kind_code")}
     flags = {
@@ -199,8 +331,7 @@ def newcomer_counts(data: PersonData) -> pd.DataFrame:
     }
     wide = pd.DataFrame({"municipality_code": new["municipality_code"], **flags}).groupby("municipality_code").sum()
     wide = wide.reindex(sorted(data.cases["municipality_code"].unique()), fill_value=0)
-    long = wide.rename_axis("municipality_code").reset_index().melt("municipality_code", None, "indicator_id", "k")
-    return long.assign(n=long["municipality_code"].map(wide["newcomers_count"]))
+    return wide.rename_axis("municipality_code").reset_index().melt("municipality_code", None, "indicator_id", "k")
 
 
 def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
@@ -211,7 +342,9 @@ def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for code, indicator, k, n in newcomer_counts(data).itertuples(index=False):
+    counts = newcomers_of(data)
+    for (indicator, code), k in sorted(counts.items(), key=lambda each: (SHARES.index(each[0][0]), each[0][1])):
+        n = counts["newcomers_count", code]
         state = f"{code}:{data.states.get(code, data.state)}"
         if indicator == "newcomers_count":
             cell = gate.count(indicator, state, int(k))
@@ -219,6 +352,12 @@ def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
             cell = gate.share(indicator, state, int(k), int(n), "newcomers_count")
         rows.append(_row(code, indicator, cell, data))
     return pd.DataFrame(rows, columns=SHARE_COLUMNS)
+
+
+def newcomers_of(data: PersonData) -> dict[tuple[str, str], int]:
+    """Return (indicator, municipality) -> exact count of newcomers, never to be published."""
+    told = data.counts.newcomers.frame("k")
+    return {(indicator, code): int(k) for code, indicator, k in told.itertuples(index=False)}
 
 
 USE_INDICATORS = {
@@ -229,6 +368,11 @@ USE_INDICATORS = {
     "use_igu_pct": "igu",
     "use_mentor_pct": "mentor",
 }
+SHARES = (
+    "newcomers_count", "women_newcomers_pct", "basic_education_newcomers_pct", "family_newcomers_pct",
+    "activity_ready_newcomers_pct", *USE_INDICATORS,
+)  # fmt: skip
+"""Indicators of newcomers, in the order they are told."""
 SHARE_COLUMNS = [
     "municipality_code", "indicator_id", "period", "reference_date", "value", "numerator", "denominator",
     "value_status",
@@ -247,20 +391,17 @@ PLACEMENTS = ("placement_private", "placement_public", "subsidy_private", "subsi
 FOLLOWED_WITHIN_DAYS = 182
 
 
-def placements(data: PersonData, crosswalk: pd.DataFrame) -> pd.DataFrame:
-    """Return placements with an industry: municipality_code, industry_code (37 groups), followed_by_job (bool).
+def placements(data: PersonRows) -> pd.DataFrame:
+    """Return placements with an industry: municipality_code, industry_code (db07_6), followed_by_job (bool).
 
     Followed by a job: an ordinary job of the same person that starts within half a year after the placement's end.
     """
     import pandas as pd
 
-    from transforms.models.industries import to_level
-
     wanted = data.measures["measure_kind_code"].isin(PLACEMENTS)
     rows = data.measures[wanted & data.measures["industry_code"].notna() & data.measures["end_date"].notna()].copy()
     if rows.empty:
         return pd.DataFrame({"municipality_code": [], "industry_code": [], "followed_by_job": []})
-    rows["industry_code"] = to_level(rows["industry_code"], "db07_6", "db07_37_code", crosswalk)
     rows["placement"] = range(len(rows))
     jobs = data.employment.loc[~data.employment["is_subsidised"].astype("bool"), ["person_id", "start_date"]]
     both = rows[["placement", "person_id", "end_date"]].merge(jobs, on="person_id")
@@ -311,12 +452,12 @@ def guarded_organisation(data: PersonData, gate: Gate) -> pd.DataFrame:
     """
     import pandas as pd
 
-    counts = newcomer_counts(data).query("indicator_id == 'newcomers_count'").set_index("municipality_code")["n"]
+    counts = newcomers_of(data)
     out = organisation_rows(data)
     withheld = []
     for index, row in out.iterrows():
         code = str(row["municipality_code"])
-        state, n = f"{code}:{data.states.get(code, data.state)}", int(counts.get(code, 0))
+        state, n = f"{code}:{data.states.get(code, data.state)}", counts.get(("newcomers_count", code), 0)
         withheld.append((gate.rounded("newcomers_count", state, n) or 0) < gate.least)
         for column in PERSON_SHARES:
             if pd.notna(row[column]) and n:
@@ -344,15 +485,19 @@ def placement_counts(data: PersonData, crosswalk: pd.DataFrame, gate: Gate) -> t
     """
     import pandas as pd
 
-    rows = placements(data, crosswalk)
+    from transforms.models.industries import to_level
+
+    rows = data.counts.placements.frame("n")
+    rows["industry_code"] = to_level(rows["industry_code"], "db07_6", "db07_37_code", crosswalk)
+    rows["followed"] = rows["n"].where(rows["followed_by_job"].astype(bool), 0)
     # Every industry has a row everywhere: a nought among those that are told may be none or a few.
-    places = sorted({*data.cases["municipality_code"], *rows["municipality_code"]})
+    places = sorted({*data.counts.cases.levels["municipality_code"], *rows["municipality_code"]})
     every = pd.MultiIndex.from_product(
         [places, sorted(crosswalk["db07_37_code"].unique())], names=["municipality_code", "industry_code"]
     )
-    counted = rows.groupby(["municipality_code", "industry_code"])["followed_by_job"].size()
+    counted = rows.groupby(["municipality_code", "industry_code"])["n"].sum()
     local = counted.reindex(every, fill_value=0).reset_index(name="k")
-    national = rows.groupby("industry_code")["followed_by_job"].agg(["size", "sum"]).reset_index()
+    national = rows.groupby("industry_code")[["n", "followed"]].sum().reset_index()
     local["placements_count"] = [
         gate.part(f"placements_count:{industry}", f"{code}:{data.states.get(code, data.state)}", k)
         for code, industry, k in local.itertuples(index=False)
@@ -374,194 +519,3 @@ def placement_counts(data: PersonData, crosswalk: pd.DataFrame, gate: Gate) -> t
             {"placements_count": "Float64", "followed_by_job_count": "Float64"}
         ),
     )
-
-
-# From permits and employment spells to one time-to-job record per person, and Kaplan-Meier figures of them.
-
-
-JOB_WEEKS = 13
-FOLLOW_UP_WEEKS = 156
-INTERVAL_WEEKS = 13
-
-
-def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_weeks: int = JOB_WEEKS) -> pd.DataFrame:
-    """Return per person the start of the first job of at least `job_weeks` weeks after the permit.
-
-    Spells that overlap or follow one another without a free day are one job (the length of employment counts,
-    not the employer); days before the permit do not count, nor does a job with wage subsidy where that is told. Input:
-    cases (person_id, permit_date), employment (person_id, start_date, end_date; empty end = still running at
-    `until`; optional is_subsidised). Output: person_id, job_start_date.
-    """
-    import pandas as pd
-
-    if "is_subsidised" in employment:
-        employment = employment[~employment["is_subsidised"].fillna(False).astype(bool)]
-    people = pd.Index(cases["person_id"])
-    who = people.get_indexer(employment["person_id"])
-    frame = pd.DataFrame({"who": who})
-    last_day = pd.Timestamp(until)
-    frame["start"] = _days(employment["start_date"]).to_numpy()
-    frame["end"] = _days(employment["end_date"].fillna(last_day)).clip(upper=_day(last_day)).to_numpy()
-    frame = frame[(frame["who"] >= 0) & (frame["end"] >= frame["start"])]
-    frame = frame.sort_values(["who", "start"], kind="stable", ignore_index=True)
-    reach = frame.groupby("who")["end"].cummax()
-    follows = (frame["who"].shift() == frame["who"]) & (frame["start"] <= reach.shift() + 1)
-    frame["job"] = (~follows).cumsum()
-    jobs = frame.groupby("job", as_index=False).agg(who=("who", "first"), start=("start", "min"), end=("end", "max"))
-    permit = _days(cases["permit_date"]).to_numpy()
-    jobs["start"] = np.maximum(jobs["start"].to_numpy(), permit[jobs["who"].to_numpy()])
-    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * job_weeks]
-    first = jobs.groupby("who")["start"].min()
-    return pd.DataFrame({
-        "person_id": people[first.index.to_numpy()],
-        "job_start_date": pd.to_datetime(first.to_numpy(), unit="D", origin="unix"),
-    })  # fmt: skip
-
-
-def _days(dates: pd.Series[pd.Timestamp]) -> pd.Series[int]:
-    import pandas as pd
-
-    return (pd.to_datetime(dates) - pd.Timestamp("1970-01-01")).dt.days
-
-
-def _day(moment: pd.Timestamp) -> int:
-    import pandas as pd
-
-    return (moment - pd.Timestamp("1970-01-01")).days
-
-
-def person_periods(
-    cases: pd.DataFrame, employment: pd.DataFrame, until: date, *,
-    job_weeks: int = JOB_WEEKS, follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
-) -> pd.DataFrame:  # fmt: skip
-    """Return one row per case: weeks from permit to first job of >= 13 weeks, censored at three years.
-
-    The outcome of KORA 2017. A job that starts less than 13 weeks before the end of the data, or before the person
-    left, cannot be seen to last, so the person counts as followed only until 13 weeks before that day; counting
-    such starts as "no job yet" would bias every late cohort.
-
-    Input `cases`: person_id (unique within a municipality), municipality_code, permit_date, end_date (left, died or
-    got another status; may be empty), optional entry_date (moved in: at risk here only from then on) and last_date
-    (the municipality's own last day), and any covariates, which are passed through. `employment`: see `first_jobs`.
-    Output: the cases plus weeks (to job or censoring), has_job, interval_count (whole intervals at risk, the one
-    with the job included; 0 = not followed for one interval), job_interval (has_job within those intervals) and
-    first_interval (the first whole one here; at or above interval_count when the person was never at risk here).
-    Raises DataRefused on a repeated person.
-    """
-    import pandas as pd
-
-    keys = ["person_id", "municipality_code"] if "entry_date" in cases else ["person_id"]
-    repeated = cases.duplicated(keys)
-    if repeated.any():
-        row = int(np.flatnonzero(repeated.to_numpy())[0]) + 1
-        raise DataRefused(
-            f"cases: row {row}: the same person occurs twice; rule: one row per person; keep the first permit"
-        )
-    permit = _days(cases["permit_date"]).to_numpy(np.float64)
-    last = pd.Timestamp(until)
-    own = _days(cases["last_date"].fillna(last)) if "last_date" in cases else pd.Series(_day(last), index=cases.index)
-    end = _days(cases["end_date"]).fillna(own).clip(upper=own).to_numpy(np.float64)
-    one_each = cases.drop_duplicates("person_id")
-    jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
-    # Not `map`, which takes an empty series of dates for one of numbers and fails where nobody has a job.
-    job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
-    seen = (end + 1 - permit) / 7 - job_weeks
-    followed = np.clip(seen, 0, follow_up_weeks)
-    whole = np.floor(followed / interval_weeks + 1e-9)
-    # The last followed day itself is included: a job starting on it can be seen to last, if there is such a day.
-    has_job = np.isfinite(job) & (job <= seen) & (job < follow_up_weeks)
-    in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
-    job_interval = has_job & (in_interval < whole)
-    entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit
-    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks - 1e-9)
-    return cases.assign(
-        first_interval=first.astype(np.int64),
-        weeks=np.where(has_job, job, followed),
-        has_job=has_job,
-        interval_count=np.where(job_interval, in_interval + 1, whole).astype(np.int64),
-        job_interval=job_interval,
-    )
-
-
-# Time at risk cut where measures begin and end: a person is exposed from the start of a measure on, never before.
-
-
-STEP_WEEKS = 4
-Variant = Literal["started", "phases", "lagged", "without_first_weeks"]
-LAG_WEEKS = 13
-
-
-def measure_weeks(cases: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
-    """Return measures on the clock of the person: person_id, method_code, start_week, end_week since the permit.
-
-    Input `cases`: person_id, permit_date. Input `measures`: person_id, method_code, start_date, end_date (empty =
-    still running). Measures of persons who are not among the cases are left out.
-    """
-    import pandas as pd
-
-    frame = measures.merge(cases[["person_id", "permit_date"]], on="person_id", how="inner")
-    permit = pd.to_datetime(frame["permit_date"])
-    for name in ("start", "end"):
-        frame[f"{name}_week"] = (pd.to_datetime(frame[f"{name}_date"]) - permit).dt.days / 7
-    return frame[["person_id", "method_code", "start_week", "end_week"]]
-
-
-def exposure_spans(
-    persons: pd.DataFrame,
-    measures: pd.DataFrame,
-    methods: list[str],
-    covariates: list[str],
-    variant: Variant = "started",
-) -> pd.DataFrame:
-    """Return the spans of `cells.build_cells`: every person's time until job or censoring, cut at measure starts.
-
-    A step of four weeks counts as exposed when the measure had begun by its first day. Attributing the time before
-    the start to the measure would give it weeks in which nobody could have found a job and still have been in it
-    (immortal time; Suissa 2008, Am. J. Epidemiol. 167:492). Only the first start of each method counts.
-
-    Input `persons`: person_id, municipality_code, weeks, has_job, `covariates`; `measures`: `measure_weeks` output.
-    Output: municipality_code, covariates, first, stop, has_event, mask. Bit k of mask: method k has begun (`started`);
-    it began at least LAG_WEEKS ago (`lagged`); `without_first_weeks` drops the first step after any start;
-    `phases` uses bit k while the method runs and bit k + len(methods) afterwards.
-    """
-    import pandas as pd
-
-    weeks, job = persons["weeks"].to_numpy(np.float64), persons["has_job"].to_numpy(bool)
-    stop = np.floor(weeks / STEP_WEEKS + 1e-9).astype(np.int64) + job
-    who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
-    frame = pd.DataFrame({"who": who, "k": measures["method_code"].map({m: k for k, m in enumerate(methods)})})
-    frame["start"], frame["end"] = measures["start_week"].to_numpy(), measures["end_week"].to_numpy()
-    frame = frame[(frame["who"] >= 0) & frame["k"].notna() & frame["start"].notna()]
-    frame = frame.sort_values(["who", "k", "start"], kind="stable").drop_duplicates(["who", "k"])
-    k = frame["k"].to_numpy(np.int64)
-    begun = _step(frame["start"].to_numpy(np.float64) + (LAG_WEEKS if variant == "lagged" else 0))
-    person = frame["who"].to_numpy(np.int64)
-    base = np.arange(len(persons))
-    zero = np.zeros(len(persons), dtype=np.int64)
-    cuts = [(base, zero, zero, zero), (person, begun, 1 << k, np.zeros_like(k))]
-    if variant == "phases":
-        ended = np.maximum(_step(frame["end"].fillna(np.inf).to_numpy(np.float64)), begun)
-        cuts.append((person, ended, (1 << (k + len(methods))) - (1 << k), np.zeros_like(k)))
-    if variant == "without_first_weeks":
-        cuts[1] = (person, begun, 1 << k, np.ones_like(k))
-        cuts.append((person, begun + 1, np.zeros_like(k), -np.ones_like(k)))
-    joined = [np.concatenate(column) for column in zip(*cuts, strict=True)]
-    table = pd.DataFrame(dict(zip(("who", "first", "mask", "fresh"), joined, strict=True)))
-    table = table[table["first"] < stop[table["who"].to_numpy()]]
-    table = table.groupby(["who", "first"], sort=True)[["mask", "fresh"]].sum().reset_index()
-    table[["mask", "fresh"]] = table.groupby("who")[["mask", "fresh"]].cumsum()
-    owner = table["who"].to_numpy(np.int64)
-    last = np.append(owner[1:] != owner[:-1], True)
-    following = np.append(table["first"].to_numpy(np.int64)[1:], 0)
-    table["stop"] = np.where(last, stop[owner], following)
-    table["has_event"] = last & job[owner]
-    columns = ["municipality_code", *covariates]
-    people = persons[columns].iloc[owner].reset_index(drop=True)
-    spans: pd.DataFrame = pd.concat([people, table], axis=1)
-    return spans[spans["fresh"] == 0].drop(columns="fresh")
-
-
-def _step(week: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the first whole step that begins at or after a week; far beyond any follow-up when never."""
-    capped = np.clip(np.nan_to_num(week, nan=1e6, posinf=1e6), 0, 1e6)
-    return np.ceil(capped / STEP_WEEKS - 1e-9).astype(np.int64)

@@ -311,7 +311,7 @@ CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
 
 
 def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, Model]:
-    """Return the person-level model tables. `data` stays in memory; only what passed the gate reaches the warehouse."""
+    """Return the person-level model tables. Exact counts stay in memory; only what passed the gate is in the tables."""
     taken: list[tuple[pd.DataFrame, pd.DataFrame]] = []
 
     def placement(warehouse: Warehouse, part: int) -> pd.DataFrame:
@@ -374,14 +374,15 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     """Return the observed weeks to a first lasting job per municipality, through the gate; the fit is laid down."""
     from transforms.models.durations import model_durations
     from transforms.models.expected import COLUMNS
-    from transforms.models.persons import TRAITS, followed_persons, own_rows
+    from transforms.models.persons import TRAITS, with_conditions, with_origin_group
 
     market = labour_market(warehouse, LABOUR_MARKET)
     if data is None or market.empty:
         return empty(COLUMNS)
     states = states_of(data)
+    followed = with_origin_group(data.counts.durations, data.counts.origins, is_own=True)
     fits[DURATION] = modelled = model_durations(
-        followed_persons(own_rows(data), market),
+        with_conditions(followed, market),
         [*TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         period=data.period,
@@ -393,7 +394,6 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
 
 
-FIRST_JOB_GROUPS = ("country", "org_model_code", "sex_code", "education_code", "basis_group", "danish_track_code")
 FIRST_JOB_COLUMNS = [
     "breakdown_id", "breakdown_code", "within_years", "first_job_share_pct", "first_job_share_low_pct",
     "first_job_share_high_pct", "n_count", "municipality_count", "value_status",
@@ -405,24 +405,26 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
 
     Shares are made of rounded numbers of persons and their intervals, in whole per cent, move with them.
     """
+    import numpy as np
     import pandas as pd
 
     from transforms.models.durations import first_job_shares
-    from transforms.models.persons import followed_persons
+    from transforms.models.persons import FIRST_JOB_GROUPS, organisation_models
 
     if data is None:
         return empty(FIRST_JOB_COLUMNS)
-    persons = followed_persons(data, data.cases[["municipality_code"]].drop_duplicates())
-    answers = data.organisation.drop_duplicates("municipality_code", keep="last").set_index("municipality_code")
+    models = organisation_models(data.organisation)
+    persons = data.counts.first_jobs
+    places = persons.values("municipality_code")
+    model = np.array([models.get(code) for code in places], dtype=object)
+    persons = persons.with_columns({"country": np.full(len(persons), "000"), "org_model_code": model})
+    followed = data.counts.first_job_persons.frame("n").set_index(["breakdown_id", "breakdown_code"])["n"].to_dict()
     parts = []
     for kind in FIRST_JOB_GROUPS:
-        if kind == "country":
-            group = pd.Series("000", index=persons.index)
-        elif kind == "org_model_code":
-            group = persons["municipality_code"].map(answers[kind].astype("object"))
-        else:
-            group = persons[kind].astype("object")
-        shares = first_job_shares(persons, group, is_few=partial(_is_few, gate, f"first_job:{kind}", data.state))
+        groups = {str(code): persons.where(persons.codes[kind] == place)
+                  for place, code in enumerate(persons.levels[kind]) if code is not None}  # fmt: skip
+        n = {code: int(followed.get((kind, code), 0)) for code in groups}
+        shares = first_job_shares(groups, n, is_few=partial(_is_few, gate, f"first_job:{kind}", data.state))
         told = [_first_job_row(row, kind, data.state, gate) for row in shares.to_dict("records")]
         parts.append(pd.DataFrame(told).assign(breakdown_id=kind))
     return pd.DataFrame(pd.concat(parts, ignore_index=True)[FIRST_JOB_COLUMNS])
@@ -487,20 +489,15 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate
     import pandas as pd
 
     from transforms.models.methods import method_effects
-    from transforms.models.persons import JUDGED_TRAITS, TRAITS, followed_persons, measure_weeks
+    from transforms.models.persons import JUDGED_TRAITS, TRAITS, with_conditions, with_origin_group
 
     market = labour_market(warehouse, LABOUR_MARKET)
     if data is None or market.empty:
         return empty(METHOD_EFFECT_COLUMNS)
-    persons = followed_persons(data, market)
-    persons = persons[persons["first_interval"] == 0].drop_duplicates("person_id")
-    taken = data.measures.rename(columns={"measure_kind_code": "method_code"})
-    taken = taken[taken["method_code"] != "other"]
-    columns = ["person_id", "method_code", "start_date", "end_date"]
-    weeks = measure_weeks(persons[["person_id", "permit_date"]], taken[columns])
+    followed = with_origin_group(data.counts.histories, data.counts.origins, is_own=False)
     told = method_effects(
-        persons,
-        weeks,
+        with_conditions(followed, market),
+        {str(code): int(n) for code, n in data.counts.exposed.frame("n").itertuples(index=False)},
         [*TRAITS, *JUDGED_TRAITS, *LABOUR_MARKET],
         outcome_id=DURATION,
         contexts=contexts(data, market),
@@ -526,7 +523,7 @@ def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
     from transforms.models.persons import organisation_rows
 
     newest = organisation_rows(data).sort_values("reference_date").drop_duplicates("municipality_code", keep="last")
-    persons = data.cases.groupby("municipality_code")["person_id"].nunique()
+    persons = data.counts.cases.frame("n").set_index("municipality_code")["n"]
     per_hundred = 100 * newest["job_consultants_fte"].astype("float64") / newest["municipality_code"].map(persons)
     told = newest[["municipality_code"]].assign(
         is_colocated=newest["physical_colocation_code"] == "same_site",

@@ -2,166 +2,222 @@
 
 Persons alike in every covariate and municipality share a cell; each cell carries persons at risk and jobs per
 interval. The likelihood is that of a complementary log-log GLM on cells x intervals (Prentice and Gloeckler 1978,
-Biometrics 34:57: the grouped proportional hazards model), but the design matrix is never repeated per interval,
-which is why two million persons fit in memory; statsmodels' GLM needs that expanded matrix.
+Biometrics 34:57: the grouped proportional hazards model), but neither the design nor what comes of it is ever held per
+cell and interval: covariates are places in small tables, and everything else is summed in blocks of cells.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms.statistics.intervals import Floats
+from transforms.statistics.tally import Codes, Integers, Tally, grouped
 
-if TYPE_CHECKING:
-    import pandas as pd
+BLOCK = 2**19
+"""Cells worked on at a time: some tens of megabytes of floats."""
+TABLE = 2**20
+"""Most entries of a table of municipalities by levels that sums are taken into at once."""
 
 
 # Counts that carry a discrete-time likelihood: persons alike share a cell, so millions of persons stay few rows.
 
 
-Integers = npt.NDArray[np.int64]
+@dataclass(frozen=True)
+class Column:
+    """One covariate within a factor: its level per level of the factor, and its columns of the design per level."""
+
+    level: Codes
+    table: Floats
+    places: Integers  # of its columns in the design
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Covariates that stand together: the place of each cell in `table` (levels x some columns of the design)."""
+
+    codes: Codes
+    table: Floats
+    places: Integers  # of the table's columns in the design
+    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Counts per cell and period, only where somebody is at risk, sorted by period and cell; covariates per cell."""
+    """Counts per cell and period, cells sorted by municipality and covariates."""
 
-    design: Floats  # cells x covariates; numeric ones standardised, categories as dummies
-    names: tuple[str, ...]
-    persons: Floats  # per cell: those who start in it
-    group: Integers  # per cell: index of its municipality in `groups`
+    factors: tuple[Factor, ...]  # the exposures' first, when there are any
+    names: tuple[str, ...]  # of the columns of the design; numeric ones standardised, categories as dummies
+    tables: dict[str, tuple[Floats, Integers]]  # per covariate: level x columns, and their places in the design
+    group: Codes  # per cell: index of its municipality in `groups`
     groups: tuple[str, ...]
-    cell: Integers  # from here on one entry per count
-    period: Integers
-    at_risk: Floats  # persons x intervals at risk
-    events: Floats
-    periods: int
-    of_span: Integers  # one entry per span with time at risk: its cell
+    at_risk: Codes  # periods x cells: persons x intervals at risk
+    events: Codes  # periods x cells
 
-    def by_cell(self, values: Floats) -> Floats:
-        """Return the sum of values (one per count) per cell."""
-        return np.bincount(self.cell, values, len(self.group)).astype(np.float64)
+    @property
+    def periods(self) -> int:
+        """Return the number of periods."""
+        return len(self.at_risk)
+
+    def blocks(self) -> Iterator[slice]:
+        """Yield the cells in blocks."""
+        for start in range(0, len(self.group), BLOCK):
+            yield slice(start, start + BLOCK)
+
+    def linear(self, beta: Floats) -> Floats:
+        """Return the part of the linear predictor that the covariates give, per cell."""
+        out = np.zeros(len(self.group))
+        for factor in self.factors:
+            out += (factor.table @ beta[factor.places])[factor.codes]
+        return out
 
     def by_group(self, values: Floats) -> Floats:
         """Return the sum of values (one per cell) per municipality."""
         return np.bincount(self.group, values, len(self.groups)).astype(np.float64)
 
-    def by_group_period(self, values: Floats) -> Floats:
-        """Return the sum of values (one per count) as municipalities x periods."""
-        key = self.group[self.cell] * self.periods + self.period
-        total = np.bincount(key, values, len(self.groups) * self.periods).astype(np.float64)
-        return total.reshape(-1, self.periods)
+    def by_group_exposure(self, values: Floats) -> Floats:
+        """Return the sum of values (one per cell) over the exposed, as municipalities x exposures (bits)."""
+        exposure = self.factors[0]
+        return _by_group(self.group, len(self.groups), exposure.codes, exposure.table, values)
 
-    def by_group_design(self, values: Floats) -> Floats:
-        """Return the design summed with values (one per cell) as municipalities x covariates."""
-        from scipy.sparse import csr_matrix
-
-        rows = (values, (self.group, np.arange(len(self.group))))
-        table = csr_matrix(rows, shape=(len(self.groups), len(self.group)))
-        return np.asarray(table @ self.design, dtype=np.float64)
-
-    def by_period_design(self, values: Floats) -> Floats:
-        """Return the design summed with values (one per count) as periods x covariates."""
-        from scipy.sparse import csr_matrix
-
-        edges = np.searchsorted(self.period, np.arange(self.periods + 1))
-        table = csr_matrix((values, self.cell, edges), shape=(self.periods, len(self.group)))
-        return np.asarray(table @ self.design, dtype=np.float64)
+    def totals(self) -> tuple[Floats, Floats]:
+        """Return persons at risk and jobs as municipalities x periods."""
+        at_risk, events = (
+            np.stack([np.bincount(self.group, row, len(self.groups)) for row in table], axis=1)
+            for table in (self.at_risk, self.events)
+        )
+        return at_risk.astype(np.float64), events.astype(np.float64)
 
 
-def is_numeric(column: pd.Series[float]) -> bool:
-    """Return whether a covariate enters as a number; text, categories and booleans enter as dummies."""
-    import pandas as pd
+def _crossed(rows: Codes, size: int, columns: Codes, width: int, values: Floats) -> Floats:
+    """Return values summed into a table of size x width."""
+    key = rows.astype(np.int64) * width + columns
+    return np.bincount(key, values, size * width).astype(np.float64).reshape(size, width)
 
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+def is_numeric(levels: Sequence[Any]) -> bool:
+    """Return whether a covariate of such levels enters as a number; text, categories and booleans enter as dummies."""
+    return bool(levels) and all(isinstance(level, (int, float)) and not isinstance(level, bool) for level in levels)
+
+
+def named_levels(cells: Tally, covariates: list[str]) -> Tally:
+    """Return the cells with the value `unknown` for an empty one of a covariate that is not a number."""
+    for name in covariates:
+        if None in cells.levels[name]:
+            cells = cells.renamed(name, name, lambda level: "unknown" if level is None else level)
+    return cells
 
 
 def build_cells(
-    spans: pd.DataFrame, covariates: list[str], periods: int, *, intervals_per_period: int = 1, bits: int = 0
+    spans: Tally | Iterable[Tally], covariates: list[str], periods: int, *, intervals_per_period: int = 1, bits: int = 0
 ) -> Cells:
-    """Return the cells of spans at risk.
+    """Return the cells of spans at risk, given at once or one whole municipality after another, with common levels.
 
-    Input `spans`: municipality_code, first (first interval at risk), stop (the one after the last), has_event (in the
-    last interval), the `covariates`, and, when `bits` > 0, mask: an integer whose bits become the first columns of the
-    design, 0 or 1 each. Text, boolean and categorical covariates become dummies against the commonest value (an empty
-    one is the value `unknown`); numeric ones are standardised over persons. A period holds `intervals_per_period`
-    intervals of one baseline hazard.
+    Columns of `spans`: municipality_code, first (first interval at risk), stop (the one after the last), has_event (in
+    the last interval), the `covariates`, and, when `bits` > 0, mask: an integer whose bits become the first columns of
+    the design, 0 or 1 each. Text and boolean covariates become dummies against the commonest value (`named_levels`);
+    numeric ones are standardised over the time at risk. A period holds `intervals_per_period` intervals of one baseline
+    hazard.
     """
-    import pandas as pd
-
-    spans = spans[spans["stop"] > spans["first"]]
-    columns = ["municipality_code", *covariates, *(["mask"] if bits else [])]
-    frame = pd.DataFrame(
-        {
-            c: spans[c].to_numpy() if c == "mask" or is_numeric(spans[c])
-            else pd.Categorical(spans[c].astype("object").where(spans[c].notna(), "unknown"))
-            for c in columns
-        }
-    )  # fmt: skip
-    cell: Integers = frame.groupby(columns, observed=True, sort=True).ngroup().to_numpy().astype(np.int64)
-    size = int(cell.max()) + 1 if len(cell) else 0
-    example = np.empty(size, dtype=np.int64)
-    example[cell[::-1]] = np.arange(len(cell))[::-1]
-    unique = frame.iloc[example].reset_index(drop=True)
-    first: Integers = spans["first"].to_numpy().astype(np.int64)
-    stop: Integers = spans["stop"].to_numpy().astype(np.int64)
-    persons = np.bincount(cell, first == 0, size).astype(np.float64)
-    counts = _counts(cell, first, stop, spans["has_event"].to_numpy(bool), size, periods, intervals_per_period)
-    design, names = _design(unique[covariates], np.bincount(cell, stop - first, size).astype(np.float64))
+    keys = ["municipality_code", *covariates]
+    codes: dict[str, list[Codes]] = {name: [] for name in keys}
+    masks: list[Integers] = []
+    counts: list[tuple[Codes, Codes]] = []
+    levels: dict[str, tuple[Any, ...]] = {}
+    for chunk in [spans] if isinstance(spans, Tally) else spans:
+        first, stop = (chunk.values(name).astype(np.int64) for name in ("first", "stop"))
+        at_all = stop > first
+        chunk, first, stop = chunk.where(at_all), first[at_all], stop[at_all]
+        mask = chunk.values("mask").astype(np.int64) if bits else np.zeros(len(chunk), dtype=np.int64)
+        columns = [(chunk.codes[name], len(chunk.levels[name])) for name in keys]
+        order, new = grouped([*columns, (mask.astype(np.uint32), 2**bits)], len(chunk))
+        cell = np.empty(len(chunk), dtype=np.int64)
+        cell[order] = np.repeat(np.arange(len(new)), np.diff([*new, len(chunk)]))
+        event = chunk.values("has_event").astype(bool)
+        counts.append(_counts(cell, first, stop, event, chunk.count, len(new), periods, intervals_per_period))
+        for name in keys:
+            codes[name].append(chunk.codes[name][order[new]])
+        masks.append(mask[order[new]])
+        levels = dict(chunk.levels)
+    if not counts:
+        raise ValueError("no spans")
+    at_risk, events = (np.concatenate(tables, axis=1) for tables in zip(*counts, strict=True))
+    whole = {name: np.concatenate(each) for name, each in codes.items()}
+    weight = at_risk.sum(axis=0, dtype=np.float64)
+    names: list[str] = [f"bit{b}" for b in range(bits)]
+    tables: dict[str, tuple[Floats, Integers]] = {}
+    for name in covariates:
+        by_level = np.bincount(whole[name], weight, len(levels[name])).astype(np.float64)
+        table, own = _columns(name, levels[name], by_level)
+        tables[name] = table, np.arange(len(names), len(names) + len(own))
+        names += own
+    factors: list[Factor] = []
     if bits:
-        mask = unique["mask"].to_numpy(np.int64)
-        exposed = ((mask[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.float64)
-        design, names = np.column_stack([exposed, design]), (*(f"bit{b}" for b in range(bits)), *names)
-    municipality = unique["municipality_code"].cat.remove_unused_categories()
-    groups = tuple(str(c) for c in municipality.cat.categories)
-    group = municipality.cat.codes.to_numpy().astype(np.int64)
-    return Cells(design, names, persons, group, groups, *counts, periods, cell)
+        values, found = np.unique(np.concatenate(masks), return_inverse=True)
+        exposed = ((values[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.float64)
+        places = np.arange(bits)
+        column = Column(np.arange(len(values), dtype=np.uint32), exposed, places)
+        factors.append(Factor(found.astype(np.uint32), exposed, places, (column,)))
+    numeric = [name for name in covariates if is_numeric(levels[name])]
+    for together in ([name for name in covariates if name not in numeric], numeric):
+        shown = [name for name in together if tables[name][0].shape[1]]
+        if shown:
+            factors.append(_factor([(whole[name], *tables[name]) for name in shown]))
+    municipality = whole["municipality_code"]
+    present = np.flatnonzero(np.bincount(municipality, minlength=len(levels["municipality_code"])))
+    to = np.zeros(len(levels["municipality_code"]), dtype=np.uint16)
+    to[present] = np.arange(len(present))
+    groups = tuple(str(levels["municipality_code"][place]) for place in present)
+    return Cells(tuple(factors), tuple(names), tables, to[municipality], groups, at_risk, events)
+
+
+def _factor(covariates: Sequence[tuple[Codes, Floats, Integers]]) -> Factor:
+    """Return covariates (codes per cell, table per level, places of its columns) as one factor of those that occur."""
+    size = len(covariates[0][0])
+    order, new = grouped([(codes, len(table)) for codes, table, _ in covariates], size)
+    found = np.empty(size, dtype=np.uint32)
+    found[order] = np.repeat(np.arange(len(new), dtype=np.uint32), np.diff([*new, size]))
+    columns = tuple(Column(codes[order[new]], table, places) for codes, table, places in covariates)
+    table = np.concatenate([column.table[column.level] for column in columns], axis=1)
+    return Factor(found, table, np.concatenate([column.places for column in columns]), columns)
 
 
 def _counts(
-    cell: Integers, first: Integers, stop: Integers, event: npt.NDArray[np.bool_],
+    cell: Integers, first: Integers, stop: Integers, event: npt.NDArray[np.bool_], count: Integers,
     size: int, periods: int, length: int,
-) -> tuple[Integers, Integers, Floats, Floats]:  # fmt: skip
-    """Return cell, period, at_risk and events of every period in which a cell has somebody at risk."""
-    parts: list[tuple[Integers, Integers, Floats, Floats]] = []
+) -> tuple[Codes, Codes]:  # fmt: skip
+    """Return at_risk and events as periods x cells, in as few bytes as they need."""
+    at_risk, events = (np.zeros((periods, size), dtype=np.int64) for _ in range(2))
     for period in range(periods):
         low, high = period * length, (period + 1) * length
-        here = (first < high) & (stop > low)
+        here = np.flatnonzero((first < high) & (stop > low))
         overlap = np.minimum(stop[here], high) - np.maximum(first[here], low)
-        at_risk = np.bincount(cell[here], overlap, size).astype(np.float64)
-        now = here & event & (stop <= high)
-        events = np.bincount(cell[now], minlength=size).astype(np.float64)
-        rows = np.flatnonzero(at_risk > 0)
-        parts.append((rows, np.full(rows.size, period), at_risk[rows], events[rows]))
-    cells, period_of, at_risk, events = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return cells.astype(np.int64), period_of.astype(np.int64), at_risk, events
+        at_risk[period] = np.bincount(cell[here], overlap * count[here], size)
+        now = here[event[here] & (stop[here] <= high)]
+        events[period] = np.bincount(cell[now], count[now], size)
+    return _narrowed(at_risk), _narrowed(events)
 
 
-def _design(unique: pd.DataFrame, weight: Floats) -> tuple[Floats, tuple[str, ...]]:
-    """Return the design matrix of the cells; a covariate that does not vary gives no column."""
-    columns: list[Floats] = []
-    names: list[str] = []
-    for name in unique.columns:
-        column = unique[name]
-        if is_numeric(column):
-            values = column.to_numpy(np.float64)
-            mean = np.average(values, weights=weight)
-            spread = np.sqrt(np.average((values - mean) ** 2, weights=weight))
-            if spread > 1e-9 * max(1.0, abs(mean)):
-                columns.append((values - mean) / spread)
-                names.append(str(name))
-            continue
-        codes, values_of = column.cat.codes.to_numpy(), list(column.cat.categories)
-        size = np.bincount(codes, weights=weight, minlength=len(values_of))
-        for i, value in enumerate(values_of):
-            if size[i] > 0 and i != int(np.argmax(size)):
-                columns.append((codes == i).astype(np.float64))
-                names.append(f"{name}={value}")
-    return (np.column_stack(columns) if columns else np.empty((len(unique), 0))), tuple(names)
+def _narrowed(table: Integers) -> Codes:
+    return table.astype(np.min_scalar_type(int(table.max(initial=0))))
+
+
+def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Floats, list[str]]:
+    """Return a covariate's columns of the design per level, and their names; one that does not vary gives none."""
+    if is_numeric(levels):
+        known = weight > 0
+        values = np.where(known, np.array(levels, dtype=np.float64), 0.0)
+        mean = float((values * weight).sum() / max(weight.sum(), 1e-300))
+        spread = float(np.sqrt((weight * (values - mean) ** 2).sum() / max(weight.sum(), 1e-300)))
+        if spread <= 1e-9 * max(1.0, abs(mean)):
+            return np.empty((len(levels), 0)), []
+        return np.where(known, (values - mean) / spread, 0.0)[:, None], [name]
+    shown = [i for i in range(len(levels)) if weight[i] > 0 and i != int(np.argmax(weight))]
+    return np.eye(len(levels))[:, shown], [f"{name}={levels[i]}" for i in shown]
 
 
 @dataclass(frozen=True)
@@ -179,22 +235,47 @@ class HazardFit:
     score_z: Floats  # z-value of "no own effect" (positive: more jobs than expected)
 
 
-def cloglog(eta: Floats) -> Floats:
-    """Return the hazard 1 - exp(-exp(eta)), eta held within [-25, 4]."""
-    return np.asarray(-np.expm1(-np.exp(np.clip(eta, -25, 4))), dtype=np.float64)
+LEAST, MOST = float(np.exp(-25)), float(np.exp(4))
+"""Between these the cumulated hazard of an interval is held."""
 
 
-def score_weight(events: Floats, at_risk: Floats, eta: Floats) -> tuple[Floats, Floats]:
-    """Return the score and the Fisher weight of each count with respect to its linear predictor."""
-    rate = np.exp(np.clip(eta, -25, 4))
+def chance(rate: Floats) -> Floats:
+    """Return the hazard 1 - exp(-rate) of intervals with the cumulated hazard `rate`."""
+    return np.asarray(-np.expm1(-np.clip(rate, LEAST, MOST)), dtype=np.float64)
+
+
+def score_weight(events: Floats, at_risk: Floats, rate: Floats) -> tuple[Floats, Floats]:
+    """Return the score and the Fisher weight of each count with respect to the logarithm of `rate`."""
+    rate = np.clip(rate, LEAST, MOST)
     mu = -np.expm1(-rate)
-    return (events - at_risk * mu) * rate / mu, at_risk * rate**2 * (1 - mu) / mu
+    slope = rate / mu
+    return (events - at_risk * mu) * slope, at_risk * rate * (1 - mu) * slope
 
 
-def linear_predictor(cells: Cells, theta: Floats, offset: Floats) -> Floats:
-    """Return eta per count from (baseline, beta) and an offset per cell."""
-    linear = cells.design @ theta[cells.periods :] + offset
-    return np.asarray(theta[cells.period] + linear[cells.cell], dtype=np.float64)
+def counts_at_risk(
+    cells: Cells, block: slice, baseline: Floats, linear: Floats
+) -> Iterator[tuple[int, Integers, Floats, Floats, Floats]]:
+    """Yield per period of a block: period, the cells at risk (places in the block), at_risk, events and rate.
+
+    `linear`: the linear predictor of the block's cells without the baseline.
+    """
+    own, shared = np.exp(linear), np.exp(baseline)
+    for period in range(cells.periods):
+        counts = cells.at_risk[period, block]
+        rows = np.flatnonzero(counts)
+        events = cells.events[period, block][rows].astype(np.float64)
+        yield period, rows, counts[rows].astype(np.float64), events, own[rows] * shared[period]
+
+
+def score_weight_by_cell(cells: Cells, baseline: Floats, linear: Floats) -> tuple[Floats, Floats]:
+    """Return score and Fisher weight per cell, given the linear predictor of each without the baseline."""
+    score, weight = np.zeros(len(cells.group)), np.zeros(len(cells.group))
+    for block in cells.blocks():
+        for _, rows, at_risk, events, rate in counts_at_risk(cells, block, baseline, linear[block]):
+            s, w = score_weight(events, at_risk, rate)
+            score[block][rows] += s
+            weight[block][rows] += w
+    return score, weight
 
 
 def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -202,17 +283,69 @@ def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Fl
 
     Order: information, score, score of u, information of u, cross (municipalities x coefficients).
     """
-    t = cells.periods
-    s, w = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, offset))
-    cell_s, cell_w = cells.by_cell(s), cells.by_cell(w)
-    h = np.zeros((len(theta), len(theta)))
-    h[np.arange(t), np.arange(t)] = np.bincount(cells.period, w, t)
-    h[:t, t:] = cells.by_period_design(w)
-    h[t:, :t] = h[:t, t:].T
-    h[t:, t:] = _cross(cells.design, cell_w)
-    g = np.concatenate([np.bincount(cells.period, s, t), cell_s @ cells.design])
-    cross = np.column_stack([cells.by_group_period(w), cells.by_group_design(cell_w)])
-    return h, g, cells.by_group(cell_s), cells.by_group(cell_w), cross
+    t, size, factors = cells.periods, len(cells.groups), cells.factors
+    h, g, cross = np.zeros((len(theta), len(theta))), np.zeros(len(theta)), np.zeros((size, len(theta)))
+    level_weight = [np.zeros((t, len(factor.table))) for factor in factors]
+    level_score = [np.zeros(len(factor.table)) for factor in factors]
+    pairs = [(many, few, np.zeros((len(many.table), few.table.shape[1]))) for many, few in _pairs(factors)]
+    group_score = np.zeros(size)
+    effects = [factor.table @ theta[t + factor.places] for factor in factors]
+    for block in cells.blocks():
+        group = cells.group[block]
+        linear = offset[block].copy()
+        for effect, factor in zip(effects, factors, strict=True):
+            linear += effect[factor.codes[block]]
+        score, weight = np.zeros(len(group)), np.zeros(len(group))
+        for period, rows, at_risk, events, rate in counts_at_risk(cells, block, theta[:t], linear):
+            s, w = score_weight(events, at_risk, rate)
+            score[rows] += s
+            weight[rows] += w
+            g[period] += s.sum()
+            cross[:, period] += np.bincount(group[rows], w, size)
+            for factor, table in zip(factors, level_weight, strict=True):
+                table[period] += np.bincount(factor.codes[block][rows], w, len(factor.table))
+        group_score += np.bincount(group, score, size)
+        for factor, sums in zip(factors, level_score, strict=True):
+            sums += np.bincount(factor.codes[block], score, len(factor.table))
+            for column in _narrow(factor, size):
+                level = column.level[factor.codes[block]]
+                cross[:, t + column.places] += _by_group(group, size, level, column.table, weight)
+        for many, few, table in pairs:
+            for place in range(table.shape[1]):
+                values = weight * few.table[few.codes[block], place]
+                table[:, place] += np.bincount(many.codes[block], values, len(table))
+    h[np.arange(t), np.arange(t)] = cross[:, :t].sum(axis=0)
+    for factor, table, sums in zip(factors, level_weight, level_score, strict=True):
+        places = t + factor.places
+        g[places] = sums @ factor.table
+        h[:t, places] = table @ factor.table
+        h[places, :t] = h[:t, places].T
+        h[np.ix_(places, places)] = _cross(factor.table, table.sum(axis=0))
+    for many, few, table in pairs:
+        rows, columns = t + many.places, t + few.places
+        h[np.ix_(rows, columns)] = many.table.T @ table
+        h[np.ix_(columns, rows)] = h[np.ix_(rows, columns)].T
+    return h, g, group_score, cross[:, :t].sum(axis=1), cross
+
+
+def _pairs(factors: Sequence[Factor]) -> list[tuple[Factor, Factor]]:
+    """Return every pair of factors, the one with fewer columns last: its columns are summed one by one."""
+    both = [(one, other) for i, one in enumerate(factors) for other in factors[i + 1 :]]
+    return [(b, a) if a.table.shape[1] < b.table.shape[1] else (a, b) for a, b in both]
+
+
+def _narrow(factor: Factor, groups: int) -> tuple[Column, ...]:
+    """Return the factor as one column where a table of municipalities by its levels is small, else its covariates."""
+    if groups * len(factor.table) > TABLE:
+        return factor.columns
+    return (Column(np.arange(len(factor.table), dtype=np.uint32), factor.table, factor.places),)
+
+
+def _by_group(group: Codes, size: int, level: Codes, table: Floats, weight: Floats) -> Floats:
+    """Return the rows of `table` that cells have, times their weight, summed per municipality."""
+    if size * len(table) <= TABLE:
+        return np.asarray(_crossed(group, size, level, len(table), weight) @ table, dtype=np.float64)
+    return np.stack([np.bincount(group, weight * column[level], size) for column in table.T], axis=1)
 
 
 def _cross(design: Floats, weight: Floats, rows: int = 100_000) -> Floats:
@@ -245,8 +378,8 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     """
     t, size = cells.periods, len(cells.groups)
     known = np.zeros(len(cells.group)) if offset is None else offset
-    theta = np.zeros(t + cells.design.shape[1])
-    events, at_risk = np.bincount(cells.period, cells.events, t), np.bincount(cells.period, cells.at_risk, t)
+    theta = np.zeros(t + len(cells.names))
+    events, at_risk = (table.sum(axis=1, dtype=np.float64) for table in (cells.events, cells.at_risk))
     theta[:t] = np.log(-np.log1p(-np.minimum((events + 0.5) / (at_risk + 1), 0.999)))
     u, s = np.zeros(size), 0.2
     for _ in range(rounds):
@@ -270,13 +403,13 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     mean = cross / np.maximum(weight, 1e-9)[:, None]
     fixed = np.einsum("ij,jk,ik->i", mean, covariance, mean)
     # Score test of u = 0, its variance reduced by the municipality's own part in the fixed part.
-    s0, w0 = score_weight(cells.events, cells.at_risk, linear_predictor(cells, theta, known))
-    noise = 1 / np.maximum(cells.by_group(cells.by_cell(w0)), 1e-9)
+    s0, w0 = score_weight_by_cell(cells, theta[:t], known + cells.linear(theta[t:]))
+    noise = 1 / np.maximum(cells.by_group(w0), 1e-9)
     variance = noise + fixed - 2 * noise * fixed / (s**2 + noise)
     return HazardFit(
         theta[:t], theta[t:], covariance, s, u,
         np.sqrt(shrink + (shrink * weight) ** 2 * fixed), weight, fixed,
-        cells.by_group(cells.by_cell(s0)) * noise / np.sqrt(np.maximum(variance, 1e-12)),
+        cells.by_group(s0) * noise / np.sqrt(np.maximum(variance, 1e-12)),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_every_planted_mistake_is_found_and_nothing_else(written: list[Written],
     assert "SYNTETISKE DATA" in page
     with open_restricted(tmp_path / "data" / "restricted", load_keys(tmp_path / "k").database_key) as warehouse:
         counting = newest_periods(deliveries_in_force(warehouse, synthetic=True), "cases")
-        cases = rows_of(warehouse, "case", counting).to_pandas()
+        cases = rows_of(warehouse, "case", [each.delivery_id for each in counting]).to_pandas()
         assert set(cases["municipality_code"]) == set(CODES)
         assert cases["is_synthetic"].all()
         lost = 'SELECT count(*) FROM restricted.measure ANTI JOIN restricted."case" USING (person_id)'

@@ -7,6 +7,7 @@ import pandas as pd
 
 from transforms.models.expected import COLUMNS, Modelled, assess
 from transforms.statistics.intervals import Floats
+from transforms.statistics.tally import Tally, tally
 
 MUNICIPALITIES = [f"{100 + 7 * i}" for i in range(98)]
 
@@ -185,3 +186,12 @@ def assessed(modelled: Modelled, outcome_id: str) -> pd.DataFrame:
     """Return the rows of `mart.expected` for one outcome, compared among themselves."""
     rows = assess(modelled.rows)[COLUMNS]
     return rows[rows["outcome_id"] == outcome_id].reset_index(drop=True)
+
+
+FOLLOWED = ["first_interval", "interval_count", "job_interval", "has_left"]
+
+
+def counted(persons: pd.DataFrame, covariates: list[str]) -> Tally:
+    """Return persons in cells; where nothing else is told, followed from the first interval on, and nobody left."""
+    told = persons.assign(first_interval=persons.get("first_interval", 0), has_left=persons.get("has_left", False))
+    return tally(told, ["municipality_code", *covariates, *FOLLOWED])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, people, true_weeks
+from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, counted, people, true_weeks
 from transforms.models.durations import (
     greenwood,
     median_weeks,
@@ -15,10 +15,13 @@ from transforms.models.durations import (
     weeks_per_level,
 )
 from transforms.statistics.hazard import Cells, build_cells, fit_hazard
+from transforms.statistics.tally import tally
 
 
 def run(persons: pd.DataFrame, **options: object) -> pd.DataFrame:
-    out = assessed(model_durations(persons, TRAITS, outcome_id="weeks", period="2016", **options), "weeks")  # type: ignore[arg-type]
+    out = assessed(
+        model_durations(counted(persons, TRAITS), TRAITS, outcome_id="weeks", period="2016", **options), "weeks"
+    )  # type: ignore[arg-type]
     return out.set_index("municipality_code")
 
 
@@ -34,7 +37,7 @@ def score(seed: int, sd: float = 0.2) -> tuple[float, float]:
 
 def cells_of(persons: pd.DataFrame) -> Cells:
     spans = persons.assign(first=0, stop=persons["interval_count"], has_event=persons["job_interval"])
-    return build_cells(spans, TRAITS, 12)
+    return build_cells(tally(spans, ["municipality_code", *TRAITS, "first", "stop", "has_event"]), TRAITS, 12)
 
 
 def test_restricted_mean_by_hand() -> None:
@@ -45,7 +48,7 @@ def test_restricted_mean_by_hand() -> None:
 def test_cells_count_everyone_once() -> None:
     persons = people(1, persons=3000)
     cells = cells_of(persons)
-    assert cells.persons.sum() == 3000
+    assert cells.at_risk[0].sum() == 3000
     assert cells.events.sum() == persons["job_interval"].sum()
     assert cells.at_risk.sum() == persons["interval_count"].sum()
 
@@ -56,8 +59,13 @@ def test_hazard_agrees_with_statsmodels_glm() -> None:
     persons = people(2, persons=4000, sd=0)
     cells = cells_of(persons)
     fit = fit_hazard(cells, random_effect=False)
-    design = np.column_stack([np.eye(12)[cells.period], cells.design[cells.cell]])
-    counts = np.column_stack([cells.events, cells.at_risk - cells.events])
+    columns = np.empty((len(cells.group), len(cells.names)))
+    for factor in cells.factors:
+        columns[:, factor.places] = factor.table[factor.codes]
+    period, cell = np.nonzero(cells.at_risk)
+    design = np.column_stack([np.eye(12)[period], columns[cell]])
+    at_risk, events = (table[period, cell].astype(float) for table in (cells.at_risk, cells.events))
+    counts = np.column_stack([events, at_risk - events])
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
     theirs = sm.GLM(counts, design, family=family).fit()
     np.testing.assert_allclose(np.append(fit.baseline, fit.beta), theirs.params, atol=1e-5)
@@ -123,7 +131,11 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
     persons["constant"] = 5.0
     persons.loc[::50, "education"] = None
     modelled = model_durations(
-        persons, [*TRAITS, "constant"], outcome_id="w", period="2016", municipalities=[*MUNICIPALITIES, "999"]
+        counted(persons, [*TRAITS, "constant"]),
+        [*TRAITS, "constant"],
+        outcome_id="w",
+        period="2016",
+        municipalities=[*MUNICIPALITIES, "999"],
     )
     out = assessed(modelled, "w").set_index("municipality_code")
     status = out["value_status"]
@@ -139,7 +151,10 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
     assert small.any()
     assert (out.loc[small, "assessment"] == "too_small").all()
     persons.loc[five_late[:1], ["job_interval", "has_job"]] = False
-    fewer = assessed(model_durations(persons, [*TRAITS, "constant"], outcome_id="w", period="2016"), "w")
+    fewer = assessed(
+        model_durations(counted(persons, [*TRAITS, "constant"]), [*TRAITS, "constant"], outcome_id="w", period="2016"),
+        "w",
+    )
     fewer = fewer.set_index("municipality_code").loc[MUNICIPALITIES[1]]
     assert fewer["value_status"] == "suppressed"  # a mean just below the horizon would tell how few have got a job
     assert fewer[["observed", "expected", "difference", "rank_low", "n_count"]].isna().all()
@@ -223,7 +238,7 @@ def test_greenwood_and_slope_agree_with_simulation() -> None:
 def test_companions_have_intervals_and_withhold_small_numbers() -> None:
     persons = people(4, sd=0.2)
     persons["has_left"] = ~persons["job_interval"] & (persons["interval_count"] < 12)
-    rows = model_durations(persons, TRAITS, outcome_id="first_job_weeks", period="2016").rows
+    rows = model_durations(counted(persons, TRAITS), TRAITS, outcome_id="first_job_weeks", period="2016").rows
     counts = rows.groupby("outcome_id").size()
     assert set(counts.index) == {
         "first_job_weeks", "first_job_median_weeks", "first_job_within_1_year_pct", "first_job_within_2_years_pct",
@@ -250,7 +265,9 @@ def test_who_moved_in_is_at_risk_from_then_on_alone() -> None:
     late = persons.assign(first_interval=0)
     late.loc[::3, "first_interval"] = 3
     at_risk = (
-        model_durations(late, TRAITS, outcome_id="w", period="2016").card.set_index("term").loc["persons", "value"]
+        model_durations(counted(late, TRAITS), TRAITS, outcome_id="w", period="2016")
+        .card.set_index("term")
+        .loc["persons", "value"]
     )
     there = late["interval_count"] > late["first_interval"]
     assert at_risk <= there.sum() < len(late)

@@ -7,9 +7,10 @@ from scipy.stats import t as student
 
 from tests.unit.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
 from transforms.models.methods import method_effects, standardise_contexts
-from transforms.models.persons import exposure_spans, measure_weeks
+from transforms.models.spells import exposure_spans, histories, measure_weeks
 from transforms.statistics.hazard import build_cells, fit_hazard
 from transforms.statistics.intervals import e_value, pool
+from transforms.statistics.tally import tally
 
 TRAITS = ["sex", "age", "ready"]
 
@@ -17,7 +18,7 @@ TRAITS = ["sex", "age", "ready"]
 def run(seed: int, persons: int = 20_000) -> pd.DataFrame:
     frame, measures = exposures(seed, persons)
     contexts = frame.attrs["contexts"]
-    out = method_effects(frame, measures, TRAITS, outcome_id="weeks", contexts=contexts)
+    out = method_effects(*histories(frame, measures, TRAITS), TRAITS, outcome_id="weeks", contexts=contexts)
     return out.set_index(["method_code", "context_code"])
 
 
@@ -27,7 +28,9 @@ def naive_log_ratio(persons: pd.DataFrame, measures: pd.DataFrame, method: str) 
     spans = persons.assign(
         first=0, stop=np.ceil(persons["weeks"] / 4).astype(int), has_event=persons["has_job"], ever=ever
     )
-    cells = build_cells(spans, [*TRAITS, "ever"], 13, intervals_per_period=3)
+    names = [*TRAITS, "ever"]
+    spans = tally(spans, ["municipality_code", *names, "first", "stop", "has_event"])
+    cells = build_cells(spans, names, 13, intervals_per_period=3)
     fit = fit_hazard(cells)
     j = next(i for i, name in enumerate(cells.names) if name.startswith("ever="))
     sign = 1 if cells.names[j] == "ever=True" else -1
@@ -61,9 +64,13 @@ def test_naive_comparison_is_biased_by_immortal_time_and_ours_is_not() -> None:
 
 def test_useless_method_given_to_the_ready_looks_good_only_without_their_traits() -> None:
     frame, measures = exposures(2, 20_000)
-    blind = method_effects(frame, measures, ["sex"], outcome_id="w").set_index(["method_code", "context_code"])
+    blind = method_effects(*histories(frame, measures, ["sex"]), ["sex"], outcome_id="w").set_index(
+        ["method_code", "context_code"]
+    )
     assert blind.loc[("public", "all"), "hazard_ratio_low"] > 1.1
-    seeing = method_effects(frame, measures, TRAITS, outcome_id="w").set_index(["method_code", "context_code"])
+    seeing = method_effects(*histories(frame, measures, TRAITS), TRAITS, outcome_id="w").set_index(
+        ["method_code", "context_code"]
+    )
     assert (
         seeing.loc[("public", "all"), "hazard_ratio_low"]
         < 1
@@ -100,14 +107,17 @@ def test_spans_by_hand() -> None:
     )
 
     def spans(variant: str) -> list[tuple[int, ...]]:
-        out = exposure_spans(persons, measures, ["a", "b"], ["sex"], variant)  # type: ignore[arg-type]
-        return list(zip(*(out[c].astype(int) for c in ("who", "first", "stop", "has_event", "mask")), strict=True))
+        cells, exposed = histories(persons, measures, ["person_id"])
+        assert exposed == {"a": 1, "b": 0}
+        out = exposure_spans(cells, ["a", "b"], variant)  # type: ignore[arg-type]
+        names = ("person_id", "first", "stop", "has_event", "mask")
+        return sorted(zip(*(out.values(name).astype(int).tolist() for name in names), strict=True))
 
     # The first start (week 1) counts from the next whole step; the job in week 21 is in step 5.
-    assert spans("started") == [(0, 0, 1, 0, 0), (0, 1, 6, 1, 1), (1, 0, 3, 0, 0)]
-    assert spans("phases") == [(0, 0, 1, 0, 0), (0, 1, 3, 0, 1), (0, 3, 6, 1, 4), (1, 0, 3, 0, 0)]
-    assert spans("lagged") == [(0, 0, 4, 0, 0), (0, 4, 6, 1, 1), (1, 0, 3, 0, 0)]
-    assert spans("without_first_weeks") == [(0, 0, 1, 0, 0), (0, 2, 6, 1, 1), (1, 0, 3, 0, 0)]
+    assert spans("started") == [(1, 0, 1, 0, 0), (1, 1, 6, 1, 1), (2, 0, 3, 0, 0)]
+    assert spans("phases") == [(1, 0, 1, 0, 0), (1, 1, 3, 0, 1), (1, 3, 6, 1, 4), (2, 0, 3, 0, 0)]
+    assert spans("lagged") == [(1, 0, 4, 0, 0), (1, 4, 6, 1, 1), (2, 0, 3, 0, 0)]
+    assert spans("without_first_weeks") == [(1, 0, 1, 0, 0), (1, 2, 6, 1, 1), (2, 0, 3, 0, 0)]
 
 
 def test_measures_on_the_persons_clock() -> None:
@@ -143,7 +153,9 @@ def test_rare_methods_and_constant_contexts_get_a_status() -> None:
     few = pd.DataFrame({"person_id": [1, 2, 3], "method_code": "rare", "start_week": 0.0, "end_week": 4.0})
     contexts = frame.attrs["contexts"].assign(constant=1.0)
     contexts.loc[0, "is_colocated"] = np.nan
-    out = method_effects(frame, pd.concat([measures, few]), TRAITS, outcome_id="w", contexts=contexts)
+    out = method_effects(
+        *histories(frame, pd.concat([measures, few]), TRAITS), TRAITS, outcome_id="w", contexts=contexts
+    )
     assert "constant" not in set(out["context_code"])
     rare = out[out["method_code"] == "rare"]
     assert (rare["value_status"] == "missing").all()
@@ -164,7 +176,7 @@ def test_contexts_keep_yes_and_no_and_standardise_numbers() -> None:
 def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactions_are_compared_together() -> None:
     persons, measures = exposures(3)
     out = method_effects(
-        persons, measures, ["sex", "age", "ready"], outcome_id="job", contexts=persons.attrs["contexts"]
+        *histories(persons, measures, TRAITS), TRAITS, outcome_id="job", contexts=persons.attrs["contexts"]
     )
     main = out[out["context_code"] == "all"]
     assert (main["prediction_low"] < main["hazard_ratio_low"]).all()

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from transforms.errors import DataRefused
 from transforms.models.persons import (
-    PersonData,
+    PersonRows,
     case_stays,
-    first_jobs,
     followed_persons,
     newcomer_counts,
+    one_case_per_person,
     own_rows,
-    person_periods,
 )
+from transforms.models.spells import first_jobs, person_periods
 
 UNTIL = date(2016, 12, 31)
 
@@ -105,7 +105,7 @@ DAYS = st.dates(date(2009, 1, 1), date(2016, 12, 31))
 NUMBERS = st.integers(0, 11).map("person {}".format)
 
 
-def delivered(code: str, cases: list[tuple[str, date, int]], jobs: list[tuple[str, date]]) -> PersonData:
+def delivered(code: str, cases: list[tuple[str, date, int]], jobs: list[tuple[str, date]]) -> PersonRows:
     """Return what one municipality delivers: (person, permit, days until it took over) and (person, start of a job)."""
     taken = pd.DataFrame(
         {
@@ -126,10 +126,20 @@ def delivered(code: str, cases: list[tuple[str, date, int]], jobs: list[tuple[st
         end_date=pd.NaT, is_subsidised=False, municipality_code=code,
     )  # fmt: skip
     measures = spells.assign(measure_kind_code="mentor")
-    return PersonData(taken.assign(**fixed), measures, spells, pd.DataFrame(), UNTIL, "0", {}, {code: UNTIL})
+    return PersonRows(taken.assign(**fixed), measures, spells, UNTIL, {code: UNTIL})
 
 
-def together(one: PersonData, other: PersonData, until: date) -> PersonData:
+def followed_alone(rows: PersonRows) -> pd.DataFrame:
+    own = own_rows(rows)
+    return followed_persons(own, one_case_per_person(own))
+
+
+def newcomers_told(rows: PersonRows) -> pd.DataFrame:
+    own = own_rows(rows)
+    return newcomer_counts(own, one_case_per_person(own))
+
+
+def together(one: PersonRows, other: PersonRows, until: date) -> PersonRows:
     both = {
         name: pd.concat([getattr(one, name), getattr(other, name)], ignore_index=True)
         for name in ("cases", "measures", "employment")
@@ -156,15 +166,14 @@ def test_what_another_municipality_delivers_moves_no_figure_of_this_one(
     both = together(alone, delivered("147", others, theirs), until)
     counts, with_them = (
         told[told["municipality_code"] == "101"].reset_index(drop=True)
-        for told in (newcomer_counts(alone), newcomer_counts(both))
+        for told in (newcomers_told(alone), newcomers_told(both))
     )
     pd.testing.assert_frame_equal(counts, with_them)
-    place = pd.DataFrame({"municipality_code": ["101", "147"]})
+    columns = ["weeks", "has_job", "first_interval", "interval_count", "has_left"]
     followed = [
-        told[told["municipality_code"] == "101"].sort_values("person_id")[["person_id", "weeks", "has_job",
-        "first_interval", "interval_count", "has_left"]].reset_index(drop=True)
-        for told in (followed_persons(own_rows(alone), place), followed_persons(own_rows(both), place))
-    ]  # fmt: skip
+        told.loc[told["municipality_code"] == "101", columns].sort_values(columns).reset_index(drop=True)
+        for told in (followed_alone(alone), followed_alone(both))
+    ]
     pd.testing.assert_frame_equal(*followed)
 
 
@@ -173,7 +182,7 @@ def test_a_job_too_new_to_be_seen_to_last_waits_for_the_municipality_s_own_next_
     alone = delivered("101", [("a", date(2016, 10, 3), 0)], [("a", date(2009, 1, 1))])
     both = together(alone, delivered("147", [("b", date(2014, 1, 1), 0)], []), date(2019, 3, 31))
     for data in (alone, both):
-        followed = followed_persons(own_rows(data), pd.DataFrame({"municipality_code": ["101", "147"]}))
+        followed = followed_alone(data)
         assert not followed.set_index("municipality_code").loc["101", "has_job"]
 
 

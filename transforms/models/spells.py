@@ -1,0 +1,246 @@
+"""Spells of persons: time to a first job, and time at risk cut where measures begin."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import DataRefused
+from transforms.statistics.tally import Integers, Tally, tally
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# From permits and employment spells to one time-to-job record per person, and Kaplan-Meier figures of them.
+
+
+JOB_WEEKS = 13
+FOLLOW_UP_WEEKS = 156
+INTERVAL_WEEKS = 13
+
+
+def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_weeks: int = JOB_WEEKS) -> pd.DataFrame:
+    """Return per person the start of the first job of at least `job_weeks` weeks after the permit.
+
+    Spells that overlap or follow one another without a free day are one job (the length of employment counts,
+    not the employer); days before the permit do not count, nor does a job with wage subsidy where that is told. Input:
+    cases (person_id, permit_date), employment (person_id, start_date, end_date; empty end = still running at
+    `until`; optional is_subsidised). Output: person_id, job_start_date.
+    """
+    import pandas as pd
+
+    if "is_subsidised" in employment:
+        employment = employment[~employment["is_subsidised"].fillna(False).astype(bool)]
+    people = pd.Index(cases["person_id"])
+    who = people.get_indexer(employment["person_id"])
+    frame = pd.DataFrame({"who": who})
+    last_day = pd.Timestamp(until)
+    frame["start"] = _days(employment["start_date"]).to_numpy()
+    frame["end"] = _days(employment["end_date"].fillna(last_day)).clip(upper=_day(last_day)).to_numpy()
+    frame = frame[(frame["who"] >= 0) & (frame["end"] >= frame["start"])]
+    frame = frame.sort_values(["who", "start"], kind="stable", ignore_index=True)
+    reach = frame.groupby("who")["end"].cummax()
+    follows = (frame["who"].shift() == frame["who"]) & (frame["start"] <= reach.shift() + 1)
+    frame["job"] = (~follows).cumsum()
+    jobs = frame.groupby("job", as_index=False).agg(who=("who", "first"), start=("start", "min"), end=("end", "max"))
+    permit = _days(cases["permit_date"]).to_numpy()
+    jobs["start"] = np.maximum(jobs["start"].to_numpy(), permit[jobs["who"].to_numpy()])
+    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * job_weeks]
+    first = jobs.groupby("who")["start"].min()
+    return pd.DataFrame({
+        "person_id": people[first.index.to_numpy()],
+        "job_start_date": pd.to_datetime(first.to_numpy(), unit="D", origin="unix"),
+    })  # fmt: skip
+
+
+def _days(dates: pd.Series[pd.Timestamp]) -> pd.Series[int]:
+    import pandas as pd
+
+    return (pd.to_datetime(dates) - pd.Timestamp("1970-01-01")).dt.days
+
+
+def _day(moment: pd.Timestamp) -> int:
+    import pandas as pd
+
+    return (moment - pd.Timestamp("1970-01-01")).days
+
+
+def person_periods(
+    cases: pd.DataFrame, employment: pd.DataFrame, until: date, *,
+    job_weeks: int = JOB_WEEKS, follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row per case: weeks from permit to first job of >= 13 weeks, censored at three years.
+
+    The outcome of KORA 2017. A job that starts less than 13 weeks before the end of the data, or before the person
+    left, cannot be seen to last, so the person counts as followed only until 13 weeks before that day; counting
+    such starts as "no job yet" would bias every late cohort.
+
+    Input `cases`: person_id (unique within a municipality), municipality_code, permit_date, end_date (left, died or
+    got another status; may be empty), optional entry_date (moved in: at risk here only from then on) and last_date
+    (the municipality's own last day), and any covariates, which are passed through. `employment`: see `first_jobs`.
+    Output: the cases plus weeks (to job or censoring), has_job, interval_count (whole intervals at risk, the one
+    with the job included; 0 = not followed for one interval), job_interval (has_job within those intervals) and
+    first_interval (the first whole one here; at or above interval_count when the person was never at risk here).
+    Raises DataRefused on a repeated person.
+    """
+    import pandas as pd
+
+    keys = ["person_id", "municipality_code"] if "entry_date" in cases else ["person_id"]
+    repeated = cases.duplicated(keys)
+    if repeated.any():
+        row = int(np.flatnonzero(repeated.to_numpy())[0]) + 1
+        raise DataRefused(
+            f"cases: row {row}: the same person occurs twice; rule: one row per person; keep the first permit"
+        )
+    permit = _days(cases["permit_date"]).to_numpy(np.float64)
+    last = pd.Timestamp(until)
+    own = _days(cases["last_date"].fillna(last)) if "last_date" in cases else pd.Series(_day(last), index=cases.index)
+    end = _days(cases["end_date"]).fillna(own).clip(upper=own).to_numpy(np.float64)
+    one_each = cases.drop_duplicates("person_id")
+    jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
+    # Not `map`, which takes an empty series of dates for one of numbers and fails where nobody has a job.
+    job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
+    seen = (end + 1 - permit) / 7 - job_weeks
+    followed = np.clip(seen, 0, follow_up_weeks)
+    whole = np.floor(followed / interval_weeks + 1e-9)
+    # The last followed day itself is included: a job starting on it can be seen to last, if there is such a day.
+    has_job = np.isfinite(job) & (job <= seen) & (job < follow_up_weeks)
+    in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
+    job_interval = has_job & (in_interval < whole)
+    entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit
+    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks - 1e-9)
+    return cases.assign(
+        first_interval=first.astype(np.int64),
+        weeks=np.where(has_job, job, followed),
+        has_job=has_job,
+        interval_count=np.where(job_interval, in_interval + 1, whole).astype(np.int64),
+        job_interval=job_interval,
+    )
+
+
+# Time at risk cut where measures begin and end: a person is exposed from the start of a measure on, never before.
+
+
+STEP_WEEKS = 4
+Variant = Literal["started", "phases", "lagged", "without_first_weeks"]
+LAG_WEEKS = 13
+
+
+def measure_weeks(cases: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    """Return measures on the clock of the person: person_id, method_code, start_week, end_week since the permit.
+
+    Input `cases`: person_id, permit_date. Input `measures`: person_id, method_code, start_date, end_date (empty =
+    still running). Measures of persons who are not among the cases are left out.
+    """
+    import pandas as pd
+
+    frame = measures.merge(cases[["person_id", "permit_date"]], on="person_id", how="inner")
+    permit = pd.to_datetime(frame["permit_date"])
+    for name in ("start", "end"):
+        frame[f"{name}_week"] = (pd.to_datetime(frame[f"{name}_date"]) - permit).dt.days / 7
+    return frame[["person_id", "method_code", "start_week", "end_week"]]
+
+
+def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[str]) -> tuple[Tally, dict[str, int]]:
+    """Return persons counted by what they bring along, how long they were followed and which measures had begun when.
+
+    Input `persons`: person_id, municipality_code, weeks, has_job, `covariates`; `measures`: `measure_weeks` output.
+    Who was not followed through one step is left out. Columns: municipality_code, covariates, stop (steps followed),
+    has_event, and `took <method>`: the steps by which its first start had happened, had happened LAG_WEEKS ago, and by
+    which it had ended, each at most `stop`, as one number; empty where it never began in time. Beside it: method -> how
+    many of them were exposed to it in time.
+    """
+    import pandas as pd
+
+    persons = persons[(persons["weeks"] >= STEP_WEEKS) | persons["has_job"]]
+    weeks, job = persons["weeks"].to_numpy(np.float64), persons["has_job"].to_numpy(bool)
+    stop = np.floor(weeks / STEP_WEEKS + 1e-9).astype(np.int64) + job
+    who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
+    begin, end = measures["start_week"].to_numpy(np.float64), measures["end_week"].to_numpy(np.float64)
+    frame = pd.DataFrame({"who": who, "method": measures["method_code"].astype(str).to_numpy(), "start": begin})
+    frame = frame.assign(end=end)[frame["who"] >= 0]
+    in_time = frame[frame["start"].to_numpy() < weeks[frame["who"].to_numpy()]]
+    exposed = dict.fromkeys(sorted(frame["method"].unique()), 0) | {
+        str(method): int(n) for method, n in in_time.groupby("method")["who"].nunique().items()
+    }
+    frame = frame[frame["start"].notna()].sort_values(["who", "method", "start"], kind="stable")
+    frame = frame.drop_duplicates(["who", "method"])
+    limit = stop[frame["who"].to_numpy()]
+    begun, lagged = (_step(frame["start"].to_numpy() + wait) for wait in (0, LAG_WEEKS))
+    ended = np.maximum(_step(frame["end"].fillna(np.inf).to_numpy()), begun)
+    steps = begun
+    for later in (lagged, ended):
+        steps = steps * STEPS + np.minimum(later, limit)
+    rows = persons[["municipality_code", *covariates]].assign(stop=stop, has_event=job)
+    for method in sorted(frame["method"].unique()):
+        chosen = ((frame["method"] == method) & (begun < limit)).to_numpy()
+        column = np.full(len(persons), -1)
+        column[frame["who"].to_numpy()[chosen]] = steps[chosen]
+        rows[TOOK + method] = pd.Series(column, index=rows.index).astype("object").where(column >= 0, None)
+    return tally(rows, list(rows.columns)), exposed
+
+
+TOOK = "took "
+STEPS = 256
+"""More steps than anybody is followed for."""
+
+
+def exposure_spans(cells: Tally, methods: list[str], variant: Variant = "started") -> Tally:
+    """Return the spans of `hazard.build_cells`: the time of `histories` until job or censoring, cut at measure starts.
+
+    A step of four weeks counts as exposed when the measure had begun by its first day. Attributing the time before
+    the start to the measure would give it weeks in which nobody could have found a job and still have been in it
+    (immortal time; Suissa 2008, Am. J. Epidemiol. 167:492). Only the first start of each method counts.
+
+    Columns: those of `cells` (its `stop` and `has_event` are the span's) and first, mask. Bit k of mask: method k has
+    begun (`started`); it began at least LAG_WEEKS ago (`lagged`); `without_first_weeks` drops the first step after any
+    start; `phases` uses bit k while the method runs and bit k + len(methods) afterwards.
+    """
+    stop, job = cells.values("stop").astype(np.int64), cells.values("has_event").astype(bool)
+    base, zero = np.arange(len(cells)), np.zeros(len(cells), dtype=np.int64)
+    cuts = [(base, zero, zero, zero)]
+    for k, method in enumerate(methods):
+        levels = cells.levels.get(TOOK + method, ())
+        known = np.array([-1 if level is None else level for level in levels], dtype=np.int64)
+        steps = known[cells.codes[TOOK + method]] if levels else zero - 1
+        who = np.flatnonzero(steps >= 0)
+        begun, lagged, ended = steps[who] // STEPS**2, steps[who] // STEPS % STEPS, steps[who] % STEPS
+        one, none = np.full_like(who, 1 << k), np.zeros_like(who)
+        if variant == "without_first_weeks":
+            cuts += [(who, begun, one, none + 1), (who, begun + 1, none, none - 1)]
+        else:
+            cuts.append((who, lagged if variant == "lagged" else begun, one, none))
+        if variant == "phases":
+            cuts.append((who, ended, (one << len(methods)) - one, none))
+    who, first, mask, fresh = (np.concatenate(column) for column in zip(*cuts, strict=True))
+    wanted = first < stop[who]
+    who, first, mask, fresh = (column[wanted] for column in (who, first, mask, fresh))
+    order = np.lexsort((first, who))
+    place = who[order] * STEPS + first[order]
+    new = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
+    owner, first = who[order][new], first[order][new]
+    begins = np.append(True, owner[1:] != owner[:-1])
+    masks, freshly = (_running(np.add.reduceat(column[order], new), begins) for column in (mask, fresh))
+    last = np.append(begins[1:], True)
+    until = np.where(last, stop[owner], np.append(first[1:], 0))
+    kept = freshly == 0
+    spans = {"first": first, "stop": until, "has_event": last & job[owner], "mask": masks}
+    whole = cells.only([name for name in cells.levels if name not in spans])
+    return whole.where(owner[kept]).with_columns({name: column[kept] for name, column in spans.items()})
+
+
+def _running(values: Integers, begins: npt.NDArray[np.bool_]) -> Integers:
+    """Return the running sums of values, from anew where an owner begins."""
+    total = np.cumsum(values)
+    before = (total - values)[begins]
+    return np.asarray(total - before[np.cumsum(begins) - 1], dtype=np.int64)
+
+
+def _step(week: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the first whole step that begins at or after a week; far beyond any follow-up when never."""
+    capped = np.clip(np.nan_to_num(week, nan=1e6, posinf=1e6), 0, 1e6)
+    return np.ceil(capped / STEP_WEEKS - 1e-9).astype(np.int64)
