@@ -292,12 +292,9 @@ def report(
 
     def write(build: Build, database: Path, folder: Path) -> None:
         options = report_options(settings, (find_record(settings, build.run_id) or {}).get("ages"))
-        if boundaries is not None:
-            options = replace(options, boundaries=boundaries)
-        if boundaries_source is not None:
-            options = replace(options, boundaries_source=boundaries_source)
+        map_of, credited = boundaries or options.boundaries, boundaries_source or options.boundaries_source
         with steps(quiet) as on_step:
-            build_report(database, folder, options, on_step)
+            build_report(database, folder, replace(options, boundaries=map_of, boundaries_source=credited), on_step)
 
     if to is not None:
         now = published_build(settings)

@@ -13,12 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-import typer
+from flows.run import processes
+from flows.run.processes import Terminated
 
-from flows.cli import health, look, manage, run
-from flows.run.processes import Terminated, raise_on_signals, stopped
-from flows.settings import keep_loopback_direct
-from transforms.errors import KommunekortError, NothingNew, of_the_machine
+with processes.nothing_to_tell():
+    import typer
+
+    from flows.cli import health, look, manage, run
+    from flows.settings import keep_loopback_direct
+    from transforms.errors import KommunekortError, NothingNew, of_the_machine
 
 app = typer.Typer(
     name="kommunekort",
@@ -31,26 +34,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    run.run,
-    run.fetch,
-    run.build,
-    run.validate,
-    run.publish,
-    run.rollback,
-    look.report,
-    look.workbook,
-    look.describe,
-    look.profile,
-    manage.deliver,
-    manage.keygen,
-    manage.forget,
-    look.sources,
-    look.status,
-    look.sql,
-    manage.freeze,
-    manage.compare,
-    manage.new_source,
-    manage.serve,
+    *(run.run, run.fetch, run.build, run.validate, run.publish, run.rollback),
+    *(look.report, look.workbook, look.describe, look.profile),
+    *(manage.deliver, manage.keygen, manage.forget),
+    *(look.sources, look.status, look.sql),
+    *(manage.freeze, manage.compare, manage.new_source, manage.serve),
     health.doctor,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
@@ -59,37 +47,43 @@ for command in (
 def main() -> NoReturn:
     """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
     prepare_streams()
-    raise_on_signals()
+    processes.raise_on_signals()
     keep_loopback_direct()
     try:
         Path.home()
     except RuntimeError:  # neither HOME nor an entry in passwd: what lies there is not there
         os.environ["HOME"] = "/nonexistent"
     try:
-        ended = app(standalone_mode=False)
-        # A command that raises typer.Exit comes back here with its code.
-        code = ended if isinstance(ended, int) else 0
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has had enough (`| head`); what is left must not be flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except KommunekortError as error:
-        stream = sys.stdout if isinstance(error, NothingNew) else sys.stderr
-        _tell(str(error), stream)
-        code = error.exit_code
-    except typer.Abort:
-        code = 1
-    except OSError as error:
-        _tell(str(of_the_machine(error)))
-        code = 1
-    except Exception as error:
-        code = _unforeseen(error)
+        with processes.ended_in_time(_tell_of_signal):
+            code = _code_of_command()
+        processes.end_at_once_on_signals()
     except SystemExit:
         raise
     except BaseException as stop:
         _stopped(stop)
     sys.exit(code)
+
+
+def _code_of_command() -> int:
+    try:
+        ended = app(standalone_mode=False)
+        sys.stdout.flush()
+        # A command that raises typer.Exit comes back here with its code.
+        return ended if isinstance(ended, int) else 0
+    except BrokenPipeError:
+        # Whoever read the output has had enough (`| head`); what is left must not be flushed into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KommunekortError as error:
+        _tell(str(error), sys.stdout if isinstance(error, NothingNew) else sys.stderr)
+        return error.exit_code
+    except typer.Abort:
+        return 1
+    except OSError as error:
+        _tell(str(of_the_machine(error)))
+        return 1
+    except Exception as error:
+        return _unforeseen(error)
 
 
 def prepare_streams() -> None:
@@ -107,12 +101,16 @@ def prepare_streams() -> None:
 
 def _stopped(stop: BaseException) -> NoReturn:
     """Tell that a signal has ended the command, and end it at once: nothing that is still at work is waited for."""
-    signalled = stop if isinstance(stop, Terminated) else stopped()
+    signalled = stop if isinstance(stop, Terminated) else processes.stopped()
     number = signalled.number if signalled else getattr(stop, "signal", None) or signal.SIGINT
-    told = f"stopped by {signal.Signals(number).name}" if signalled else "interrupted"
+    _tell_of_signal(number if signalled else None)
+    os._exit(128 + number)
+
+
+def _tell_of_signal(number: int | None) -> None:
+    told = f"stopped by {signal.Signals(number).name}" if number else "interrupted"
     with suppress(OSError, ValueError):
         print(f"kommunekort: {told}; what was published before stands", file=sys.stderr, flush=True)
-    os._exit(128 + number)
 
 
 def _unforeseen(error: Exception) -> int:

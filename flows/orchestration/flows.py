@@ -112,7 +112,8 @@ def alarm_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         record = run_record.of_flow_run(settings, flow_run_id)
-        by_hand = isinstance(stop, KeyboardInterrupt) or server.is_being_cancelled(flow_run_id)
+        # Only the runner of a deployment sends a signal because somebody cancelled the run at the server.
+        by_hand = isinstance(stop, KeyboardInterrupt) or (at_night() and server.is_being_cancelled(flow_run_id))
         if record is not None and record["status"] == "cancelled" and not by_hand:
             run_record.close(settings, record, "crashed", f"stopped before its end ({type(stop).__name__})")
         raise

@@ -14,9 +14,11 @@ from pathlib import Path
 
 GUARDED_BY = "GUARDED_BY_KOMMUNEKORT"
 """Set in the environment of everything a run starts: by whom it is ended when the run has ended, however it did."""
-SECONDS = 2.8
-"""After a signal a run has so long to end by itself; then its last words are written and it is ended."""
+SECONDS = 2.0
+"""After a signal a program has so long to end by itself; then its last words are written and it is ended."""
 LAST_WORDS_SECONDS = 1.0
+SPARE_SECONDS = 1.0
+"""A library that never lets go keeps the last words back; the kernel ends the program without them then."""
 GUARD = """
 import os, signal, sys, time
 mark, pipe = sys.argv[1].encode(), int(sys.argv[2])
@@ -108,29 +110,45 @@ def raise_on_signals() -> None:
             signal.signal(number, stop)
 
 
+def end_at_once_on_signals() -> None:
+    """Let a signal end the program where it stands: its work is done, and what it started is ended with it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def ended_in_time(last_words: Callable[[int], None]) -> Iterator[None]:
     """End the program five seconds after a signal at the latest, whatever it waits for then.
 
     Whoever handles the signal has the first of them; `last_words` is called, with its number, when that is not done.
+    Within another such block only the words are added, to be said first.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    listening, told = os.pipe()
-    os.set_blocking(told, False)
-    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    over = threading.Event()
-    threading.Thread(target=_wait, args=(listening, over, last_words), daemon=True, name="signals").start()
+    _last_words.insert(0, last_words)
     try:
-        yield
+        if len(_last_words) > 1 or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        listening, told = os.pipe()
+        os.set_blocking(told, False)
+        before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        over = threading.Event()
+        threading.Thread(target=_wait, args=(listening, over), daemon=True, name="signals").start()
+        try:
+            yield
+        finally:
+            over.set()
+            signal.set_wakeup_fd(before)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.close(told)
     finally:
-        over.set()
-        signal.set_wakeup_fd(before)
-        os.close(told)
+        _last_words.remove(last_words)
 
 
-def _wait(listening: int, over: threading.Event, last_words: Callable[[int], None]) -> None:
+_last_words: list[Callable[[int], None]] = []
+
+
+def _wait(listening: int, over: threading.Event) -> None:
     """Wait for a signal that ends programs, then for the program to end, and end it."""
     number = 0
     while number not in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -139,9 +157,26 @@ def _wait(listening: int, over: threading.Event, last_words: Callable[[int], Non
             os.close(listening)
             return
         number = byte[0]
+    signal.setitimer(signal.ITIMER_REAL, SECONDS + LAST_WORDS_SECONDS + SPARE_SECONDS)
     over.wait(SECONDS)
     if not over.is_set():
-        speaking = threading.Thread(target=last_words, args=(number,), daemon=True)
+        speaking = threading.Thread(target=_say, args=(number,), daemon=True)
         speaking.start()
         speaking.join(LAST_WORDS_SECONDS)
         os._exit(128 + number)
+
+
+def _say(number: int) -> None:
+    for last_words in list(_last_words):
+        last_words(number)
+
+
+@contextlib.contextmanager
+def nothing_to_tell() -> Iterator[None]:
+    """Let Ctrl-C end what goes before any work, such as imports, without a traceback."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -134,3 +134,23 @@ def start_command(data: Path, *words: str) -> tuple[subprocess.Popen[bytes], str
         start_new_session=True,
     )
     return process, mark
+
+
+def work_until(process: Any, seconds: float) -> float:
+    """Let a process work for so many seconds of processor time, or to its end; return how many it had."""
+    before = had = work_of(process.pid) or 0.0
+    while (now := work_of(process.pid)) is not None:
+        had = now - before
+        if had >= seconds:
+            break
+        time.sleep(0.005)
+    return had
+
+
+def work_of(pid: int) -> float | None:
+    """Return the processor time a process has had, in seconds; None when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.snapshots import sha256_of
-from tests.faults.child import SECONDS, relatives, start, start_command, traced
+from tests.faults.child import SECONDS, relatives, start, start_command, traced, work_until
 from tests.faults.tally import Tally
 from tests.fixtures.world import Published, run_from
 from tests.flows.prefect_help import Server, running_server
@@ -128,26 +127,6 @@ def kill_at_random(folder: Path, origin: Path, times: int, seed: int = 98) -> Ta
 def wait(process: Any, seconds: float) -> None:
     """Wait for the end of a process of subprocess or of multiprocessing."""
     process.wait(seconds) if isinstance(process, subprocess.Popen) else process.join(seconds)
-
-
-def work_until(process: Any, seconds: float) -> float:
-    """Let a process work for so many seconds of processor time, or to its end; return how many it had."""
-    before = had = work_of(process.pid) or 0.0
-    while (now := work_of(process.pid)) is not None:
-        had = now - before
-        if had >= seconds:
-            break
-        time.sleep(0.005)
-    return had
-
-
-def work_of(pid: int) -> float | None:
-    """Return the processor time a process has had, in seconds; None when it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Runs:

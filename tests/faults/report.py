@@ -54,8 +54,8 @@ def proofs(folder: Path, *, short: bool, times: int | None) -> dict[str, Proof]:
             {}
             if short
             else {
-                "signals": lambda: stops.stop_at_random(work, base, extracts, 300),
-                "signals under Prefect": lambda: stops.stop_at_random(work, base, extracts, 60, plain=False),
+                "signals": lambda: stops.stop_at_random(work, base, extracts, times or 300),
+                "signals under Prefect": lambda: stops.stop_at_random(work, base, extracts, times or 60, plain=False),
             }
         ),
     }
@@ -76,7 +76,7 @@ def main() -> int:
     """Print one line per proof as it ends and the table at the end; return 1 when a fault did harm."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="The proof that fits into CI.")
-    parser.add_argument("--times", type=int, help="How many runs are killed at random moments.")
+    parser.add_argument("--times", type=int, help="How many runs are killed or stopped at random moments.")
     parser.add_argument("proofs", nargs="*", help="Run these proofs only.")
     given = parser.parse_args()
     done = []

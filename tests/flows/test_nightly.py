@@ -238,17 +238,19 @@ class Terminated(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("stop", "wished", "status"),
+    ("stop", "wished", "deployed", "status"),
     [
-        (Terminated(), False, "crashed"),
-        (Terminated(), True, "cancelled"),
-        (KeyboardInterrupt(), False, "cancelled"),
+        (Terminated(), False, True, "crashed"),
+        (Terminated(), True, True, "cancelled"),
+        (Terminated(), True, False, "crashed"),  # only a deployment's runner sends the signal of who cancels
+        (KeyboardInterrupt(), False, False, "cancelled"),
     ],
 )
 def test_a_run_that_is_stopped_has_crashed_unless_somebody_wished_it(
-    ours: Settings, monkeypatch: pytest.MonkeyPatch, stop: BaseException, wished: bool, status: str
+    ours: Settings, monkeypatch: pytest.MonkeyPatch, stop: BaseException, wished: bool, deployed: bool, status: str
 ) -> None:
     monkeypatch.setattr("flows.orchestration.server.is_being_cancelled", lambda run: wished)
+    monkeypatch.setattr("flows.orchestration.flows.at_night", lambda: deployed)
     monkeypatch.setattr("signal.signal", lambda *given: None)
     result = run_record.RunResult(RunInfo.start(ours, "live"), flow_run_id="f1")
     with (
