@@ -54,10 +54,22 @@ def judge(out: pd.DataFrame, effect: np.ndarray, difference: np.ndarray, better:
 def shares(seed: int, departure: str | None = None, sd: float = 0.0, conditions: int = 3, icc: float = 0.3) -> Found:
     """Return what a world of shares gave."""
     counts, frame, areas, truth = departed(seed, departure, sd, conditions, icc)
-    out = assessed(model_shares(counts, frame, outcome_id="a", period="2016", least=5, areas=areas), "a")
+    out = assessed(model_shares({"2016": (counts, frame)}, outcome_id="a", least=5, areas=areas), "a")
     # A municipality without an own effect differs by nothing; the calculation of the truth leaves 1e-15.
     difference = truth["difference"].where(truth["effect"] != 0, 0.0)
     return judge(out, truth["effect"].to_numpy(), difference.to_numpy())
+
+
+def together(seed: int, sd: float = 0.0, years: int = 6) -> Found:
+    """Return what the newest of several years, fitted together, gave; own effects stay the same throughout."""
+    effect = np.random.default_rng(5000 + seed).normal(0, sd, 98) if sd else np.zeros(98)
+    worlds = {str(2016 + year): departed(1000 * seed + year, own=effect, conditions=12) for year in range(years)}
+    given = {period: world[:2] for period, world in worlds.items()}
+    newest, (_, _, areas, truth) = list(worlds.items())[-1]
+    modelled = model_shares(given, outcome_id="a", least=5, areas=areas)
+    out = assessed(modelled, "a")
+    difference = truth["difference"].where(truth["effect"] != 0, 0.0)
+    return judge(out[out["period"] == newest].reset_index(drop=True), truth["effect"].to_numpy(), difference.to_numpy())
 
 
 def durations(seed: int, departure: str | None = None, sd: float = 0.0) -> Found:
@@ -119,6 +131,9 @@ STUDIES: dict[str, Callable[[int], Found]] = {
     "shares, twelve conditions, one curved": lambda seed: shares(seed, "curved", conditions=12),
     "shares, own effects of 0.25": lambda seed: shares(seed, sd=0.25),
     "shares, twelve conditions, own effects of 0.25": lambda seed: shares(seed, sd=0.25, conditions=12),
+    "shares, twelve conditions and six years, nobody differs": lambda seed: together(seed),
+    "shares, twelve conditions and six years, own effects of 0.25": lambda seed: together(seed, sd=0.25),
+    "shares, twelve conditions, a step": lambda seed: shares(seed, "threshold", conditions=12),
     "times, nobody differs": lambda seed: durations(seed),
     "times, rising trend over cohorts": lambda seed: durations(seed, "rising"),
     "times, falling trend over cohorts": lambda seed: durations(seed, "falling"),

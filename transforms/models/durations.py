@@ -26,7 +26,7 @@ from transforms.statistics.hazard import (
     is_numeric,
 )
 from transforms.statistics.intervals import Z95, Floats
-from transforms.statistics.random_effect import LevelFit, fit_levels
+from transforms.statistics.random_effect import LevelFit, Year, fit_levels
 from transforms.statistics.tally import Tally
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _fit_levels(
         step = (restricted_mean(hazard, interval_weeks) - observed) / slope
         return step, greenwood(hazard, tables.at_risk, interval_weeks) / slope**2
 
-    return fit_levels(respond, np.zeros(len(observed)), conditions, areas)
+    return fit_levels([Year(respond, np.zeros(len(observed)), conditions, areas)])[0]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ difference and one standard error (`assess`). `durations.py` does the same for t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.statistics.intervals import Z95, Floats, compare_all, explained_share, rank_interval
-from transforms.statistics.random_effect import LevelFit, fit_levels
+from transforms.statistics.random_effect import LevelFit, Year, fit_levels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,58 +240,98 @@ def _status(frame: pd.DataFrame, least: int) -> pd.Series[str]:
     return status.where(~(frame["n"] < least), "suppressed")
 
 
-def model_shares(
-    counts: pd.DataFrame, conditions: pd.DataFrame, *, outcome_id: str, period: str, least: int,
-    higher_is_better: bool = True, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
-) -> Modelled:  # fmt: skip
-    """Return a share held against what the other municipalities predict, before it is assessed (`assess`).
+@dataclass(frozen=True)
+class _Shares:
+    """A year's counts beside its conditions: all rows, the rows a model can speak of, and what was filled in."""
 
-    Input `counts`: municipality_code, k, n, value_status, optional expected_rate (0-1, from
-    `indirect_standardisation`, enters as offset logit). Input `conditions`: municipality_code and one numeric
-    column per framework condition; a gap is filled and told (`fill_conditions`). Input `areas`: municipality_code,
-    commuting_area_code. Shares in pct, differences in percentage points. Rows that cannot be judged keep a status
-    and no number: `suppressed` over fewer than `least` persons or hidden at the source, `missing` without count or
-    without any condition. Raises DataRefused when too few municipalities are left for the conditions.
-    """
-    import pandas as pd
-    from scipy.special import expit
+    frame: pd.DataFrame
+    part: pd.DataFrame
+    names: list[str]
+    filled: pd.Series[int]
+    told: dict[str, int]
 
-    filled, gaps, told = fill_conditions(conditions, areas)
-    names = [c for c in filled.columns if c != "municipality_code"]
-    frame = counts.merge(filled, on="municipality_code", how="left", validate="one_to_one")
-    frame["has_conditions"] = frame["municipality_code"].isin(filled["municipality_code"])
-    frame["value_status"] = _status(frame, least)
-    frame["n_count"] = frame["n"].round()
-    part = frame[frame["value_status"] == "estimated"].sort_values("municipality_code", ignore_index=True)
-    estimates = pd.DataFrame({"municipality_code": part["municipality_code"]})
-    card = pd.DataFrame(columns=CARD)
-    if len(part):
-        k, n = part["k"].to_numpy(np.float64), part["n"].to_numpy(np.float64)
-        offset = np.zeros(len(part))
-        if "expected_rate" in part:
-            rate = part["expected_rate"].to_numpy(np.float64).clip(1e-4, 1 - 1e-4)
-            offset = np.log(rate / (1 - rate))
+    @property
+    def counts(self) -> tuple[Floats, Floats, Floats]:
+        """Return persons with the outcome, persons, and the logit of what age and sex lead one to expect."""
+        k, n = self.part["k"].to_numpy(np.float64), self.part["n"].to_numpy(np.float64)
+        if "expected_rate" not in self.part:
+            return k, n, np.zeros(len(n))
+        rate = self.part["expected_rate"].to_numpy(np.float64).clip(1e-4, 1 - 1e-4)
+        return k, n, np.log(rate / (1 - rate))
+
+    def as_year(self, areas: pd.DataFrame | None) -> Year:
+        """Return the year as log odds of shares; `Response` is one scoring step of a binomial."""
+        from scipy.special import expit
+
+        k, n, offset = self.counts
 
         def respond(level: Floats) -> tuple[Floats, Floats]:
             p = np.asarray(expit(np.clip(level + offset, -9, 9)), dtype=np.float64)
             return (k / n - p) / (p * (1 - p)), 1 / (n * p * (1 - p))
 
         level = np.log((k.sum() + 0.5) / (n.sum() - k.sum() + 0.5)) - np.average(offset, weights=n)
-        area = _area_of(part["municipality_code"], areas)
-        fit = fit_levels(respond, np.full(len(part), level), part[names], area)
-        p = np.asarray(expit(fit.expected + offset), dtype=np.float64)
-        judged = n >= min_n
-        estimates = estimates_of(
-            part["municipality_code"], 100 * k / n, 100 * p, fit, 100 * p * (1 - p), TOLERANCE_PCT_POINTS, judged,
-            higher_is_better,
-        )  # fmt: skip
-        estimates["filled_conditions_count"] = part["municipality_code"].map(gaps).to_numpy()
-        extra = [
-            (name, "filled_in" if count > 0 else "known_too_seldom", float(abs(count))) for name, count in told.items()
-        ]
-        card = model_card(outcome_id, period, fit, 100 * k / n, 100 * p, n, judged=judged, extra=extra)
-    base = frame[["municipality_code", "value_status", "n_count"]]
-    return Modelled(assemble(base, estimates, outcome_id, period, METHOD), card)
+        area = _area_of(self.part["municipality_code"], areas)
+        return Year(respond, np.full(len(n), level), self.part[self.names], area)
+
+
+def _shares(counts: pd.DataFrame, conditions: pd.DataFrame, areas: pd.DataFrame | None, least: int) -> _Shares:
+    table, filled, told = fill_conditions(conditions, areas)
+    frame = counts.merge(table, on="municipality_code", how="left", validate="one_to_one")
+    frame["has_conditions"] = frame["municipality_code"].isin(table["municipality_code"])
+    frame["value_status"] = _status(frame, least)
+    frame["n_count"] = frame["n"].round()
+    part = frame[frame["value_status"] == "estimated"].sort_values("municipality_code", ignore_index=True)
+    return _Shares(frame, part, [str(c) for c in table.columns if c != "municipality_code"], filled, told)
+
+
+def model_shares(
+    years: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], *, outcome_id: str, least: int,
+    higher_is_better: bool = True, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
+) -> Modelled:  # fmt: skip
+    """Return a share held against what the other municipalities predict, before it is assessed (`assess`).
+
+    `years` by period: counts and conditions. All are fitted together: each has its own coefficients, and the spread of
+    municipalities, labour markets, bends and chance is one for all of them. Counts: municipality_code, k, n,
+    value_status, optional expected_rate (0-1, from `indirect_standardisation`, enters as offset logit). Conditions:
+    municipality_code and one numeric column per framework condition; a gap is filled and told (`fill_conditions`).
+    Input `areas`: municipality_code, commuting_area_code. Shares in pct, differences in percentage points. Rows that
+    cannot be judged keep a status and no number: `suppressed` over fewer than `least` persons or hidden at the source,
+    `missing` without count or without any condition. Raises DataRefused when too few municipalities are left for the
+    conditions.
+    """
+    import pandas as pd
+
+    shares = {period: _shares(*given, areas, least) for period, given in years.items()}
+    fitted = {period: year for period, year in shares.items() if len(year.part)}
+    fits = dict(zip(fitted, fit_levels([year.as_year(areas) for year in fitted.values()]), strict=True))
+    rows, cards = [], []
+    for period, year in shares.items():
+        estimates, card = pd.DataFrame({"municipality_code": year.part["municipality_code"]}), None
+        if period in fits:
+            estimates, card = _estimated(year, fits[period], outcome_id, period, min_n, higher_is_better)
+        base = year.frame[["municipality_code", "value_status", "n_count"]]
+        rows.append(assemble(base, estimates, outcome_id, period, METHOD))
+        cards.append(pd.DataFrame(columns=CARD) if card is None else card)
+    return Modelled(pd.concat(rows, ignore_index=True), pd.concat(cards, ignore_index=True))
+
+
+def _estimated(
+    year: _Shares, fit: LevelFit, outcome_id: str, period: str, min_n: int, higher_is_better: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a year's estimates in pct and its model card."""
+    from scipy.special import expit
+
+    k, n, offset = year.counts
+    p, judged = np.asarray(expit(fit.expected + offset), dtype=np.float64), n >= min_n
+    estimates = estimates_of(
+        year.part["municipality_code"], 100 * k / n, 100 * p, fit, 100 * p * (1 - p), TOLERANCE_PCT_POINTS, judged,
+        higher_is_better,
+    )  # fmt: skip
+    estimates["filled_conditions_count"] = year.part["municipality_code"].map(year.filled).to_numpy()
+    extra = [
+        (name, "filled_in" if count > 0 else "known_too_seldom", float(abs(count))) for name, count in year.told.items()
+    ]
+    return estimates, model_card(outcome_id, period, fit, 100 * k / n, 100 * p, n, judged=judged, extra=extra)
 
 
 def _area_of(codes: pd.Series[str], areas: pd.DataFrame | None) -> npt.NDArray[np.object_] | None:

@@ -734,24 +734,20 @@ def expected_step(warehouse: Warehouse, fits: Fits) -> pd.DataFrame:
 
     A year before the framework conditions begin has no expectation and no rows.
     """
-    import pandas as pd
-
-    from transforms.models.expected import COLUMNS, Modelled, indirect_standardisation, model_shares
+    from transforms.models.expected import COLUMNS, indirect_standardisation, model_shares
 
     cells = labour_cells(warehouse, NON_WESTERN)
-    parts, told, least = [], [], least_rate_denominator(warehouse)
+    years = {}
     for period in sorted(cells["period"].unique()):
         known = wide_conditions(warehouse, period)
         if known.drop(columns="municipality_code").isna().all(axis=None):
             continue
         now = cells[cells["period"] == period].drop(columns="period")
-        counts = indirect_standardisation(now, ["age_code", "sex_code"])
-        modelled = model_shares(counts, known, outcome_id=OUTCOME, period=period, least=least, areas=areas(warehouse))
-        parts.append(modelled.rows)
-        told.append(modelled.card)
-    if not parts:
+        years[str(period)] = indirect_standardisation(now, ["age_code", "sex_code"]), known
+    if not years:
         return empty(COLUMNS)
-    fits[OUTCOME] = Modelled(pd.concat(parts, ignore_index=True), pd.concat(told, ignore_index=True))
+    least = least_rate_denominator(warehouse)
+    fits[OUTCOME] = model_shares(years, outcome_id=OUTCOME, least=least, areas=areas(warehouse))
     return fits[OUTCOME].rows[COLUMNS]
 
 

@@ -1,13 +1,13 @@
 """What each municipality's level would be if it were like the others under its conditions, and how far it is from it.
 
 One engine for every outcome: the levels of the municipalities on a linear scale (log odds, log hazard) are a sum of
-conditions, a bend of each condition, what a labour market shares, an own deviation, and chance. Shares and durations
-differ only in how a level and its chance variance are read off their counts (`Response`).
+conditions, a bend or step of each condition, what a labour market shares, an own deviation, and chance. Shares and
+durations differ only in how a level and its chance variance are read off their counts (`Response`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,8 @@ Response = Callable[[Floats], tuple[Floats, Floats]]
 """From an expected level per municipality: one scoring step towards its own level, and the variance of that step."""
 DISPERSION_PENALTY = 1.5
 """Weight of log(dispersion) in the likelihood: families are assumed to matter only as far as the counts show it."""
-EXTRA_PENALTY = 6.0
-"""Weight of the variance of areas, bends and products, per median chance variance: they are believed when seen."""
+EXTRA_PENALTY = 12.0
+"""Weight of the variance of areas, bends, steps and products, per median chance variance: believed when seen."""
 MAX_DISPERSION = 6.0
 
 
@@ -41,9 +41,29 @@ class LevelFit:
     standard_errors: pd.Series[float]
     sd: float  # of own deviations between municipalities of one labour market
     area_sd: float  # of what a labour market shares
-    bend_sd: dict[str, float]  # of each condition's bend and of all products of two, where above 0
+    bend_sd: dict[str, float]  # of each condition's bend and step and of all products of two, where above 0
     dispersion: float  # variance of chance over that of independent persons, at least 1
     constant: tuple[str, ...]  # conditions left out because they do not vary
+
+
+@dataclass(frozen=True)
+class Year:
+    """What is seen of the municipalities in one period."""
+
+    respond: Response
+    start: Floats  # a first guess of the expected levels
+    conditions: pd.DataFrame  # one numeric column each, nothing missing
+    areas: npt.NDArray[np.object_] | None = None  # labour market of each municipality, None when not known
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A year as a linear mixed model: levels, their chance variances, the design, and the covariance of each part."""
+
+    level: Floats
+    variance: Floats
+    design: Floats
+    components: dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -68,8 +88,9 @@ def standardise(conditions: pd.DataFrame) -> tuple[Floats, list[str], tuple[str,
 def bends(scaled: Floats, names: list[str]) -> dict[str, Floats]:
     """Return the covariances of what conditions may do beside acting straight, each with a mean variance of 1.
 
-    One per condition: a natural cubic spline (Green and Silverman 1994), whose straight part stands in the design;
-    and one for all products of two conditions together, `products`, freed of straight and square parts.
+    Two per condition, whose straight part stands in the design: `bend`, a natural cubic spline (Green and Silverman
+    1994), and `step`, a spline of straight pieces (a random walk; Wahba 1978, JRSS B 40:364), for what sets in at a
+    limit. And one for all products of two conditions together, `products`, freed of straight and square parts.
     """
     size, count = scaled.shape
     out: dict[str, Floats] = {}
@@ -80,9 +101,11 @@ def bends(scaled: Floats, names: list[str]) -> dict[str, Floats]:
     ones = np.ones((size, 1))
     for j, name in enumerate(names):
         free = residual(np.column_stack([ones, scaled[:, j]]))
-        spline = free @ (np.abs(scaled[:, j, None] - scaled[None, :, j]) ** 3) @ free
-        if np.trace(spline) > 1e-6 * size:
-            out[f"bend {name}"] = spline * size / np.trace(spline)
+        apart = np.abs(scaled[:, j, None] - scaled[None, :, j])
+        for kind, kernel in (("bend", apart**3), ("step", -apart)):
+            spline = free @ kernel @ free
+            if np.trace(spline) > 1e-6 * size:
+                out[f"{kind} {name}"] = spline * size / np.trace(spline)
     if count > 1:
         pairs = np.column_stack([scaled[:, i] * scaled[:, j] for i in range(count) for j in range(i)])
         product = residual(np.column_stack([ones, scaled, scaled**2])) @ pairs
@@ -102,94 +125,123 @@ def _mixed_model(level: Floats, design: Floats, total: Floats) -> tuple[_Parts, 
     return _Parts(np.asarray(projection), covariance, covariance @ (weighted.T @ level)), fit
 
 
-def restricted_likelihood(
-    level: Floats, variance: Floats, design: Floats, components: list[Floats], penalties: Floats, start: Floats
-) -> tuple[Floats, _Parts]:
-    """Return the variances (one per component, the dispersion last) and the model at them.
+def penalty_of(component: str, variance: Floats) -> float:
+    """Return what a unit of a component's variance costs in the likelihood; own deviations cost nothing."""
+    return 0.0 if component == "own" else EXTRA_PENALTY / float(np.median(variance))
 
-    level ~ N(design b, sum_j variance_j component_j + dispersion diag(variance)), by restricted maximum likelihood
-    (Patterson and Thompson 1971, Biometrika 58:545): degrees of freedom spent on b are paid for, so s is not too
-    small. `penalties` are added per unit of each component's variance; the dispersion pays DISPERSION_PENALTY log.
+
+def restricted_likelihood(years: Sequence[Linear], start: dict[str, float]) -> tuple[dict[str, float], list[_Parts]]:
+    """Return the variance of each component and the `dispersion`, common to all years, and each year's model at them.
+
+    In each year level ~ N(design b, sum_j variance_j component_j + dispersion diag(variance)), by restricted maximum
+    likelihood (Patterson and Thompson 1971, Biometrika 58:545): degrees of freedom spent on b are paid for, so s is not
+    too small. Years have their own b and share the variances: the likelihoods are added up, which is consistent though
+    the same persons stand in several years (composite likelihood; Varin, Reid and Firth 2011, Stat. Sinica 21:5).
+    Components are charged `penalty_of`; the dispersion pays DISPERSION_PENALTY log.
     """
     from scipy.optimize import minimize
 
-    parts = np.stack([*components, np.diag(variance)])
-    flat = parts.reshape(len(parts), -1)
-    scale = np.append(np.full(len(components), max(float(np.var(level)), 1e-6)), 1.0)
+    names = list(start)
+    spread = max(float(np.mean([np.var(year.level) for year in years])), 1e-6)
+    scale = np.array([1.0 if name == "dispersion" else spread for name in names])
+    stacks = [np.stack([*year.components.values(), np.diag(year.variance)]) for year in years]
+    places = [np.array([names.index(name) for name in (*year.components, "dispersion")]) for year in years]
+    penalties = np.zeros(len(names))
+    for year, place in zip(years, places, strict=True):
+        penalties[place[:-1]] += [penalty_of(name, year.variance) for name in year.components]
+    paid = DISPERSION_PENALTY * len(years)
+    last = names.index("dispersion")
+
+    def models(found: Floats) -> Iterator[tuple[Linear, _Parts, float]]:
+        for year, stack, place in zip(years, stacks, places, strict=True):
+            yield year, *_mixed_model(year.level, year.design, np.tensordot(found[place], stack, axes=1))
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         found = theta * scale
-        model, fit = _mixed_model(level, design, (found @ flat).reshape(parts.shape[1:]))
-        residual = model.projection @ level
-        slope = 0.5 * (flat @ (model.projection - np.outer(residual, residual)).ravel())
-        slope[:-1] += penalties
-        slope[-1] += DISPERSION_PENALTY / found[-1]
-        value = 0.5 * fit + penalties @ found[:-1] + DISPERSION_PENALTY * np.log(found[-1])
-        return float(value), slope * scale
+        value, slope = float(penalties @ found + paid * np.log(found[last])), penalties.copy()
+        slope[last] += paid / found[last]
+        for (year, model, fit), stack, place in zip(models(found), stacks, places, strict=True):
+            residual = model.projection @ year.level
+            value += 0.5 * fit
+            flat = stack.reshape(len(stack), -1)
+            slope[place] += 0.5 * (flat @ (model.projection - np.outer(residual, residual)).ravel())
+        return value, slope * scale
 
-    bounds = [(0.0, 10.0)] * len(components) + [(1.0, MAX_DISPERSION)]
-    best = minimize(objective, start / scale, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10})
+    bounds = [(1.0, MAX_DISPERSION) if name == "dispersion" else (0.0, 10.0) for name in names]
+    guess = np.array([start[name] for name in names]) / scale
+    best = minimize(objective, guess, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10})
     found = np.asarray(best.x * scale, dtype=np.float64)
-    return found, _mixed_model(level, design, (found @ flat).reshape(parts.shape[1:]))[0]
+    return dict(zip(names, found.tolist(), strict=True)), [model for _, model, _ in models(found)]
 
 
-def fit_levels(
-    respond: Response, start: Floats, conditions: pd.DataFrame, areas: npt.NDArray[np.object_] | None = None
-) -> LevelFit:
-    """Fit the levels of municipalities and hold each against what all the others predict for it.
-
-    `respond`: see `Response`; `start`: a first guess of the expected levels. `conditions`: one numeric column each,
-    nothing missing. `areas`: labour market of each municipality, None when not known.
+def fit_levels(years: Sequence[Year]) -> list[LevelFit]:
+    """Fit the levels of municipalities and hold each against what all the others predict for it, in each year.
 
     Pseudo-likelihood (Wolfinger and O'Connell 1993, J. Stat. Comput. Simul. 48:233): the counts are linearised at
     the expected level, the linear mixed model fitted by restricted likelihood, until the expectation stands. The
     own deviation is the deletion residual own_m = (P y)_m / P_mm with variance 1 / P_mm (Christensen, Pearson and
     Johnson 1992, Technometrics 34:38): what is left when m and its outlying neighbours take no part in m's own
     expectation. Without s2 that variance is the error of `own`; with it, own / sqrt(1/P_mm) is the funnel that
-    allows for ordinary variation (Spiegelhalter 2005, Stat. Med. 24:1185). Conditions may bend and multiply
+    allows for ordinary variation (Spiegelhalter 2005, Stat. Med. 24:1185). Conditions may bend, step and multiply
     (`bends`) as far as the data show: the size of each bend is a variance of its own, so that a straight world pays
     next to nothing (Ruppert, Wand and Carroll 2003, Semiparametric Regression). Raises DataRefused with fewer than
     three municipalities per condition.
     """
     import pandas as pd
 
-    scaled, names, constant = standardise(conditions)
-    size = len(start)
+    if not years:
+        return []
+    scaled = [standardise(year.conditions) for year in years]
+    shapes = [_components(year, *found[:2]) for year, found in zip(years, scaled, strict=True)]
+    designs = [np.column_stack([np.ones(len(found[0])), found[0]]) for found in scaled]
+    expected, theta = [year.start for year in years], dict[str, float]()
+    for _ in range(12):
+        seen = [year.respond(now) for year, now in zip(years, expected, strict=True)]
+        linear = [
+            Linear(now + step, variance, design, components)
+            for now, (step, variance), design, components in zip(expected, seen, designs, shapes, strict=True)
+        ]
+        if not theta:
+            first = 0.05 * float(np.mean([np.var(year.level) for year in linear])) + 1e-6
+            theta = dict.fromkeys((name for shape in shapes for name in shape), first) | {"dispersion": 1.1}
+        theta, models = restricted_likelihood(linear, theta)
+        own = [
+            model.projection @ year.level / np.diag(model.projection)
+            for model, year in zip(models, linear, strict=True)
+        ]
+        before, expected = expected, [year.level - away for year, away in zip(linear, own, strict=True)]
+        if max(float(np.max(np.abs(a - b))) for a, b in zip(before, expected, strict=True)) < 1e-5:
+            break
+    fits = []
+    for year, model, now, away, (_, names, constant) in zip(linear, models, expected, own, scaled, strict=True):
+        predictive, index = 1 / np.diag(model.projection), ["intercept", *names]
+        fits.append(LevelFit(
+            expected=now,
+            own=away,
+            own_error=np.sqrt(np.maximum(predictive - theta["own"], year.variance)),
+            unusual=away / np.sqrt(predictive),
+            coefficients=pd.Series(model.coefficients, index=index),
+            standard_errors=pd.Series(np.sqrt(np.diag(model.covariance)), index=index),
+            sd=float(np.sqrt(theta["own"])), area_sd=float(np.sqrt(theta.get("area", 0.0))),
+            bend_sd={
+                name: float(np.sqrt(theta[name]))
+                for name in year.components
+                if name not in ("own", "area") and theta[name] > 1e-8
+            },
+            dispersion=theta["dispersion"], constant=constant,
+        ))  # fmt: skip
+    return fits
+
+
+def _components(year: Year, scaled: Floats, names: list[str]) -> dict[str, Floats]:
+    """Return the covariance of each part of a year's levels but chance; raise DataRefused when conditions are many."""
+    size = len(year.start)
     if size < 3 * (len(names) + 1):
         raise DataRefused(
             f"expected: {size} municipalities cannot carry {len(names)} conditions; "
             "rule: three municipalities per condition; take conditions away"
         )
-    design = np.column_stack([np.ones(size), scaled])
     components = {"own": np.eye(size)}
-    if areas is not None and 1 < len(set(areas)) < size:
-        components["area"] = (areas[:, None] == areas[None, :]).astype(np.float64)
-    components |= bends(scaled, names)
-    expected, theta = start, np.zeros(0)
-    for _ in range(12):
-        step, variance = respond(expected)
-        level = expected + step
-        penalty = np.array([0.0 if c == "own" else EXTRA_PENALTY / float(np.median(variance)) for c in components])
-        if not len(theta):
-            theta = np.append(np.full(len(components), 0.05 * float(np.var(level)) + 1e-6), 1.1)
-        theta, model = restricted_likelihood(level, variance, design, list(components.values()), penalty, theta)
-        own = model.projection @ level / np.diag(model.projection)
-        moved = float(np.max(np.abs(level - own - expected)))
-        expected = level - own
-        if moved < 1e-5:
-            break
-    found = dict(zip(components, theta[:-1].tolist(), strict=True))
-    s2, area2 = found.pop("own"), found.pop("area", 0.0)
-    predictive = 1 / np.diag(model.projection)
-    index = ["intercept", *names]
-    return LevelFit(
-        expected=expected,
-        own=own,
-        own_error=np.sqrt(np.maximum(predictive - s2, variance)),
-        unusual=own / np.sqrt(predictive),
-        coefficients=pd.Series(model.coefficients, index=index),
-        standard_errors=pd.Series(np.sqrt(np.diag(model.covariance)), index=index),
-        sd=float(np.sqrt(s2)), area_sd=float(np.sqrt(area2)),
-        bend_sd={name: float(np.sqrt(v)) for name, v in found.items() if v > 1e-8},
-        dispersion=float(theta[-1]), constant=constant,
-    )  # fmt: skip
+    if year.areas is not None and 1 < len(set(year.areas)) < size:
+        components["area"] = (year.areas[:, None] == year.areas[None, :]).astype(np.float64)
+    return components | bends(scaled, names)

@@ -39,18 +39,24 @@ DEPARTURES = ("households", "curved", "outlier", "area", "threshold", "product")
 
 
 def departed(
-    seed: int, departure: str | None = None, sd: float = 0.0, conditions: int = 3, icc: float = 0.3
+    seed: int,
+    departure: str | None = None,
+    sd: float = 0.0,
+    conditions: int = 3,
+    icc: float = 0.3,
+    own: Floats | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return counts, conditions, areas and truth of a world that departs from the model in one way.
 
     households: families of one to five get jobs together; curved: a condition acts by its square; outlier: the largest
     municipality lies 0.5 above; area: labour markets share an effect of 0.15 that no condition tells; threshold: a
-    condition acts by a step; product: two conditions act together.
+    condition acts by a step; product: two conditions act together. `own`: the own effects, instead of drawn ones.
     """
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(98, conditions))
     slopes = np.array([0.4, -0.3, 0.2, *([0.1] * conditions)])[:conditions]
     effect = rng.normal(0, sd, 98) if sd else np.zeros(98)
+    effect = effect if own is None else own.copy()
     linear, area, n = -0.6 + x @ slopes, rng.integers(0, 25, 98), sizes(rng).astype(int)
     if departure == "curved":
         linear = linear + 0.2 * (x[:, 0] ** 2 - 1)

@@ -20,9 +20,7 @@ from transforms.statistics.intervals import Z95
 
 
 def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd.DataFrame:
-    return assessed(
-        model_shares(counts, conditions, outcome_id="employed", period="2016", least=5, **options), "employed"
-    )  # type: ignore[arg-type]
+    return assessed(model_shares({"2016": (counts, conditions)}, outcome_id="employed", least=5, **options), "employed")  # type: ignore[arg-type]
 
 
 def covered(out: pd.DataFrame, truth: pd.DataFrame) -> float:
@@ -209,7 +207,7 @@ def test_outcomes_compared_together_share_one_limit() -> None:
     rows = []
     for seed, name in ((1, "a"), (2, "b")):
         counts, conditions, areas, _ = departed(seed, sd=0.25)
-        rows.append(model_shares(counts, conditions, outcome_id=name, period="2016", least=5, areas=areas).rows)
+        rows.append(model_shares({"2016": (counts, conditions)}, outcome_id=name, least=5, areas=areas).rows)
     alone = [assess(part) for part in rows]
     both = assess(pd.concat(rows).assign(family="all"))
     reach = ((both["difference_high"] - both["difference"]) / both["standard_error"]).astype(float)
@@ -247,7 +245,7 @@ def test_the_model_card_tells_what_was_used_and_how_it_did() -> None:
     counts, conditions, areas, _ = departed(6, "area")
     conditions["constant"] = 1.0
     conditions.loc[3, "condition_2"] = np.nan
-    modelled = model_shares(counts, conditions, outcome_id="a", period="2016", least=5, areas=areas)
+    modelled = model_shares({"2016": (counts, conditions)}, outcome_id="a", least=5, areas=areas)
     card = modelled.card.set_index("term")
     assert card.loc["municipalities", "value"] == 98
     assert card.loc["persons", "value"] == 5 * round(counts["n"].sum() / 5)
@@ -268,7 +266,7 @@ def test_the_spread_between_municipalities_is_not_underestimated() -> None:
     found = []
     for seed in range(6):
         counts, conditions, _, _ = departed(seed, sd=0.25, conditions=9)
-        card = model_shares(counts, conditions, outcome_id="a", period="2016", least=5).card.set_index("term")
+        card = model_shares({"2016": (counts, conditions)}, outcome_id="a", least=5).card.set_index("term")
         found.append(card.loc["between_municipalities", "value"] ** 2)
     assert np.sqrt(np.mean(found)) == pytest.approx(0.25, rel=0.1)
 
