@@ -110,6 +110,39 @@ def commuting_areas(
     return out
 
 
+LEAST_KNOWN_SHARE = 0.8
+
+
+def reach_conditions(conditions: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
+    """Return each condition as the residents meet it at work: its mean over the places they work, by how many do.
+
+    A labour market without a border (accessibility by observed flows; Hansen 1959, J. Am. Inst. Plann. 25:73), where a
+    commuting area is one for all inside it. Input `conditions`: municipality_code, year and a number per condition;
+    `flows`: see `average_flows`. Output: the rows of `conditions` that are known. The mean is over the workplaces with
+    a known value when they hold at least LEAST_KNOWN_SHARE of the residents' jobs; a municipality without flows has its
+    own value.
+    """
+    import pandas as pd
+
+    codes = sorted(conditions["municipality_code"].unique())
+    flow = np.eye(len(codes))
+    if not flows.empty:
+        seen = average_flows(flows, codes, int(flows["year"].max()))
+        flow = np.where(seen.sum(axis=1, keepdims=True) > 0, seen, flow)
+    weight = flow / flow.sum(axis=1, keepdims=True)
+    parts = []
+    for year, rows in conditions.groupby("year"):
+        values = rows.set_index("municipality_code").reindex(codes).drop(columns="year")
+        known = values.notna().to_numpy(np.float64)
+        share = weight @ known
+        met = weight @ values.fillna(0).to_numpy(np.float64) / np.maximum(share, 1e-9)
+        reached = pd.DataFrame(np.where(share >= LEAST_KNOWN_SHARE, met, np.nan), columns=values.columns)
+        parts.append(reached.assign(municipality_code=codes, year=year))
+    if not parts:
+        return conditions
+    return pd.concat(parts, ignore_index=True)[list(conditions.columns)]
+
+
 def area_conditions(conditions: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
     """Return each ratio indicator over the whole commuting area of the municipality: sum of parts, not mean of ratios.
 

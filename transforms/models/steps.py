@@ -36,29 +36,34 @@ def empty(columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
 
 
-def labour_market(warehouse: Warehouse, indicators: list[str]) -> pd.DataFrame:
-    """Return the conditions of the commuting area year by year: municipality_code, year and a column per indicator.
+def labour_market(warehouse: Warehouse) -> pd.DataFrame:
+    """Return the labour market within reach year by year: municipality_code, year and the columns of LABOUR_MARKET.
 
     A year in which one of them is not known takes the nearest year in which it is. Empty when one is not known at all.
     """
     import pandas as pd
 
+    from transforms.models.commuting import reach_conditions
+
     long = warehouse.frame(
         """
-        SELECT area_code AS municipality_code, year(reference_date)::INTEGER AS year, indicator_id,
+        SELECT value_row.area_code AS municipality_code, year(reference_date)::INTEGER AS year, indicator_id,
                arg_max(value, reference_date)::DOUBLE AS value
-        FROM core.commuting_area_value WHERE value IS NOT NULL AND list_contains(?, indicator_id)
+        FROM core.indicator_area_value value_row
+        JOIN core.area area ON area.area_code = value_row.area_code AND area.area_level = 'municipality'
+        WHERE value IS NOT NULL AND list_contains(?, indicator_id)
         GROUP BY ALL ORDER BY ALL
         """,
-        [indicators],
+        [list(LABOUR_MARKET.values())],
     )
-    if set(long["indicator_id"]) != set(indicators):
-        return empty(["municipality_code", "year", *indicators])
+    if set(long["indicator_id"]) != set(LABOUR_MARKET.values()):
+        return empty(["municipality_code", "year", *LABOUR_MARKET])
     wide = long.pivot(index=["municipality_code", "year"], columns="indicator_id", values="value")
     keys = ["municipality_code", "year"]
     every = pd.MultiIndex.from_product([sorted(long[key].unique()) for key in keys], names=keys)
-    wide = wide.reindex(every)
-    return pd.DataFrame(wide.groupby(level=0).ffill().groupby(level=0).bfill().reset_index())
+    wide = wide.reindex(every).rename(columns={value: name for name, value in LABOUR_MARKET.items()})
+    known = wide.groupby(level=0).ffill().groupby(level=0).bfill().reset_index()
+    return reach_conditions(known[[*keys, *LABOUR_MARKET]], commuting_flows(warehouse))
 
 
 def placements(warehouse: Warehouse) -> pd.DataFrame:
@@ -302,8 +307,12 @@ Fits = dict[str, "Modelled"]
 """What was fitted, by outcome: laid down by the step that fits, read by those that assess and tell. Exact figures of
 persons stay here and never enter the warehouse."""
 DURATION = "first_job_weeks"
-LABOUR_MARKET = ["area_net_unemployed_pct", "area_jobs_share_manufacturing_pct"]
-AREA = frozenset({"core.commuting_area_value", "mart.municipality"})
+LABOUR_MARKET = {
+    "reach_net_unemployed_pct": "net_unemployed_pct",
+    "reach_jobs_share_manufacturing_pct": "jobs_share_manufacturing_pct",
+}
+"""The labour market a newcomer meets, by the indicator whose mean over the places residents work in it is."""
+AREA = frozenset({"core.indicator_area_value", "core.area", "staging.statbank_pend100", "mart.municipality"})
 # The deliveries never enter the warehouse; they are named here so that lineage tells what rests on them.
 CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
     frozenset({f"raw.delivery_{kind}"}) for kind in ("cases", "measures", "employment", "organisation")
@@ -376,7 +385,7 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     from transforms.models.expected import COLUMNS
     from transforms.models.persons import TRAITS, with_conditions, with_origin_group
 
-    market = labour_market(warehouse, LABOUR_MARKET)
+    market = labour_market(warehouse)
     if data is None or market.empty:
         return empty(COLUMNS)
     states = states_of(data)
@@ -491,7 +500,7 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate
     from transforms.models.methods import method_effects
     from transforms.models.persons import JUDGED_TRAITS, TRAITS, with_conditions, with_origin_group
 
-    market = labour_market(warehouse, LABOUR_MARKET)
+    market = labour_market(warehouse)
     if data is None or market.empty:
         return empty(METHOD_EFFECT_COLUMNS)
     followed = with_origin_group(data.counts.histories, data.counts.origins, is_own=False)
@@ -531,7 +540,7 @@ def contexts(data: PersonData, market: pd.DataFrame) -> pd.DataFrame:
         has_danish_parallel=newest["danish_parallel_with_placement_code"].isin(["always", "mostly"]),
     )
     newest_market = market.sort_values("year").drop_duplicates("municipality_code", keep="last")
-    jobs = newest_market[["municipality_code", "area_jobs_share_manufacturing_pct"]]
+    jobs = newest_market[["municipality_code", "reach_jobs_share_manufacturing_pct"]]
     return told.merge(jobs, on="municipality_code").dropna()
 
 

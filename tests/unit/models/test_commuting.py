@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from transforms.errors import DataRefused
-from transforms.models.commuting import area_conditions, average_flows, commuting_areas
+from transforms.models.commuting import area_conditions, average_flows, commuting_areas, reach_conditions
 
 
 def flows(pairs: dict[tuple[str, str], float], years: tuple[int, ...] = (2014, 2015, 2016)) -> pd.DataFrame:
@@ -93,3 +93,25 @@ def test_area_conditions_sum_parts_and_never_guess_one() -> None:
     assert out.loc[("C", "x"), "value_status"] == "missing"
     assert out.loc[("A", "y"), ["value_status", "covered_share"]].tolist() == ["missing", 0.5]
     assert out.loc[("A", "y"), "value"] is pd.NA
+
+
+def test_the_labour_market_within_reach_is_the_mean_where_residents_work() -> None:
+    rows = [(c, y, v) for y in (2015, 2016) for c, v in zip("ABCDE", (10.0, 4.0, 6.0, np.nan, 7.0), strict=True)]
+    conditions = pd.DataFrame(rows, columns=["municipality_code", "year", "unemployed_pct"])
+    conditions.loc[conditions["year"] == 2016, "unemployed_pct"] += 1
+    out = reach_conditions(conditions, flows(TOWN)).set_index(["municipality_code", "year"])["unemployed_pct"]
+    # Of B's 14,000 at work 9,000 work in A; those abroad (950) are left out; E has no flows and its own value.
+    assert out["B", 2015] == pytest.approx((9_000 * 10 + 5_000 * 4) / 14_000)
+    assert out["B", 2016] == pytest.approx(out["B", 2015] + 1)
+    assert out["A", 2015] == pytest.approx((40_000 * 10 + 1_000 * 4) / 41_000)
+    assert out["E", 2015] == 7.0
+    # Of D's workplaces 3,000 of 9,500 are in D, whose value is not known: too few are left.
+    assert np.isnan(out["D", 2015])
+    few = conditions.assign(unemployed_pct=[1.0, 1, np.nan, 1, 1] * 2)
+    kept = reach_conditions(few, flows({("A", "A"): 900.0, ("A", "C"): 100.0}))
+    assert kept.set_index("municipality_code").loc["A", "unemployed_pct"].tolist() == [1.0, 1.0]
+
+
+def test_without_flows_everybody_meets_the_own_labour_market() -> None:
+    conditions = pd.DataFrame({"municipality_code": ["A", "B"], "year": 2016, "x": [1.0, 2.0]})
+    pd.testing.assert_frame_equal(reach_conditions(conditions, flows({})), conditions, check_dtype=False)

@@ -498,7 +498,11 @@ def test_every_term_of_a_model_is_told_in_words(tiny_run: Published) -> None:
     terms = {str(term) for row in tiny_run.rows("SELECT DISTINCT term, term_kind FROM meta.model") for term in row}
     labelled = {str(key) for (key,) in tiny_run.rows("SELECT indicator_id FROM mart.indicator")}
     assert len(terms) > 20
-    unnamed = {term.removeprefix("bend ").removeprefix("step ") for term in {*terms, "products"}} - labelled - set(words.codes())
+    unnamed = (
+        {term.removeprefix("bend ").removeprefix("step ") for term in {*terms, "products"}}
+        - labelled
+        - set(words.codes())
+    )
     assert unnamed == set(), "give them a row in codes.csv"
 
 
