@@ -228,7 +228,7 @@ BASES = {"asylum": ("convention", "protection", "convention", "temporary_protect
          "family_of_refugee": ("family_refugee",), "other_family": ("family_other",)}  # fmt: skip
 EDUCATIONS = {"none": ("none",), "primary": ("primary",), "secondary": ("upper_secondary", "vocational"),
               "higher": ("higher_short", "higher_medium", "higher_long"), "unknown": ("unknown",)}  # fmt: skip
-END_REASONS = {"emigrated": "left_denmark", "died": "other"}
+END_REASONS = {"emigrated": "left_denmark", "died": "other", "moved": "moved"}
 MEASURES = {
     "private_praktik": "placement_private", "public_praktik": "placement_public",
     "private_loentilskud": "subsidy_private", "public_loentilskud": "subsidy_public", "igu": "igu", "mentor": "mentor",
@@ -326,14 +326,24 @@ class DeliveryTables:
             people = people[people["permit_date"] >= np.datetime64(self._since)]
         born = [day.date() for day in people["birth_date"]]
         people["cpr"] = made_up_cpr(born, list(people["sex_code"].astype(str)))
-        moved = people["move_municipality_code"].astype(object)
-        people["home"] = moved.where(moved.notna(), people["municipality_code"].astype(object))
         return people.set_index("person_id", drop=False)
 
     @cached_property
-    def _residents(self) -> dict[str, Any]:
-        """Person ids by municipality."""
-        return {str(code): ids.to_numpy() for code, ids in self._people.groupby("home")["person_id"]}
+    def _stays(self) -> dict[str, pd.DataFrame]:
+        """One row per person and municipality that has had the case, by municipality; who moved has two."""
+        import pandas as pd
+
+        people = self._people.assign(home=self._people["municipality_code"].astype(object))
+        other = people["move_municipality_code"].astype(object)
+        moved = people["move_date"].notna() & other.notna() & (other != people["home"])
+        people["until"] = people["move_date"].where(moved)
+        left = people["end_date"].where(~moved, people["move_date"] - pd.Timedelta(days=1))
+        reason = people["end_reason"].astype(object).where(~moved, "moved")
+        here = people.assign(end_date=left, end_reason=reason, since=pd.NaT)
+        there = people[moved].assign(until=pd.NaT)
+        there["home"] = there["move_municipality_code"].astype(object)
+        there["since"] = there["takeover_date"] = there["move_date"]
+        return {str(code): rows for code, rows in pd.concat([here, there]).groupby("home")}
 
     def _cases(self, code: str) -> tuple[list[str], Rows]:
         names = [
@@ -345,7 +355,7 @@ class DeliveryTables:
             "cpr", "person_id", "permit_date", "takeover_date", "residence_basis", "origin_code", "education",
             "has_partner", "children_count", "danish_track", "match_category", "end_date", "end_reason",
         ]  # fmt: skip
-        chosen = self._people[self._people["home"] == code]
+        chosen = self._stays[code]
         rows: Rows = []
         for values in zip(*(chosen[column].tolist() for column in columns), strict=True):
             cpr, number, permit, takeover, basis, origin, education, partner, children, track, match, end, reason = (
@@ -379,8 +389,12 @@ class DeliveryTables:
         return names, rows
 
     def _of(self, code: str, frame: pd.DataFrame, first: str, hours: str) -> Iterable[tuple[Any, ...]]:
-        """Return the frame's rows of those who live in a municipality, one per person, first column and start."""
-        chosen = frame[np.isin(frame["person_id"], self._residents[code])]
+        """Return the frame's rows that fall in a stay in a municipality, one per person, first column and start."""
+        stays = self._stays[code]
+        chosen = frame[np.isin(frame["person_id"], stays["person_id"])]
+        since, until = (chosen["person_id"].map(stays[edge]) for edge in ("since", "until"))
+        before, after = chosen["end_date"] < since, chosen["start_date"] >= until
+        chosen = chosen[~before & ~after]
         chosen = chosen.drop_duplicates(["person_id", first, "start_date", "industry_code"])
         if first == "kind":
             chosen = chosen.drop_duplicates(["person_id", first, "start_date"])
