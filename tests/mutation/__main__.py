@@ -46,8 +46,8 @@ TESTS = {
     "transforms/models/eligibility.py": [f"{UNIT}programme.py"],
     "transforms/models/peers.py": [f"{UNIT}peers.py"],
 }
-"""The fast tests that answer for each module, the likeliest to notice first. `steps.py` holds no formula: it reads tables
-and hands them to these; the golden mart answers for it."""
+"""The fast tests that answer for each module, the likeliest to notice first. `steps.py` holds no formula:
+it reads tables and hands them to these; the golden mart answers for it."""
 PATIENCE_SECONDS = 60
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
@@ -141,7 +141,11 @@ def is_noticed(mutant: Mutant) -> bool:
     if child == 0:
         signal.alarm(PATIENCE_SECONDS)
         sys.meta_path.insert(0, _Changed(mutant))
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             plain = ["-q", "-x", "-m", "not long", "-p", "no:cacheprovider", "-p", "no:xdist"]
             code = pytest.main([*plain, *TESTS[mutant.module]])
         os._exit(int(code))
