@@ -339,8 +339,9 @@ class DeliveryTables:
         people["until"] = people["move_date"].where(moved)
         left = people["end_date"].where(~moved, people["move_date"] - pd.Timedelta(days=1))
         reason = people["end_reason"].astype(object).where(~moved, "moved")
-        here = people.assign(end_date=left, end_reason=reason, since=pd.NaT)
-        there = people[moved].assign(until=pd.NaT)
+        never = people["move_date"].where(people["move_date"].isna())
+        here = people.assign(end_date=left, end_reason=reason, since=never)
+        there = people[moved].assign(until=never)
         there["home"] = there["move_municipality_code"].astype(object)
         there["since"] = there["takeover_date"] = there["move_date"]
         return {str(code): rows for code, rows in pd.concat([here, there]).groupby("home")}
