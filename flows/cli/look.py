@@ -284,11 +284,7 @@ def report(
     from flows.run.record import find_record
     from flows.store.builds import flip_link, readable, seal_again
 
-    settings = settings_from(data)
-    if pdf is not None:
-        settings = settings.model_copy(update={"pdf": pdf})
-    if to is not None:
-        _check_target(to)
+    settings = settings_from(data).model_copy(update={} if pdf is None else {"pdf": pdf})
 
     def write(build: Build, database: Path, folder: Path) -> None:
         options = report_options(settings, (find_record(settings, build.run_id) or {}).get("ages"))
@@ -297,6 +293,7 @@ def report(
             build_report(database, folder, replace(options, boundaries=map_of, boundaries_source=credited), on_step)
 
     if to is not None:
+        _check_target(to)
         now = published_build(settings)
         with readable(now) as database:
             write(now, database, to.expanduser().resolve())

@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 GUARDED_BY = "GUARDED_BY_KOMMUNEKORT"
 """Set in the environment of everything a run starts: by whom it is ended when the run has ended, however it did."""
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""The signals that end programs."""
 SECONDS = 2.0
 """After a signal a program has so long to end by itself; then its last words are written and it is ended."""
 LAST_WORDS_SECONDS = 1.0
-SPARE_SECONDS = 1.0
-"""A library that never lets go keeps the last words back; the kernel ends the program without them then."""
 GUARD = """
 import os, signal, sys, time
 mark, pipe = sys.argv[1].encode(), int(sys.argv[2])
@@ -99,22 +100,24 @@ def at_terminal() -> bool:
 def raise_on_signals() -> None:
     """Let SIGTERM, and SIGINT where nobody sits at a terminal, raise Terminated in the main thread."""
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and at_terminal():
             raise KeyboardInterrupt
         _stopped_by.append(number)
         raise Terminated(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    _on_signals(stop)
+
+
+def _on_signals(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
+            signal.signal(number, handler)
 
 
 def end_at_once_on_signals() -> None:
     """Let a signal end the program where it stands: its work is done, and what it started is ended with it."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    _on_signals(signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -151,24 +154,20 @@ _last_words: list[Callable[[int], None]] = []
 def _wait(listening: int, over: threading.Event) -> None:
     """Wait for a signal that ends programs, then for the program to end, and end it."""
     number = 0
-    while number not in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    while number not in ENDING:
         byte = os.read(listening, 1)
         if not byte:
             os.close(listening)
             return
         number = byte[0]
-    signal.setitimer(signal.ITIMER_REAL, SECONDS + LAST_WORDS_SECONDS + SPARE_SECONDS)
+    # A library that never lets go keeps the last words back as well; then the kernel ends the program without them.
+    signal.setitimer(signal.ITIMER_REAL, SECONDS + 2 * LAST_WORDS_SECONDS)
     over.wait(SECONDS)
     if not over.is_set():
-        speaking = threading.Thread(target=_say, args=(number,), daemon=True)
+        speaking = threading.Thread(target=lambda: [say(number) for say in list(_last_words)], daemon=True)
         speaking.start()
         speaking.join(LAST_WORDS_SECONDS)
         os._exit(128 + number)
-
-
-def _say(number: int) -> None:
-    for last_words in list(_last_words):
-        last_words(number)
 
 
 @contextlib.contextmanager
