@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 
-from tests.referee.studies import STUDIES, follow_up, run
+from tests.referee.studies import STUDIES, follow_up, methods, run
 
 
 def main() -> None:
-    """Print one Markdown table of the simulation studies and one of the follow-up."""
+    """Print a Markdown table of the simulation studies, one of the follow-up and one of the method effects."""
     worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     warnings.simplefilter("ignore")
     print("| world | worlds | coverage of 95 % | any false call | power | rank correlation |")
@@ -31,6 +31,9 @@ def main() -> None:
                 f"| errors correlated {correlation}, effect {effect:.0f}, chosen on the {chosen_on} | {name} "
                 f"| {bias:.2f} ({error:.2f}) | {100 * hits:.0f} % |", flush=True,
             )  # fmt: skip
+    print("\n| methods | fitted in | bias of the log ratio | coverage of 95 % |\n|---|---|---|---|")
+    for code, way, bias, error, hits in methods(max(worlds // 3, 2)):
+        print(f"| {code} | {way} | {bias:.3f} ({error:.3f}) | {100 * hits:.0f} % |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, counted, departed, people, true_weeks
+from tests.unit.models.simulator import (
+    METHOD_EFFECTS,
+    MUNICIPALITIES,
+    TRAITS,
+    assessed,
+    counted,
+    departed,
+    exposures,
+    people,
+    true_weeks,
+)
 from tests.unit.models.test_programme import compare
 from transforms.models.durations import model_durations
 from transforms.models.expected import model_shares
+from transforms.models.methods import method_effects
+from transforms.models.spells import exposure_spans, histories
+from transforms.statistics.hazard import build_cells, fit_hazard
+from transforms.statistics.intervals import Z95
+
+METHOD_TRAITS = ["sex", "age", "ready"]
 
 
 @dataclass(frozen=True)
@@ -164,4 +180,36 @@ def follow_up(
         values = np.array([float(out.loc[name, "difference"]) for out in found]) - effect
         hits = [out.loc[name, "difference_low"] <= effect <= out.loc[name, "difference_high"] for out in found]
         rows.append((name, float(values.mean()), float(values.std() / np.sqrt(worlds)), float(np.mean(hits))))
+    return rows
+
+
+def methods(worlds: int, persons: int = 20_000) -> list[tuple[str, str, float, float, float]]:
+    """Return per method and way of fitting the mean error of its log ratio, its Monte Carlo error, and the coverage.
+
+    Two stages is what is published (each municipality's ratio, then pooled); one stage fits one ratio for all.
+    """
+    found: dict[tuple[str, str], list[tuple[float, bool]]] = {}
+    for seed in range(worlds):
+        frame, measures = exposures(100 + seed, persons)
+        told, exposed = histories(frame, measures, METHOD_TRAITS)
+        two = method_effects(told, exposed, METHOD_TRAITS, outcome_id="weeks").set_index(
+            ["method_code", "context_code"]
+        )
+        codes = sorted(exposed)
+        cells = build_cells([exposure_spans(told, codes)], METHOD_TRAITS, 13, intervals_per_period=3, bits=len(codes))
+        one = fit_hazard(cells)
+        for k, code in enumerate(codes):
+            planted, row = METHOD_EFFECTS[code], two.loc[(code, "all")]
+            low, high = np.log(row["hazard_ratio_low"]), np.log(row["hazard_ratio_high"])
+            error = float(np.log(row["hazard_ratio"])) - planted
+            found.setdefault((code, "two stages"), []).append((error, bool(low <= planted <= high)))
+            place = cells.periods + k
+            half = Z95 * float(np.sqrt(one.covariance[place, place]))
+            miss = float(one.beta[k]) - planted
+            found.setdefault((code, "one stage"), []).append((miss, abs(miss) <= half))
+    rows = []
+    for (code, way), results in found.items():
+        errors = np.array([error for error, _ in results])
+        error = float(errors.std() / np.sqrt(worlds))
+        rows.append((code, way, float(errors.mean()), error, float(np.mean([hit for _, hit in results]))))
     return rows

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from transforms.errors import UsageError
 from transforms.models.findings import apply_rules, check_rules
-from transforms.models.spells import Variant, exposure_spans
+from transforms.models.spells import TWO_PARTS, Variant, exposure_spans
 from transforms.statistics.hazard import (
     Cells,
     build_cells,
@@ -132,7 +132,7 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
 
 def _cells(histories: Tally, methods: list[str], covariates: list[str], variant: Variant) -> Cells:
     """Return the cells of one variant of the analysis, its time at risk cut one municipality at a time."""
-    bits = len(methods) * (2 if variant == "phases" else 1)
+    bits = len(methods) * (2 if variant in TWO_PARTS else 1)
     periods = -(-int(histories.values("stop").max()) // PERIOD_STEPS)
     spans = (exposure_spans(part, methods, variant) for part in histories.parts("municipality_code"))
     cells = build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
@@ -160,7 +160,7 @@ def _fit(
     """Return pooled exposures of one variant of the analysis; `scored` carries trait_score."""
     cells = _cells(scored, methods, ["trait_score"], variant)
     table = None if context is None else context.reindex(list(cells.groups)).to_numpy(np.float64)
-    return _municipal(cells, len(methods) * (2 if variant == "phases" else 1), table)
+    return _municipal(cells, len(methods) * (2 if variant in TWO_PARTS else 1), table)
 
 
 def standardise_contexts(contexts: pd.DataFrame) -> pd.DataFrame:
@@ -188,11 +188,14 @@ def method_effects(
     interaction_low, interaction_high, interaction_stands (when all interactions are compared), n_persons, n_exposed,
     n_municipalities, prediction_low and prediction_high (95 % for one more municipality), heterogeneity (tau: standard
     deviation of the log ratio between municipalities), hazard_ratio_lagged (counted from 13 weeks after the start),
-    hazard_ratio_without_first_weeks (first four weeks after a start left out), e_value, e_value_low (of the limit
-    nearest 1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during`
-    and `after` (lock-in against the time behind it); or a context, where hazard_ratio holds where it is present (or one
-    standard deviation above the mean), the other contexts at their mean, and interaction_ratio against its absence
-    (or the mean). Under MIN_EXPOSED exposed persons or MIN_MUNICIPALITIES municipalities: `missing`, no figure.
+    hazard_ratio_without_first_weeks (the time behind the first four weeks), e_value, e_value_low (of the limit nearest
+    1), value_status (estimated | missing), what_it_is_not_da, what_it_is_not_en. context_code: `all`; `during` and
+    `after` (lock-in against the time behind it); `first_weeks`, the negative control (Lipsitch, Tchetgen Tchetgen and
+    Cohen 2010, Epidemiology 21:383): whoever finds a job within four weeks of the start was on the way to it before,
+    so a ratio away from 1 there tells how those who get the measure differ; or a context, where hazard_ratio holds
+    where it is present (or one standard deviation above the mean), the other contexts at their mean, and
+    interaction_ratio against its absence (or the mean). Under MIN_EXPOSED exposed persons or MIN_MUNICIPALITIES
+    municipalities: `missing`, no figure.
     """
     import pandas as pd
 
@@ -206,14 +209,15 @@ def method_effects(
     scored = added([scored.only(["municipality_code", "trait_score", *took])])
     main, used = _fit(scored, codes)
     lagged = _fit(scored, codes, "lagged")[0]
-    later = _fit(scored, codes, "without_first_weeks")[0]
+    weeks, weeks_used = _fit(scored, codes, "first_weeks")
     phases, phase_used = _fit(scored, codes, "phases")
     rows: list[dict[str, object]] = []
     for k, code in enumerate(codes):
         n = {"method_code": code, "n_persons": persons, "n_exposed": exposed[code]}
-        rows.append(n | _row("all", main[k], used[k]) | _sensitivity(main[k], lagged[k], later[k]))
+        rows.append(n | _row("all", main[k], used[k]) | _sensitivity(main[k], lagged[k], weeks[k + len(codes)]))
         rows.append(n | _row("during", phases[k], phase_used[k]))
         rows.append(n | _row("after", phases[k + len(codes)], phase_used[k + len(codes)]))
+        rows.append(n | _row("first_weeks", weeks[k], weeks_used[k]))
     if contexts is not None:
         table = standardise_contexts(contexts)
         found, used = _fit(scored, codes, "started", table)

@@ -126,7 +126,9 @@ def person_periods(
 
 
 STEP_WEEKS = 4
-Variant = Literal["started", "phases", "lagged", "without_first_weeks"]
+Variant = Literal["started", "phases", "lagged", "first_weeks"]
+TWO_PARTS: tuple[Variant, ...] = ("phases", "first_weeks")
+"""Variants that tell two parts of an exposure apart, by a bit each."""
 LAG_WEEKS = 13
 
 
@@ -197,40 +199,36 @@ def exposure_spans(cells: Tally, methods: list[str], variant: Variant = "started
     (immortal time; Suissa 2008, Am. J. Epidemiol. 167:492). Only the first start of each method counts.
 
     Columns: those of `cells` (its `stop` and `has_event` are the span's) and first, mask. Bit k of mask: method k has
-    begun (`started`); it began at least LAG_WEEKS ago (`lagged`); `without_first_weeks` drops the first step after any
-    start; `phases` uses bit k while the method runs and bit k + len(methods) afterwards.
+    begun (`started`); it began at least LAG_WEEKS ago (`lagged`); `phases` uses bit k while the method runs and bit
+    k + len(methods) afterwards, and `first_weeks` so for the first step after the start and the time behind it.
     """
     stop, job = cells.values("stop").astype(np.int64), cells.values("has_event").astype(bool)
     base, zero = np.arange(len(cells)), np.zeros(len(cells), dtype=np.int64)
-    cuts = [(base, zero, zero, zero)]
+    cuts = [(base, zero, zero)]
     for k, method in enumerate(methods):
         levels = cells.levels.get(TOOK + method, ())
         known = np.array([-1 if level is None else level for level in levels], dtype=np.int64)
         steps = known[cells.codes[TOOK + method]] if levels else zero - 1
         who = np.flatnonzero(steps >= 0)
         begun, lagged, ended = steps[who] // STEPS**2, steps[who] // STEPS % STEPS, steps[who] % STEPS
-        one, none = np.full_like(who, 1 << k), np.zeros_like(who)
-        if variant == "without_first_weeks":
-            cuts += [(who, begun, one, none + 1), (who, begun + 1, none, none - 1)]
-        else:
-            cuts.append((who, lagged if variant == "lagged" else begun, one, none))
-        if variant == "phases":
-            cuts.append((who, ended, (one << len(methods)) - one, none))
-    who, first, mask, fresh = (np.concatenate(column) for column in zip(*cuts, strict=True))
+        one = np.full_like(who, 1 << k)
+        cuts.append((who, lagged if variant == "lagged" else begun, one))
+        if variant in TWO_PARTS:
+            cuts.append((who, ended if variant == "phases" else begun + 1, (one << len(methods)) - one))
+    who, first, mask = (np.concatenate(column) for column in zip(*cuts, strict=True))
     wanted = first < stop[who]
-    who, first, mask, fresh = (column[wanted] for column in (who, first, mask, fresh))
+    who, first, mask = (column[wanted] for column in (who, first, mask))
     order = np.lexsort((first, who))
     place = who[order] * STEPS + first[order]
     new = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
     owner, first = who[order][new], first[order][new]
     begins = np.append(True, owner[1:] != owner[:-1])
-    masks, freshly = (_running(np.add.reduceat(column[order], new), begins) for column in (mask, fresh))
+    masks = _running(np.add.reduceat(mask[order], new), begins)
     last = np.append(begins[1:], True)
     until = np.where(last, stop[owner], np.append(first[1:], 0))
-    kept = freshly == 0
     spans = {"first": first, "stop": until, "has_event": last & job[owner], "mask": masks}
     whole = cells.only([name for name in cells.levels if name not in spans])
-    return whole.where(owner[kept]).with_columns({name: column[kept] for name, column in spans.items()})
+    return whole.where(owner).with_columns(spans)
 
 
 def _running(values: Integers, begins: npt.NDArray[np.bool_]) -> Integers:

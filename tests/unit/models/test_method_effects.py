@@ -117,7 +117,7 @@ def test_spans_by_hand() -> None:
     assert spans("started") == [(1, 0, 1, 0, 0), (1, 1, 6, 1, 1), (2, 0, 3, 0, 0)]
     assert spans("phases") == [(1, 0, 1, 0, 0), (1, 1, 3, 0, 1), (1, 3, 6, 1, 4), (2, 0, 3, 0, 0)]
     assert spans("lagged") == [(1, 0, 4, 0, 0), (1, 4, 6, 1, 1), (2, 0, 3, 0, 0)]
-    assert spans("without_first_weeks") == [(1, 0, 1, 0, 0), (1, 2, 6, 1, 1), (2, 0, 3, 0, 0)]
+    assert spans("first_weeks") == [(1, 0, 1, 0, 0), (1, 1, 2, 0, 1), (1, 2, 6, 1, 4), (2, 0, 3, 0, 0)]
 
 
 def test_measures_on_the_persons_clock() -> None:
@@ -192,3 +192,17 @@ def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactio
     assert planted["interaction_stands"].item()
     alone = (between["interaction_low"] > 1) | (between["interaction_high"] < 1)
     assert (between["interaction_stands"] <= alone).all()
+
+
+def test_a_method_that_cannot_act_yet_tells_who_gets_it() -> None:
+    """`public` does nothing; it is given to those who are ready: seen in the first weeks when that is not known."""
+    frame, measures = exposures(4, 20_000, ready_effect=1.2)
+
+    def first_weeks(traits: list[str]) -> pd.Series:
+        out = method_effects(*histories(frame, measures, traits), traits, outcome_id="weeks")
+        return out.set_index(["method_code", "context_code"]).loc[("public", "first_weeks")]
+
+    blind, seeing = first_weeks(["sex", "age"]), first_weeks(TRAITS)
+    assert blind["hazard_ratio_low"] > 1.1
+    assert seeing["hazard_ratio_low"] < 1 < seeing["hazard_ratio_high"]
+    assert blind["n_exposed"] == seeing["n_exposed"] > 50
