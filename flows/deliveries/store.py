@@ -28,6 +28,7 @@ from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
 from transforms.errors import DataRefused, UsageError
 from transforms.models.persons import (
+    ROW_COLUMNS,
     PersonCounts,
     PersonData,
     PersonRows,
@@ -518,17 +519,18 @@ def rows_of(
     *,
     superseded: bool = False,
     between: tuple[str, str] | None = None,
+    columns: Sequence[str] = ("*",),
 ) -> pa.Table:
     """Return the stored rows of deliveries, by id, with their `period`; one row per stored row.
 
     `superseded`: some of the deliveries may have been superseded since; their rows are kept elsewhere. `between`: only
-    persons whose pseudonym is at or after the first text and before the second.
+    persons whose pseudonym is at or after the first text and before the second. `columns`: only these of the table.
     Person rows: for aggregation under `transforms.disclosure` only, never for export.
     """
     source = _stored(warehouse, table, superseded=superseded)
     part = "WHERE t.person_id >= ? AND t.person_id < ? " if between else ""
     return warehouse.arrow(
-        f"SELECT d.period, d.is_synthetic, t.* FROM ({source}) t JOIN ("
+        f"SELECT d.period, d.is_synthetic, {', '.join(f't.{column}' for column in columns)} FROM ({source}) t JOIN ("
         "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
         f"{part}ORDER BY t.municipality_code, t._row_number",
         [list(deliveries), *(between or ())],
@@ -690,8 +692,8 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
     )
 
 
-BUCKET_ROWS = 500_000
-"""Rows of persons in one bucket, about: some 300 MB while they are counted."""
+BUCKET_ROWS = 250_000
+"""Rows of persons in one bucket, about: some 100 MB while they are counted."""
 
 
 def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
@@ -716,8 +718,10 @@ def person_rows(warehouse: Warehouse, wanted: Wanted, number: int = 0, buckets: 
     low, high = (f"{2**32 * edge // buckets:08x}" for edge in (number, number + 1))
     between = None if buckets == 1 else (low, high if number + 1 < buckets else "g")
     cases, measures, employment = (
-        rows_of(warehouse, table, wanted.deliveries[kind], superseded=wanted.superseded, between=between).to_pandas()
-        for table, kind in TABLES[:3]
+        rows_of(
+            warehouse, table, wanted.deliveries[kind], superseded=wanted.superseded, between=between, columns=columns
+        ).to_pandas()
+        for (table, kind), columns in zip(TABLES[:3], ROW_COLUMNS, strict=True)
     )
     return PersonRows(cases, measures, employment, wanted.until, wanted.untils, wanted.models)
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.disclosure import Cell, Gate
 from transforms.models.spells import INTERVAL_WEEKS, histories, measure_weeks, person_periods
@@ -53,6 +54,18 @@ class PersonRows:
     until: date
     untils: Mapping[str, date] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+ROW_COLUMNS = (
+    (
+        "person_id", "municipality_code", "permit_date", "takeover_date", "end_date", "end_reason_code", "sex_code",
+        "age_at_permit_years", "education_code", "residence_basis_code", "origin_country_code", "danish_track_code",
+        "match_category_code", "has_partner", "children_count",
+    ),
+    ("person_id", "municipality_code", "measure_kind_code", "start_date", "end_date", "industry_code"),
+    ("person_id", "municipality_code", "start_date", "end_date", "is_subsidised"),
+)  # fmt: skip
+"""What is counted of the rows of cases, measures and employment."""
 
 
 @dataclass(frozen=True)
@@ -116,21 +129,30 @@ def counts_of(rows: PersonRows) -> PersonCounts:
     import pandas as pd
 
     rows = numbered(rows)
-    own = own_rows(rows)
-    of_own, of_all = (one_case_per_person(each) for each in (own, rows))
-    followed = followed_persons(rows, of_all)
+    whole = one_case_per_person(rows)
+    followed = followed_persons(rows, whole)
     first = followed[followed["first_interval"] == 0].drop_duplicates("person_id")
     taken = rows.measures.rename(columns={"measure_kind_code": "method_code"})
     weeks = measure_weeks(first[["person_id", "permit_date"]], taken[taken["method_code"] != "other"])
     told, exposed = histories(first, weeks, [*BROUGHT, *JUDGED_TRAITS, "permit_year"])
-    origins = pd.concat([of_own.assign(is_own=True), of_all.assign(is_own=False)])
-    new = newcomer_counts(own, of_own)
+    # Only who has rows of two municipalities is another when each is taken alone.
+    moved = _of_several_municipalities(rows)
+    alone, apart = whole[~whole["person_id"].isin(moved)], own_rows(_of(rows, moved))
+    each = one_case_per_person(apart)
+    newcomers = [
+        tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy())
+        for new in (newcomer_counts(rows, alone), newcomer_counts(apart, each))
+    ]
+    origins = pd.concat(
+        [whole.assign(is_own=False), alone.assign(is_own=True), each.assign(is_own=True)], ignore_index=True
+    )
+    own = pd.concat([followed[~followed["person_id"].isin(moved)], followed_persons(apart, each)], ignore_index=True)
     return PersonCounts(
         tally(rows.cases.drop_duplicates(["municipality_code", "person_id"]), ["municipality_code"]),
-        tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy()),
+        added(newcomers),
         tally(placements(rows), ["municipality_code", "industry_code", "followed_by_job"]),
         tally(origins, ["is_own", "origin_country_code"]),
-        tally(followed_persons(own, of_own), ["municipality_code", *BROUGHT, "permit_year", *FOLLOWED]),
+        tally(own, ["municipality_code", *BROUGHT, "permit_year", *FOLLOWED]),
         tally(followed, ["municipality_code", *FIRST_JOB_TRAITS, *FOLLOWED]),
         _first_job_persons(followed, rows.models),
         told,
@@ -138,6 +160,23 @@ def counts_of(rows: PersonRows) -> PersonCounts:
             pd.DataFrame({"method_code": list(exposed)}), ["method_code"], np.array(list(exposed.values()), dtype=int)
         ),
     )
+
+
+def _of_several_municipalities(rows: PersonRows) -> npt.NDArray[np.int64]:
+    """Return the persons (numbers) who have rows of more than one municipality."""
+    import pandas as pd
+
+    pairs = pd.concat(
+        [frame[["person_id", "municipality_code"]] for frame in (rows.cases, rows.measures, rows.employment)]
+    ).drop_duplicates()
+    return pairs.loc[pairs["person_id"].duplicated(), "person_id"].unique()
+
+
+def _of(rows: PersonRows, persons: npt.NDArray[np.int64]) -> PersonRows:
+    cases, measures, employment = (
+        frame[frame["person_id"].isin(persons)] for frame in (rows.cases, rows.measures, rows.employment)
+    )
+    return replace(rows, cases=cases, measures=measures, employment=employment)
 
 
 def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
