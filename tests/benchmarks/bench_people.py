@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -31,39 +32,50 @@ from transforms.tables import FOLDER
 from transforms.warehouse import Warehouse
 
 KINDS = ["placement_private", "placement_public", "subsidy_private", "igu", "mentor", "danish", "upskilling", "other"]
-PERMITS = "(DATE '2016-01-01' + ((hash(i * 101 + 1) >> 20) % 3450)::INTEGER)"
+J = "j"
+
+
+def drawn(salt: int, row: str = "i") -> str:
+    """Return SQL of a whole number drawn for a row."""
+    return f"(hash({row} * 101 + {salt}) >> 20)"
+
+
+PERMITS = f"(DATE '2016-01-01' + ({drawn(1)} % 3450)::INTEGER)"
 
 
 def one_of(values: list[str | None], salt: int, row: str = "i") -> str:
     """Return SQL that draws one of some values."""
     listed = ", ".join("NULL" if value is None else f"'{value}'" for value in values)
-    return f"([{listed}])[(1 + (hash({row} * 101 + {salt}) >> 20) % {len(values)})::BIGINT]"
+    return f"([{listed}])[(1 + {drawn(salt, row)} % {len(values)})::BIGINT]"
 
 
 PERSON = f"""
-    md5('p' || i) AS person_id, {one_of(["M", "K"], 2)} AS sex_code, (18 + (hash(i * 101 + 3) >> 20) % 46)::INTEGER
+    md5('p' || i) AS person_id, {one_of(["M", "K"], 2)} AS sex_code, (18 + {drawn(3)} % 46)::INTEGER
     AS age_at_permit_years, true AS is_modulus11, {PERMITS} AS permit_date,
-    {PERMITS} + ((hash(i * 101 + 4) >> 20) % 120)::INTEGER AS takeover_date,
+    {PERMITS} + ({drawn(4)} % 120)::INTEGER AS takeover_date,
     {one_of(["asylum", "quota", "family_refugee", "family_other"], 5)} AS residence_basis_code,
     {one_of([*"ABCDEFGHIJKLMNOP", *"AAABBC"], 6)} AS origin_country_code,
     {one_of(["none", "primary", "secondary", "higher", None], 7)} AS education_code,
-    {one_of(["true", "false", None], 8)}::BOOLEAN AS has_partner, ((hash(i * 101 + 9) >> 20) % 4)::INTEGER AS children_count,
+    {one_of(["true", "false", None], 8)}::BOOLEAN AS has_partner,
+    ({drawn(9)} % 4)::INTEGER AS children_count,
     {one_of(["du1", "du2", "du3", None], 10)} AS danish_track_code,
     {one_of(["job_ready", "activity_ready", None], 11)} AS match_category_code,
-    CASE WHEN (hash(i * 101 + 12) >> 20) % 20 = 0 THEN {PERMITS} + 400 END AS end_date,
-    CASE WHEN (hash(i * 101 + 12) >> 20) % 20 = 0 THEN 'left_denmark' END AS end_reason_code
+    CASE WHEN {drawn(12)} % 20 = 0 THEN {PERMITS} + 400 END AS end_date,
+    CASE WHEN {drawn(12)} % 20 = 0 THEN 'left_denmark' END AS end_reason_code
 """
-OWNER = "(hash(j * 101 + 13) >> 20) % {persons} AS i"
 MEASURE = f"""
     md5('p' || i) AS person_id, {one_of(list(KINDS), 14, "j")} AS measure_kind_code,
-    {PERMITS} + ((hash(j * 101 + 15) >> 20) % 1100)::INTEGER AS start_date,
-    {PERMITS} + ((hash(j * 101 + 15) >> 20) % 1100 + 20 + (hash(j * 101 + 16) >> 20) % 200)::INTEGER AS end_date, 37 AS weekly_hours,
+    {PERMITS} + ({drawn(15, J)} % 1100)::INTEGER AS start_date,
+    {PERMITS} + ({drawn(15, J)} % 1100 + 20 + {drawn(16, J)} % 200)::INTEGER AS end_date,
+    37 AS weekly_hours,
     {one_of(["561010", "812100", "477110", "107120", None], 17, "j")} AS industry_code
 """
 JOB = f"""
-    md5('p' || i) AS person_id, {PERMITS} + ((hash(j * 101 + 18) >> 20) % 2600)::INTEGER AS start_date,
-    {PERMITS} + ((hash(j * 101 + 18) >> 20) % 2600 + 30 + (hash(j * 101 + 19) >> 20) % 500)::INTEGER AS end_date, 37 AS weekly_hours,
-    {one_of(["561010", "812100", "477110"], 20, "j")} AS industry_code, (hash(j * 101 + 21) >> 20) % 5 = 0 AS is_subsidised
+    md5('p' || i) AS person_id, {PERMITS} + ({drawn(18, J)} % 2600)::INTEGER AS start_date,
+    {PERMITS} + ({drawn(18, J)} % 2600 + 30 + {drawn(19, J)} % 500)::INTEGER AS end_date,
+    37 AS weekly_hours,
+    {one_of(["561010", "812100", "477110"], 20, "j")} AS industry_code,
+    {drawn(21, J)} % 5 = 0 AS is_subsidised
 """
 
 
@@ -78,18 +90,18 @@ def prepare(folder: Path, persons: int) -> None:
     if settings.restricted.exists():
         return
     keygen(settings.key_file, settings.root)
-    codes = sorted(areas())
+    codes, owner = sorted(areas()), f"{drawn(13, J)} % {persons} AS i"
     key = load_keys(settings.key_file, settings.root).database_key
     with open_restricted(settings.restricted, key, memory_limit="4GB") as warehouse:
         for kind, contract in sorted(load_contracts().items()):
             prepare_table(warehouse, contract.table, contract.columns, {})
             ids = {code: f"{kind}-{code}" for code in codes}
             listed = ", ".join(f"'{code}'" for code in codes)
-            place = f"([{listed}])[1 + (power((hash(i * 101 + 22) >> 20) % 1000 / 1000.0, 2) * 98)::INTEGER % 98]"
+            place = f"([{listed}])[1 + (power({drawn(22)} % 1000 / 1000.0, 2) * 98)::INTEGER % 98]"
             rows = {
                 "cases": (PERSON, f"range({persons}) t(i)"),
-                "measures": (MEASURE, f"(SELECT j, {OWNER.format(persons=persons)} FROM range({3 * persons}) t(j))"),
-                "employment": (JOB, f"(SELECT j, {OWNER.format(persons=persons)} FROM range({2 * persons}) t(j))"),
+                "measures": (MEASURE, f"(SELECT j, {owner} FROM range({3 * persons}) t(j))"),
+                "employment": (JOB, f"(SELECT j, {owner} FROM range({2 * persons}) t(j))"),
                 "organisation": (
                     "DATE '2025-01-01' AS reference_date, 'joint' AS respondent_role_code, "
                     f"{one_of(['joint', 'split', 'outside'], 23)} AS org_model_code, "
@@ -117,21 +129,12 @@ def prepare(folder: Path, persons: int) -> None:
 
 
 @contextmanager
-def register_tables(folder: Path) -> Iterator[Warehouse]:
+def register_tables() -> Iterator[Warehouse]:
     """Open a small warehouse with what the person models read of the registers."""
     codes = sorted(areas())
     with Warehouse.open() as warehouse:
-        for schema in ("core", "mart", "model", "reference"):
+        for schema in ("mart", "model", "reference"):
             warehouse.execute(f"CREATE SCHEMA {schema}")
-        rng = np.random.default_rng(1)
-        values = [
-            (code, f"{year}-12-31", name, float(rng.normal(10, 2)))
-            for code in codes for year in range(2014, 2025) for name in steps.LABOUR_MARKET
-        ]  # fmt: skip
-        frame = pd.DataFrame(values, columns=["area_code", "reference_date", "indicator_id", "value"])
-        warehouse.load(
-            "core.commuting_area_value", frame.assign(reference_date=pd.to_datetime(frame["reference_date"]))
-        )
         warehouse.load("mart.municipality", pd.DataFrame({"municipality_code": codes}))
         near = [codes[place // 4 * 4] for place in range(len(codes))]
         told = pd.DataFrame({"municipality_code": codes, "commuting_area_code": near, "value_status": "observed"})
@@ -139,6 +142,14 @@ def register_tables(folder: Path) -> Iterator[Warehouse]:
         crosswalk = pd.read_csv(FOLDER / "industry_crosswalk.csv", sep=";", dtype=str)
         warehouse.load("reference.industry_crosswalk", crosswalk)
         yield warehouse
+
+
+def market(*given: object) -> pd.DataFrame:
+    """Return a made-up labour market of every municipality and year."""
+    rng = np.random.default_rng(1)
+    keys = pd.MultiIndex.from_product([sorted(areas()), range(2014, 2025)], names=["municipality_code", "year"])
+    names = list(steps.LABOUR_MARKET)
+    return pd.DataFrame(rng.normal(10, 2, (len(keys), len(names))), keys, names).reset_index()
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,7 @@ def figures(settings: Settings) -> Figures:
     loaded = time.perf_counter() - start
     tables: dict[str, pd.DataFrame] = {}
     fits: steps.Fits = {}
-    with register_tables(settings.root) as warehouse:
+    with register_tables() as warehouse, patch.object(steps, "labour_market", market):
         start = time.perf_counter()
         for name, model in steps.person_models(data, Gate(secret=b"benchmark"), fits).items():
             tables[name] = model.compute(warehouse)
@@ -176,7 +187,9 @@ if __name__ == "__main__":
 
     where, size = Path(sys.argv[1]), int(sys.argv[2])
     if not (where / "data").exists():
-        subprocess.run([sys.executable, "-c", f"from {__spec__.name} import *; prepare(Path({str(where)!r}), {size})"])
+        subprocess.run(
+            [sys.executable, "-c", f"from {__spec__.name} import *; prepare(Path({str(where)!r}), {size})"], check=True
+        )
     more = {"workers": int(sys.argv[3])} if len(sys.argv) > 3 else {}
     made = figures(settings_in(where, **more))
     if len(sys.argv) > 4:
