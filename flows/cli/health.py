@@ -176,7 +176,7 @@ def check_modes(settings: Settings) -> Iterator[Fault]:
     """Yield a fault when person-level data or the key can be read by others."""
     key = settings.key_file.expanduser()
     for path, mode in ((settings.restricted, 0o700), (key, 0o600)):
-        if path.exists() and (found := path.stat().st_mode & 0o777) & ~mode:
+        if os.access(path, os.F_OK) and (found := path.stat().st_mode & 0o777) & ~mode:
             yield Fault("modes", f"{path} has mode {found:04o}", f"chmod {mode:04o} {path}")
 
 
@@ -195,7 +195,7 @@ def check_drop_folder(settings: Settings) -> Iterator[Fault]:
         yield Fault("drop folder", f"{path} lies inside the data folder", "set KOMMUNEKORT_DROP_FOLDER to one outside")
     if path.stat().st_mode & 0o007:
         yield Fault("drop folder", f"{path} is open to every user of the machine", f"chmod o= {path}")
-    if not settings.key_file.expanduser().exists():
+    if not os.access(settings.key_file.expanduser(), os.F_OK):
         yield Fault("drop folder", "deliveries may come and there is no key", "`kommunekort keygen`")
 
 
@@ -536,8 +536,10 @@ def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[
         for source in facts["sources"]
         if source["status"] == "too old"
     ]
+    ours = settings.root.exists() and settings.root.stat().st_uid == os.getuid()
     faults += [
-        f"{source['source_id']}: the newest snapshot cannot be read; run `{cure}`, which fetches it anew"
+        f"{source['source_id']}: the newest snapshot cannot be read; "
+        + (f"run `{cure}`, which fetches it anew" if ours else "ask again as the user who runs the nights")
         for source in facts["sources"]
         if source["status"] == "unreadable"
     ]

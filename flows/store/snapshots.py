@@ -9,13 +9,14 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from transforms.errors import DataRefused, UsageError
 
@@ -129,7 +130,8 @@ class SnapshotStore:
         folder = self.root / source_id
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+            partial = folder / f".part-{uuid4().hex}"  # open to whom the umask leaves it: it becomes the snapshot
+            partial.mkdir()
         except OSError as error:
             raise UsageError(f"{folder}: cannot write snapshots there ({error.strerror})") from None
         try:
@@ -378,9 +380,13 @@ def to_disk(handle: int) -> None:
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
-        logger.warning(
-            "this file system cannot force files to disk (%s): a power cut may lose the last", error.strerror
-        )
+        _warn_of_power_cuts(error.strerror)
+
+
+@cache
+def _warn_of_power_cuts(reason: str) -> None:
+    """Warn once, not for every file."""
+    logger.warning("this file system cannot force files to disk (%s): a power cut may lose the last", reason)
 
 
 def newest_of_all(

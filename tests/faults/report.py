@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import crowd, history, kills, machine, network, order, readers, stops
+from tests.faults import crowd, history, kills, machine, network, order, places, readers, stops
 from tests.faults import folder as broken
 from tests.faults.tally import Tally, table, told_of_damage
 from tests.fixtures.extracts import cached_extracts, copy_extracts
@@ -38,6 +38,10 @@ def proofs(folder: Path, *, short: bool, times: int | None) -> dict[str, Proof]:
         "dead lock": lambda: machine.dead_lock(work, base, extracts),
         "two runs": lambda: machine.two_at_once(work, base, extracts, 1 if short else 10),
         "held file": lambda: machine.held_file(work, base, extracts),
+        "lock files": lambda: places.lock_files(work, base, extracts),
+        "file systems": lambda: places.file_systems(work, base, extracts, 8 if short else 1),
+        "odd starts": lambda: places.odd_starts(work, base, extracts, 6 if short else 1),
+        "second user": lambda: places.second_user(work, base, extracts),
         "readers": lambda: readers.read_through(work, *((5, 6) if short else (20, 50))),
         "network": lambda: network.bad_nights(work, 1 if short else 4),
         "endless body": lambda: network.endless_body(work),

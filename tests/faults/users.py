@@ -59,6 +59,8 @@ class User:
     uid: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     umask: int = -1
+    shell: str = ""
+    """The words of a shell that start the command, which is `"$@"` to it."""
 
     def command(self, *words: str | Path, hurried: bool = False) -> list[str]:
         """Return the command line of `kommunekort` with these words."""
@@ -74,7 +76,7 @@ class User:
     ) -> Answer:
         """Run the command to its end."""
         done = subprocess.run(
-            self.command(*words, hurried=hurried),
+            [*(["sh", "-c", self.shell, "sh"] if self.shell else []), *self.command(*words, hurried=hurried)],
             env=self.environment(),
             cwd=cwd,
             input=input,
