@@ -103,7 +103,7 @@ def start(data: Path, origin: Path | str, die_before: int | None = None, api: st
     started = CONTEXT.Event()
     process = CONTEXT.Process(target=run_child, args=(str(data), str(origin), die_before, api, started))
     process.start()
-    started.wait(60)
+    started.wait(600)
     return process
 
 

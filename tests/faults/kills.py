@@ -22,6 +22,9 @@ from tests.flows.prefect_help import Server, running_server
 from transforms.errors import KommunekortError
 from transforms.warehouse import Warehouse
 
+PATIENCE = 1800.0
+"""Seconds a run may take before it counts as hanging; a busy machine is no fault."""
+
 
 def whole(settings: Settings, known: set[str]) -> str | None:
     """Return what is wrong with what is published, or None: a complete build that is no half of anything."""
@@ -69,7 +72,7 @@ def after_kill(data: Path, origin: Path, tally: Tally, where: str) -> None:
         return
     started = time.monotonic()
     process = start(data, origin)
-    process.join(120)
+    process.join(PATIENCE)
     seconds = time.monotonic() - started
     if process.exitcode != 0:
         told = (data / "said").read_text(encoding="utf-8") if (data / "said").exists() else ""
@@ -154,14 +157,14 @@ class Runs:
         if kind not in self.lengths:
             for _ in range(2):  # the second publishes over the first, and is compared with it
                 process, _ = begin(self.folder / f"whole-{number}")
-                self.lengths[kind] = work_until(process, 600)
-                wait(process, 300)
+                self.lengths[kind] = work_until(process, PATIENCE)
+                wait(process, PATIENCE)
         moment = dice.uniform(0, self.lengths[kind])
         process, mark = begin(data)
         work_until(process, moment)
         time.sleep(dice.uniform(0, 0.01))
         process.kill()
-        wait(process, 30)
+        wait(process, PATIENCE)
         self.killed[kind] = self.killed.get(kind, 0) + 1
         where = f"{kind}, after {moment:.2f} s of {self.lengths[kind]:.2f}"
         began = time.monotonic()
@@ -210,7 +213,7 @@ def kill_at_events(folder: Path, base: Path, origin: Path, most: int) -> Tally:
         data = folder / f"event-{place}"
         shutil.copytree(base, data, symlinks=True)
         process = start(data, origin, die_before=place)
-        process.join(120)
+        process.join(PATIENCE)
         name, path = events[place]
         if process.exitcode != -9:
             tally.fail(f"event {place} ({name} {Path(path).name}) was never reached: exit {process.exitcode}")

@@ -21,7 +21,7 @@ from flows.settings import Settings
 from flows.store import builds as store_builds
 from flows.store import snapshots
 from tests.faults.child import start
-from tests.faults.kills import leftovers, whole
+from tests.faults.kills import PATIENCE, leftovers, whole
 from tests.faults.tally import Tally
 from tests.fixtures.world import Published, run_from
 from transforms.errors import UsageError
@@ -205,9 +205,9 @@ def two_at_once(folder: Path, base: Path, origin: Path, times: int = 3) -> Tally
         first = start(data, origin)
         _stop_when_writing(first, data)
         second = start(data, origin)
-        second.join(120)
+        second.join(PATIENCE)
         os.kill(first.pid, signal.SIGCONT)
-        first.join(120)
+        first.join(PATIENCE)
         codes = [first.exitcode, second.exitcode]
         said = (data / "said").read_text(encoding="utf-8") if (data / "said").exists() else ""
         if codes == [0, 1] and "another run is writing here (process" in said:

@@ -72,7 +72,7 @@ class User:
         return {"PATH": os.defpath, "PYTHONPATH": python_path(), "KOMMUNEKORT_THREADS": "1", **self.env}
 
     def run(
-        self, *words: str | Path, hurried: bool = False, seconds: float = 300, cwd: Path | str = "/", input: str = ""
+        self, *words: str | Path, hurried: bool = False, seconds: float = 1800, cwd: Path | str = "/", input: str = ""
     ) -> Answer:
         """Run the command to its end."""
         done = subprocess.run(
