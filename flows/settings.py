@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, description="Threads DuckDB may use")
     memory_limit: str = Field("2GB", description="Memory DuckDB may use")
     workers: int = Field(1, ge=1, description="Processes that count persons and read deliveries side by side")
+    dask: str | None = Field(
+        None, description="Scheduler of a Dask cluster whose workers count persons: tcp://host:8786 or tls://host:8786"
+    )
     keep_builds: int = Field(5, ge=1, description="Published databases kept for rollback")
     keep_snapshots: int = Field(30, ge=1, description="Newest snapshots kept of each source, beside those in use")
     # Personal data are kept no longer than a rebuild needs them; frozen baselines keep theirs, see flows/run/night.py.

@@ -50,7 +50,7 @@ from flows.deliveries.receipts import (
     write_receipt,
 )
 from flows.deliveries.sheets import open_book, sheet_blocks, sheet_layout, sheet_remarks
-from flows.deliveries.store import Delivery, RowRule, open_restricted, supersede
+from flows.deliveries.store import Delivery, RowRule, hide_unforeseen, open_restricted, supersede
 from flows.deliveries.values import (
     MISSING,
     Parsed,
@@ -75,24 +75,6 @@ if TYPE_CHECKING:
 
 
 # Guards around taking a delivery in: all or nothing, no data in errors, no pauses.
-
-
-@contextmanager
-def hide_unforeseen(doing: str) -> Iterator[None]:
-    """Turn an unforeseen error into one that names its place and type only: its own text may quote a person's row."""
-    try:
-        yield
-    except KommunekortError:
-        raise
-    except Exception as error:
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-        raise KommunekortError(
-            f"{doing}: unexpected {type(error).__name__} at {where}; nothing of it was stored, "
-            "report this to the data team"
-        ) from None
 
 
 @contextmanager

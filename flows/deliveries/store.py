@@ -12,12 +12,9 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +23,8 @@ from flows.settings import Settings
 from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync_folder
-from transforms.errors import DataRefused, UsageError
-from transforms.models.persons import (
-    ROW_COLUMNS,
-    PersonCounts,
-    PersonData,
-    PersonRows,
-    add_counts,
-    counts_of,
-    organisation_models,
-)
+from transforms.errors import DataRefused, KommunekortError, UsageError
+from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
 from transforms.periods import COPENHAGEN, span
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
 
@@ -111,6 +100,24 @@ EVERYTHING = Known()
 _LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accepted": "BIGINT",
                  "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN",
                  "is_from_folder": "BOOLEAN"}  # fmt: skip
+
+
+@contextmanager
+def hide_unforeseen(doing: str) -> Iterator[None]:
+    """Turn an unforeseen error into one that names its place and type only: its own text may quote a person's row."""
+    try:
+        yield
+    except KommunekortError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+        raise KommunekortError(
+            f"{doing}: unexpected {type(error).__name__} at {where}; nothing of it was stored, "
+            "report this to the data team"
+        ) from None
 
 
 @contextmanager
@@ -662,55 +669,6 @@ def choose(settings: Settings, warehouse: Warehouse, *, synthetic: bool, known: 
         {code: tuple(each.delivery_id for each in state) for code, state in states.items()},
         {code: _turn(state, earlier.get(code, [])) for code, state in sorted(states.items())},
     )
-
-
-def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
-    """Return the persons that count (`choose`) in cells, or None when there are none.
-
-    Raises UsageError when there are deliveries but no usable key, DataRefused when a delivery counts whose rows are
-    gone.
-    """
-    if not (settings.restricted / FILE).is_file():
-        return None
-    keys = load_keys(settings.key_file, settings.root)
-    with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
-        chosen = choose(settings, warehouse, synthetic=synthetic, known=known)
-    if chosen is None:
-        return None
-    counts = add_counts(spread(settings, chosen.wanted, max(1, -(-chosen.rows // BUCKET_ROWS))))
-    if not len(counts.cases):
-        return None
-    return PersonData(
-        counts,
-        chosen.organisation,
-        chosen.wanted.until,
-        f"{sum(chosen.turns.values()) % DRAWS}",
-        {code: f"{turn % DRAWS}" for code, turn in chosen.turns.items()},
-        chosen.wanted.untils,
-        chosen.deliveries,
-        keys.rounding_key,
-    )
-
-
-BUCKET_ROWS = 250_000
-"""Rows of persons in one bucket, about: some 100 MB while they are counted."""
-
-
-def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
-    """Return the counts of every bucket, counted one after another or by as many processes as are set."""
-    count = partial(count_bucket, settings, wanted, buckets)
-    if settings.workers == 1 or buckets == 1:
-        return [count(number) for number in range(buckets)]
-    with ProcessPoolExecutor(min(settings.workers, buckets), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(count, range(buckets)))
-
-
-def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) -> PersonCounts:
-    """Return the counts of one bucket of so many; the key is read here, where the rows are."""
-    keys = load_keys(settings.key_file, settings.root)
-    with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
-        rows = person_rows(warehouse, wanted, number, buckets)
-    return counts_of(rows)
 
 
 def person_rows(warehouse: Warehouse, wanted: Wanted, number: int = 0, buckets: int = 1) -> PersonRows:

@@ -23,7 +23,8 @@ from expectations.check import check_between_sources, check_staging, check_table
 from expectations.drift import check_drift
 from expectations.history import Published
 from expectations.rules import Outcome, blocking, verdict_sentence
-from flows.deliveries.store import load_person_data, read_ledger
+from flows.deliveries.buckets import load_person_data
+from flows.deliveries.store import read_ledger
 from flows.run import steps
 from flows.run.ages import check_ages
 from flows.run.fetch import CONNECTORS, registers_of

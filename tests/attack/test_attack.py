@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from expectations.rules import read_rule_files
 from flows.cli.main import app, main
-from flows.deliveries.store import Known, load_person_data
+from flows.deliveries.buckets import load_person_data
+from flows.deliveries.store import Known
 from flows.run import night
 from flows.run.night import waiting_candidate
 from flows.run.record import RunResult

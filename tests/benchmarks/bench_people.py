@@ -21,9 +21,10 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+from flows.deliveries.buckets import load_person_data
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import keygen, load_keys
-from flows.deliveries.store import Delivery, enter, load_person_data, open_restricted, prepare_table
+from flows.deliveries.store import Delivery, enter, open_restricted, prepare_table
 from flows.settings import Settings
 from transforms.areas import areas
 from transforms.disclosure import Gate

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.deliveries.buckets import load_person_data
 from flows.deliveries.keys import load_keys
 from flows.deliveries.store import (
     Known,
     choose,
-    load_person_data,
     open_restricted,
     person_rows,
     prepare_table,

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.deliveries import store
+from flows.deliveries import buckets as module
+from flows.deliveries.buckets import load_person_data
 from flows.deliveries.keys import load_keys
-from flows.deliveries.store import Wanted, choose, load_person_data, open_restricted, person_rows, rotate
+from flows.deliveries.store import Wanted, choose, open_restricted, person_rows, rotate
 from flows.settings import Settings
 from tests.fixtures.world import Published
 from tests.unit.deliveries.delivery_files import Door
@@ -63,9 +64,9 @@ def counts_in(settings: Settings, monkeypatch: pytest.MonkeyPatch, buckets: int)
         made.append(buckets)
         return whole(settings, wanted, buckets)
 
-    whole = store.spread
+    whole = module.spread
     with monkeypatch.context() as patch:
-        patch.setattr(store, "spread", spread)
+        patch.setattr(module, "spread", spread)
         data = load_person_data(settings, synthetic=(settings.restricted / "sample.json").exists())
     assert data is not None
     assert made == [buckets]

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.deliveries.store import FILE, Known, forget, load_person_data, read_ledger, record_published
+from flows.deliveries.buckets import load_person_data
+from flows.deliveries.store import FILE, Known, forget, read_ledger, record_published
 from flows.run.night import prune_superseded
 from tests.unit.deliveries.delivery_files import Door, cpr
 from tests.unit.deliveries.test_as_of_deliveries import (
