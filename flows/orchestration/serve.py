@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.run import record as run_record
+from flows.run.processes import end_runs_first
 from flows.settings import Settings
 from flows.store.builds import is_gone, this_process, writer_lock
 from flows.store.snapshots import replace_synced
@@ -80,6 +81,7 @@ def serve(settings: Settings, origin: str, cron: str) -> None:
     tidy_up(settings, pending=True)
     process = this_process()
     write_note(settings, cron, kept_by="kommunekort serve", process=process)
+    end_runs_first()
     try:
         prefect_serve(*wanted, pause_on_shutdown=False, limit=1, print_starting_message=False)
     finally:

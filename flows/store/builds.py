@@ -363,7 +363,8 @@ def prepare_folder(root: Path) -> None:
     try:
         if not root.exists():
             root.mkdir(parents=True)
-            root.chmod(0o755)  # what is published is for others to read, whatever the umask; the rest is closed itself
+            with suppress(PermissionError):  # some file systems know no rights
+                root.chmod(0o755)  # what is published is for others to read, whatever the umask; the rest closes itself
         probe = root / f".write-probe-{os.getpid()}"
         probe.write_text("", encoding="utf-8")
         probe.unlink()
