@@ -460,7 +460,7 @@ def writer_lock(root: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be opened ({error.strerror}){_owned_by_another(path)}; "
-            "let one user run the nights, or share the folder and what is in it"
+            "let one and the same user run the nights"
         ) from None
     try:
         try:
