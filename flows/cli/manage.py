@@ -23,6 +23,7 @@ from flows.cli.console import (
     steps,
 )
 from flows.orchestration.serve import CRON
+from flows.run.processes import guard_children
 from flows.settings import quiet_prefect
 from flows.store.builds import prepare_folder, writer_lock
 from transforms.errors import DataRefused, UsageError
@@ -64,9 +65,19 @@ def deliver(
         raise UsageError("name at least one file to deliver, or --template organisation for an empty form")
     from flows.deliveries.intake import deliver as receive
 
+    if settings.workers > 1:
+        guard_children()
     with writer_lock(settings.root), steps(quiet or as_json) as on_step:
         on_step("receive the deliveries")
-        receipts = receive(files, municipality, settings.root, settings.key_file.expanduser(), kind=kind, period=period)
+        receipts = receive(
+            files,
+            municipality,
+            settings.root,
+            settings.key_file.expanduser(),
+            kind=kind,
+            period=period,
+            workers=settings.workers,
+        )
     if as_json:
         print_json([asdict(receipt) for receipt in receipts])
     elif not quiet:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -282,6 +284,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Read:
+    """The accepted rows of a table, and their tally; `given` is what every row was held against."""
+
+    given: Mapping[str, str]
+    rows: list[pa.Table]
+    tally: Tally
+
+
+def _given(outcome: Outcome, period: str | None) -> dict[str, str]:
+    expected = {"municipality": outcome.municipality, "period": period or ""}
+    return {name: value for name, value in expected.items() if value}
+
+
+@dataclass(frozen=True)
 class Intake:
     """Takes tables in: the keys, what the sender has said about municipality, kind and period, and the way they came.
 
@@ -294,7 +310,9 @@ class Intake:
     period: str | None
     people: Pseudonymiser = field(repr=False)
     from_folder: bool = False
+    sources: tuple[Path, Path] = (Path(), Path())  # the key file and the data folder, for whoever reads beside
     prepared: set[str] = field(default_factory=set, repr=False)
+    ahead: dict[int, Future[Read | None]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def checked(
@@ -335,28 +353,12 @@ class Intake:
         same kind in the same hand-in could not be read, and half of a delivery must not stand for the whole.
         """
         contract = tables[0].layout.contract
-        outcome = Outcome(
-            " + ".join(table.label for table in tables), [table.layout for table in tables],
-            [table.label for table in tables], self.keys.key_id, request.moment, request.synthetic,
-            Tally(bounds.faults),
-        )  # fmt: skip
+        outcome = self._outcome(tables, request, bounds)
         outcome.remarks += [*remarks, *(remark for table in tables for remark in table.remarks)]
-        peeked = tables[0].blocks() if len(tables) == 1 else None
         try:
-            for table in tables if unreadable is None else ():
-                require_complete(table.layout, table.label)
-            first = next(peeked, None) if peeked else None
-            claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
-            if all(one.is_empty for one in claims):
-                raise Refusal(outcome.label, "Leverancen indeholder ingen rækker.", "the delivery holds no rows")
-            settle_municipality(outcome, self.municipality, claims)
-            if unreadable is not None:
-                raise unreadable
+            claims, stated, blocks = self._begin(outcome, tables, unreadable)
         except Refusal as refusal:
             return self._refuse(tables, outcome, refusal, warehouse)
-        stated = self.period or next((one.stated_period for one in claims if one.stated_period), None)
-        named = [period for one in claims for period in one.named_periods]
-        self._identify(outcome, tables, stated or (named[0].period if named else ""))
         known = self._known(warehouse, outcome)
         if known is not None:
             return unchanged_receipt(known, outcome.label, contract)
@@ -367,7 +369,6 @@ class Intake:
             self.prepared.add(contract.table)
         try:
             store.begin_incoming(warehouse, contract.columns)
-            blocks = chain([first] if first else [], peeked) if peeked else None
             for number, table in enumerate(tables):
                 self._load(outcome, table, number, blocks or table.blocks(), stated, warehouse)
             self._judge(outcome, warehouse)
@@ -389,6 +390,52 @@ class Intake:
         warehouse.execute("DROP TABLE temp.incoming")
         return receipt_of(outcome)
 
+    def _begin(
+        self, outcome: Outcome, tables: Sequence[Table], unreadable: Refusal | None = None
+    ) -> tuple[list[Claims], str | None, Iterator[Block] | None]:
+        """Return what tables say of themselves, the period stated, and the blocks of a table that is alone.
+
+        The municipality is settled and the delivery identified. Raises Refusal.
+        """
+        peeked = tables[0].blocks() if len(tables) == 1 else None
+        for table in tables if unreadable is None else ():
+            require_complete(table.layout, table.label)
+        first = next(peeked, None) if peeked else None
+        claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
+        if all(one.is_empty for one in claims):
+            raise Refusal(outcome.label, "Leverancen indeholder ingen rækker.", "the delivery holds no rows")
+        settle_municipality(outcome, self.municipality, claims)
+        if unreadable is not None:
+            raise unreadable
+        stated = self.period or next((one.stated_period for one in claims if one.stated_period), None)
+        named = [period for one in claims for period in one.named_periods]
+        self._identify(outcome, tables, stated or (named[0].period if named else ""))
+        return claims, stated, chain([first] if first else [], peeked) if peeked else None
+
+    def read(self, table: Table, request: Request, bounds: Bounds, known: Collection[str]) -> Read | None:
+        """Return the rows of a table that is a delivery by itself, read but not judged; None when it is in the ledger.
+
+        None as well for what is refused: that is told when the table is taken.
+        """
+        outcome = self._outcome([table], request, bounds)
+        try:
+            _, stated, blocks = self._begin(outcome, [table])
+            if outcome.content_id in known:
+                return None
+            given = _given(outcome, stated)
+            parser = Parser(table.layout, self.people, outcome.tally, given)
+            with without_collector():
+                return Read(given, [parser.typed(block) for block in blocks or ()], outcome.tally)
+        except KommunekortError:
+            return None
+
+    def _outcome(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Outcome:
+        return Outcome(
+            " + ".join(table.label for table in tables), [table.layout for table in tables],
+            [table.label for table in tables], self.keys.key_id, request.moment, request.synthetic,
+            Tally(bounds.faults),
+        )  # fmt: skip
+
     def _load(
         self,
         outcome: Outcome,
@@ -400,8 +447,13 @@ class Intake:
     ) -> None:
         """Put the rows of one table that can be read among those waiting to be judged."""
         columns = outcome.contract.columns
-        expected = {"municipality": outcome.municipality, "period": period or ""}
-        given = {name: value for name, value in expected.items() if value}
+        given = _given(outcome, period)
+        read = self._read_ahead(table)
+        if read is not None and read.given == given:
+            outcome.tally = read.tally
+            for rows in read.rows:
+                store.add_incoming(warehouse, columns, rows)
+            return
         parser = Parser(table.layout, self.people, outcome.tally, given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
@@ -419,6 +471,14 @@ class Intake:
                 stored.result()
             if held is not None:
                 store.add_incoming(warehouse, columns, held)
+
+    def _read_ahead(self, table: Table) -> Read | None:
+        """Return what another process has read of a table; None when it has not, or has ended over it."""
+        reading = self.ahead.pop(id(table), None)
+        try:
+            return None if reading is None else reading.result()
+        except BrokenExecutor:
+            return None
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
         """Apply the rules over rows; those that break a rule are taken out."""
@@ -602,6 +662,7 @@ def deliver(
     bounds: Bounds | None = None,
     from_folder: bool = False,
     folder: Path | None = None,
+    workers: int = 1,
 ) -> list[Receipt]:
     """Receive files and return one receipt per delivery in them, each also written to `data/receipts`.
 
@@ -609,8 +670,9 @@ def deliver(
     `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): those that hold
     other persons are one delivery, one that holds the same is a later version of it; what came from there before
     changes nothing, and the trouble of one stays its own. They are left to their owner, since deleting personal data is
-    the sender's act. A refused delivery is a receipt with the
-    verdict «afvist», not an error. Raises UsageError when the key is missing or open to others, the municipality, kind
+    the sender's act. With several `workers` as many processes read files ahead of the one that judges and stores them.
+    A refused delivery is a receipt with the verdict «afvist», not an error. Raises UsageError when the key is missing
+    or open to others, the municipality, kind
     or period given is unknown, or the restricted database is in use.
     """
     files = list(files)
@@ -620,12 +682,13 @@ def deliver(
     request = Request(municipality, kind, period, synthetic, received_at)
     keys = load_keys(key_file, data_dir)
     intake = Intake.checked(keys, request.municipality, request.kind, request.period, from_folder=from_folder)
+    intake = replace(intake, sources=(key_file, data_dir))
     receipts: list[Receipt] = []
     with (
         hide_unforeseen("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
     ):
-        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder):
+        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder, workers):
             page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
             if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
                 page = write_receipt(receipt, data_dir / "receipts")
@@ -680,15 +743,18 @@ def receive(
     warehouse: Warehouse,
     bounds: Bounds,
     folder: Path | None = None,
+    workers: int = 1,
 ) -> Iterator[Receipt]:
     """Yield the receipts of files: one per delivery in their sheets and ZIP members, and per unread file.
 
     Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
     """
     opened: list[_Opened] = []
+    paths: list[Path] = []
     for path in [files] if isinstance(files, Path) else files:
         try:
             opened.append(_open(path, intake, bounds, folder))
+            paths.append(path)
         except UsageError:
             raise
         except KommunekortError as error:
@@ -705,7 +771,80 @@ def receive(
         unread = [stranger for one in opened for stranger in one.strangers]
         tables = _distinct([table for one in opened for table in one.tables])
         hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
+    places = {
+        id(table): (path, n) for path, one in zip(paths, opened, strict=True) for n, table in enumerate(one.tables)
+    }
+    alone = [(id(group[0]), *places[id(group[0])]) for group, _ in hand_ins if len(group) == 1]
+    with reading_ahead(alone, request, intake, store.known_content(warehouse), bounds, folder, workers) as submit:
+        yield from _taken(hand_ins, request, intake, warehouse, bounds, submit)
+    for stranger in [stranger for one in opened for stranger in one.strangers]:
+        yield intake.refuse_file(
+            stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
+        )
+
+
+LEAST_FILES, MOST_BYTES = 8, 64 * 2**20
+"""Fewer files are not worth a process; of a larger one the rows are stored while the next are read."""
+
+
+@contextmanager
+def reading_ahead(
+    tables: Sequence[tuple[int, Path, int]], request: Request, intake: Intake, known: Collection[str],
+    bounds: Bounds, folder: Path | None, workers: int,
+) -> Iterator[Callable[[], None]]:  # fmt: skip
+    """Have processes read tables, given by id, file and place in it, in turn; yield what starts the next one.
+
+    They load the key themselves. Not more is read ahead than every process holds two tables.
+    """
+    waiting = deque(each for each in tables if each[1].stat().st_size <= MOST_BYTES)
+    if workers == 1 or len(waiting) < LEAST_FILES:
+        yield lambda: None
+        return
+    asked = (intake.municipality, intake.kind, intake.period, intake.from_folder)
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin_reading, (intake.sources, *asked)) as pool:
+
+        def submit() -> None:
+            while waiting and len(intake.ahead) < 2 * workers:
+                key, path, place = waiting.popleft()
+                with suppress(BrokenExecutor):  # one of them has ended: the rest is read here
+                    intake.ahead[key] = pool.submit(_read_table, path, place, request, known, bounds, folder)
+
+        try:
+            yield submit
+        finally:
+            for reading in intake.ahead.values():
+                reading.cancel()
+            intake.ahead.clear()
+
+
+_reader: list[Intake] = []
+
+
+def _begin_reading(
+    sources: tuple[Path, Path], municipality: str | None, kind: str | None, period: str | None, from_folder: bool
+) -> None:
+    """Make a process ready to read tables: it has its own keys."""
+    _reader[:] = [Intake.checked(load_keys(*sources), municipality, kind, period, from_folder=from_folder)]
+
+
+def _read_table(
+    path: Path, place: int, request: Request, known: Collection[str], bounds: Bounds, folder: Path | None
+) -> Read | None:
+    """Return the rows of a table of a file, or None when whoever takes it has to look for itself."""
+    intake = _reader[0]
+    with suppress(KommunekortError), hide_unforeseen(f"receiving {mask(path.name)}"):
+        tables = _open(path, intake, bounds, folder).tables
+        return intake.read(tables[place], request, bounds, known) if place < len(tables) else None
+    return None
+
+
+def _taken(
+    hand_ins: Sequence[Unit], request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds,
+    submit: Callable[[], None],
+) -> Iterator[Receipt]:  # fmt: skip
+    """Yield the receipts of hand-ins, each taken in its turn while others are read."""
     for group, strangers in hand_ins:
+        submit()
         beside = [
             Remark(
                 f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
@@ -725,10 +864,6 @@ def receive(
                 raise
             log.error("%s", error)
             yield _failed(" + ".join(table.label for table in group), Path(group[0].hint), request)
-    for stranger in [stranger for one in opened for stranger in one.strangers]:
-        yield intake.refuse_file(
-            stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
-        )
 
 
 def _half(table: Table) -> Refusal:

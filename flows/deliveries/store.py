@@ -248,6 +248,11 @@ def same_content(
     return Delivery(*rows[0]) if rows else None
 
 
+def known_content(warehouse: Warehouse) -> frozenset[str]:
+    """Return the content id of every delivery there has been."""
+    return frozenset(str(name) for (name,) in warehouse.rows("SELECT DISTINCT content_id FROM restricted.delivery"))
+
+
 def mark_from_folder(warehouse: Warehouse, delivery: Delivery) -> None:
     """Note in the ledger that the content of a delivery has lain in the drop folder."""
     sql = "UPDATE restricted.delivery SET is_from_folder = true WHERE delivery_id = ?"

@@ -477,7 +477,9 @@ def receive(settings: Settings, origin: str) -> dict[str, int]:
     from flows.deliveries.intake import deliver
 
     files, key = waiting_files(settings.drop_folder), settings.key_file.expanduser()
-    receipts = deliver(files, None, settings.root, key, from_folder=True, folder=settings.drop_folder)
+    receipts = deliver(
+        files, None, settings.root, key, from_folder=True, folder=settings.drop_folder, workers=settings.workers
+    )
     return dict(Counter(str(receipt.verdict) for receipt in receipts))
 
 

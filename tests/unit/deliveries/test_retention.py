@@ -20,6 +20,7 @@ from tests.unit.deliveries.test_as_of_deliveries import (
     MAY,
     deliver_cases,
     deliver_rest,
+    delivered,
     known,
     settings_of,
 )
@@ -87,8 +88,8 @@ def test_what_is_in_force_and_every_line_of_the_ledger_stay(door: Door, ids: lis
     ledger = door.rows("SELECT * FROM restricted.delivery ORDER BY 1")
     prune_superseded(settings_of(door), LONG_AFTER)
     assert door.rows("SELECT * FROM restricted.delivery ORDER BY 1") == ledger
-    assert len(known(door).cases) == 25
-    assert len(known(door, AUGUST).cases) == 25
+    assert len(delivered(door).cases) == 25
+    assert len(delivered(door, AUGUST).cases) == 25
 
 
 def test_a_build_as_of_a_moment_whose_rows_are_gone_is_one_sentence(door: Door, ids: list[str]) -> None:
@@ -98,7 +99,7 @@ def test_a_build_as_of_a_moment_whose_rows_are_gone_is_one_sentence(door: Door, 
     for part in (ids[0], "not all of its rows left", ids[1], "no longer kept", "as of 2016-06-15 or later"):
         assert part in str(told.value)
     assert "\n" not in str(told.value)
-    assert len(known(door, JULY).cases) == 22
+    assert len(delivered(door, JULY).cases) == 22
 
 
 def test_the_days_can_be_set(door: Door, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,14 +114,14 @@ def test_a_baseline_keeps_what_it_is_built_again_from_and_nothing_else(door: Doo
     freeze(door, release(door, upto=second))
     assert prune_superseded(settings_of(door), LONG_AFTER) == [first]
     assert door.rows(KEPT) == [(second, 22)]
-    assert len(known(door, upto=second).cases) == 22
+    assert len(delivered(door, upto=second).cases) == 22
 
 
 def test_a_baseline_as_of_a_day_keeps_what_was_known_then(door: Door, ids: list[str]) -> None:
     first, second, _ = ids
     freeze(door, release(door, as_of=MAY))
     assert prune_superseded(settings_of(door), LONG_AFTER) == [second]
-    assert len(known(door, MAY).cases) == len(known(door, MAY, upto=ids[2]).cases) == 20
+    assert len(delivered(door, MAY).cases) == len(delivered(door, MAY, upto=ids[2]).cases) == 20
     assert door.rows(KEPT) == [(first, 20)]
 
 

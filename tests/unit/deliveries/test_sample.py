@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import multiprocessing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from flows.deliveries.intake import deliver
+from flows.deliveries.intake import Intake, Table, deliver
 from flows.deliveries.keys import birth_date, is_modulus11, keygen, load_keys, normalise_cpr, sex_code
 from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, rows_of
 from flows.sample.deliveries import Written, made_up_cpr, write_deliveries
@@ -43,6 +45,46 @@ def test_every_planted_mistake_is_found_and_nothing_else(written: list[Written],
         assert cases["is_synthetic"].all()
         lost = 'SELECT count(*) FROM restricted.measure ANTI JOIN restricted."case" USING (person_id)'
         assert warehouse.scalar(lost) < 0.05 * warehouse.scalar("SELECT count(*) FROM restricted.measure")
+
+
+def told_of(folder: Path, key: Path) -> list[object]:
+    """Return every row of every table of a restricted database."""
+    found: list[object] = []
+    with open_restricted(folder / "restricted", load_keys(key).database_key) as warehouse:
+        for table in ("delivery", '"case"', "measure", "employment", "organisation"):
+            found.append(sorted(map(repr, warehouse.rows(f"SELECT * FROM restricted.{table}"))))
+    return found
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_files_read_by_other_processes_are_taken_in_the_same(
+    written: list[Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bool
+) -> None:
+    """Also when these end over a file: then it is read here."""
+    keygen(tmp_path / "k")
+    taken = []
+    read: list[bool] = []
+    ahead = Intake._read_ahead
+
+    def noted(intake: Intake, table: Table) -> object:
+        if ending and len(read) == 2:
+            for child in multiprocessing.active_children():
+                child.kill()
+        found = ahead(intake, table)
+        read.append(found is not None)
+        return found
+
+    for workers in (1, 2):
+        monkeypatch.setattr(Intake, "_read_ahead", noted if workers == 2 else ahead)
+        data = tmp_path / f"data{workers}"
+        receipts = deliver(
+            [each.path for each in written], None, data, tmp_path / "k", synthetic=True,
+            received_at=datetime(2016, 4, 15, tzinfo=UTC), workers=workers,
+        )  # fmt: skip
+        taken.append((told_of(data, tmp_path / "k"), [replace(receipt, path_html="") for receipt in receipts]))
+    assert taken[0] == taken[1]
+    assert len(read) == len(written) >= 8
+    assert all(read) != ending
 
 
 def test_the_same_world_writes_the_same_bytes(world: World, written: list[Written], tmp_path: Path) -> None:
