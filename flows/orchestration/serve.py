@@ -15,7 +15,7 @@ from flows.run import record as run_record
 from flows.run.processes import end_runs_first
 from flows.settings import Settings
 from flows.store.builds import is_gone, this_process, writer_lock
-from flows.store.snapshots import replace_synced
+from flows.store.snapshots import read_json, replace_synced
 from transforms.errors import UsageError
 from transforms.periods import TIMEZONE
 
@@ -106,7 +106,7 @@ def served(settings: Settings) -> dict[str, Any] | None:
     `is_gone` says that the process which kept it has ended; of a work pool's workers nothing is known.
     """
     try:
-        note: dict[str, Any] = json.loads(note_of(settings).read_text(encoding="utf-8"))
+        note: dict[str, Any] = read_json(note_of(settings))
         told = {key: str(note[key]) for key in ("cron", "timezone", "started_at")}
         process = dict(note.get("process") or {})
     except (OSError, ValueError, KeyError, TypeError):

@@ -24,7 +24,7 @@ from flows.run.processes import Terminated, ended_in_time, stopped
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_gone, published_release, this_process
-from flows.store.snapshots import remove, replace_synced
+from flows.store.snapshots import read_json, remove, replace_synced
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, fault_sentence, of_the_machine
 
 
@@ -113,7 +113,7 @@ def standing_alarm(settings: Settings) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         return {**found, **{key: str(found[key]) for key in ALARM_KEYS}}
     except (OSError, ValueError, KeyError, TypeError):
         return {"run_id": "", "status": "failed", "message": "ALARM.json cannot be read", "since": "", "at": ""}
@@ -259,7 +259,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the records of the ledger, newest first; a file that is no record is passed over."""
     for path in sorted(settings.runs.glob("*.json"), reverse=True):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
         except (OSError, ValueError):
             continue
         if is_record(record, path.stem):

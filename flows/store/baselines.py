@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from flows.settings import Settings
 from flows.store import builds, exports
-from flows.store.snapshots import SnapshotStore, own_folder, replace_synced, sha256_of, sync_folder, write_synced
+from flows.store.snapshots import (
+    SnapshotStore,
+    own_folder,
+    read_json,
+    replace_synced,
+    sha256_of,
+    sync_folder,
+    write_synced,
+)
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse, quote_literal
 
@@ -70,7 +78,7 @@ def read_baseline(settings: Settings, name: str) -> Baseline:
     if not NAME.match(name) or not folder.is_dir():
         raise UsageError(f"no baseline {name}; frozen: {', '.join(_names(settings)) or 'none'}")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         str(manifest["run_id"]), dict(manifest["files"]), dict(manifest["release"]["snapshots"])
     except (OSError, ValueError, KeyError, TypeError):
         raise DataRefused(f"{folder / MANIFEST}: cannot be read; restore the baseline from backup") from None

@@ -26,6 +26,7 @@ from flows.store.snapshots import (
     NOT_HERE,
     move_aside,
     own_folder,
+    read_json,
     remove,
     replace_synced,
     sha256_of,
@@ -82,7 +83,7 @@ class Build:
     def facts(self) -> dict[str, Any] | None:
         """Return what the build was made of; None when that file is not there or not readable."""
         try:
-            found = json.loads(self.release.read_text(encoding="utf-8"))
+            found = read_json(self.release)
         except (OSError, ValueError):
             return None
         readable = isinstance(found, dict) and found.get("run_id") == self.run_id
@@ -515,7 +516,7 @@ def _lock_file(root: Path, path: Path) -> Iterator[None]:
 
 def _read_holder(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

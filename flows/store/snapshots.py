@@ -253,7 +253,7 @@ class SnapshotStore:
         """Return one snapshot by id; DataRefused when its manifest cannot be read."""
         path = self.root / snapshot_id
         try:
-            raw = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            raw = read_json(path / MANIFEST)
             raw["files"] = tuple(SnapshotFile(**entry) for entry in raw["files"])
             manifest = Manifest(**raw)
             datetime.fromisoformat(manifest.retrieved_at)
@@ -300,8 +300,21 @@ def _move_in(folder: Path, name: str, source: Path, file_format: str, known: str
     return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raise OSError for what is there and is no file: at a pipe in its place a reader would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no file", str(path))
+
+
+def read_json(path: Path) -> Any:
+    """Return what a small file of ours holds; OSError or ValueError when it cannot be read."""
+    refuse_no_file(path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
+    refuse_no_file(path)
     with path.open("rb") as reader:
         return hashlib.file_digest(reader, "sha256").hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,12 @@ def into_folder(path: Path) -> None:
     (path / "note.txt").write_text("hej", encoding="utf-8")
 
 
+def into_pipe(path: Path) -> None:
+    """Put a pipe in its place, at which a reader would wait for ever."""
+    builds.remove(path)
+    os.mkfifo(path)
+
+
 def into_file(path: Path) -> None:
     """Put a file in its place."""
     builds.remove(path)
@@ -78,7 +85,7 @@ def stray(path: Path) -> None:
         shutil.copy(path, other)
 
 
-FILE_DAMAGES = (truncate, flip, empty, garble, remove, into_folder, stray)
+FILE_DAMAGES = (truncate, flip, empty, garble, remove, into_folder, into_pipe, stray)
 OTHER_DAMAGES = (remove, into_folder, into_file, stray)
 
 

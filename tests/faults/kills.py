@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 from flows.settings import Settings
 from flows.store import builds
-from flows.store.snapshots import sha256_of
+from flows.store.snapshots import read_json, sha256_of
 from tests.faults.child import SECONDS, relatives, start, start_command, traced, work_until
 from tests.faults.tally import Tally
 from tests.fixtures.world import Published, run_from
@@ -40,7 +39,7 @@ def whole(settings: Settings, known: set[str]) -> str | None:
             )
     except (KommunekortError, Exception) as error:
         return f"the published file cannot be read: {error}"
-    release = json.loads(now.release.read_text(encoding="utf-8"))
+    release = read_json(now.release)
     if told != [(now.run_id,)] or release["run_id"] != now.run_id:
         return f"file, release and run disagree: {told}, {release['run_id']}, {now.run_id}"
     if (rows, checked) != (98, 0):
