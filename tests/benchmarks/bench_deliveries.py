@@ -92,6 +92,18 @@ def write(path: Path, blocks: Iterator[list[str]]) -> int:
     return rows
 
 
+def prepare_many(folder: Path, rows: int) -> None:
+    """Write measures of 98 municipalities, so many rows in all, into a file each."""
+    from transforms.areas import areas_at
+
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    places = areas_at(["municipality"])
+    people = cprs(max(rows // 5, len(places)))
+    for number, place in enumerate(places):
+        path = folder / "files" / f"indsatser {place.name_da} 2016K2.csv"
+        write(path, measures(people[number :: len(places)], rows // len(places)))
+
+
 def plain_load(path: Path) -> float:
     """Return the seconds DuckDB needs to load the file as text into a file database."""
     from transforms.warehouse import Warehouse, quote_literal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -49,7 +50,93 @@ def benchmarks() -> tuple[Benchmark, ...]:
         full_rows=98,
         runs=3,
     )
-    return models, deliveries, report
+    people = Benchmark(
+        name="people",
+        title="persons with five rows of measures and jobs each, from the encrypted database to all their figures",
+        prepare="tests.benchmarks.bench_people:prepare",
+        steps=(
+            Step(ALONE, f"{HERE}:people_alone"),
+            Step(TOGETHER, f"{HERE}:people_by_two"),
+            Step(CLUSTER, f"{HERE}:people_by_a_cluster"),
+        ),
+        bounds=(Bound(ALONE, 40, what="seconds"), Bound(ALONE, 600), Bound(CLUSTER, 1.25, TOGETHER)),
+        full_rows=2_000_000,
+        runs=3,
+    )
+    many = Benchmark(
+        name="many",
+        title="measures of 98 municipalities in a file each, read by one process and by two",
+        prepare="tests.benchmarks.bench_deliveries:prepare_many",
+        steps=(Step("one process", f"{HERE}:many_by_one"), Step("two processes", f"{HERE}:many_by_two")),
+        bounds=(Bound("two processes", 1 / 1.6, "one process"),),
+        full_rows=6_000_000,
+        runs=3,
+    )
+    return models, deliveries, report, people, many
+
+
+ALONE, TOGETHER, CLUSTER = "one process", "two processes", "a scheduler and two workers"
+
+
+def people_alone(folder: Path, rows: int) -> Work:
+    """Time one process, bucket after bucket."""
+    return _people(folder)
+
+
+def people_by_two(folder: Path, rows: int) -> Work:
+    """Time two processes beside the one that fits."""
+    return _people(folder, workers=2)
+
+
+def people_by_a_cluster(folder: Path, rows: int) -> Work:
+    """Time a Dask cluster on this machine; its processes are ended with this one's."""
+    import atexit
+    import tempfile
+
+    from tests.benchmarks.bench_people import settings_in
+    from tests.unit.deliveries.test_cluster import Cluster
+
+    cluster = Cluster(Path(tempfile.mkdtemp(dir=folder)), settings_in(folder))
+    atexit.register(cluster.end)
+    return _people(folder, dask=cluster.address)
+
+
+def _people(folder: Path, **more: Any) -> Work:
+    from tests.benchmarks.bench_people import figures, settings_in
+
+    def work() -> Mapping[str, Any]:
+        made = figures(settings_in(folder, **more))
+        return {"counting s": f"{made.loaded:.1f}", "fitting s": f"{made.fitted:.1f}", "figures": made.digest()}
+
+    return work
+
+
+def many_by_one(folder: Path, rows: int) -> Work:
+    """Time the reception of many files by one process."""
+    return _many(folder, rows, 1)
+
+
+def many_by_two(folder: Path, rows: int) -> Work:
+    """Time the reception of many files, read by two processes ahead of the one that stores."""
+    return _many(folder, rows, 2)
+
+
+def _many(folder: Path, rows: int, workers: int) -> Work:
+    from flows.deliveries.intake import deliver
+    from flows.deliveries.keys import keygen
+
+    place = _emptied(folder / "received")
+    keygen(place / "key")
+    files = sorted((folder / "files").iterdir())
+
+    def work() -> Mapping[str, Any]:
+        start = time.perf_counter()
+        receipts = deliver(files, None, place / "data", place / "key", workers=workers)
+        assert len(receipts) == len(files)
+        assert not any(receipt.is_refused for receipt in receipts)
+        return {"rows a second": int(rows / (time.perf_counter() - start))}
+
+    return work
 
 
 def nothing(folder: Path, rows: int) -> None:

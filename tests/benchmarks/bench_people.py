@@ -26,12 +26,13 @@ from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import keygen, load_keys
 from flows.deliveries.store import Delivery, enter, open_restricted, prepare_table
 from flows.settings import Settings
-from transforms.areas import areas
+from transforms.areas import areas_at
 from transforms.disclosure import Gate
 from transforms.models import steps
 from transforms.tables import FOLDER
 from transforms.warehouse import Warehouse
 
+CODES = [area.code for area in areas_at(["municipality"])]
 KINDS = ["placement_private", "placement_public", "subsidy_private", "igu", "mentor", "danish", "upskilling", "other"]
 J = "j"
 
@@ -91,7 +92,7 @@ def prepare(folder: Path, persons: int) -> None:
     if settings.restricted.exists():
         return
     keygen(settings.key_file, settings.root)
-    codes, owner = sorted(areas()), f"{drawn(13, J)} % {persons} AS i"
+    codes, owner = CODES, f"{drawn(13, J)} % {persons} AS i"
     key = load_keys(settings.key_file, settings.root).database_key
     with open_restricted(settings.restricted, key, memory_limit="4GB") as warehouse:
         for kind, contract in sorted(load_contracts().items()):
@@ -132,7 +133,7 @@ def prepare(folder: Path, persons: int) -> None:
 @contextmanager
 def register_tables() -> Iterator[Warehouse]:
     """Open a small warehouse with what the person models read of the registers."""
-    codes = sorted(areas())
+    codes = CODES
     with Warehouse.open() as warehouse:
         for schema in ("mart", "model", "reference"):
             warehouse.execute(f"CREATE SCHEMA {schema}")
@@ -148,7 +149,7 @@ def register_tables() -> Iterator[Warehouse]:
 def market(*given: object) -> pd.DataFrame:
     """Return a made-up labour market of every municipality and year."""
     rng = np.random.default_rng(1)
-    keys = pd.MultiIndex.from_product([sorted(areas()), range(2014, 2025)], names=["municipality_code", "year"])
+    keys = pd.MultiIndex.from_product([CODES, range(2014, 2025)], names=["municipality_code", "year"])
     names = list(steps.LABOUR_MARKET)
     return pd.DataFrame(rng.normal(10, 2, (len(keys), len(names))), keys, names).reset_index()
 
