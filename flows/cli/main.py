@@ -48,6 +48,7 @@ def main() -> NoReturn:
     """Run the command; whatever fails as foreseen ends in one sentence and its exit code."""
     prepare_streams()
     processes.raise_on_signals()
+    os.umask(os.umask(0o022) | 0o022)  # what is written here is nobody else's to change
     keep_loopback_direct()
     try:
         Path.home()
@@ -72,7 +73,7 @@ def _code_of_command() -> int:
         return ended if isinstance(ended, int) else 0
     except BrokenPipeError:
         # Whoever read the output has had enough (`| head`); what is left must not be flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except KommunekortError as error:
         _tell(str(error), sys.stdout if isinstance(error, NothingNew) else sys.stderr)
@@ -80,10 +81,19 @@ def _code_of_command() -> int:
     except typer.Abort:
         return 1
     except OSError as error:
+        _drop_output()
         _tell(str(of_the_machine(error)))
         return 1
     except Exception as error:
         return _unforeseen(error)
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, where it cannot be: Python would try once more as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def prepare_streams() -> None:

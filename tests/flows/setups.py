@@ -149,11 +149,13 @@ def serve(folder: Path, extracts: Path, units: dict[str, dict[str, str]]) -> Non
     server = begin_server(folder, units)
     unit = units["kommunekort.service"]
     serving = start(unit, folder / "serve.log")
-    wait(lambda: "serving nightly/nightly" in (folder / "serve.log").read_text("utf-8"), "serve begins")
+    log = folder / "serve.log"
+    wait(lambda: serving.poll() is not None or "serving nightly/nightly" in log.read_text("utf-8"), "serve begins")
+    assert serving.poll() is None, log.read_text("utf-8")
     trigger_and_see()
     serving.terminate()
     assert serving.wait(float(unit["TimeoutStopSec"])) is not None
-    told = (folder / "serve.log").read_text(encoding="utf-8")
+    told = log.read_text(encoding="utf-8")
     assert "Traceback" not in told, told
     server.terminate()
     server.wait(90)

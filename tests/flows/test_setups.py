@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,23 +18,25 @@ PRIVATE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--
 
 @pytest.mark.long
 @pytest.mark.parametrize("setup", ["units", "cron", "timer", "serve", "worker"])
-def test_a_setup_runs_as_written(setup: str, few_extracts: Path, tmp_path: Path) -> None:
+def test_a_setup_runs_as_written(setup: str, few_extracts: Path) -> None:
     if os.geteuid() != 0 or not all(shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in NEEDED):
         pytest.skip("only root may make a machine of its own, and needs unshare, mount, ip, useradd and setpriv for it")
     if subprocess.run([*PRIVATE, "true"], capture_output=True).returncode:
         pytest.skip("namespaces are not allowed here")
     if setup == "units" and not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
-    extracts = tmp_path / "extracts"
-    shutil.copytree(few_extracts, extracts)
-    for place in [extracts, *extracts.rglob("*"), *extracts.parents]:
-        if place.is_relative_to("/tmp") and place != Path("/tmp"):  # the user of the nights must reach it
+    # Not below pytest's own folder, which every session of it closes to other users: the nights' user must reach it.
+    with tempfile.TemporaryDirectory(prefix="setup-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        extracts = folder / "extracts"
+        shutil.copytree(few_extracts, extracts)
+        for place in [folder, extracts, *extracts.rglob("*")]:
             place.chmod(place.stat().st_mode | 0o055)
-    done = subprocess.run(
-        [*PRIVATE, sys.executable, "-m", "tests.flows.setups", setup, str(tmp_path), str(extracts)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    logs = [f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}" for log in sorted(tmp_path.glob("*.log"))]
+        done = subprocess.run(
+            [*PRIVATE, sys.executable, "-m", "tests.flows.setups", setup, name, str(extracts)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        logs = [f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}" for log in sorted(folder.glob("*.log"))]
     assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *logs])

@@ -119,3 +119,14 @@ def test_nothing_published_is_told(tmp_path: Path) -> None:
         failed = run(*arguments, "--data", str(tmp_path))
         assert failed.returncode == 1
         assert "nothing is published yet" in failed.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        failed = subprocess.run(
+            [sys.executable, "-m", "flows.cli.main", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert failed.returncode == 1
+    (line,) = failed.stderr.splitlines()
+    assert "No space left on device" in line
