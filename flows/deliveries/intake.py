@@ -285,11 +285,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Read:
-    """The accepted rows of a table, and their tally; `given` is what every row was held against."""
+    """The accepted rows of a table, judged, and their tally; `given` is what every row was held against."""
 
     given: Mapping[str, str]
-    rows: list[pa.Table]
+    rows: pa.Table
     tally: Tally
+    accepted: int
+    persons: int | None
 
 
 def _given(outcome: Outcome, period: str | None) -> dict[str, str]:
@@ -369,9 +371,12 @@ class Intake:
             self.prepared.add(contract.table)
         try:
             store.begin_incoming(warehouse, contract.columns)
-            for number, table in enumerate(tables):
+            judged = [
                 self._load(outcome, table, number, blocks or table.blocks(), stated, warehouse)
-            self._judge(outcome, warehouse)
+                for number, table in enumerate(tables)
+            ]
+            if not all(judged):
+                self._judge(outcome, warehouse)
             newest = store.newest_date(warehouse, contract.period_field, request.day)
             settle_period(outcome, self.period, stated, claims, newest, request.day)
         except Refusal as refusal:
@@ -413,7 +418,7 @@ class Intake:
         return claims, stated, chain([first] if first else [], peeked) if peeked else None
 
     def read(self, table: Table, request: Request, bounds: Bounds, known: Collection[str]) -> Read | None:
-        """Return the rows of a table that is a delivery by itself, read but not judged; None when it is in the ledger.
+        """Return the rows of a table that is a delivery by itself, read and judged; None when it is in the ledger.
 
         None as well for what is refused: that is told when the table is taken.
         """
@@ -422,10 +427,15 @@ class Intake:
             _, stated, blocks = self._begin(outcome, [table])
             if outcome.content_id in known:
                 return None
-            given = _given(outcome, stated)
+            given, columns = _given(outcome, stated), outcome.contract.columns
             parser = Parser(table.layout, self.people, outcome.tally, given)
-            with without_collector():
-                return Read(given, [parser.typed(block) for block in blocks or ()], outcome.tally)
+            with without_collector(), store.open_scratch(self.sources[1] / "restricted") as warehouse:
+                store.begin_incoming(warehouse, columns)
+                for block in blocks or ():
+                    store.add_incoming(warehouse, columns, parser.typed(block))
+                self._judge(outcome, warehouse)
+                rows = store.incoming(warehouse)
+            return Read(given, rows, outcome.tally, outcome.accepted, outcome.persons)
         except KommunekortError:
             return None
 
@@ -444,16 +454,15 @@ class Intake:
         blocks: Iterator[Block],
         period: str | None,
         warehouse: Warehouse,
-    ) -> None:
-        """Put the rows of one table that can be read among those waiting to be judged."""
+    ) -> bool:
+        """Put the rows of one table that can be read among those waiting; tell whether they are judged already."""
         columns = outcome.contract.columns
         given = _given(outcome, period)
         read = self._read_ahead(table)
         if read is not None and read.given == given:
-            outcome.tally = read.tally
-            for rows in read.rows:
-                store.add_incoming(warehouse, columns, rows)
-            return
+            outcome.tally, outcome.accepted, outcome.persons = read.tally, read.accepted, read.persons
+            store.put_incoming(warehouse, read.rows)
+            return True
         parser = Parser(table.layout, self.people, outcome.tally, given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
@@ -471,6 +480,7 @@ class Intake:
                 stored.result()
             if held is not None:
                 store.add_incoming(warehouse, columns, held)
+        return False
 
     def _read_ahead(self, table: Table) -> Read | None:
         """Return what another process has read of a table; None when it has not, or has ended over it."""
@@ -670,7 +680,7 @@ def deliver(
     `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): those that hold
     other persons are one delivery, one that holds the same is a later version of it; what came from there before
     changes nothing, and the trouble of one stays its own. They are left to their owner, since deleting personal data is
-    the sender's act. With several `workers` as many processes read files ahead of the one that judges and stores them.
+    the sender's act. With several `workers` as many processes read and judge files ahead of the one that stores them.
     A refused delivery is a receipt with the verdict «afvist», not an error. Raises UsageError when the key is missing
     or open to others, the municipality, kind
     or period given is unknown, or the restricted database is in use.

@@ -358,6 +358,28 @@ def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Tabl
         warehouse.unregister("_block")
 
 
+def put_incoming(warehouse: Warehouse, rows: pa.Table) -> None:
+    """Put rows among those waiting that were judged elsewhere (`incoming`)."""
+    warehouse.register("_block", rows)
+    try:
+        warehouse.execute("INSERT INTO temp.incoming BY NAME SELECT * FROM _block")
+    finally:
+        warehouse.unregister("_block")
+
+
+def incoming(warehouse: Warehouse) -> pa.Table:
+    """Return the rows waiting."""
+    return warehouse.arrow("SELECT * FROM temp.incoming ORDER BY _row_number")
+
+
+@contextmanager
+def open_scratch(folder: Path) -> Iterator[Warehouse]:
+    """Open a database in memory in which rows are judged; what does not fit is spilled encrypted."""
+    with Warehouse.open(memory_limit="1GB", threads=1, temp_directory=folder / "spill") as warehouse:
+        warehouse.execute("SET temp_file_encryption = true")
+        yield warehouse
+
+
 LEAST_SHARED, MOVED = 10, 0.2
 
 
