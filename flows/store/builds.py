@@ -519,7 +519,7 @@ def _read_holder(path: Path) -> dict[str, Any] | None:
         found = read_json(path)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and "pid" in found else None
 
 
 def _holder(path: Path) -> str:
