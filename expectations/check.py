@@ -106,6 +106,11 @@ def run_set_rule(warehouse: Warehouse, rule: Rule, proven: dict[str, bool]) -> N
         raise UsageError(f"rule {rule.rule_id} of {rule.table} cannot be run: {text}; correct its SQL") from None
 
 
+def proven_by_loading(rules: Iterable[Rule], count: StagingCount) -> dict[str, bool]:
+    """Return the proofs that loading has already led: that no two rows have one key."""
+    return {rule.proof: True for rule in rules if rule.proof and rule.rule_id == "unique_key" and count.each_cell_once}
+
+
 def detail_of(columns: Sequence[str]) -> str:
     """Return SQL for the short text `column=value, …` of a row, personal numbers masked."""
     if not columns:
@@ -302,7 +307,7 @@ def check_staging(
     prepare(warehouse)
     plan(warehouse, [*rows, *moving, *tables])
     loaded = int(warehouse.scalar(f"SELECT count(*) FROM {file.table}"))
-    proven: dict[str, bool] = {}
+    proven = proven_by_loading(rules, count)
     find_bad_rows(warehouse, file.table, rows)
     _run(warehouse, moving, proven)
     move_bad_rows(warehouse, source, file)

@@ -130,6 +130,8 @@ def _outside_unit(query: JobindsatsQuery) -> str:
 # Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities.
 
 
+# How many parts a table is cut into to find those in which a total is wrong: as many as fit in a core's cache.
+BUCKETS = 65_536
 # Rates, averages and prices do not add up.
 ADDITIVE = ("persons", "jobs", "dwellings", "count")
 
@@ -154,7 +156,7 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
         if wholes:
             sums = _sums(file, dimension, wholes)
             half = f"0.5 * parts / {10**source.decimals}"
-            exact = _proof(file, dimension, wholes)
+            exact = _proof(file, dimension, wholes, source.decimals)
             name = dimension.column
             yield Rule(
                 f"total_is_sum_{name}", file.table, "set",
@@ -227,18 +229,32 @@ def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
     )
 
 
-def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
-    """Return a SELECT of true when every complete total equals its sum, in two thirds of the time `_sums` takes.
+def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole], decimals: int) -> str:
+    """Return a SELECT of true when every complete total equals its sum, in a third of the time `_sums` takes.
 
-    Groups are told apart by one hash. Two that share it hold more figures than one total has, and prove nothing.
+    The totals lie in buckets by a hash of their other keys. Of each bucket all differences are added up, weighed by
+    further bits of hashes: a bucket in which that is not zero has a wrong total, or an incomplete one, and is looked
+    through. One wrong total is never weighed away, and several only by chance. Doubles hold whole numbers exactly up to
+    9e15; a difference that is lost beside larger sums is far below what rounding explains.
     """
-    column = quote_identifier(dimension.column)
-    keys = ", ".join([*_others(file, dimension), "whole"])
+    column, keys = quote_identifier(dimension.column), ", ".join(_others(file, dimension)) or "0"
+    weights: dict[str, int] = {}
+    for number, whole in enumerate(wholes, start=1):
+        weight = number * 7919  # totals of one dimension differ in weight, so that what one lacks no other makes up for
+        weights[whole.code] = weights.get(whole.code, 0) + weight
+        for code in whole.parts:
+            weights[code] = weights.get(code, 0) - weight
+    listed = ", ".join(f"({quote_literal(code)}, {weight})" for code, weight in weights.items())
+    bucket, units = f"hash({keys}) % {BUCKETS}", f"(value * {10**decimals})" if decimals else "value"
     return (
+        f"WITH suspect AS (SELECT bucket FROM (SELECT hash({keys}) AS print, print % {BUCKETS} AS bucket, value, "
+        f"weight FROM {file.table} JOIN (VALUES {listed}) AS weighed(code, weight) ON code = {column}) "
+        f"GROUP BY bucket HAVING sum({units}::DOUBLE * (weight * (1 + (print >> 56))::INTEGER)) <> 0) "
         "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
         f"SELECT min(wanted) AS wanted, count(value) AS figures, "
         f"sum(CASE WHEN {column} = whole THEN value ELSE -value END) AS difference "
-        f"FROM {file.table} JOIN {_pairs(wholes)} ON code = {column} GROUP BY hash({keys}))"
+        f"FROM (FROM {file.table} WHERE {bucket} IN (FROM suspect)) "
+        f"JOIN {_pairs(wholes)} ON code = {column} GROUP BY hash({keys}, whole))"
     )
 
 

@@ -142,7 +142,8 @@ class CanonicalRows:
 class StagingCount:
     """What became of the rows of one source: read, loaded, rejected, absent cells filled, equal rows counted once.
 
-    `absent_are_zero`: a cell that no row speaks of counts as zero, so no line may be lost.
+    `absent_are_zero`: a cell that no row speaks of counts as zero, so no line may be lost. `each_cell_once`: looking
+    for absent cells has shown that no two rows have one key.
     """
 
     rows_in: int
@@ -151,6 +152,7 @@ class StagingCount:
     rows_filled: int
     rows_repeated: int = 0
     absent_are_zero: bool = False
+    each_cell_once: bool = False
 
 
 def count_rows(path: Path) -> int:
@@ -191,13 +193,15 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dict
     table = file.table
     try:
         create_raw_view(warehouse, given)
-        create_table(warehouse, file, dictionary)
+        create_table(warehouse, file, dictionary, {"_snapshot_id": given.snapshot_id})
         _forget_rejects(warehouse)
         warehouse.execute("SET preserve_insertion_order = false")
-        warehouse.execute(f"INSERT INTO {table} BY NAME SELECT *, false AS _is_filled FROM ({file.select})")
+        warehouse.execute(
+            f"INSERT INTO {table} BY NAME SELECT * EXCLUDE (_snapshot_id), false AS _is_filled FROM ({file.select})"
+        )
         rejected = _move_rejects(warehouse, given)
         loaded = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
-        filled = sum(_fill(warehouse, table, given, absent) for absent in given.absent)
+        fills = [_fill(warehouse, table, given, absent) for absent in given.absent]
         _quarantine(warehouse, given)
     except DatabaseError as error:
         raise explain_database_error(error, f"loading {given.source.id} from {given.paths[0].name}") from None
@@ -208,8 +212,15 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dict
             f"the file may be cut off or hold stray line breaks; fetch it again"
         )
     before = len(given.rejected)
-    is_zero = any(absent.status == "zero" for absent in given.absent)
-    return StagingCount(rows_in + before + given.repeated, loaded, rejected + before, filled, given.repeated, is_zero)
+    return StagingCount(
+        rows_in=rows_in + before + given.repeated,
+        rows_loaded=loaded,
+        rows_rejected=rejected + before,
+        rows_filled=sum(filled for filled, _ in fills),
+        rows_repeated=given.repeated,
+        absent_are_zero=any(absent.status == "zero" for absent in given.absent),
+        each_cell_once=any(is_single for _, is_single in fills),
+    )
 
 
 def _quarantine(warehouse: Warehouse, given: CanonicalRows) -> None:
@@ -246,8 +257,8 @@ def _move_rejects(warehouse: Warehouse, given: CanonicalRows) -> int:
     return rejected
 
 
-def _fill(warehouse: Warehouse, table: str, given: CanonicalRows, absent: Absent) -> int:
-    """Add the cells that the rows lack as what they stand for; return how many.
+def _fill(warehouse: Warehouse, table: str, given: CanonicalRows, absent: Absent) -> tuple[int, bool]:
+    """Add the cells that the rows lack as what they stand for; return how many, and whether each row has its own cell.
 
     Source for `zero`: BULK answers leave out every cell equal to the table's `suppressedDataValue` (0).
     """
@@ -258,18 +269,18 @@ def _fill(warehouse: Warehouse, table: str, given: CanonicalRows, absent: Absent
     where = f" SEMI JOIN (SELECT DISTINCT {within} FROM {table}) USING ({within})" if within else ""
     named = ", ".join(quote_identifier(column) for column in codes)
     value = "0" if absent.status == "zero" else "NULL"
-    before = int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
+    before, held = int(warehouse.scalar(f"SELECT count(*) FROM {table}")), prod(map(len, codes.values()))
     for cells in absent_cells(warehouse, table, codes, given.source.time.column):
+        held -= cells.num_rows
         warehouse.register("_absent", cells)
         try:
             warehouse.execute(
                 f"INSERT INTO {table} BY NAME SELECT {named}, {value} AS value, "
-                f"{quote_literal(absent.status)} AS value_status, "
-                f"{quote_literal(given.snapshot_id)} AS _snapshot_id, true AS _is_filled FROM _absent{where}"
+                f"{quote_literal(absent.status)} AS value_status, true AS _is_filled FROM _absent{where}"
             )
         finally:
             warehouse.unregister("_absent")
-    return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before
+    return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before, held == before
 
 
 def _codes_of(warehouse: Warehouse, table: str, column: str) -> list[str]:

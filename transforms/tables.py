@@ -12,6 +12,7 @@ from datetime import date
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from transforms.dictionary import Dictionary
@@ -215,9 +216,12 @@ def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str
         raise UsageError(f"the tables depend on each other in a circle: {' -> '.join(error.args[1])}") from None
 
 
-def create_table(warehouse: Warehouse, file: SqlFile, dictionary: Dictionary) -> None:
+def create_table(
+    warehouse: Warehouse, file: SqlFile, dictionary: Dictionary, constants: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Create the empty table of a file: types, keys and checks from the dictionary, comments included.
 
+    `constants`: columns that hold the same text in every row. They are kept once, and INSERT leaves them out.
     Staging tables get no key or checks in DDL (an index over ten million rows costs more than the load);
     the validation enforces the same facts there and moves the rows that break them to quarantine.
     """
@@ -230,7 +234,9 @@ def create_table(warehouse: Warehouse, file: SqlFile, dictionary: Dictionary) ->
         raise UsageError(f"transforms/{file.table.replace('.', '/')}.sql: the grain names {missing[0]}, no column")
     columns = {name: dictionary.column(name, file.table) for name in names}
     parts = [
-        column.definition(
+        f"{quote_identifier(name)} {column.type} AS ({quote_literal(constants[name])}) VIRTUAL"
+        if name in constants
+        else column.definition(
             name, key=enforced and name in file.grain, checked=enforced, listed=not enforced and name == "value_status"
         )
         for name, column in columns.items()

@@ -12,7 +12,7 @@ from tests.benchmarks.extract import SOURCE, wide_source
 from tests.benchmarks.harness import Benchmark, Bound, Step, timed
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
-from transforms.load import CanonicalRows, load_staging
+from transforms.load import absent_cells, load_staging
 from transforms.tables import ROOT, STATUSES, read_sql_file
 
 HERE = "tests.benchmarks.bench_expectations"
@@ -26,27 +26,41 @@ def benchmark() -> Benchmark:
         title="twelve rules over a loaded table (load and imports apart, memory with them)",
         prepare="tests.benchmarks.bench_ingest:prepare",
         steps=(Step(RULES, f"{HERE}:ours"), Step(GX, f"{HERE}:gx_on_pandas")),
-        bounds=(Bound(RULES, 1 / 7, GX),),
+        bounds=(Bound(RULES, 1 / 10, GX),),
         full_rows=10_000_000,
         quick_rows=238_140,
     )
 
 
 def ours(folder: Path, rows: int) -> Work:
-    """Load into staging, then time the twelve rules and their record."""
+    """Load into staging, then time the twelve rules and their record.
+
+    That no key occurs twice is shown by the search for absent cells, which loading makes: it is made again and timed.
+    """
     import pandas  # noqa: F401  (DuckDB imports it with the first parameter it is given)
 
     from expectations.derived import rules_for_staging
+    from flows.connectors.statbank.client import canonical_rows
+    from flows.store.snapshots import SnapshotStore
 
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = wide_source(catalogue), read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
+    snapshot = SnapshotStore(folder / "snapshots").newest(SOURCE)
+    assert snapshot is not None, "prepared before"
 
     def work() -> Mapping[str, Any]:
         with build_database(folder) as warehouse:
-            given = CanonicalRows(source, f"{SOURCE}/bench", [extract_in(folder)])
+            given = canonical_rows(source, snapshot, catalogue, folder / "work")
             count = load_staging(warehouse, file, given, dictionary)
+            assert count.each_cell_once
             rules = rules_for_staging(source, file, dictionary, catalogue)
-            return _facts(timed(lambda: run_twelve(warehouse, file, rules, count)))
+            codes = {source.dimension(name).column: listed for name, listed in given.absent[0].codes.items()}
+
+            def validate() -> Mapping[str, Any]:
+                assert not list(absent_cells(warehouse, file.table, codes, source.time.column)), "they are filled"
+                return run_twelve(warehouse, file, rules, count)
+
+            return _facts(timed(validate))
 
     return work
 

@@ -28,7 +28,7 @@ TWELVE = (
     "period_format_period", "allowed_value_status", "value_readable", "value_fits_status", "value_min",
     "duplicate_row", "unique_key",
 )  # fmt: skip
-READ, READ_NEWER = "DuckDB's typed read_csv", "the same in our storage version"
+READ, READ_OLDER = "DuckDB's typed read_csv", "the same in DuckDB's own storage version"
 LOADED, TWELVE_RULES, EVERY_RULE = "kommunekort, to staging", "kommunekort, and 12 rules", "kommunekort, and every rule"
 
 
@@ -40,7 +40,7 @@ def benchmark() -> Benchmark:
         prepare=f"{HERE}:prepare",
         steps=(
             Step(READ, f"{HERE}:typed_read"),
-            Step(READ_NEWER, f"{HERE}:typed_read_newer", quick=False),
+            Step(READ_OLDER, f"{HERE}:typed_read_older", quick=False),
             Step(LOADED, f"{HERE}:loaded", quick=False),
             Step(TWELVE_RULES, f"{HERE}:twelve_rules"),
             Step(EVERY_RULE, f"{HERE}:every_rule"),
@@ -50,8 +50,9 @@ def benchmark() -> Benchmark:
             Step("dlt, Python rows", f"{HERE}:by_dlt_rows", share=0.005, quick=False),
         ),
         bounds=(
-            Bound(LOADED, 1.2, READ),
-            Bound(TWELVE_RULES, 2.0, READ),
+            Bound(LOADED, 1.3, READ),
+            Bound(TWELVE_RULES, 1.6, READ),
+            Bound(EVERY_RULE, 2.2, READ),
             Bound(LOADED, 1024),
             Bound(TWELVE_RULES, 1024),
             Bound(EVERY_RULE, 1024),
@@ -88,18 +89,18 @@ def fresh(path: Path) -> Path:
 
 
 def typed_read(folder: Path, rows: int) -> Work:
-    """Read the file into types with DuckDB alone, as it stores them unless told otherwise."""
+    """Read the file into types with DuckDB alone, into the storage version the warehouse writes."""
     import duckdb  # noqa: F401  (its import is not to be timed)
-
-    return lambda: read_typed(extract_in(folder), fresh(folder / "typed.duckdb"))
-
-
-def typed_read_newer(folder: Path, rows: int) -> Work:
-    """Read the file with DuckDB alone into the storage version the warehouse uses."""
-    import duckdb  # noqa: F401
 
     version = {"storage_compatibility_version": "v1.3.0"}
     return lambda: read_typed(extract_in(folder), fresh(folder / "typed.duckdb"), version)
+
+
+def typed_read_older(folder: Path, rows: int) -> Work:
+    """Read the file with DuckDB alone, as it stores it unless told otherwise (texts take it longer)."""
+    import duckdb  # noqa: F401
+
+    return lambda: read_typed(extract_in(folder), fresh(folder / "typed.duckdb"))
 
 
 def read_typed(path: Path, database: Path, config: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Any]:
@@ -141,7 +142,7 @@ def run_twelve(warehouse: Warehouse, file: SqlFile, rules: list[Rule], count: St
     expectations_check.prepare(warehouse)
     expectations_check.plan(warehouse, few)
     find_bad_rows(warehouse, file.table, [rule for rule in few if rule.kind == "row"])
-    proven: dict[str, bool] = {}
+    proven = expectations_check.proven_by_loading(few, count)
     for rule in (rule for rule in few if rule.kind == "set"):
         expectations_check.run_set_rule(warehouse, rule, proven)
     expectations_check.mark_run(warehouse, few, count.rows_loaded)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from expectations import check as expectations_check
-from expectations.derived import row_rules
+from expectations.derived import part_rules, row_rules
 from expectations.rules import blocking, verdict_sentence
 from tests.unit.expectations.expectations_help import (
     CATALOGUE,
@@ -27,7 +28,7 @@ from tests.unit.expectations.expectations_help import (
 )
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.load import StagingCount
+from transforms.load import Absent, CanonicalRows, StagingCount, load_staging
 from transforms.warehouse import Warehouse
 
 
@@ -257,3 +258,49 @@ def test_a_planned_rule_that_was_not_run_has_failed() -> None:
     assert run.success
     assert blocking([forgotten]) == [forgotten]
     assert "not run" in verdict_sentence(forgotten)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_totals_are_proven_exactly_when_each_is_the_sum_of_its_parts(seed: int, tmp_path: Path) -> None:
+    """Errors that make up for each other in one column, unknown parts and large figures do not deceive the proof."""
+    chance = random.Random(seed)
+    rows = good_rows()
+    for _ in range(seed % 4):
+        one, other = chance.sample(rows, 2)
+        by = chance.choice([1, 7, 10_000, 10**13])
+        one[5], other[5] = str(int(one[5]) + by), str(max(int(other[5]) - by, 0))
+    for row in chance.sample(rows, seed % 3):
+        row[5] = ".."
+    with build() as warehouse:
+        load(warehouse, write(tmp_path / "extract.csv", rows))
+        for rule in (rule for rule in part_rules(SOURCE, FILE, CATALOGUE) if rule.rule_id.startswith("total_is_sum")):
+            assert rule.proof is not None
+            sums = rule.sql.split(" WHERE abs(difference)")[0]
+            wrong = warehouse.scalar(f"SELECT count(*) FROM ({sums}) WHERE difference <> 0")
+            assert warehouse.scalar(rule.proof) == (wrong == 0), rule.rule_id
+
+
+def test_loading_tells_that_no_key_occurs_twice_only_where_it_is_so(tmp_path: Path) -> None:
+    rows = [row for row in good_rows() if row[0] != "101" or row[1] == "TOT"]
+    for extra, alone in (([], True), ([rows[5]], False), ([["999", *rows[5][1:]]], False)):
+        with build() as warehouse:
+            asked = {d.id: sorted({row[n] for row in good_rows()}) for n, d in enumerate(SOURCE.dimensions)}
+            path = write(tmp_path / "extract.csv", [*rows, *extra])
+            snapshot = "statbank_folk1a/20170101T000000Z-00000000"
+            given = CanonicalRows(SOURCE, snapshot, [path], absent=(Absent("zero", asked),))
+            count = load_staging(warehouse, FILE, given, load_dictionary())
+            outcomes = check(warehouse, count)
+        assert count.each_cell_once == alone
+        assert outcomes["duplicate_row"].n_violations == (1 if extra == [rows[5]] else 0)
+        assert outcomes["unique_key"].success
+
+
+def test_the_snapshot_of_a_staging_table_is_kept_once_and_stands_in_every_row(tmp_path: Path) -> None:
+    with build() as warehouse:
+        count = load(warehouse, write(tmp_path / "extract.csv", good_rows()), fill=True)
+        found = warehouse.rows(f"SELECT _snapshot_id, count(*) FROM {FILE.table} GROUP BY 1")
+        assert found == [("statbank_folk1a/20170101T000000Z-00000000", count.rows_loaded + count.rows_filled)]
+        ours = "column_name = '_snapshot_id' AND schema_name = 'staging'"
+        ((text, kind),) = warehouse.rows(f"SELECT comment, data_type FROM duckdb_columns() WHERE {ours}")
+        assert text
+        assert kind == "VARCHAR"
