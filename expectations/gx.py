@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -138,8 +139,7 @@ NOT_RUN = (
 class GxRun:
     """One GX context over the database file, closed afterwards so that the file can be written again."""
 
-    def __init__(self, database: Path, docs: Path | None):
-        self.docs = docs
+    def __init__(self, database: Path):
         self.database = database
 
     def __enter__(self) -> GxRun:
@@ -157,18 +157,35 @@ class GxRun:
 
     def violations(self, outcomes: Sequence[Outcome]) -> dict[tuple[str, str], int]:
         """Return (table, rule) -> violations, from one expectation per rule."""
-        expectations = [
+        found = self._validate(VIOLATION, self._expectations(outcomes))
+        return {(meta["table_name"], meta["rule_id"]): number for meta, number in found}
+
+    def _expectations(self, outcomes: Sequence[Outcome]) -> list[Any]:
+        """Return one expectation over the record of violations for each rule."""
+        return [
             self.gx.expectations.UnexpectedRowsExpectation(
                 unexpected_rows_query="SELECT row_id, detail FROM {batch} "
                 f"WHERE table_name = {_literal(outcome.table_name)} AND rule_id = {_literal(outcome.rule_id)}",
-                description=outcome.description,
+                description=f"{outcome.rule_id}: {outcome.description}",
                 severity=outcome.severity,
                 meta={"table_name": outcome.table_name, "rule_id": outcome.rule_id},
             )
             for outcome in outcomes
         ]
-        found = self._validate(VIOLATION, expectations)
-        return {(meta["table_name"], meta["rule_id"]): number for meta, number in found}
+
+    def write_docs(self, outcomes: Sequence[Outcome], folder: Path) -> None:
+        """Write Data Docs with a suite per table: its rules and, where one is broken, how often and by what."""
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
+        self.context.add_data_docs_site(
+            site_name="local", site_config={"class_name": "SiteBuilder", "store_backend": backend}
+        )
+        suites = [
+            self._definition(table, VIOLATION, self._expectations([o for o in outcomes if o.table_name == table]))
+            for table in sorted({outcome.table_name for outcome in outcomes})
+        ]
+        action = self.gx.checkpoint.actions.UpdateDataDocsAction(name="docs", site_names=["local"])
+        checkpoint = self.gx.Checkpoint(name="docs", validation_definitions=suites, actions=[action])
+        self.context.checkpoints.add(checkpoint).run()
 
     def plan(self) -> list[tuple[str, str, str, int]]:
         """Return the result of the rule that every planned rule was run."""
@@ -195,13 +212,7 @@ class GxRun:
 
     def _validate(self, table: str, expectations: list[Any]) -> list[tuple[dict[str, str], int]]:
         """Run a suite over one table; return each expectation's meta and its number of violations (0 when it holds)."""
-        schema, name = table.split(".")
-        asset = self.source.add_table_asset(name=table, table_name=name, schema_name=schema)
-        suite = self.context.suites.add(self.gx.ExpectationSuite(name=table, expectations=expectations))
-        definition = self.context.validation_definitions.add(
-            self.gx.ValidationDefinition(name=table, data=asset.add_batch_definition_whole_table("all"), suite=suite)
-        )
-        answer = self._run(definition)
+        answer = self._definition(table, table, expectations).run(result_format="SUMMARY")
         found = []
         for result in answer.results:
             if result.exception_info.get("raised_exception"):
@@ -212,17 +223,13 @@ class GxRun:
             found.append((result.expectation_config.meta, _violations(result)))
         return found
 
-    def _run(self, definition: Any) -> Any:
-        if self.docs is None:
-            return definition.run(result_format="SUMMARY")
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(self.docs.resolve())}
-        site = {"class_name": "SiteBuilder", "store_backend": backend}
-        if "local" not in (self.context.variables.data_docs_sites or {}):
-            self.context.add_data_docs_site(site_name="local", site_config=site)
-        action = self.gx.checkpoint.actions.UpdateDataDocsAction(name="docs", site_names=["local"])
-        checkpoint = self.gx.Checkpoint(name=definition.name, validation_definitions=[definition], actions=[action])
-        answer = self.context.checkpoints.add(checkpoint).run()
-        return next(iter(answer.run_results.values()))
+    def _definition(self, name: str, table: str, expectations: list[Any]) -> Any:
+        """Return the validation of a table by a suite of this name."""
+        schema, stem = table.split(".")
+        asset = self.source.add_table_asset(name=name, table_name=stem, schema_name=schema)
+        suite = self.context.suites.add(self.gx.ExpectationSuite(name=name, expectations=expectations))
+        batch = asset.add_batch_definition_whole_table("all")
+        return self.context.validation_definitions.add(self.gx.ValidationDefinition(name=name, data=batch, suite=suite))
 
 
 def _violations(result: Any) -> int:
@@ -239,12 +246,12 @@ def _literal(text: str) -> str:
     return quote_literal(text).replace("{", "{{").replace("}", "}}")
 
 
-def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, docs: Path | None = None) -> pd.DataFrame:
+def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str) -> pd.DataFrame:
     """Return one row per rule (its `Outcome`, run and engine) as Great Expectations recorded it in the closed database.
 
-    Outcomes of other origin than check.py are written into the record first. With `docs`, GX's Data Docs are built
-    there. Raises DataRefused when the record does not hold together: a planned rule without outcome or run, or
-    counts on which GX and SQL disagree, although no outcome forbids the publication already.
+    Outcomes of other origin than check.py are written into the record first. Raises DataRefused when the record does
+    not hold together: a planned rule without outcome or run, or counts on which GX and SQL disagree, although no
+    outcome forbids the publication already.
     """
     import pandas as pd
 
@@ -255,7 +262,7 @@ def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, doc
         scanned = {t: int(warehouse.scalar(f"SELECT count(*) FROM {t}")) for t in {PLAN, *(s.table for s in tables)}}
         warehouse.checkpoint()
     by_rule = {(outcome.table_name, outcome.rule_id): outcome for outcome in outcomes}
-    with _quiet(), GxRun(database, docs) as run:
+    with _quiet(), GxRun(database) as run:
         counts = run.violations(outcomes)
         results = [_counted(outcome, counts[outcome.table_name, outcome.rule_id]) for outcome in outcomes]
         own = [
@@ -274,6 +281,50 @@ def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str, doc
         raise DataRefused(f"the validation does not hold together: {faults[0]}; nothing was published")
     facts = [{**asdict(one), "examples": " | ".join(one.examples)} for one in [*results, *own]]
     return pd.DataFrame([{"run_id": run_id, **fact, "engine": engine} for fact in facts])
+
+
+def write_docs(database: Path, folder: Path) -> Path:
+    """Write Great Expectations' Data Docs of a validated database into a folder; return their front page.
+
+    The pages are as GX makes them, but ask no other host for anything: scripts and logos are left out, and a style
+    sheet of our own stands in for GX's. The front page lists the suites with what is broken.
+    """
+    own = [ALL_RUN, *(stock.rule_id for stock in STOCK)]
+    with Warehouse.open(database, read_only=True) as warehouse:
+        rows = warehouse.rows(
+            "SELECT rule_id, table_name, severity, action, description, n_violations, rows_scanned, success "
+            "FROM meta.validation ORDER BY ALL"
+        )
+    outcomes = [
+        Outcome(rule, table, severity, action, description, number, scanned, (), success)
+        for rule, table, severity, action, description, number, scanned, success in rows
+        if rule not in own
+    ]
+    with _quiet(), GxRun(database) as run:
+        run.write_docs(outcomes, folder)
+    style = f"<style>{(Path(__file__).parent / 'data_docs.css').read_text(encoding='utf-8')}</style>"
+    for page in folder.rglob("*.html"):
+        text = re.sub(r"<(script|style|footer)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        text = re.sub(r"""<(link|img|source)\b[^>]*["']https?://[^>]*>""", "", text)
+        page.write_text(text.replace("</head>", f"{style}</head>", 1), encoding="utf-8")
+    lines = []
+    for page in sorted((folder / "validations").rglob("*.html")):  # GX fills its front page by a script of its own
+        table = page.stem.partition("-")[2]
+        ours = [outcome for outcome in outcomes if outcome.table_name == table]
+        broken = "<br>".join(f"{o.rule_id} ({o.severity}, {o.n_violations})" for o in ours if not o.success)
+        suite = f"expectations/{table.replace('.', '/')}.html"
+        lines.append(
+            f'<tr><td><a href="{page.relative_to(folder).as_posix()}">{table}</a></td>'
+            f'<td><a href="{suite}">{len(ours)}</a></td><td>{broken}</td></tr>'
+        )
+    front = folder / "index.html"
+    front.write_text(
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Data Docs</title>{style}</head><body>'
+        f"<h1>Data Docs</h1><table><tr><th>Suite</th><th>Expectations</th><th>Broken</th></tr>{''.join(lines)}</table>"
+        "</body></html>",
+        encoding="utf-8",
+    )
+    return front
 
 
 def _counted(outcome: Outcome, number: int) -> Outcome:

@@ -32,8 +32,9 @@ Published = Callable[[str, str, bool], str | None]
 # Below this size a figure says nothing of levels: single persons, or rounding, move it.
 LEAST = 20.0
 LEAST_OF = {"pct": 0.2, "pct_points": 1.0, "hours": 1.0, "rank": 100.0}
-# So many times that size is some size (its loss is counted), and a large figure (its loss is a fault by itself).
-SOME, LARGE = 5, 10
+# So many times that size is some size (its loss is counted), a large figure (its loss is a fault by itself), and one
+# that chance hardly moves.
+SOME, LARGE, VERY_LARGE = 5, 10, 50
 # How far the middle figure of a period may move whatever the table's past.
 FLOOR = log(1.1)
 # How many times the largest of the other changes is still usual, and how many are needed to tell.
@@ -42,8 +43,6 @@ USUAL, ENOUGH = 1.5, 3
 FEW = f"({ENOUGH} / greatest(other_changes, {ENOUGH}))"
 # How many other changes must be known before seasons, or codes of few figures, are judged by them.
 LONG = 8
-# Figures come and go with what is counted; a period with so small a part of its neighbour's lost them on the way.
-THIN = 0.6
 # Figures needed to speak of a period as a whole.
 FEWEST = 20
 # Revisions move single figures a little: a tenth of them by more than a twentieth is something else.
@@ -106,6 +105,22 @@ class Series:
             if (d.role == "area" or d.also) and (name := quote_identifier(d.column))
         ]
         return f"NOT ({' OR '.join(gone)})" if gone else "true"
+
+    @property
+    def is_asked_for(self) -> str:
+        """Return a predicate for published periods that the source's query asks for.
+
+        One for the latest periods lets as many old ones go as new ones come.
+        """
+        asked = self.source.time.select[0] if self.source.jobindsats is None else "(-n+"
+        if asked.startswith("(-n+"):
+            return (
+                "(period > (SELECT min(period) FROM history_period)"
+                " OR (SELECT count(*) FROM past) > (SELECT count(*) FROM history_period))"
+            )
+        if asked.startswith(">="):
+            return f"period >= {quote_literal(asked[2:])}"
+        return f"period LIKE {quote_literal(asked.replace('*', '%'))}"
 
     @property
     def complete(self) -> str:
@@ -348,6 +363,18 @@ def _levels(series: Series) -> Iterator[Rule]:
               AND (step = 1 OR (is_newest AND step > 1 AND other_changes >= {LONG}))
               AND abs(out_of_line) > {bound}""",
     )  # fmt: skip
+    yield _rule(
+        series, "period_level_unusual", "warning",
+        "the newest period must not lie far outside all levels that the periods before have had",
+        f"""WITH level AS (SELECT number, sum(middle) OVER (ORDER BY number) AS level FROM history_middle
+                           WHERE column_name = '' AND step = 1 AND NOT is_first AND figures >= {FEWEST}),
+            known AS (SELECT greatest(max(level), 0) AS high, least(min(level), 0) AS low, count(*) AS levels,
+                             greatest({log(1.05)}, (high - low) / 2) AS room
+                      FROM level WHERE number < (SELECT max(number) FROM history_period))
+            SELECT period, round(exp(level), 3) AS level, round(exp(low), 3) AS low, round(exp(high), 3) AS high
+            FROM level JOIN history_judged USING (number), known
+            WHERE is_newest AND levels >= {LONG} AND level NOT BETWEEN low - room AND high + room""",
+    )  # fmt: skip
     # A single figure is allowed more than the middle of several, and the first period more than the others.
     usual = f"if(figures >= 5, 2, 3) * if(is_first, 2, 1 + {FEW}) * others"
     yield _rule(
@@ -375,8 +402,8 @@ def _levels(series: Series) -> Iterator[Rule]:
     )  # fmt: skip
     yield _rule(
         series, "figure_level_unusual", "warning",
-        "a figure jumped to eight times or to an eighth while its like stay",
-        _figures(series, log(8), SOME, USUAL),
+        "a figure jumped to eight times or to an eighth while its like stay, or a very large one by a third",
+        f"({_figures(series, log(8), SOME, USUAL)}) UNION ({_figures(series, log(4 / 3), VERY_LARGE, 3)})",
     )  # fmt: skip
 
 
@@ -423,11 +450,15 @@ def _vanished(series: Series) -> Iterator[Rule]:
     )  # fmt: skip
     yield _rule(
         series, "period_thin", "warning",
-        f"a period must not have fewer than {THIN:.0%} of the figures of the period before or after it",
-        f"""SELECT now.period, now.figures, beside.figures AS figures_beside
-            FROM history_period AS now SEMI JOIN history_judged USING (number)
-            JOIN history_period AS beside ON abs(now.number - beside.number) = 1
-            WHERE beside.figures >= {FEWEST} AND now.figures < {THIN} * beside.figures""",
+        "figures must not be absent or withheld, however small, where the last period, or what was published, has them",
+        f"""WITH lost AS (SELECT step, number, count(*) AS figures,
+                            count_if(now IS NULL AND status_now IS DISTINCT FROM 'not_applicable') AS lost
+                          FROM history_step WHERE step <= 1 AND before IS NOT NULL AND {series.is_still_there}
+                          GROUP BY ALL),
+            share AS (SELECT *, lost / figures AS share FROM lost)
+            SELECT period, step = 0 AS was_published, lost, figures FROM share JOIN history_judged USING (number)
+            WHERE lost >= 3 AND figures >= {FEWEST} AND share > greatest(0.02, 2 * (
+                SELECT coalesce(max(o.share), 0) FROM share AS o WHERE o.step = 1 AND o.number <> share.number))""",
     )  # fmt: skip
     is_count = series.source.unit in ("persons", "jobs", "dwellings") and series.source.jobindsats is None
     yield _rule(
@@ -472,31 +503,18 @@ def _sameness(series: Series) -> Iterator[Rule]:
             JOIN history_judged USING (number)
             WHERE least > 0.95 AND own IS NOT NULL AND told * ln(greatest(own, share, 0.0001)) < ln({BY_CHANCE})""",
     )  # fmt: skip
-    prints = " UNION ALL ".join(
-        f"SELECT {quote_literal(name)} AS column_name, {quote_identifier(name)} AS code, number, count(*) AS figures, "
-        f"sum(value) AS whole, sum(hash({', '.join(quote_identifier(key) for key in ('value', *others))})) AS print "
-        f"FROM history_cell WHERE abs(value) >= {series.least} GROUP BY ALL HAVING figures >= {FEWEST}"
-        for name in series.keys
-        for others in [[key for key in series.keys if key != name]]
-    )
     yield _rule(
         series, "code_copied", "critical",
         "the figures of one area or category must not be those of another while they usually differ",
-        f"""WITH print AS ({prints}),
-            pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures,
-                            a.print = b.print AS is_same, abs(a.whole - b.whole) > 0.02 * abs(a.whole) AS is_apart
-                     FROM print AS a JOIN print AS b USING (column_name, number) WHERE a.code < b.code)
-            SELECT period, column_name, one, other, figures FROM pair JOIN history_judged USING (number)
-            SEMI JOIN (SELECT column_name, one, other FROM pair GROUP BY ALL
-                       HAVING count_if(is_same) = 1 AND count_if(is_apart) >= {ENOUGH}) USING (column_name, one, other)
-            WHERE is_same""",
+        _copies(series),
     )  # fmt: skip
     last_digit = f"round(abs(value) * {10**series.source.decimals}) % 10"
     yield _rule(
         series, "figures_in_tens", "critical",
         "figures do not all end in 0: all in tens or thousands is another unit, or decimals that were lost",
         f"""SELECT period, round(100 * avg(({last_digit} = 0)::INTEGER), 1) AS ending_in_0_pct
-            FROM history_cell SEMI JOIN history_judged USING (period) WHERE abs(value) >= {series.least}
+            FROM history_cell SEMI JOIN history_judged USING (period)
+            WHERE abs(value) >= greatest({series.least}, {100 / 10**series.source.decimals})
             GROUP BY period HAVING count(*) >= {FEWEST} AND ending_in_0_pct > 80""",
     )  # fmt: skip
     yield _rule(
@@ -514,6 +532,40 @@ def _sameness(series: Series) -> Iterator[Rule]:
     )  # fmt: skip
 
 
+def _copies(series: Series) -> str:
+    """Return a SELECT of pairs of codes whose figures are the same in one period and in no other.
+
+    They usually differ where their sums do, or where now the one, now the other has the larger figure: a total is never
+    below its parts, and may come to equal the only one that is left.
+    """
+    prints, crossings = [], []
+    for name in series.keys:
+        column, others = quote_identifier(name), [quote_identifier(key) for key in series.keys if key != name]
+        prints.append(
+            f"SELECT {quote_literal(name)} AS column_name, {column} AS code, number, count(*) AS figures, "
+            f"sum(value) AS whole, sum(hash({', '.join(['value', *others])})) AS print "
+            f"FROM history_cell WHERE abs(value) >= {series.least} GROUP BY ALL HAVING figures >= {FEWEST}"
+        )
+        same = " AND ".join(f"a.{key} = b.{key}" for key in ("number", *others))
+        crossings.append(
+            "SELECT column_name, one, other, "
+            "least(count_if(a.value > b.value), count_if(a.value < b.value)) / count(*) AS crossed "
+            f"FROM once JOIN history_cell AS a ON column_name = {quote_literal(name)} AND a.{column} = one "
+            f"JOIN history_cell AS b ON b.{column} = other AND {same} GROUP BY ALL"
+        )
+    return f"""
+        WITH print AS ({" UNION ALL ".join(prints)}),
+        pair AS (SELECT column_name, a.code AS one, b.code AS other, number, a.figures, a.print = b.print AS is_same,
+                        abs(a.whole - b.whole) > 0.02 * abs(a.whole) AS is_apart
+                 FROM print AS a JOIN print AS b USING (column_name, number) WHERE a.code < b.code),
+        once AS (SELECT column_name, one, other, count_if(is_apart) AS apart FROM pair
+                 GROUP BY ALL HAVING count_if(is_same) = 1 AND count_if(NOT is_same) >= {ENOUGH}),
+        crossing AS ({" UNION ALL ".join(crossings)})
+        SELECT period, column_name, one, other, figures FROM pair JOIN history_judged USING (number)
+        JOIN once USING (column_name, one, other) LEFT JOIN crossing USING (column_name, one, other)
+        WHERE is_same AND (apart >= {ENOUGH} OR crossed > 0.2)"""
+
+
 def _swapped(series: Series) -> Iterator[Rule]:
     """Yield the rules that no two codes have changed places, and that the codes of a column do not jump about."""
     for column in series.keys:
@@ -523,17 +575,25 @@ def _swapped(series: Series) -> Iterator[Rule]:
             _swaps(series, column),
         )  # fmt: skip
     others, least = "PARTITION BY step ORDER BY number", log(series.source.expectations.yearly_change)
+    around = f"""
+        WITH around AS (
+            SELECT *, greatest(coalesce(max(spread) OVER ({others} {BEFORE}), 0),
+                               coalesce(max(spread) OVER ({others} {AFTER}), 0)) AS widest,
+                   least(min(spread) OVER ({others} {BEFORE}), min(spread) OVER ({others} {AFTER})) AS narrowest
+            FROM history_middle WHERE column_name = '' AND NOT is_first)
+        SELECT period, round(exp(spread), 3) AS spread, round(exp(narrowest), 3) AS narrowest,
+               round(exp(widest), 3) AS widest
+        FROM around JOIN history_judged USING (number)
+        WHERE step = 1 AND figures >= {4 * FEWEST} AND other_changes >= {ENOUGH} AND"""
     yield _rule(
         series, "period_scattered", "critical",
         "the figures of a period must not move apart twice as much as they ever did",
-        f"""WITH around AS (
-                SELECT *, greatest(coalesce(max(spread) OVER ({others} {BEFORE}), 0),
-                                   coalesce(max(spread) OVER ({others} {AFTER}), 0)) AS widest
-                FROM history_middle WHERE column_name = '' AND NOT is_first)
-            SELECT period, step AS periods_back, round(exp(spread), 2) AS spread, round(exp(widest), 2) AS widest
-            FROM around JOIN history_judged USING (number)
-            WHERE step = 1 AND figures >= {4 * FEWEST} AND other_changes >= {ENOUGH}
-              AND spread > greatest({least} * years, 2 * (1 + {FEW}) * widest)""",
+        f"{around} spread > greatest({least} * years, 2 * (1 + {FEW}) * widest)",
+    )  # fmt: skip
+    yield _rule(
+        series, "period_still", "warning",
+        "the figures of a period must not stay within a fraction of what they moved at least until now",
+        f"{around} spread < 0.3 * narrowest",
     )  # fmt: skip
     yield _rule(
         series, "codes_scattered", "critical",
@@ -600,12 +660,13 @@ def _swaps(series: Series, column: str) -> str:
 
 def _against_published(series: Series) -> Iterator[Rule]:
     """Yield the rules against the last published build."""
+    accepted = ", ".join(quote_literal(change.period) for change in series.source.expectations.accepted) or "''"
     yield _rule(
         series, "period_lost", "critical",
         "a published period must not disappear, unless a query for the latest periods moved on",
-        f"""SELECT DISTINCT period FROM {series.past}
-            WHERE period > (SELECT min(period) FROM history_period)
-              AND period NOT IN (SELECT period FROM history_period)""",
+        f"""WITH past AS (SELECT DISTINCT period FROM {series.past} WHERE period NOT IN ({accepted}))
+            SELECT period FROM past ANTI JOIN history_period USING (period)
+            WHERE {series.is_asked_for}""",
     )  # fmt: skip
     yield _rule(
         series, "period_skipped", "critical",

@@ -173,16 +173,26 @@ def validate(
         str | None,
         typer.Option("--suite", help="Show the rules of one table and how they went last (`all` lists the suites)."),
     ] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option("--docs", help="Write Great Expectations' Data Docs of the newest validation into this folder."),
+    ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build and check from the snapshots at hand, and publish nothing. Example: kommunekort validate
 
-    With --suite nothing is built: kommunekort validate --suite statbank_ras201
+    With --suite or --docs nothing is built: kommunekort validate --suite statbank_ras201
     """
     settings = settings_from(data)
+    if docs is not None:
+        from flows.run.night import write_docs
+
+        page = write_docs(_newest_validated(settings), docs)
+        out.print(f"Data Docs: {page}", soft_wrap=True, highlight=False)
     if suite is not None:
         show_suite(settings, suite, as_json=as_json)
+    if suite is not None or docs is not None:
         return
     asked = Asked(origin, first="build", last="validate")
     record = run_plain(settings, asked, quiet or as_json)
@@ -233,17 +243,22 @@ def _suite_row(table: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _last_validation(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows of `meta.validation` of the newest database: validated, refused or published."""
+def _newest_validated(settings: Settings) -> Path:
+    """Return the newest database with a validation: validated, refused or published."""
     from flows.run.night import waiting_candidate
-    from transforms.warehouse import Warehouse
 
     databases = [waiting_candidate(settings), settings.root / "refused.duckdb", settings.published]
     there = [path for path in databases if path.exists()]
     if not there:
         raise UsageError("nothing was validated yet; run `kommunekort validate` first")
-    newest = max(there, key=lambda path: path.stat().st_mtime)
-    with Warehouse.open(newest, read_only=True) as warehouse:
+    return max(there, key=lambda path: path.stat().st_mtime)
+
+
+def _last_validation(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of `meta.validation` of the newest database."""
+    from transforms.warehouse import Warehouse
+
+    with Warehouse.open(_newest_validated(settings), read_only=True) as warehouse:
         rows = warehouse.arrow("SELECT * EXCLUDE run_id FROM meta.validation ORDER BY table_name, success, rule_id")
     return list(rows.to_pylist())
 

@@ -225,6 +225,13 @@ class Deliveries:
 # What `validate` leaves for `publish`: a checked candidate, and the run it came from.
 
 
+def write_docs(database: Path, folder: Path) -> Path:
+    """Write Great Expectations' Data Docs of a validated database into a folder; return their front page."""
+    from expectations import gx  # seconds
+
+    return gx.write_docs(database, folder)
+
+
 def waiting_candidate(settings: Settings) -> Path:
     """Return where a validated candidate waits for its publication."""
     return settings.root / "validated.duckdb"

@@ -112,6 +112,15 @@ class Bench:
         for statement in statements:
             self.warehouse.execute(statement)
 
+    def is_disturbed(self) -> bool:
+        """Tell whether `given` differs from `base` at all."""
+        return bool(
+            self.warehouse.scalar(
+                "SELECT count(*) FROM ((FROM given EXCEPT FROM base) UNION (FROM base EXCEPT FROM given))"
+            )
+            or self.warehouse.scalar("SELECT (SELECT count(*) FROM given) <> (SELECT count(*) FROM base)")
+        )
+
     def load(self, table: str = "given") -> StagingCount:
         """Load the rows of a table into staging; return what became of them."""
         path = self.folder / "given.csv"

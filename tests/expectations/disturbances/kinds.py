@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from expectations.derived import ADDITIVE, _wholes
 from tests.expectations.disturbances.bench import Bench
 from transforms.areas import areas
 from transforms.catalogue import Code, Dimension
@@ -17,6 +18,9 @@ Statements = list[str] | None
 FIGURE = 'TRY_CAST("INDHOLD" AS DOUBLE)'
 SWAPPED = (("101", "751"), ("813", "846"))
 """The two largest municipalities, and two of like size."""
+
+
+HUNDREDTH = "hash(place) % 100 = 3"
 
 
 @dataclass(frozen=True)
@@ -417,6 +421,264 @@ def corrected(share: float, factor: float) -> Callable[[Bench], list[str]]:
         ]
 
     return statements
+
+
+def totals_made_right(made: Bench) -> list[str]:
+    """Return the statements that make every total of `given` the sum of its parts, one dimension after another."""
+    statements = []
+    for dimension in made.source.dimensions if made.source.unit in ADDITIVE else ():
+        wholes, _ = _wholes(made.source, dimension, made.catalogue)
+        if not wholes:
+            continue
+        column = quote_identifier(dimension.id.upper())
+        others = ", ".join(quote_identifier(d.id.upper()) for d in made.source.dimensions if d is not dimension)
+        pairs = ", ".join(
+            f"({quote_literal(whole.code)}, {quote_literal(part)})" for whole in wholes for part in whole.parts
+        )
+        text = f"printf('%.{made.source.decimals}f', sum({FIGURE}))"
+        sums = (
+            f"SELECT {others}, whole AS {column}, {text} AS text FROM given "
+            f"JOIN (VALUES {pairs}) AS pair(whole, code) ON code = {column} GROUP BY ALL HAVING text IS NOT NULL"
+        )
+        same = " AND ".join(f"given.{q} = s.{q}" for q in [column, *others.split(", ")])
+        statements.append(f'UPDATE given SET "INDHOLD" = text FROM ({sums}) AS s WHERE {same}')
+    return statements
+
+
+def with_right_totals(change: Callable[[Bench], Statements]) -> Callable[[Bench], Statements]:
+    """The totals were added up after the change, so that every sum holds."""
+
+    def statements(made: Bench) -> Statements:
+        changed, sums = change(made), totals_made_right(made)
+        return [*changed, *sums] if changed and sums else None
+
+    return statements
+
+
+def newest_becomes(text: str, rows: str = "true") -> Callable[[Bench], Statements]:
+    """The texts of the newest figures (of some rows) are printed otherwise."""
+    return lambda made: [f'UPDATE given SET "INDHOLD" = {text} WHERE {FIGURE} IS NOT NULL AND {made.newest} AND {rows}']
+
+
+def years_off(by: int) -> Callable[[Bench], Statements]:
+    return lambda made: [
+        f"UPDATE given SET {made.time} = ({made.time}[1:4]::INTEGER + {by})::VARCHAR || {made.time}[5:]"
+    ]
+
+
+def from_other_rows(made: Bench) -> Statements:
+    """Half of the newest figures come from elsewhere in the file."""
+    return [
+        'UPDATE given SET "INDHOLD" = other."INDHOLD" FROM (SELECT a.place, b."INDHOLD" FROM '
+        f"(SELECT place, row_number() OVER (ORDER BY place) AS n FROM base WHERE {made.newest}) AS a "
+        f'JOIN (SELECT "INDHOLD", row_number() OVER (ORDER BY hash(place)) AS n FROM base WHERE {made.newest}) AS b '
+        "USING (n) WHERE n % 2 = 0) AS other WHERE given.place = other.place"
+    ]
+
+
+def categories_shifted(made: Bench) -> Statements:
+    """The newest figures of each category stand at the next one."""
+    if not (found := categories(made)):
+        return None
+    codes = [code.code for code in leaves(made, found[0])]
+    column = quote_identifier(found[0].id.upper())
+    pairs = ", ".join(
+        f"({quote_literal(a)}, {quote_literal(b)})" for a, b in zip(codes, [*codes[1:], codes[0]], strict=True)
+    )
+    return [
+        f"UPDATE given SET {column} = next FROM (VALUES {pairs}) AS moved(code, next) "
+        f"WHERE {column} = code AND {made.newest}"
+    ]
+
+
+def one_category(made: Bench) -> str | None:
+    """Return a predicate for the newest figures of the largest category."""
+    if not (found := categories(made)):
+        return None
+    code = quote_literal(leaves(made, found[0])[0].code)
+    return f"{quote_identifier(found[0].id.upper())} = {code} AND {made.newest}"
+
+
+def added_to_last(made: Bench) -> Statements:
+    """The newest period is counted together with the one before."""
+    if len(made.periods) < 2:
+        return None
+    newest, before = (quote_literal(period) for period in made.periods[:-3:-1])
+    return [from_beside(made, made.time, newest, before, f"{FIGURE} + other")]
+
+
+def almost_last(made: Bench) -> Statements:
+    """The newest period is the one before, each figure moved by up to a hundredth."""
+    if len(made.periods) < 2:
+        return None
+    newest, before = (quote_literal(period) for period in made.periods[:-3:-1])
+    return [from_beside(made, made.time, newest, before, "other * (0.99 + (hash(place) % 21) / 1000.0)")]
+
+
+def traded(made: Bench) -> Statements:
+    """A fifth of one municipality's newest figures is counted in another, so that sums hold."""
+    if not made.area:
+        return None
+    return [
+        f"""{from_beside(made, made.area, "'751'", "'461'", f"{FIGURE} + 0.2 * other")} AND given.{made.newest}""",
+        f'UPDATE given SET "INDHOLD" = {made.shown(f"0.8 * {FIGURE}")} WHERE {one_area(made)} AND {FIGURE} IS NOT NULL',
+    ]
+
+
+def whole_area(made: Bench) -> str | None:
+    return f"{made.area} = '461'" if made.area else None
+
+
+def deleted(where: Callable[[Bench], str]) -> Callable[[Bench], Statements]:
+    return lambda made: [f"DELETE FROM given WHERE {where(made)}"]
+
+
+def recoded(text: str, where: Callable[[Bench], str | None]) -> Callable[[Bench], Statements]:
+    """Areas have another code: SQL over `{area}`."""
+
+    def statements(made: Bench) -> Statements:
+        if not made.area:
+            return None
+        return [f"UPDATE given SET {made.area} = {text.format(area=made.area)} WHERE {where(made)}"]
+
+    return statements
+
+
+def large(made: Bench) -> str | None:
+    return f"{made.newest} AND {FIGURE} >= 1000"
+
+
+def columns_exchanged(made: Bench) -> Statements:
+    """The codes of two columns stand in each other's."""
+    found = categories(made)
+    if not found or not made.area:
+        return None
+    column = quote_identifier(found[0].id.upper())
+    return [f"UPDATE given SET {made.area} = {column}, {column} = {made.area}"]
+
+
+def drifting(made: Bench) -> Statements:
+    """Each of the five newest periods is raised by three per cent more than the one before."""
+    if len(made.periods) < 8:
+        return None
+    return [
+        f'UPDATE given SET "INDHOLD" = {made.shown(f"{FIGURE} * {1 + 0.03 * (n + 1)}")} '
+        f"WHERE {FIGURE} IS NOT NULL AND {made.time} = {quote_literal(period)}"
+        for n, period in enumerate(made.periods[-5:])
+    ]
+
+
+def one_more(change: Callable[[Bench], str | None]) -> Callable[[Bench], Statements]:
+    """One row more: a copy of one figure with another code (SQL after REPLACE)."""
+
+    def statements(made: Bench) -> Statements:
+        code = change(made)
+        return [f"INSERT INTO given SELECT * REPLACE ({code}) FROM base WHERE {one_cell(made)}"] if code else None
+
+    return statements
+
+
+def other_code(role: str, text: str) -> Callable[[Bench], str | None]:
+    """Return the replacement of the first code of one kind by a text."""
+
+    def change(made: Bench) -> str | None:
+        found = [d for d in made.source.dimensions if d.role == role and not d.is_left_out and not d.is_text]
+        return f"{quote_literal(text)} AS {quote_identifier(found[0].id.upper())}" if found else None
+
+    return change
+
+
+def small_cell(made: Bench) -> str:
+    """Return a predicate for one newest figure of a few persons, or of a small share."""
+    return (
+        f"place = (SELECT min(place) FROM base WHERE {made.newest} AND {FIGURE} BETWEEN 0.1 AND 15 "
+        f"AND {made.municipal if made.area else 'true'})"
+    )
+
+
+def old_cell(made: Bench) -> str:
+    """Return a predicate for one large figure of an earlier period."""
+    rows = f"{made.old} AND {made.municipal if made.area else 'true'}"
+    return f"place = (SELECT arg_max(place, {FIGURE}) FROM base WHERE {rows})"
+
+
+def further_kinds() -> Iterator[Kind]:
+    """Yield disturbances that were thought of after the rules had been written, to try the rules on."""
+    doubled = part(one_area, 2)
+    yield Kind("all ÷ 100", scaled("all", 0.01))
+    yield Kind("newest ÷ 100", scaled("newest", 0.01))
+    yield Kind("newest of a quarter for a year (÷ 4)", scaled("newest", 0.25))
+    yield Kind("newest × 12", scaled("newest", 12))
+    yield Kind("newest × 1.15", scaled("newest", 1.15))
+    yield Kind("newest × 1.15, old periods too from the middle", drifting)
+    yield Kind("newest thousands dropped in figures over 1,000", part(large, 0.001))
+    yield Kind(
+        "newest with a thousands dot", newest_becomes("regexp_replace(\"INDHOLD\", '([0-9])([0-9]{3})$', '\\1.\\2')")
+    )
+    yield Kind("newest in tens", set_to(f"10 * round({FIGURE} / 10)"))
+    yield Kind("newest first digit lost", newest_becomes('substr("INDHOLD", 2)', 'length("INDHOLD") > 1'))
+    yield Kind("newest three digits wide", newest_becomes('right("INDHOLD", 3)'))
+    yield Kind("newest at most 9999", set_to(f"least({FIGURE}, 9999)"))
+    yield Kind("newest in scientific notation", newest_becomes(f"printf('%.1e', {FIGURE})"))
+    yield Kind("newest quoted", newest_becomes("'\"' || \"INDHOLD\" || '\"'"))
+    yield Kind("newest small figures withheld", newest_becomes("'..'", f"{FIGURE} < 100"))
+    yield Kind(
+        "newest zeros as ones",
+        lambda made: [f"UPDATE given SET \"INDHOLD\" = '1' WHERE {FIGURE} = 0 AND {made.newest}"],
+    )
+    yield Kind("newest counted together with the last", added_to_last)
+    yield Kind("newest the last, moved by up to a hundredth", almost_last)
+    yield Kind("newest half from other rows", from_other_rows)
+    yield Kind("newest categories shifted by one", categories_shifted)
+    yield Kind("newest sign flipped in one category", part(one_category, -1))
+    yield Kind("newest one category doubled", part(one_category, 2))
+    yield Kind("newest one category doubled, totals right", with_right_totals(part(one_category, 2)))
+    yield Kind("newest one municipality doubled", doubled)
+    yield Kind("newest one municipality doubled, totals right", with_right_totals(doubled))
+    yield Kind("newest one municipality halved, totals right", with_right_totals(part(one_area, 0.5)))
+    yield Kind("newest × 1000 in every other municipality, totals right", with_right_totals(part(every_other, 1000)))
+    yield Kind(
+        "newest noise of a fifth, totals right",
+        with_right_totals(set_to(f"{FIGURE} * (0.8 + (hash(place) % 401) / 1000.0)")),
+    )
+    yield Kind("newest two large areas swapped, totals right", with_right_totals(areas_swapped("newest", SWAPPED[0])))
+    yield Kind("one municipality doubled in all periods", part(whole_area, 2))
+    yield Kind("one municipality doubled in all periods, totals right", with_right_totals(part(whole_area, 2)))
+    yield Kind("a fifth of one municipality traded to another", traded)
+    yield Kind("newest figures in the order of size, from above", rearranged(f"{FIGURE} DESC"))
+    yield Kind("old area codes", recoded("'421'", whole_area))
+    yield Kind("newest old area codes", recoded("'421'", one_area))
+    yield Kind("area codes without their first zero", recoded("ltrim({area}, '0')", lambda made: "true"))
+    yield Kind("all periods a year later", years_off(1))
+    yield Kind("all periods a year earlier", years_off(-1))
+    yield Kind("the oldest period gone", deleted(lambda made: f"{made.time} = {quote_literal(made.periods[0])}"))
+    yield Kind("an old period gone", deleted(lambda made: made.old if len(made.periods) > 3 else "false"))
+    yield Kind("newest every tenth row gone", deleted(lambda made: f"{made.newest} AND hash(place) % 10 = 3"))
+    yield Kind("one row in a hundred gone", deleted(lambda made: HUNDREDTH))
+    yield Kind(
+        "one figure in a hundred without its last digit",
+        becomes("all", 'left("INDHOLD", length("INDHOLD") - 1)', lambda made: f"{FIGURE} >= 10 AND {HUNDREDTH}"),
+    )
+    digit = '((left("INDHOLD", 1)::INTEGER + 4) % 9 + 1)::VARCHAR || substr("INDHOLD", 2)'
+    yield Kind(
+        "one figure in a hundred with another first digit",
+        becomes("all", digit, lambda made: f"\"INDHOLD\" SIMILAR TO '[1-9].*' AND {HUNDREDTH}"),
+    )
+    yield Kind("two columns of codes exchanged", columns_exchanged)
+    yield Kind("one row more of an unknown area", one_more(other_code("area", "888")))
+    yield Kind("one row more of an unknown category", one_more(other_code("category", "Q9")))
+    yield Kind("one row more without a code", one_more(other_code("area", "")))
+    yield Kind("one row more of a period in another form", one_more(other_code("time", "2016-Q1")))
+    yield Kind("one small cell with more decimals", becomes("newest", "\"INDHOLD\" || '.25'", small_cell))
+    yield Kind("one small cell infinite", becomes("newest", "'inf'", small_cell))
+    yield Kind("one small cell negative", becomes("newest", "'-' || \"INDHOLD\"", small_cell))
+    yield Kind("one small cell twice, unequal", twice(small_cell, f"{FIGURE} + 1"))
+    yield Kind("one old cell × 8", part(old_cell, 8))
+    yield Kind("one old cell × 1.5", part(old_cell, 1.5))
+    yield Kind("all a region gone", deleted(lambda made: f"{made.area} = '081'" if made.area else "false"))
+    yield Kind("newest all equal to its middle figure", set_to(f"(SELECT quantile_disc({FIGURE}, 0.5) FROM base)"))
+    yield Kind("all Christiansø and Odense swapped", areas_swapped("all", ("411", "461")))
+    yield Kind("all but the newest period gone", deleted(lambda made: f"NOT ({made.newest})"))
 
 
 def kinds() -> Iterator[Kind]:

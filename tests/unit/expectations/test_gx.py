@@ -95,11 +95,6 @@ def test_a_stop_is_recorded_rather_than_refused_here(database: Path) -> None:
     assert frame.loc["max_age", "examples"] == "statbank_x: 700 days"
 
 
-def test_data_docs_are_written_where_asked(database: Path, tmp_path: Path) -> None:
-    record_with_gx(database, outcomes(database), "run-1", docs=tmp_path / "docs")
-    assert (tmp_path / "docs" / "index.html").is_file()
-
-
 GOOD = {
     "mart.municipality": "SELECT (101 + i)::VARCHAR AS municipality_code, '08' || (1 + i % 5) AS region_code "
     "FROM range(98) t(i)",
