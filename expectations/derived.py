@@ -18,7 +18,6 @@ PERIODS["month"] = "[12][0-9][0-9][0-9]M(0[1-9]|1[0-2])"
 PERIODS["rolling_year"] = "[12][0-9][0-9][0-9]QMAT0[1-4]"
 # Figures are DECIMAL(18, 4); a limit of more decimals would have every figure cast before it is compared.
 SCALE = 4
-WITHOUT_VALUE = ("suppressed", "missing", "not_applicable")
 
 
 def literals(values: tuple[str, ...] | list[str]) -> str:
@@ -75,9 +74,8 @@ def _dimension(source: Source, dimension: Dimension, catalogue: Catalogue) -> di
 
 def _allowed(source: Source, file: SqlFile, dictionary: Dictionary) -> dict[str, tuple[str, str]]:
     """Return the rules for columns whose values the dictionary lists."""
-    names = [*file.grain, "value_status"] if source.dimensions else list(file.grain)
     found = {}
-    for name in names:
+    for name in file.grain:
         column = dictionary.columns.get(name)
         if column and column.allowed:
             found[f"allowed_{name}"] = (
@@ -94,10 +92,6 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
         "value_readable": (
             "value_status IS NULL",
             "the figure must be a number or one of the publisher's marks (.. - . ...)",
-        ),
-        "value_fits_status": (
-            f"(value IS NULL) <> (value_status IN ({literals(WITHOUT_VALUE)}))",
-            "a suppressed, missing or impossible figure has no value, every other figure has one",
         ),
     }
     if source.jobindsats is not None:
@@ -322,12 +316,6 @@ def _size(source: Source, file: SqlFile) -> Iterator[Rule]:
         f"a complete delivery has at least {minimum} rows",
         f"SELECT count(*) AS rows_delivered FROM {file.table} WHERE NOT _is_filled HAVING count(*) < {minimum}",
     )  # fmt: skip
-    if source.dimensions:
-        yield _rule(
-            source, file, "not_all_zero", "critical", "stop", "a table in which every figure is zero is no delivery",
-            f"SELECT count(*) AS rows_without_figure FROM {file.table} "
-            "HAVING count(*) > 0 AND coalesce(max(abs(value)), 0) = 0",
-        )  # fmt: skip
 
 
 def _selector(source: Source, file: SqlFile, dimension: Dimension) -> Rule:

@@ -107,6 +107,20 @@ class Series:
         return f"NOT ({' OR '.join(gone)})" if gone else "true"
 
     @property
+    def whole_area(self) -> str:
+        """Return a predicate for figures of an area that lost all it had: one share may go, hardly five at once."""
+        area = next((quote_identifier(d.column) for d in self.source.dimensions if d.role == "area"), None)
+        return (
+            "false"
+            if area is None
+            else (
+                f"(step, number, {area}) IN (SELECT (step, number, {area}) FROM history_step "
+                f"WHERE abs(before) >= {LARGE} * {self.least} GROUP BY step, number, {area} "
+                "HAVING count(*) >= 5 AND bool_and(coalesce(now, 0) = 0))"
+            )
+        )
+
+    @property
     def is_asked_for(self) -> str:
         """Return a predicate for published periods that the source's query asks for.
 
@@ -465,7 +479,8 @@ def _vanished(series: Series) -> Iterator[Rule]:
         series, "figure_absent", "critical" if is_count else "warning",
         "a large figure must not be absent, missing or zero where the period before has one",
         f"""SELECT {series.columns}, period, before, status_now FROM history_gone
-            WHERE abs(before) >= {LARGE} * least AND status_now IS DISTINCT FROM 'suppressed' AND {series.amounts}""",
+            WHERE abs(before) >= {LARGE} * least AND status_now IS DISTINCT FROM 'suppressed'
+              AND ({series.amounts} OR ({series.whole_area}))""",
     )  # fmt: skip
     yield _rule(
         series, "suppressed_as_zero", "critical",

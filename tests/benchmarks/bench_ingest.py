@@ -25,7 +25,7 @@ MARKS = ("..", "-", ".", "...")
 # The rules of one row or one key; the others of the source look at the table as a whole.
 TWELVE = (
     "key_present", "code_known_area_code", "code_known_sex_code", "code_known_age_code", "code_known_ancestry_code",
-    "period_format_period", "allowed_value_status", "value_readable", "value_fits_status", "value_min",
+    "period_format_period", "value_readable", "value_min", "min_rows", "municipalities_complete_area_code",
     "duplicate_row", "unique_key",
 )  # fmt: skip
 READ, READ_OLDER = "DuckDB's typed read_csv", "the same in DuckDB's own storage version"

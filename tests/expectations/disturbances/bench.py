@@ -263,14 +263,22 @@ def _jobindsats(made: Bench) -> None:
 
 
 def thinned(catalogue: Catalogue, source: Source, dimension: Dimension) -> list[str]:
-    """Return the codes a source asks for; of a long list of categories the totals and the first."""
+    """Return the codes a source asks for; of a long list of categories the first, and totals that are still their sum.
+
+    A total whose parts are not all asked for is nobody's sum, and stays.
+    """
     codes = catalogue.selected(source, dimension)
     if dimension.role != "category" or len(codes) <= CODES:
         return codes
     totals = {code.code for code in catalogue.codes(source, dimension) if code.leaves}
     kept = [code for code in codes if code not in totals][:CODES]
     covered = {code.code: code.leaves for code in catalogue.codes(source, dimension)}
-    return [code for code in codes if code in kept or (code in totals and set(covered[code]) <= set(kept))]
+    return [
+        code
+        for code in codes
+        if code in kept
+        or (code in totals and (set(covered[code]) <= set(kept) or not set(covered[code]) <= set(codes)))
+    ]
 
 
 def selected_periods(source: Source, published: Sequence[str]) -> list[str]:

@@ -103,7 +103,7 @@ def test_a_bad_row_goes_to_quarantine_and_tells_what_was_delivered(
     ("rule_id", "edit"),
     [
         ("unique_key", add("101", "TOT", "IALT", "TOT", "2016K1", "999")),
-        ("not_all_zero", scale(0)),
+        ("figures_vary", scale(0)),
         ("municipalities_complete_area_code", without("101")),
         ("total_is_sum_area_code", scale(2, area="084")),
         ("total_is_sum_sex_code", scale(2, sex="1")),

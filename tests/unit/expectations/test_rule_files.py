@@ -31,9 +31,7 @@ def derived(source_id: str) -> dict[str, Rule]:
 def test_every_source_has_rules_for_keys_codes_figures_and_size(source_id: str) -> None:
     source = CATALOGUE.sources[source_id]
     rules = derived(source_id)
-    assert {"key_present", "value_readable", "value_fits_status", "unique_key", "min_rows", "not_all_zero"} <= set(
-        rules
-    )
+    assert {"key_present", "value_readable", "unique_key", "min_rows"} <= set(rules)
     for dimension in source.dimensions:
         prefix = {"time": "period_format", "selector": "selector_pinned"}.get(dimension.role, "code_known")
         assert f"{prefix}_{dimension.column}" in rules

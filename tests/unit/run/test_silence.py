@@ -179,13 +179,13 @@ def test_a_summary_tells_deliveries_changes_rules_and_where_to_read_on(ours: Set
     result.revisions = {"count": 0}
     result.rules = [
         rule_as_told(Outcome("a", "t", "critical", "stop", "a", 0, 9, (), True)),
-        rule_as_told(Outcome("not_all_zero", "t", "warning", "report", "a figure is late", 7, 9, ("x=1",), False)),
+        rule_as_told(Outcome("figures_vary", "t", "warning", "report", "a figure is late", 7, 9, ("x=1",), False)),
     ]
     assert validation_rows(result.rules) == [
         {"severity": "critical", "rule": "1 of 1 rules hold"},
         {"severity": "warning", "rule": "0 of 1 rules hold"},
         {"severity": "warning", "rule": "a figure is late", "kontrol": rule_text(result.rules[1])[0], "broken by": 7,
-         "rows looked at": 9, "table": "t", "name": "not_all_zero"},
+         "rows looked at": 9, "table": "t", "name": "figures_vary"},
     ]  # fmt: skip
     ours.report.mkdir(parents=True)
     (ours.report / "index.html").write_text("", encoding="utf-8")
