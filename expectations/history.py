@@ -529,7 +529,7 @@ def _sameness(series: Series) -> Iterator[Rule]:
         "figures do not all end in 0: all in tens or thousands is another unit, or decimals that were lost",
         f"""SELECT period, round(100 * avg(({last_digit} = 0)::INTEGER), 1) AS ending_in_0_pct
             FROM history_cell SEMI JOIN history_judged USING (period)
-            WHERE abs(value) >= greatest({series.least}, {100 / 10**series.source.decimals})
+            WHERE abs(value) >= greatest({series.least}, {100 / 10**series.source.decimals}) AND {series.complete}
             GROUP BY period HAVING count(*) >= {FEWEST} AND ending_in_0_pct > 80""",
     )  # fmt: skip
     yield _rule(

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.expectations.disturbances import files
-from tests.expectations.disturbances.mutation import mutation_table
+from tests.expectations.disturbances.mutation import mutation_table, purposes
 from tests.expectations.disturbances.quiet import quiet_nights
 from tests.expectations.disturbances.table import (
     NIGHTS,
@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("what", nargs="?", default="table", choices=["table", "quiet", "rules"])
     parser.add_argument("sources", nargs="*", metavar="SOURCE")
     parser.add_argument("--nights", default=",".join(USUAL), help=f"of {', '.join(NIGHTS)}")
-    parser.add_argument("--kinds", default="", help="only disturbances whose name holds a match of this pattern")
+    parser.add_argument("--kinds", default="", help="of these and the further ones: those whose name holds a match")
     parser.add_argument("--file", type=Path, action="append", default=[])
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args(words)
@@ -54,6 +54,8 @@ def main(words: list[str]) -> int:
         words_found = Counter(verdict.word for verdict in found)
         print(f"{len(found)} nights: {words_found['stop']} stops, {words_found['warn']} warnings")
         return 0
+    if asked.what == "rules":
+        found += purposes(found)
     text, holds = outcome_table(found) if asked.what == "table" else mutation_table(found)
     print(text)
     return 0 if holds else 1
@@ -84,7 +86,11 @@ def of_one(what: str, source: str, nights: tuple[str, ...], pattern: str) -> lis
     """Return the verdicts of one source."""
     if what == "quiet":
         return list(quiet_nights(source))
-    return list(files.verdicts(source) if source in files.SOURCES else verdicts(source, chosen_kinds(pattern), nights))
+    return list(
+        files.verdicts(source)
+        if source in files.SOURCES
+        else verdicts(source, chosen_kinds(pattern) if pattern else None, nights)
+    )
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def verdicts(source_id: str, chosen: Iterable[Kind] | None = None, nights: Seque
             known["new"] = made.publish("new", [f"DELETE FROM given WHERE {made.newest}"])
         made.disturb([])
         quiet = {night: names(made.outcomes(known[night])) for night in nights if night in known}
-        for kind in chosen or chosen_kinds(""):
+        for kind in chosen or kinds():
             try:
                 statements = kind.statements(made)
             except DataRefused as error:  # the connector does not take the answer
@@ -131,9 +131,7 @@ def outcome_table(found: Sequence[Verdict]) -> tuple[str, bool]:
     unseen = [verdict for verdict in found if verdict.word == "unnoticed"]
     by_reason: dict[str, list[str]] = {}
     for verdict in unseen:
-        by_reason.setdefault(reason(verdict.source_id, verdict.kind, verdict.night), []).append(
-            f"{verdict.kind}: {verdict.source_id}"
-        )
+        by_reason.setdefault(reason(verdict.source_id, verdict.kind), []).append(f"{verdict.kind}: {verdict.source_id}")
     for why, cells in by_reason.items():
         lines += [f"**{why or 'WITHOUT A REASON'}** ({len(cells)})", *(f"- {cell}" for cell in cells), ""]
     return "\n".join(lines), "" not in by_reason
