@@ -272,11 +272,17 @@ def _panel(expected: pd.DataFrame, outcome_id: str) -> pd.DataFrame:
 
 
 def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, object]:
-    found = indicators[indicators["indicator_id"] == outcome_id].astype("object")
+    """Return an outcome's row of mart.indicator; what is told beside the weeks to a first job means the same persons."""
+    from transforms.models.durations import COMPANIONS
+    from transforms.models.followup import FIELDS
+    from transforms.models.steps import DURATION
+
+    is_companion = outcome_id in {companion.outcome_id for companion in COMPANIONS}
+    found = indicators[indicators["indicator_id"] == (DURATION if is_companion else outcome_id)].astype("object")
     if found.empty:
         return {"indicator_id": outcome_id}
-    row = found.where(found.notna(), None).iloc[0]
-    return {str(key): value for key, value in row.items()}
+    row = {str(key): value for key, value in found.where(found.notna(), None).iloc[0].items()}
+    return row if not is_companion else {field: row.get(field) for field in FIELDS} | {"indicator_id": outcome_id}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

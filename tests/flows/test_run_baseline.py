@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +161,26 @@ def test_a_baseline_takes_a_period_there_is_and_is_compared_with_a_later_one(two
     baselines.freeze(two_years.settings, "nyeste")
     with pytest.raises(DataRefused, match="rule: a later period"):
         baselines.compare(two_years.settings, "nyeste")
+
+
+@pytest.mark.long
+def test_any_outcome_of_the_mapping_is_compared(sample_run: Published, tmp_path: Path) -> None:
+    """Weeks to a first job, too; a year later is played by moving the published figures on by a year."""
+    folder = tmp_path / "data"
+    shutil.copytree(sample_run.settings.root, folder, symlinks=True)
+    settings = Settings(data=folder)
+    baselines.freeze(settings, "nulpunkt")
+    published = settings.published.resolve()
+    published.parent.chmod(0o755)
+    published.chmod(0o644)
+    with Warehouse.open(published) as warehouse:
+        warehouse.execute(
+            "UPDATE mart.expected SET period = '2019-2026', observed = observed - 2 WHERE outcome_id LIKE 'first_job%'"
+        )
+    for outcome, change in (("first_job_weeks", -2.0), ("first_job_within_3_years_pct", -2.0)):
+        result = baselines.compare(settings, "nulpunkt", outcome)
+        assert (result["baseline_period"], result["later_period"]) == ("2018-2025", "2019-2026")
+        told = [row["change"] for row in result["municipalities"] if row["change"] is not None]
+        assert len(told) > 60
+        assert told == pytest.approx([change] * len(told))
+        assert all(abs(row["difference"]) < 1e-9 for row in result["difference_in_differences"])
