@@ -272,7 +272,7 @@ def _panel(expected: pd.DataFrame, outcome_id: str) -> pd.DataFrame:
 
 
 def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, object]:
-    """Return an outcome's row of mart.indicator; what is told beside the weeks to a first job means the same persons."""
+    """Return an outcome's row of mart.indicator; figures told beside the weeks to a first job have its persons."""
     from transforms.models.durations import COMPANIONS
     from transforms.models.followup import FIELDS
     from transforms.models.steps import DURATION
