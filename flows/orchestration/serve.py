@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,8 @@ def serve(settings: Settings, origin: str, cron: str) -> None:
     write_note(settings, cron, kept_by="kommunekort serve", process=process)
     end_runs_first()
     try:
+        # The folder of Prefect's runner in /tmp belongs to whichever user of the machine came first.
+        tempfile.tempdir = tempfile.mkdtemp(prefix="kommunekort-serve-")
         prefect_serve(*wanted, pause_on_shutdown=False, limit=1, print_starting_message=False)
     finally:
         if (served(settings) or {}).get("process") == process:  # else another has taken over

@@ -162,12 +162,10 @@ def _wait(listening: int, over: threading.Event) -> None:
     number = 0
     while number not in ENDING:
         byte = os.read(listening, 1)
-        if not byte:
+        if not byte or _has_runs.is_set():
             os.close(listening)
             return
         number = byte[0]
-    if _has_runs.is_set():
-        return
     # A library that never lets go keeps the last words back as well; then the kernel ends the program without them.
     signal.setitimer(signal.ITIMER_REAL, SECONDS + 2 * LAST_WORDS_SECONDS)
     over.wait(SECONDS)

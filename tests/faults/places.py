@@ -347,7 +347,10 @@ def second_user(folder: Path, base: Path, origin: Path) -> Tally:
         as_it_should = answer.code == 0 or words == ("doctor",)
         if words in writing:
             as_it_should = answer.code == 1 and "it belongs to user" in answer.sentence
-        fault = answer.fault() or (None if as_it_should else f"exit {answer.code}: {answer.sentence}")
+        # What is wrong there is what doctor prints, and no refusal.
+        fault = (answer.fault() if words != ("doctor",) else None) or (
+            None if as_it_should else f"exit {answer.code}: {answer.sentence}"
+        )
         tally.table.append((f"second user: {' '.join(words[:2])}", answer.sentence[:160], fault is None))
         check(tally, f"{words[0]}: {fault}", fault is None)
     after_all = sorted((str(path), path.lstat().st_mtime_ns) for path in data.rglob("*"))

@@ -104,6 +104,16 @@ def start(unit: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def stop(process: subprocess.Popen[bytes], unit: dict[str, str]) -> None:
+    """Stop a unit as systemd does: SIGTERM, and SIGKILL when its time is over."""
+    process.terminate()
+    try:
+        process.wait(float(unit.get("TimeoutStopSec", "90")))
+    except subprocess.TimeoutExpired:
+        print(f"{unit['ExecStart']}: ended by SIGKILL")
+        process.kill()
+
+
 def wait(look: Callable[[], bool], what: str, seconds: float = 1200) -> None:
     """Wait until something is so."""
     until = time.monotonic() + seconds
@@ -157,8 +167,7 @@ def serve(folder: Path, extracts: Path, units: dict[str, dict[str, str]]) -> Non
     assert serving.wait(float(unit["TimeoutStopSec"])) is not None
     told = log.read_text(encoding="utf-8")
     assert "Traceback" not in told, told
-    server.terminate()
-    server.wait(90)
+    stop(server, units["kommunekort-prefect.service"])
 
 
 def worker(folder: Path, extracts: Path, units: dict[str, dict[str, str]]) -> None:
@@ -169,10 +178,8 @@ def worker(folder: Path, extracts: Path, units: dict[str, dict[str, str]]) -> No
         assert done.returncode == 0, line
     working = start(units["kommunekort-worker.service"], folder / "worker.log")
     trigger_and_see()
-    working.terminate()
-    working.wait(90)
-    server.terminate()
-    server.wait(90)
+    stop(working, units["kommunekort-worker.service"])
+    stop(server, units["kommunekort-prefect.service"])
 
 
 def begin_server(folder: Path, units: dict[str, dict[str, str]]) -> subprocess.Popen[bytes]:
