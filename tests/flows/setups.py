@@ -162,6 +162,8 @@ def serve(folder: Path, extracts: Path, units: dict[str, dict[str, str]]) -> Non
     log = folder / "serve.log"
     wait(lambda: serving.poll() is not None or "serving nightly/nightly" in log.read_text("utf-8"), "serve begins")
     assert serving.poll() is None, log.read_text("utf-8")
+    asked = f"set -a; . {ENV}; set +a; /opt/kommunekort/.venv/bin/prefect deployment inspect nightly/nightly"
+    wait(lambda: not shell(asked, "kommunekort").returncode, "the deployments are registered")
     trigger_and_see()
     serving.terminate()
     assert serving.wait(float(unit["TimeoutStopSec"])) is not None
