@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -351,7 +352,9 @@ def test_which_figures_move_tells_nothing_of_who_came(sample_run: Published) -> 
 def test_no_error_sentence_repeats_a_number_somebody_typed(
     number: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cli.main.raise_on_signals", lambda: None)
+    for handler in ("raise_on_signals", "end_at_once_on_signals"):
+        monkeypatch.setattr(f"flows.run.processes.{handler}", lambda: None)
+    monkeypatch.setattr("flows.run.processes.ended_in_time", lambda tell: nullcontext())
     for words in (["profile", number], ["deliver", "nowhere.csv", "-m", number], ["describe", number], [f"--{number}"]):
         monkeypatch.setattr("sys.argv", ["kommunekort", *words])
         with pytest.raises(SystemExit):
