@@ -229,10 +229,6 @@ class HazardFit:
     covariance: Floats  # of (baseline, beta), municipality variation included
     sd: float
     effect: Floats  # posterior mean of u
-    effect_sd: Floats  # its error, with that of the fixed part
-    information: Floats  # on u, per municipality
-    fixed_variance: Floats  # variance of the fixed part's mean linear predictor, per municipality
-    score_z: Floats  # z-value of "no own effect" (positive: more jobs than expected)
 
 
 LEAST, MOST = float(np.exp(-25)), float(np.exp(4))
@@ -373,8 +369,8 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
 
     Penalised quasi-likelihood (Breslow and Clayton 1993, JASA 88:9): joint Fisher scoring of baseline, beta and the
     municipalities' effects given s, then s from the effects' unshrunk values. Errors of the fixed part come from
-    the mixed-model information (clusters counted), those of u add them (Prasad and Rao 1990). Without
-    `random_effect` it is the plain GLM. `offset`: a known part of the linear predictor, one entry per cell.
+    the mixed-model information (clusters counted). Without `random_effect` it is the plain GLM. `offset`: a known part
+    of the linear predictor, one entry per cell.
     """
     t, size = cells.periods, len(cells.groups)
     known = np.zeros(len(cells.group)) if offset is None else offset
@@ -399,18 +395,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     shrink = 1 / (weight + 1 / s**2)
     if random_effect:
         h = h - cross.T @ (cross * shrink[:, None])
-    covariance = np.asarray(np.linalg.pinv(h), dtype=np.float64)
-    mean = cross / np.maximum(weight, 1e-9)[:, None]
-    fixed = np.einsum("ij,jk,ik->i", mean, covariance, mean)
-    # Score test of u = 0, its variance reduced by the municipality's own part in the fixed part.
-    s0, w0 = score_weight_by_cell(cells, theta[:t], known + cells.linear(theta[t:]))
-    noise = 1 / np.maximum(cells.by_group(w0), 1e-9)
-    variance = noise + fixed - 2 * noise * fixed / (s**2 + noise)
-    return HazardFit(
-        theta[:t], theta[t:], covariance, s, u,
-        np.sqrt(shrink + (shrink * weight) ** 2 * fixed), weight, fixed,
-        cells.by_group(s0) * noise / np.sqrt(np.maximum(variance, 1e-12)),
-    )  # fmt: skip
+    return HazardFit(theta[:t], theta[t:], np.asarray(np.linalg.pinv(h), dtype=np.float64), s, u)
 
 
 def _solve(information: Floats, score: Floats) -> Floats:
