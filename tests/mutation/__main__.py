@@ -60,10 +60,11 @@ SWAPS: dict[type, type] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the module, the line, what it was and became, and the whole changed text."""
+    """One change: the module, the line and what stands there, what it was and became, and the whole changed text."""
 
     module: str
     line: int
+    place: str
     change: str
     text: str
 
@@ -71,7 +72,7 @@ class Mutant:
 def mutants(module: str) -> Iterator[Mutant]:
     """Yield every change of an operator or a number of a module's functions."""
     source = (ROOT / module).read_text(encoding="utf-8")
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     places = [
         (number, field)
         for number, node in enumerate(ast.walk(tree))
@@ -83,7 +84,8 @@ def mutants(module: str) -> Iterator[Mutant]:
         node = next(n for i, n in enumerate(ast.walk(changed)) if i == number)
         before = ast.unparse(node)
         setattr(node, field, _changed(node, field))
-        yield Mutant(module, node.lineno, f"{before}  ->  {ast.unparse(node)}", ast.unparse(changed))  # type: ignore[attr-defined]
+        line = node.lineno  # type: ignore[attr-defined]
+        yield Mutant(module, line, lines[line - 1].strip(), f"{before}  ->  {ast.unparse(node)}", ast.unparse(changed))  # type: ignore[attr-defined]
 
 
 def _changed(node: ast.AST, field: str) -> object | None:
@@ -154,10 +156,10 @@ def is_noticed(mutant: Mutant) -> bool:
     return os.waitpid(child, 0)[1] != 0
 
 
-def equivalent() -> set[tuple[str, str]]:
-    """Return the changes, as module and change, that no test can notice."""
+def equivalent() -> set[tuple[str, str, str]]:
+    """Return the changes, as module, source line and change, that no test can notice."""
     with (Path(__file__).parent / "equivalent.csv").open(encoding="utf-8", newline="") as file:
-        return {(row["module"], row["change"]) for row in csv.DictReader(file, delimiter=";")}
+        return {(row["module"], row["place"], row["change"]) for row in csv.DictReader(file, delimiter=";")}
 
 
 def main() -> None:
@@ -167,7 +169,7 @@ def main() -> None:
     modules, same = [m for m in TESTS if word in m], equivalent()
     drawn: list[Mutant] = []
     for module in modules:
-        found = [mutant for mutant in mutants(module) if (module, mutant.change) not in same]
+        found = [mutant for mutant in mutants(module) if (module, mutant.place, mutant.change) not in same]
         drawn += random.Random(2016).sample(found, min(len(found), -(-wanted // len(modules))))
     warm()
     noticed = 0

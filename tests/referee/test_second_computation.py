@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.linalg import cholesky, null_space, solve_triangular
 from scipy.optimize import minimize
@@ -22,6 +23,7 @@ from transforms.statistics.random_effect import (
     bends,
     fit_levels,
     restricted_likelihood,
+    standardise,
 )
 
 
@@ -215,3 +217,32 @@ def test_years_share_their_variances_and_keep_their_coefficients() -> None:
         inverse = np.linalg.inv(covariance)
         theirs = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ level)
         np.testing.assert_allclose(model.coefficients, theirs, atol=1e-9)
+
+
+def test_conditions_may_bend_step_and_act_together() -> None:
+    """Each part is free of what stands in the design already, and has a mean variance of 1."""
+    rng = np.random.default_rng(3)
+    scaled, names, constant = standardise(
+        pd.DataFrame({"a": rng.normal(2, 3, 60), "b": rng.normal(0, 1, 60), "c": 7.0})
+    )
+    assert (names, constant) == (["a", "b"], ("c",))
+    np.testing.assert_allclose([scaled.mean(axis=0), scaled.std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+    parts = bends(scaled, names)
+    assert list(parts) == ["bend a", "step a", "bend b", "step b", "products"]
+    for name, part in parts.items():
+        assert np.trace(part) == pytest.approx(60)
+        column = scaled[:, "ab".index(name[-1])] if name != "products" else scaled[:, 0]
+        for straight in (np.ones(60), column):
+            assert np.abs(part @ straight).max() < 1e-9
+        assert np.linalg.eigvalsh(part).min() > -1e-9
+    assert np.abs(parts["products"] @ scaled[:, 1] ** 2).max() < 1e-9
+    product = scaled[:, 0] * scaled[:, 1]
+    free = np.column_stack([np.ones(60), scaled, scaled**2])
+    left = product - free @ np.linalg.lstsq(free, product, rcond=None)[0]
+    np.testing.assert_allclose(parts["products"], np.outer(left, left) * 60 / (left @ left), atol=1e-9)
+    assert list(bends(scaled[:, :1], names[:1])) == ["bend a", "step a"]
+    cubic = np.abs(scaled[:, 0, None] - scaled[None, :, 0]) ** 3
+    straight = np.column_stack([np.ones(60), scaled[:, 0]])
+    centre = np.eye(60) - straight @ np.linalg.pinv(straight)
+    ours = parts["bend a"] / np.trace(parts["bend a"])
+    np.testing.assert_allclose(ours, centre @ cubic @ centre / np.trace(centre @ cubic @ centre), atol=1e-12)

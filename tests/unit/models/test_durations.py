@@ -14,7 +14,7 @@ from transforms.models.durations import (
     share_in_job,
     weeks_per_level,
 )
-from transforms.statistics.hazard import Cells, build_cells, fit_hazard
+from transforms.statistics.hazard import Cells, between_sd, build_cells, fit_hazard, score_weight_by_cell
 from transforms.statistics.tally import tally
 
 
@@ -70,6 +70,28 @@ def test_hazard_agrees_with_statsmodels_glm() -> None:
     theirs = sm.GLM(counts, design, family=family).fit()
     np.testing.assert_allclose(np.append(fit.baseline, fit.beta), theirs.params, atol=1e-5)
     np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)), theirs.bse, rtol=1e-3)
+
+
+def test_municipal_effects_solve_their_equations() -> None:
+    """At the fit the score of each municipality is what its prior holds against, and s is that of the freed effects."""
+    cells = cells_of(people(3, persons=6000, sd=0.3))
+    fit = fit_hazard(cells)
+    assert 0.15 < fit.sd < 0.45
+    linear = cells.linear(fit.beta) + fit.effect[cells.group]
+    score, weight = (cells.by_group(v) for v in score_weight_by_cell(cells, fit.baseline, linear))
+    np.testing.assert_allclose(score, fit.effect / fit.sd**2, atol=2e-3)
+    freed = fit.effect + fit.effect / (weight * fit.sd**2)
+    assert fit.sd == pytest.approx(between_sd(freed, 1 / weight), abs=1e-4)
+
+
+def test_the_spread_of_effects_has_the_largest_penalised_likelihood() -> None:
+    rng = np.random.default_rng(6)
+    variance = rng.uniform(0.01, 0.2, 60)
+    estimate = rng.normal(0, np.sqrt(0.3**2 + variance))
+    grid = np.linspace(0.05, 0.8, 20_000)
+    total = grid[:, None] ** 2 + variance
+    density = -0.5 * (np.log(total) + estimate**2 / total).sum(axis=1) + np.log(grid)
+    assert between_sd(estimate, variance) == pytest.approx(grid[np.argmax(density)], abs=1e-3)
 
 
 def test_planted_durations_are_recovered_and_covered() -> None:

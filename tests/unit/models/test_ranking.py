@@ -34,6 +34,12 @@ def test_comparison_counts_only_the_judged() -> None:
     assert compare_all(np.array([3.2, *np.zeros(97)]), np.ones(98, dtype=bool)).called.sum() == 0
 
 
+@pytest.mark.parametrize(("count", "freedom"), [(1, 1), (2, 1), (3, 2)])
+def test_the_limit_of_few_is_that_of_few_degrees_of_freedom(count: int, freedom: int) -> None:
+    found = compare_all(np.zeros(count), np.ones(count, dtype=bool))
+    assert found.critical == pytest.approx(student(freedom).isf(0.05 / count / 2))
+
+
 def test_ranks_of_sure_units_are_their_places() -> None:
     est = np.array([3.0, 2.0, 1.0])
     low, high = rank_interval(est - 1e-6, est + 1e-6, est, np.full(3, 1e-9))
