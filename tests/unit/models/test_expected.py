@@ -12,11 +12,13 @@ from transforms.models.expected import (
     MIN_N,
     TOLERANCE_PCT_POINTS,
     assess,
+    estimates_of,
     fill_conditions,
     indirect_standardisation,
     model_shares,
 )
 from transforms.statistics.intervals import Z95
+from transforms.statistics.random_effect import LevelFit
 
 
 def run(counts: pd.DataFrame, conditions: pd.DataFrame, **options: object) -> pd.DataFrame:
@@ -63,6 +65,42 @@ def test_standardisation_keeps_hidden_and_missing_apart() -> None:
     assert np.isnan(out.loc["147", "k"])
     assert out.loc["147", "expected_rate"] == pytest.approx(0.5)
     assert np.isnan(out.loc["151", "n"])
+
+
+def test_one_person_counts_and_nobody_does_not() -> None:
+    """A stratum of one person in the country has a rate, and a municipality of one person a share."""
+    cells = pd.DataFrame({
+        "municipality_code": ["101", "147", "151", "153"], "sex_code": ["M", "M", "K", "K"],
+        "n": [1.0, 3.0, 1.0, 0.0], "k": [1.0, 1.0, 1.0, 0.0],
+    })  # fmt: skip
+    out = indirect_standardisation(cells, ["sex_code"]).set_index("municipality_code")
+    assert out["value_status"].to_dict() == {"101": "observed", "147": "observed", "151": "observed", "153": "missing"}
+    assert out["expected_rate"].to_dict() == pytest.approx(
+        {"101": 0.5, "147": 0.5, "151": 1.0, "153": np.nan}, nan_ok=True
+    )
+    assert out["k"].to_dict() == pytest.approx({"101": 1, "147": 1, "151": 1, "153": np.nan}, nan_ok=True)
+
+
+def test_one_difference_and_one_error_carry_everything() -> None:
+    observed, expected, slope = (np.array(v) for v in ([60.0, 41.0, 50.0], [55.0, 45.0, 50.5], [24.0, 20.0, 25.0]))
+    own_error, sd = np.array([0.1, 0.02, 0.0]), 0.15
+    none = pd.Series(dtype=float)
+    fit = LevelFit(expected, expected, own_error, expected, none, none, sd, 0.0, {}, 1.0, ())
+    judged = np.array([True, True, False])
+    out = estimates_of(["101", "147", "151"], observed, expected, fit, slope, 0.25, judged, True)
+    error = np.sqrt((slope * own_error) ** 2 + 0.0625)
+    difference = np.array([5.0, -4.0, -0.5])
+    between = (slope * sd) ** 2
+    theirs = {
+        "difference": difference, "standard_error": error, "single_low": difference - 1.959964 * error,
+        "single_high": difference + 1.959964 * error, "shrunk_difference": difference * between / (between + error**2),
+        "shrunk_error": error * np.sqrt(between / (between + error**2)),
+        "unusual_z": difference / np.sqrt(between + error**2),
+    }  # fmt: skip
+    for name, values in theirs.items():
+        np.testing.assert_allclose(out[name], values, rtol=1e-6)
+    # Of those judged: 1 - Var(5, -4) / Var(60, 41).
+    np.testing.assert_allclose(out["explained_share"], 1 - 4.5**2 / 9.5**2)
 
 
 def test_planted_effects_are_recovered_and_covered() -> None:
