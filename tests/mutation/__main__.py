@@ -42,7 +42,7 @@ TESTS = {
     "transforms/models/persons.py": [f"{UNIT}buckets.py", f"{UNIT}spells.py", f"{UNIT}first_job.py"],
     "transforms/models/followup.py": [f"{UNIT}programme.py"],
     "transforms/models/findings.py": [f"{UNIT}rules.py"],
-    "transforms/models/wording.py": [f"{UNIT}rules.py"],
+    "transforms/models/wording.py": [f"{UNIT}wording.py", f"{UNIT}rules.py"],
     "transforms/models/industries.py": [f"{UNIT}industries.py", f"{UNIT}openings.py"],
     "transforms/models/commuting.py": [f"{UNIT}commuting.py"],
     "transforms/models/eligibility.py": [f"{UNIT}programme.py"],

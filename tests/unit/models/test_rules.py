@@ -298,3 +298,23 @@ def test_the_interval_has_to_clear_the_limit_on_either_side() -> None:
     assert sorted(zip(met["municipality_code"], met["rule_id"], strict=True)) == [
         ("a", "many_private_placements"), ("c", "few_private_placements"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [5, 8, 15, 40, 400, 5000])
+def test_every_municipality_can_be_flagged_however_few_it_tells_of(n: int) -> None:
+    """Where nobody, or everybody, has had what half of the peers' have, that is a finding for the smallest as well."""
+    rules = reference("finding_rules")
+    rules = rules[
+        rules["rule_id"].isin(["few_private_placements", "many_private_placements", "many_public_placements"])
+    ]
+    chance = 100 / (n + 2)  # that of a share at either end, as `steps.facts` has it
+    of_peers = np.sqrt(50 * 50 / (4 * 5))  # four peers of five persons each, the fewest there are
+    rows = [
+        fact(indicator_id=indicator, value=value, peer_value=50.0, value_error=chance,
+             peer_gap_error=float(np.hypot(chance, of_peers)), n_count=n)
+        for indicator, value in (
+            ("use_placement_private_pct", 0.0), ("use_placement_private_pct", 100.0), ("use_placement_public_pct", 100.0)
+        )
+    ]  # fmt: skip
+    met = apply_rules(facts(*rows), rules).query("is_met")
+    assert set(met["rule_id"]) == set(rules["rule_id"])
