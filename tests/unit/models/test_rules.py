@@ -313,7 +313,9 @@ def test_every_municipality_can_be_flagged_however_few_it_tells_of(n: int) -> No
         fact(indicator_id=indicator, value=value, peer_value=50.0, value_error=chance,
              peer_gap_error=float(np.hypot(chance, of_peers)), n_count=n)
         for indicator, value in (
-            ("use_placement_private_pct", 0.0), ("use_placement_private_pct", 100.0), ("use_placement_public_pct", 100.0)
+            ("use_placement_private_pct", 0.0),
+            ("use_placement_private_pct", 100.0),
+            ("use_placement_public_pct", 100.0),
         )
     ]  # fmt: skip
     met = apply_rules(facts(*rows), rules).query("is_met")
