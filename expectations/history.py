@@ -416,18 +416,19 @@ def _levels(series: Series) -> Iterator[Rule]:
     )  # fmt: skip
     yield _rule(
         series, "figure_level_unusual", "warning",
-        "a figure jumped to eight times or to an eighth while its like stay, or a very large one by a third",
-        f"({_figures(series, log(8), SOME, USUAL)}) UNION ({_figures(series, log(4 / 3), VERY_LARGE, 3)})",
+        "a figure jumped to eight times or to an eighth while its like stay, or a very large count by a third",
+        f"({_figures(series, log(8), SOME, USUAL)}) "
+        f"UNION ({_figures(series, log(4 / 3), VERY_LARGE, 3, series.amounts)})",
     )  # fmt: skip
 
 
-def _figures(series: Series, limit: float, size: float, factor: float) -> str:
+def _figures(series: Series, limit: float, size: float, factor: float, which: str = "true") -> str:
     """Return a SELECT of single figures that are out of line with their series by more than `limit`.
 
-    Where little is known of a series' other changes, thirty times is the least.
+    Where little is known of a series' other changes, thirty times is the least. `which`: a predicate for figures.
     """
     window = f"PARTITION BY {series.columns} ORDER BY number"
-    large = f"greatest(abs(now), abs(before)) >= {size} * {series.least}"
+    large = f"greatest(abs(now), abs(before)) >= {size} * {series.least} AND {which}"
     return f"""
         WITH suspect AS (
             SELECT DISTINCT {series.columns} FROM history_step WHERE step = 1 AND abs(change) > {limit} AND {large}
