@@ -78,6 +78,18 @@ def test_weeks_and_intervals_by_hand() -> None:
     assert out.loc["e", "weeks"] == pytest.approx(366 / 7 - 13)
 
 
+@pytest.mark.parametrize(
+    ("entry", "first"),
+    [("2011-12-01", 0), ("2012-01-01", 0), ("2012-01-02", 1), ("2012-03-31", 1), ("2012-04-01", 1), ("2012-04-02", 2),
+     ("2012-07-01", 2), ("2012-12-30", 4)],
+)  # fmt: skip
+def test_who_moved_in_is_at_risk_from_the_next_whole_interval(entry: str, first: int) -> None:
+    """13 weeks after the permit of 1 January 2012 is 1 April, a leap year's ninety-first day."""
+    cases, employment = frames([], {"a": "2012-01-01"})
+    out = person_periods(cases.assign(entry_date=pd.Timestamp(entry)), employment, UNTIL)
+    assert out["first_interval"].tolist() == [first]
+
+
 def test_a_repeated_person_is_refused_with_its_row() -> None:
     cases, employment = frames([], {"a": "2012-01-01"})
     with pytest.raises(DataRefused, match="row 2"):
