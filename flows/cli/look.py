@@ -427,7 +427,15 @@ def profile(
 
 def print_profile(told: Row) -> None:
     """Print what `profiled` found as a Danish reader expects it: figures with units, expected, peers, findings."""
-    from flows.report.words import ASSESSMENTS, NOT_JUDGED, NOT_REACHED, is_not_reached, outcome
+    from flows.report.words import (
+        ASSESSMENTS,
+        NOT_EXPECTED,
+        NOT_JUDGED,
+        NOT_REACHED,
+        is_not_expected,
+        is_not_reached,
+        outcome,
+    )
     from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
 
     def line(text: str, style: str = "") -> None:
@@ -461,7 +469,8 @@ def print_profile(told: Row) -> None:
     for outcome_id, row in newest.items():
         (label, _), unit = outcome(outcome_id, told["outcomes"])
         if row["difference"] is None:
-            why = NOT_REACHED[0] if is_not_reached(row) else figure(None, unit, row["value_status"])
+            why = NOT_REACHED[0] if is_not_reached(row) else figure(row["observed"], unit, row["value_status"])
+            why += f"; {NOT_EXPECTED[0]}" if is_not_expected(row) else ""
             line(f"- {label}: {why}")
             continue
         decimals, word = unit_of(unit).decimals, unit_of(unit).difference[0]

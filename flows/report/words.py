@@ -55,6 +55,7 @@ ASSESSMENTS: dict[str, Words] = {
 NOT_JUDGED: Words = ("vurderes ikke", "not judged")
 """An outcome that is only shown beside the one that is judged."""
 NOT_REACHED: Words = ("under halvdelen kom i job", "fewer than half got a job")
+NOT_EXPECTED: Words = ("under halvdelen ventes i job", "fewer than half are expected in a job")
 """Why there are no weeks until half are in a job, where that never came."""
 NAMES_NOT_KNOWN: Words = ("navnene kendes ikke", "the names are not known")
 """Why there is no count of the municipalities of a pool in a comparison."""
@@ -62,8 +63,13 @@ NAMES_NOT_KNOWN: Words = ("navnene kendes ikke", "the names are not known")
 
 def is_not_reached(row: Mapping[str, Any]) -> bool:
     """Tell whether a row of mart.expected has no median because fewer than half had the event, not for want of data."""
-    known = row.get("n_count") is not None and row.get("value_status") != "suppressed"
-    return row["outcome_id"] == "first_job_median_weeks" and row.get("observed") is None and known
+    return row["outcome_id"] == "first_job_median_weeks" and row.get("value_status") == "not_applicable"
+
+
+def is_not_expected(row: Mapping[str, Any]) -> bool:
+    """Tell whether half had the event and fewer than half were expected to, so that there is no difference in weeks."""
+    is_told = row.get("observed") is not None and row.get("expected") is None
+    return row["outcome_id"] == "first_job_median_weeks" and is_told
 
 
 OUTCOMES: dict[str, tuple[Words, str]] = {

@@ -118,9 +118,9 @@ def reach_conditions(conditions: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFr
 
     A labour market without a border (accessibility by observed flows; Hansen 1959, J. Am. Inst. Plann. 25:73), where a
     commuting area is one for all inside it. Input `conditions`: municipality_code, year and a number per condition;
-    `flows`: see `average_flows`. Output: the rows of `conditions` that are known. The mean is over the workplaces with
-    a known value when they hold at least LEAST_KNOWN_SHARE of the residents' jobs; a municipality without flows has its
-    own value.
+    `flows`: see `average_flows`. Output: the same columns, one row per municipality and year. The mean is over the
+    workplaces with a known value when they hold at least LEAST_KNOWN_SHARE of the residents' jobs, else it is empty; a
+    municipality without flows has its own value.
     """
     import pandas as pd
 

@@ -149,11 +149,12 @@ class Companion:
     intervals: int  # 0: the median
 
 
+MEDIAN = "first_job_median_weeks"
 COMPANIONS = (
     Companion("first_job_within_1_year_pct", 4),
     Companion("first_job_within_2_years_pct", 8),
     Companion("first_job_within_3_years_pct", 12),
-    Companion("first_job_median_weeks", 0),
+    Companion(MEDIAN, 0),
 )
 """Told with their own 95 % interval; the assessment is that of the mean weeks alone."""
 
@@ -169,7 +170,8 @@ def _companions(
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the companions' estimates: observed, expected and a 95 % interval by the slope in the level.
 
-    The median is withheld where few got a job or few did not; for shares the gate sees to that.
+    The median is withheld where few got a job or few did not; for shares the gate sees to that. Where fewer than half
+    got a job it is `not_applicable`; where fewer than half are expected to, it stands without an expectation.
     """
     import pandas as pd
 
@@ -192,14 +194,17 @@ def _companions(
             )
         )  # fmt: skip
         error = np.abs(up - down) / (2 * step) * fit.own_error
+        expected = np.where(np.isfinite(error), expected, np.nan)
         frame = pd.DataFrame({
             "municipality_code": tables.cells.groups, "observed": observed, "expected": expected,
             "difference": observed - expected, "standard_error": error,
             "single_low": observed - expected - Z95 * error, "single_high": observed - expected + Z95 * error,
         })  # fmt: skip
-        name = companion.outcome_id.replace("first_job", outcome.removesuffix("_weeks"))
-        frame["is_withheld"] = few if companion.intervals == 0 else False
-        out.append((name, frame[frame["is_withheld"] | (np.isfinite(error) & np.isfinite(observed))]))
+        withheld = np.array(few, dtype=np.bool_) & (companion.intervals == 0)
+        frame["value_status"] = np.select(
+            [withheld, np.isfinite(observed)], ["suppressed", "estimated"], "not_applicable"
+        )
+        out.append((companion.outcome_id.replace("first_job", outcome.removesuffix("_weeks")), frame))
     return out
 
 
@@ -279,10 +284,9 @@ def model_durations(
     told = estimates[~estimates["municipality_code"].isin(without_jobs)]
     rows = [assemble(base, told, outcome_id, period, METHOD)]
     for name, frame in companions:
-        held = base["municipality_code"].isin(frame.loc[frame["is_withheld"], "municipality_code"]) | few
-        told_of = base["municipality_code"].isin(frame["municipality_code"])
-        states = np.select([held, told_of], ["suppressed", "estimated"], "missing")
-        given = frame[~frame["is_withheld"]].drop(columns="is_withheld")
+        states = base["municipality_code"].map(frame.set_index("municipality_code")["value_status"])
+        given = frame[frame["value_status"] == "estimated"].drop(columns="value_status")
+        states = states.fillna("missing").mask(few, "suppressed")
         told = assemble(base.assign(value_status=states), given, name, period, METHOD)
         told["assessment"] = told["assessment"].mask(told["value_status"] != "suppressed")
         rows.append(told.assign(family=pd.array([pd.NA] * len(told), dtype="string")))

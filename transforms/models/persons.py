@@ -222,8 +222,8 @@ def with_origin_group(cells: Tally, origins: Tally, *, is_own: bool) -> Tally:
 def with_conditions(cells: Tally, conditions: pd.DataFrame) -> Tally:
     """Return cells with the conditions of their municipality in the year of the permit, or the nearest that is known.
 
-    `conditions`: municipality_code, year and one numeric column per condition of the commuting area; they stand in the
-    place of permit_year, unknown (NaN) where the municipality has none.
+    `conditions`: municipality_code, year and one numeric column per condition; they stand in the place of permit_year,
+    unknown (NaN) where the municipality has none.
     """
     years = np.array(sorted(conditions["year"].unique()))
     nearest = [int(years[np.abs(year - years).argmin()]) for year in cells.levels["permit_year"]]

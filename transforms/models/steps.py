@@ -468,6 +468,8 @@ def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFr
     if outcome.endswith("_pct"):
         return gate.estimated_shares(rows, outcome, states_of(data), f"{DURATION}: persons")
     told = gate.estimates(rows, DURATION, states_of(data), DURATION_DIGITS, outcome)
+    for _ in range(int((told["value_status"] == "not_applicable").sum())):
+        gate.note(outcome, 0.0)  # that fewer than half got a job is told, and as it is
     low, high = told["difference_low"].astype("Float64"), told["difference_high"].astype("Float64")
     called = told["assessment"].isin(["better", "worse"])
     unclear = (called & ((low <= 0) & (high >= 0))).fillna(False).astype(bool)

@@ -97,8 +97,11 @@ def test_a_profile_has_peers_expected_findings_and_units(database: Path, piped: 
     assert "uger, forventet 90 uger; forskel" in text
     assert "plads 10–60" in text
     row = {"outcome_id": "first_job_median_weeks", "period": "2018-2025", "observed": None, "difference": None}
-    look.print_profile({**told, "expected": [{**row, "n_count": 395, "value_status": "estimated"}]})
+    look.print_profile({**told, "expected": [{**row, "n_count": 395, "value_status": "not_applicable"}]})
     assert "Uger, til halvdelen er i job: under halvdelen kom i job" in piped.readouterr().out
+    reached = {**row, "observed": 112, "n_count": 395, "value_status": "estimated"}
+    look.print_profile({**told, "expected": [reached]})
+    assert "Uger, til halvdelen er i job: 112 uger; under halvdelen ventes i job" in piped.readouterr().out
     json.dumps(told, default=str)
 
 

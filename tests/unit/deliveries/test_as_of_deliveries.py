@@ -61,6 +61,14 @@ def deliver_rest(door: Door, moment: datetime, synthetic: bool = False) -> None:
     door.one("o_2016K1.csv", answer, period="2016K1", received_at=moment, synthetic=synthetic)
 
 
+def peopled(folder: Path, persons: int) -> Door:
+    """Return a door through which so many persons have come in April, with measures, jobs and answers."""
+    door = Door(folder)
+    deliver_rest(door, APRIL)
+    deliver_cases(door, persons, APRIL)
+    return door
+
+
 def known(door: Door, by: datetime | None = None, upto: str | None = None, synthetic: bool = False) -> PersonData:
     data = load_person_data(settings_of(door), synthetic=synthetic, known=Known(by, upto))
     assert data is not None

@@ -16,17 +16,14 @@ from flows.deliveries.store import Wanted, choose, open_restricted, person_rows,
 from flows.settings import Settings
 from tests.fixtures.world import Published
 from tests.unit.deliveries.delivery_files import Door
-from tests.unit.deliveries.test_as_of_deliveries import APRIL, deliver_cases, deliver_rest, settings_of
+from tests.unit.deliveries.test_as_of_deliveries import peopled, settings_of
 from tests.unit.models.test_buckets import bytes_of
 from transforms.models.persons import PersonCounts, PersonRows
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Door:
-    door = Door(tmp_path)
-    deliver_rest(door, APRIL)
-    deliver_cases(door, 40, APRIL)
-    return door
+    return peopled(tmp_path, 40)
 
 
 def parts(door: Door, buckets: int) -> Iterator[PersonRows]:

@@ -19,7 +19,7 @@ from flows.deliveries.keys import load_keys
 from flows.deliveries.store import choose, open_restricted, person_ids, person_tables
 from flows.settings import ROOT, Settings
 from tests.unit.deliveries.delivery_files import Door, cpr
-from tests.unit.deliveries.test_as_of_deliveries import APRIL, deliver_cases, deliver_rest, settings_of
+from tests.unit.deliveries.test_as_of_deliveries import peopled, settings_of
 from tests.unit.models.test_buckets import bytes_of
 from transforms.errors import UsageError
 from transforms.models.persons import add_counts
@@ -30,10 +30,7 @@ PERSONS = 60
 
 @pytest.fixture
 def door(tmp_path: Path) -> Door:
-    door = Door(tmp_path)
-    deliver_rest(door, APRIL)
-    deliver_cases(door, PERSONS, APRIL)
-    return door
+    return peopled(tmp_path, PERSONS)
 
 
 class Cluster:

@@ -26,6 +26,7 @@ from tests.unit.deliveries.test_as_of_deliveries import (
     deliver_rest,
     delivered,
     known,
+    peopled,
     settings_of,
 )
 from tests.unit.deliveries.test_retention import LONG_AFTER
@@ -37,10 +38,7 @@ from transforms.models.persons import PersonData, guarded_organisation, newcomer
 @pytest.fixture
 def door(tmp_path: Path) -> Door:
     """Return a door through which forty persons have come."""
-    door = Door(tmp_path)
-    deliver_rest(door, APRIL)
-    deliver_cases(door, 40, APRIL)
-    return door
+    return peopled(tmp_path, 40)
 
 
 def publish(door: Door, data: PersonData, run_id: str) -> dict[str, Any]:

@@ -257,6 +257,12 @@ def test_greenwood_and_slope_agree_with_simulation() -> None:
     assert weeks_per_level(hazard)[0] == pytest.approx(float((down - up)[0]) / 0.1, rel=1e-3)
 
 
+def main_of(rows: pd.DataFrame) -> pd.Series:
+    """Return the mean weeks to a first job per municipality."""
+    main = rows[rows["outcome_id"] == "first_job_weeks"]
+    return main.set_index("municipality_code")["observed"].astype("float64")
+
+
 def test_companions_have_intervals_and_withhold_small_numbers() -> None:
     persons = people(4, sd=0.2)
     persons["has_left"] = ~persons["job_interval"] & (persons["interval_count"] < 12)
@@ -277,6 +283,15 @@ def test_companions_have_intervals_and_withhold_small_numbers() -> None:
     few = persons.groupby("municipality_code")["job_interval"].sum().loc[lambda jobs: jobs < 5].index
     assert set(few) <= set(median.loc[median["value_status"] == "suppressed", "municipality_code"])
     assert extra.loc[extra["value_status"] != "estimated", "observed"].isna().all()
+    # No median where fewer than half got a job; one without an expectation where fewer than half were expected to.
+    told = median.set_index("municipality_code")[["value_status", "observed", "expected", "single_low"]]
+    gone = told["observed"].isna()
+    assert (gone == told["value_status"].isin(["not_applicable", "suppressed"])).all()
+    assert (told["value_status"] == "not_applicable").any()
+    assert (~gone & told["expected"].isna()).any()
+    assert (told["expected"].isna() == told["single_low"].isna()).all()
+    half = main_of(rows).reindex(told.index)
+    assert half[~gone].max() < half[told["value_status"] == "not_applicable"].max()
     main = rows[rows["outcome_id"] == "first_job_weeks"].set_index("municipality_code")
     both = given.set_index("municipality_code").join(main["difference"].rename("weeks"))
     assert both["difference"].astype(float).corr(both["weeks"].astype(float)) < -0.9

@@ -514,3 +514,14 @@ def test_examples_of_a_broken_rule_are_told_by_name() -> None:
         "indicator: Unemployment, period: the year to Q2 2025, municipalities: 85; area: Ballerup, times: 1.42",
     )
     assert examples("the table is closed", indicators) == ("the table is closed", "the table is closed")
+
+
+def test_a_median_that_is_not_reached_is_told_from_one_that_is_not_known() -> None:
+    median = {"outcome_id": "first_job_median_weeks", "observed": None, "expected": None, "value_status": "missing"}
+    assert not words.is_not_reached({**median, "n_count": 60})
+    assert words.is_not_reached({**median, "n_count": 60, "value_status": "not_applicable"})
+    assert not words.is_not_expected(median)
+    told = {**median, "observed": 112, "value_status": "estimated"}
+    assert words.is_not_expected(told)
+    assert not words.is_not_expected({**told, "expected": 120})
+    assert not words.is_not_expected({**told, "outcome_id": "first_job_weeks"})
