@@ -406,6 +406,8 @@ def _levels(series: Series) -> Iterator[Rule]:
         f"""SELECT period, column_name, code, {shown}
             WHERE column_name <> '' AND step = 1 AND figures > 0
               AND (figures >= 5 OR other_changes >= {LONG})
+              AND (number, column_name, code) NOT IN (  -- judged when it was published
+                  SELECT (number, column_name, code) FROM history_middle WHERE step = 0 AND abs(middle) < {log(1.01)})
               AND abs(out_of_line) > greatest(
                   if(other_changes >= 5, {log(1.1)}, {log(1.15)} * years), 1.25 * {usual})""",
     )  # fmt: skip

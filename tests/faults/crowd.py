@@ -54,6 +54,7 @@ class Crowd:
     frozen: set[str] = field(default_factory=set)
     published: int = 0
     number: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def next(self) -> int:
         """Return a number nobody else has."""
@@ -61,10 +62,15 @@ class Crowd:
             self.number += 1
             return self.number
 
-    def loop(self, work: Callable[[], object], pause: float, until: float, seed: int) -> None:
-        """Do one thing again and again, with a pause of up to so many seconds."""
+    def is_over(self, seconds: float) -> bool:
+        """Return whether the time is up, for up to four times as long not before each kind of writing got through."""
+        gone = time.monotonic() - self.began
+        return gone >= 4 * seconds or (gone >= seconds and bool(self.published and self.delivered and self.frozen))
+
+    def loop(self, work: Callable[[], object], pause: float, seconds: float, seed: int) -> None:
+        """Do one thing again and again for so long, with a pause of up to so many seconds."""
         dice = random.Random(seed)
-        while time.monotonic() < until:
+        while not self.is_over(seconds):
             time.sleep(dice.uniform(0, pause))
             try:
                 work()
@@ -163,9 +169,8 @@ def twenty_at_once(folder: Path, base: Path, origin: Path, seconds: float, actor
         REFUSALS[OTHER] = REFUSALS[OWNER]
     assert users[OWNER].run("keygen", "--data", data).code == 0
     crowd = Crowd(data, origin, inbox, tally, users)
-    until = time.monotonic() + seconds
     threads = [
-        threading.Thread(target=crowd.loop, args=(work, pause, until, seed))
+        threading.Thread(target=crowd.loop, args=(work, pause, seconds, seed))
         for seed, (work, pause) in enumerate(crowd.actors()[:actors])
     ]
     for thread in threads:
