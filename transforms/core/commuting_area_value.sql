@@ -4,11 +4,10 @@
 --   denominator but no numerator: areas overlap, so their parts cannot be added up.
 -- grain: indicator_id, area_code, period
 SELECT
-    indicator_id, municipality_code AS area_code, period, reference_date::DATE AS reference_date,
-    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, NULL::DECIMAL(18, 4) AS numerator,
-    round(denominator::DOUBLE, 4)::DECIMAL(18, 4) AS denominator, value_status, NULL::VARCHAR AS _snapshot_id
+    indicator_id, municipality_code AS area_code, period, reference_date, value, NULL AS numerator, denominator,
+    value_status, NULL AS _snapshot_id
 FROM (
-    SELECT indicator_id, municipality_code, period, reference_date::VARCHAR AS reference_date, value, denominator, value_status
+    SELECT indicator_id, municipality_code, period, reference_date, value, denominator, value_status
     FROM model.area_condition
     UNION ALL
     SELECT indicator_id, municipality_code, period, reference_date::VARCHAR, value, denominator, value_status

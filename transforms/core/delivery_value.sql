@@ -4,13 +4,12 @@
 --   job; no figure on fewer persons than the disclosure threshold allows.
 -- grain: indicator_id, area_code, period
 SELECT
-    indicator_id, municipality_code AS area_code, period, reference_date::DATE AS reference_date,
-    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value, numerator::DECIMAL(18, 4) AS numerator,
-    denominator::DECIMAL(18, 4) AS denominator, value_status, NULL::VARCHAR AS _snapshot_id
+    indicator_id, municipality_code AS area_code, period, reference_date, value, numerator, denominator, value_status,
+    NULL AS _snapshot_id
 FROM model.newcomer_share
 UNION ALL
 SELECT
-    indicator_id, municipality_code, year(reference_date::DATE)::VARCHAR, reference_date::DATE, round(value, 4)::DECIMAL(18, 4), NULL, NULL,
+    indicator_id, municipality_code, year(reference_date::DATE), reference_date, value, NULL, NULL,
     CASE
         WHEN value IS NULL THEN 'suppressed'
         WHEN value <> 0 THEN 'observed'
@@ -50,7 +49,7 @@ WHERE value IS NOT NULL OR (rests_on_persons AND is_withheld)
 UNION ALL
 SELECT
     outcome_id, municipality_code, period, make_date(right(period, 4)::INTEGER, 12, 31),
-    round(observed::DOUBLE, 4)::DECIMAL(18, 4), NULL, n_count::DECIMAL(18, 4),
+    observed, NULL, n_count,
     if(observed IS NULL, if(value_status = 'estimated', 'missing', value_status), 'observed'), NULL
 FROM model.duration
 WHERE outcome_id = 'first_job_weeks'

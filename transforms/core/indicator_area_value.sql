@@ -71,7 +71,7 @@ computed AS (
 )
 SELECT
     indicator_id, area_code, period, reference_date,
-    round(computed, 4)::DECIMAL(18, 4) AS value,
+    round(computed, 4) AS value,
     CASE
         WHEN status = 'suppressed' THEN NULL
         WHEN operation = 'value' THEN if(counted_of IS NULL, NULL, counted)

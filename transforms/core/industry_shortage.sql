@@ -7,7 +7,7 @@
 -- grain: municipality_code, industry_code
 SELECT
     area.area_code AS municipality_code, entry.industry_code, entry.shortage_class,
-    entry.class_list AS shortage_class_list, entry.valid_from::DATE AS valid_from_date
+    entry.class_list AS shortage_class_list, entry.valid_from AS valid_from_date
 FROM reference.industry_shortage entry
 JOIN core.area area ON entry.area_code IN (area.province_code, area.region_code) AND area.area_level = 'municipality'
 CROSS JOIN run.run

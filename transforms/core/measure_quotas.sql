@@ -6,10 +6,10 @@
 -- grain: measure_id, area_code, period
 SELECT
     'refugee_quota' AS measure_id, municipality_code AS area_code, quota_year AS period,
-    period_date(quota_year) AS reference_date, quota::DECIMAL(18, 4) AS value,
+    period_date(quota_year) AS reference_date, quota AS value,
     CASE WHEN status = 'preliminary' THEN 'provisional' WHEN quota::INTEGER = 0 THEN 'zero' ELSE 'observed' END
         AS value_status,
-    NULL::VARCHAR AS _snapshot_id
+    NULL AS _snapshot_id
 FROM reference.quotas, run.run
 -- A quota without a known day of announcement was known before its year.
 WHERE

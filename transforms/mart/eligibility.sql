@@ -4,10 +4,9 @@
 -- grain: municipality_code, programme_id
 SELECT
     eligibility.municipality_code, eligibility.programme_id, programme.name_da AS programme_name_da,
-    programme.name_en AS programme_name_en, eligibility.project_unit,
-    eligibility.is_participant::BOOLEAN AS takes_part, eligibility.may_apply::BOOLEAN AS may_apply,
-    eligibility.is_deadline_passed::BOOLEAN AS is_deadline_passed, programme.deadline_date::DATE AS deadline_date,
-    programme.amount_dkk::BIGINT AS amount_dkk, programme.target_group_da, programme.target_group_en,
-    eligibility.reason_da, eligibility.reason_en, programme.source_url
+    programme.name_en AS programme_name_en, eligibility.project_unit, eligibility.is_participant AS takes_part,
+    eligibility.may_apply, eligibility.is_deadline_passed, programme.deadline_date, programme.amount_dkk,
+    programme.target_group_da, programme.target_group_en, eligibility.reason_da, eligibility.reason_en,
+    programme.source_url
 FROM model.eligibility eligibility
 JOIN reference.programmes programme USING (programme_id)

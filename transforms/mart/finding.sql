@@ -4,11 +4,8 @@
 --   rules (reference.finding_rules), with what it rests on and its values, and a sentence in both languages.
 -- grain: municipality_code, finding_id
 SELECT
-    municipality_code, finding_id, rule_version::INTEGER AS rule_version, kind AS finding_kind, indicator_id, compare_to,
-    strength, round(strength_value::DOUBLE, 4)::DECIMAL(18, 4) AS strength_value,
-    round(value::DOUBLE, 4)::DECIMAL(18, 4) AS value,
-    round(reference_value::DOUBLE, 4)::DECIMAL(18, 4) AS reference_value,
-    round(gap::DOUBLE, 4)::DECIMAL(18, 4) AS gap, n_count::BIGINT AS n_count, sentence_da, sentence_en,
+    municipality_code, finding_id, rule_version, kind AS finding_kind, indicator_id, compare_to, strength,
+    strength_value, value, reference_value, gap, n_count, sentence_da, sentence_en,
     if(indicator.indicator_id IS NULL, 'organisation_column', 'indicator') AS rests_on_kind,
     coalesce(indicator.label_da, question.label_da) AS rests_on_label_da,
     coalesce(indicator.label_en, question.label_en) AS rests_on_label_en,

@@ -7,11 +7,8 @@
 --   model.
 -- grain: breakdown_id, breakdown_code, within_years
 SELECT
-    breakdown_id, breakdown_code, within_years::INTEGER AS within_years,
-    first_job_share_pct::DECIMAL(18, 4) AS first_job_share_pct,
-    first_job_share_low_pct::DECIMAL(18, 4) AS first_job_share_low_pct,
-    first_job_share_high_pct::DECIMAL(18, 4) AS first_job_share_high_pct,
-    n_count::BIGINT AS n_count, municipality_count::INTEGER AS municipality_count, value_status
+    breakdown_id, breakdown_code, within_years, first_job_share_pct, first_job_share_low_pct,
+    first_job_share_high_pct, n_count, municipality_count, value_status
 FROM model.first_job
 UNION ALL
 SELECT

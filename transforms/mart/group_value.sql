@@ -45,8 +45,8 @@ summed AS (
         members.group_kind, members.group_code, any_value(group_name_da) AS group_name_da,
         any_value(group_name_en) AS group_name_en,
         held.indicator_id, held.period, any_value(held.reference_date) AS reference_date,
-        count(*)::INTEGER AS municipality_count, count(held.value)::INTEGER AS known_municipality_count,
-        median(held.value)::DECIMAL(18, 4) AS median_value,
+        count(*) AS municipality_count, count(held.value) AS known_municipality_count,
+        median(held.value) AS median_value,
         if(count(held.value) = count(*), sum(held.value), NULL) AS value_sum,
         if(count(held.numerator) = count(*) AND count(held.denominator) = count(*), sum(held.numerator), NULL)
             AS numerator,
@@ -95,7 +95,7 @@ rates AS (
 SELECT
     valued.group_kind, valued.group_code, group_name_da, group_name_en, indicator_id, period, valued.reference_date,
     round(coalesce(valued.value, if(operation = 'difference', first_rate.value - second_rate.value, NULL)), 4)
-        ::DECIMAL(18, 4) AS value,
+        AS value,
     median_value, numerator, denominator, municipality_count, known_municipality_count,
     CASE
         WHEN coalesce(valued.value, if(operation = 'difference', first_rate.value - second_rate.value, NULL)) IS NOT NULL

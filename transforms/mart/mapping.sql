@@ -24,7 +24,7 @@ figures AS (
         max(value) FILTER (WHERE indicator_id = 'use_placement_private_pct') AS use_placement_private_pct,
         max(value) FILTER (WHERE indicator_id = 'unemployment_pct') AS unemployment_pct,
         max(value) FILTER (WHERE indicator_id = 'disposable_income_dkk') AS disposable_income_dkk,
-        count(value)::INTEGER AS indicator_count,
+        count(value) AS indicator_count,
         min(reference_date) FILTER (WHERE is_headline AND value IS NOT NULL) AS oldest_reference_date,
         max(reference_date) FILTER (WHERE is_headline AND value IS NOT NULL) AS newest_reference_date
     FROM newest
@@ -45,15 +45,15 @@ organisation AS (
 peers AS (
     SELECT
         peer.municipality_code, string_agg(near.municipality_name, ', ' ORDER BY peer.peer_rank) AS peer_names,
-        count(*) FILTER (WHERE peer.is_same_group)::INTEGER AS same_group_peer_count
+        count(*) FILTER (WHERE peer.is_same_group) AS same_group_peer_count
     FROM mart.peer peer JOIN mart.municipality near ON near.municipality_code = peer.peer_code
     GROUP BY peer.municipality_code
 ),
 findings AS (
     SELECT
         municipality_code,
-        count(*) FILTER (WHERE finding_kind = 'challenge')::INTEGER AS challenge_count,
-        count(*) FILTER (WHERE finding_kind = 'potential')::INTEGER AS potential_count
+        count(*) FILTER (WHERE finding_kind = 'challenge') AS challenge_count,
+        count(*) FILTER (WHERE finding_kind = 'potential') AS potential_count
     FROM mart.finding
     GROUP BY municipality_code
 ),
@@ -68,48 +68,25 @@ methods AS (
     GROUP BY municipality_code
 )
 SELECT
-    municipality.municipality_code,
-    municipality.municipality_name,
-    municipality.region_name,
-    municipality.province_name,
-    municipality.municipality_group_da,
-    municipality.size_band,
-    municipality.is_participant,
-    municipality.project_unit,
-    area.commuting_area_code,
-    municipality.population_count,
-    figures.non_western_share_pct,
-    figures.refugees_and_family_count,
-    figures.employment_rate_non_western_pct,
-    figures.employment_rate_danish_pct,
-    figures.employment_gap_non_western_pp,
-    figures.employment_gap_immigrants_pp,
-    expected.expected AS expected_employment_pct,
-    expected.difference AS difference_pp,
-    expected.difference_low AS difference_low_pp,
-    expected.difference_high AS difference_high_pp,
-    expected.assessment,
-    durations.observed AS first_job_weeks,
-    durations.expected AS expected_first_job_weeks,
-    durations.difference AS difference_weeks,
-    durations.assessment AS duration_assessment,
-    figures.newcomers_count,
-    organisation.org_model_code,
-    figures.use_placement_private_pct,
-    figures.unemployment_pct,
-    figures.disposable_income_dkk,
-    peers.peer_names,
+    municipality.municipality_code, municipality.municipality_name, municipality.region_name,
+    municipality.province_name, municipality.municipality_group_da, municipality.size_band,
+    municipality.is_participant, municipality.project_unit, area.commuting_area_code, municipality.population_count,
+    figures.non_western_share_pct, figures.refugees_and_family_count, figures.employment_rate_non_western_pct,
+    figures.employment_rate_danish_pct, figures.employment_gap_non_western_pp, figures.employment_gap_immigrants_pp,
+    expected.expected AS expected_employment_pct, expected.difference AS difference_pp,
+    expected.difference_low AS difference_low_pp, expected.difference_high AS difference_high_pp, expected.assessment,
+    durations.observed AS first_job_weeks, durations.expected AS expected_first_job_weeks,
+    durations.difference AS difference_weeks, durations.assessment AS duration_assessment, figures.newcomers_count,
+    organisation.org_model_code, figures.use_placement_private_pct, figures.unemployment_pct,
+    figures.disposable_income_dkk, peers.peer_names,
     coalesce(peers.same_group_peer_count, 0) AS same_group_peer_count,
     coalesce(findings.challenge_count, 0) AS challenge_count,
     coalesce(findings.potential_count, 0) AS potential_count,
-    industries.best_industries,
-    methods.candidate_methods,
-    known.headlines::INTEGER AS headline_count,
+    industries.best_industries, methods.candidate_methods, known.headlines AS headline_count,
     coalesce(figures.indicator_count, 0) AS indicator_count,
-    (known.total - coalesce(figures.indicator_count, 0))::INTEGER AS missing_indicator_count,
-    round(100 * coalesce(figures.indicator_count, 0) / known.total, 4)::DECIMAL(18, 4) AS completeness_pct,
-    figures.oldest_reference_date,
-    figures.newest_reference_date
+    known.total - coalesce(figures.indicator_count, 0) AS missing_indicator_count,
+    round(100 * coalesce(figures.indicator_count, 0) / known.total, 4) AS completeness_pct,
+    figures.oldest_reference_date, figures.newest_reference_date
 FROM mart.municipality municipality
 CROSS JOIN known
 LEFT JOIN mart.commuting_area area USING (municipality_code)

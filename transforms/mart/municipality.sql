@@ -19,7 +19,7 @@ SELECT
     groups.group_code                       AS municipality_group_code,
     groups.group_da                         AS municipality_group_da,
     groups.group_en                         AS municipality_group_en,
-    population.population::BIGINT           AS population_count,
+    population.population                   AS population_count,
     CASE
         WHEN population.population IS NULL THEN NULL
         WHEN population.population < 25000 THEN 'very_small'

@@ -4,6 +4,5 @@
 --   term. Coefficients are on the linear scale per standard deviation of the condition; checks are out of sample.
 -- grain: outcome_id, period, term, term_kind
 SELECT
-    outcome_id, period, term, kind AS term_kind, round(value::DOUBLE, 6)::DECIMAL(18, 6) AS term_value,
-    round(standard_error::DOUBLE, 6)::DECIMAL(18, 6) AS term_error
+    outcome_id, period, term, kind AS term_kind, value AS term_value, standard_error AS term_error
 FROM model.card

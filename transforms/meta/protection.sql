@@ -4,11 +4,11 @@
 --   rounding adds to the others, to one digit, in the figure's own unit (per cent points for shares).
 -- grain: figure_id
 SELECT
-    figure_id, cells_count::INTEGER AS cells_count, withheld_count::INTEGER AS withheld_count,
+    figure_id, cells_count, withheld_count,
     -- A mean over few cells would tell their exact values, and one of many digits, from one release to the next, the
     -- exact value of the only cell that has moved: one significant digit hides what a single cell adds.
     round(
         CASE WHEN cells_count::INTEGER - withheld_count::INTEGER >= 20 THEN mean_error::DOUBLE END,
         -floor(log10(greatest(mean_error::DOUBLE, 0.01)))::INTEGER
-    )::DECIMAL(18, 4) AS mean_error
+    ) AS mean_error
 FROM model.protection

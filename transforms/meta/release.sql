@@ -4,7 +4,7 @@
 --   control, synthetic mark.
 -- grain: run_id
 SELECT
-    run_id, fingerprint, code_version, suppression_threshold::INTEGER AS suppression_threshold_count,
-    minimum_denominator::INTEGER AS minimum_denominator_count, rounding_base::INTEGER AS rounding_base_count,
-    least_rate_denominator::INTEGER AS least_rate_denominator_count, is_synthetic, data_mark
+    run_id, fingerprint, code_version, suppression_threshold AS suppression_threshold_count,
+    minimum_denominator AS minimum_denominator_count, rounding_base AS rounding_base_count,
+    least_rate_denominator AS least_rate_denominator_count, is_synthetic, data_mark
 FROM run.release

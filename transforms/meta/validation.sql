@@ -4,15 +4,5 @@
 --   rule holds.
 -- grain: table_name, rule_id
 SELECT
-    run_id::VARCHAR                             AS run_id,
-    table_name::VARCHAR                         AS table_name,
-    rule_id::VARCHAR                            AS rule_id,
-    severity::VARCHAR                           AS severity,
-    action::VARCHAR                             AS action,
-    description::VARCHAR                        AS description,
-    success::BOOLEAN                            AS success,
-    n_violations::BIGINT                        AS n_violations,
-    rows_scanned::BIGINT                        AS rows_scanned,
-    examples::VARCHAR                           AS examples,
-    engine::VARCHAR                             AS engine
+    run_id, table_name, rule_id, severity, action, description, success, n_violations, rows_scanned, examples, engine
 FROM run.validation

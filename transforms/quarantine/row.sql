@@ -4,10 +4,5 @@
 --   A row set aside after loading names its staging table instead of a file. Personal numbers are starred.
 -- grain: source_id, _snapshot_id, file_name, row_number, rule_id
 SELECT
-    NULL::VARCHAR AS source_id,
-    NULL::VARCHAR AS _snapshot_id,
-    NULL::VARCHAR AS file_name,
-    NULL::BIGINT  AS row_number,
-    NULL::VARCHAR AS rule_id,
-    NULL::VARCHAR AS row_text
+    NULL AS source_id, NULL AS _snapshot_id, NULL AS file_name, NULL AS row_number, NULL AS rule_id, NULL AS row_text
 WHERE false

@@ -45,13 +45,14 @@ def give_cells(warehouse: Warehouse, source: str, columns: str, cells: Sequence[
 
 
 def select(warehouse: Warehouse, table: str, columns: str, where: str = "true") -> list[Row]:
-    """Run the model's SELECT and return some columns of its rows, sorted; decimals as plain numbers.
+    """Run the model's SELECT into the dictionary's types; return some columns, sorted; decimals as plain numbers.
 
     Tables it reads that were not given stand empty, with every column of the dictionary.
     """
     for read in tables_read(warehouse, read_all()[table].select):
         if not warehouse.exists(read):
             give(warehouse, read, " ".join(load_dictionary().columns), [])
-    names = ", ".join(columns.split())
+    dictionary = load_dictionary()
+    names = ", ".join(f"CAST({name} AS {dictionary.column(name, table).type}) AS {name}" for name in columns.split())
     found = warehouse.rows(f"SELECT {names} FROM ({read_all()[table].select}) WHERE {where} ORDER BY ALL")
     return [tuple(float(cell) if isinstance(cell, Decimal) else cell for cell in row) for row in found]
