@@ -192,6 +192,18 @@ CASES: dict[str, Case] = {
     "commuters_equal_night_population": Case(
         {**PEND100, **PEND101, **AREAS}, {"staging.statbank_pend100": {"value": 90}}
     ),
+    "shares_after_placement_add_up": Case(
+        cells(
+            "staging.jobindsats_y14d03",
+            *(
+                {"area_code": area, "measure_name": name, "value": 25.0}
+                for area in ("101", "147", "151")
+                for name in ("same_firm_pct", "same_industry_pct", "other_industry_pct", "no_job_pct")
+            ),
+            offer_text="a", target_group_text="b", period="2025QMAT04",
+        ),
+        {"staging.jobindsats_y14d03": {"value": 12.5}},
+    ),
     "immigrants_within_educated": Case(HFUDD11, {"staging.statbank_hfudd11": {"value": 10}}),
     "benefits_within_total": Case(AUK01, {"staging.statbank_auk01": {"value": 10}}),
     "benefit_recipients_within_total": Case(KY038, {"staging.statbank_ky038": {"value": 10}}),
