@@ -24,7 +24,7 @@ from tests.report_database import make_database
 from transforms.models.wording import UNITS, number
 from transforms.warehouse import Warehouse
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 740}
 
 
@@ -93,9 +93,8 @@ LOOKS = {
     "desktop-dark": {"viewport": DESKTOP, "scheme": "dark"},
     "phone-light": {"viewport": PHONE, "scheme": "light"},
 }
-EVERY_DAY = {"desktop-light": [PATHS[0]], "desktop-dark": [], "phone-light": [PATHS[2]]}
 SIGHTS = [
-    pytest.param(options, path, id=f"{look}-{path}", marks=() if path in EVERY_DAY[look] else pytest.mark.long)
+    pytest.param(options, path, id=f"{look}-{path}")
     for look, options in LOOKS.items()
     for path in (*PATHS, *(LONG_PAGES if look != "phone-light" else ()))
 ]
@@ -338,7 +337,6 @@ def test_a_profile_prints_on_two_pages(visit: Visit, code: str, language: str) -
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 2
 
 
-@pytest.mark.long
 def test_pdfs_are_made_in_the_build_on_two_pages_with_every_figure(report_folder: Path, tmp_path: Path) -> None:
     """What stands in each PDF is compared with the mart."""
     path, pdftotext = chromium(), shutil.which("pdftotext")
@@ -448,8 +446,8 @@ def test_weights_are_moved_and_their_effect_is_shown(visit: Visit) -> None:
         "kommune/461.html",
         "sammenlign.html#461,851,825,101",
         "datakvalitet.html",
-        pytest.param("metode.html", marks=pytest.mark.long),
-        pytest.param("ordbog.html", marks=pytest.mark.long),
+        "metode.html",
+        "ordbog.html",
     ],
 )
 def test_on_a_phone_no_column_lies_off_the_screen(visit: Visit, path: str) -> None:

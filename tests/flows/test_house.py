@@ -194,6 +194,7 @@ def test_the_dictionary_alone_gives_a_published_column_its_type() -> None:
     assert [f"{path.stem}: {found[0]}" for path in files for found in cast.finditer(path.read_text())] == []
 
 
+@pytest.mark.long
 def test_nothing_is_there_for_tests_alone() -> None:
     texts = [path.read_text(encoding="utf-8") for path in modules().values()]
     beside = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in SPOKEN_IN]

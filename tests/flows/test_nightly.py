@@ -297,6 +297,7 @@ def test_a_busy_server_is_asked_again_who_wished_the_end(
     assert server.is_being_cancelled(str(uuid4())) is wished
 
 
+@pytest.mark.long
 def test_sigterm_in_a_query_is_no_fault_of_the_query() -> None:
     """DuckDB alone would say RuntimeError, and the run would count as failed."""
 

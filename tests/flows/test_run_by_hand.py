@@ -438,6 +438,7 @@ def figure(area: str, code: str) -> int:
     return {"101": 430_000, "840": 20_000, "825": 1_200}[area] // (1 if code == "TOT" else 10)
 
 
+@pytest.mark.long
 @tried(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_zero_appears_that_the_publisher_did_not_state_or_leave_out(tmp_path: Path, data: st.DataObject) -> None:

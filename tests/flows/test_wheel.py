@@ -76,6 +76,7 @@ def test_the_wheel_publishes_a_mapping_from_an_empty_folder(
     assert form.returncode == 0, form.stderr
 
 
+@pytest.mark.long
 def test_the_wheel_holds_what_the_packages_read(installed: Path) -> None:
     suffixes = {".yml", ".csv", ".sql", ".html", ".css", ".js", ".jinja", ".svg", ".json", ".md", ".txt"}
     wanted = subprocess.run(

@@ -107,7 +107,9 @@ def names(outcomes: Iterable[Outcome]) -> set[str]:
 
 
 def chosen_kinds(pattern: str) -> list[Kind]:
-    """Return the disturbances whose name holds a match of a pattern."""
+    """Return the disturbances whose name holds a match of a pattern; `further` is those that the table leaves out."""
+    if pattern == "further":
+        return list(further_kinds())
     return [kind for kind in (*kinds(), *further_kinds()) if re.search(pattern, kind.name)]
 
 

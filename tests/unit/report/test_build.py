@@ -177,12 +177,14 @@ def test_parts_that_are_not_there_yet_are_named(tmp_path: Path) -> None:
         assert f"<code>mart.{table}</code>" in profile
 
 
+@pytest.mark.long
 def test_the_same_database_gives_the_same_bytes(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=3)
     first = {p.name: p.read_bytes() for p in build_report(database, tmp_path / "one")}
     assert first == {p.name: p.read_bytes() for p in build_report(database, tmp_path / "two")}
 
 
+@pytest.mark.long
 def test_a_failed_report_leaves_the_earlier_one_alone(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
     before = build_report(database, tmp_path / "site")
@@ -201,6 +203,7 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path) -> None:
         build_report(tmp_path / "absent.duckdb", tmp_path / "site")
 
 
+@pytest.mark.long
 def test_revised_figures_are_listed_without_the_earlier_build(tmp_path: Path) -> None:
     now = make_database(tmp_path / "now.duckdb", municipalities=2)
     with Warehouse.open(now) as warehouse:
@@ -225,6 +228,7 @@ def test_revised_figures_are_listed_without_the_earlier_build(tmp_path: Path) ->
     assert "diskretioneret" in part
 
 
+@pytest.mark.long
 def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts"
     receipts.mkdir()
@@ -252,6 +256,7 @@ def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     assert "12" not in re.sub("<[^>]+>", " ", kinds), "twelve rows are twelve persons"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["cases", "measures", "employment", None])
 @pytest.mark.parametrize("threshold", [5, 50, 150])
 def test_no_small_number_of_delivered_rows_is_told(kind: str | None, threshold: int, tmp_path: Path) -> None:
@@ -271,6 +276,7 @@ def test_no_small_number_of_delivered_rows_is_told(kind: str | None, threshold: 
         assert all(count is None or (count >= threshold and count % 100 == 0) for count in told), told
 
 
+@pytest.mark.long
 def test_questionnaires_are_counted_as_they_are_and_respondents_are_not(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts"
     receipts.mkdir()
@@ -286,6 +292,7 @@ def test_questionnaires_are_counted_as_they_are_and_respondents_are_not(tmp_path
     assert [told[name] for name in pages.COUNTS] == [None, None, 0]
 
 
+@pytest.mark.long
 def test_the_rules_of_protection_are_told_from_the_settings(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
     with Warehouse.open(database) as warehouse:
@@ -299,6 +306,7 @@ def test_the_rules_of_protection_are_told_from_the_settings(tmp_path: Path) -> N
         assert re.search(rf"{told} (\S+ \S+ )?.{{0,60}}\b{size}\b", text), told
 
 
+@pytest.mark.long
 def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts"
     receipts.mkdir()
@@ -326,6 +334,7 @@ def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None
     assert "mangler" in text[text.index('<tr id="delivery_measures">') :].split("</tr>")[0]
 
 
+@pytest.mark.long
 def test_ages_and_their_verdict_are_the_runs_own(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
     data = load(database)
@@ -340,6 +349,7 @@ def test_ages_and_their_verdict_are_the_runs_own(tmp_path: Path) -> None:
     assert [told[key]["age_days"] for key in taken] == [3, None, None], "no age is counted a second time"
 
 
+@pytest.mark.long
 def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) -> None:
     (tmp_path / "baselines" / "nulpunkt-2016").mkdir(parents=True)
     manifest = {"run_id": "r1", "frozen_at": "2026-01-02T03:00:00+00:00"}
@@ -384,6 +394,7 @@ target.write_bytes(b"%PDF")
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in for the browser is a script")
 def test_profiles_are_printed_beside_themselves_and_one_that_fails_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

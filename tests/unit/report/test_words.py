@@ -110,6 +110,7 @@ def as_shown(value: Decimal, decimals: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
+@pytest.mark.long
 def test_every_printed_value_is_the_marts(files: tuple[Path, Path], tmp_path: Path) -> None:
     database, site = files
     values = scripts(site, "values")

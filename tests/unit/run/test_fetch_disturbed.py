@@ -23,6 +23,7 @@ from tests.fixtures.publisher import JOBINDSATS, STATBANK
 from tests.unit.run.test_fetch_live import ONLY, night_in
 from transforms.catalogue import Source
 
+pytestmark = pytest.mark.long
 TABLES = {source.removeprefix("statbank_").upper(): source for source in ONLY if source.startswith("statbank")}
 EACH = [(kind, sorted(TABLES)[n % len(TABLES)]) for n, kind in enumerate(STATBANK)] + [
     (k, "otij01") for k in JOBINDSATS
@@ -69,7 +70,6 @@ def test_others_are_fetched_as_on_an_undisturbed_night(
     hold(what, seed, None if first else quiet, tmp_path_factory.mktemp("night"))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("what", EACH, ids=lambda what: f"{what[0]} in {what[1]}")
 def test_every_kind_of_disturbance_stays_with_its_source(what: tuple[str, str], quiet: Path, tmp_path: Path) -> None:
     hold(what, 1, quiet, tmp_path)

@@ -75,7 +75,7 @@ def night_in(folder: Path) -> Iterator[Night]:
         yield Night(replica, settings)
 
 
-@pytest.fixture(params=["on a good folder", "on the first night"])
+@pytest.fixture(params=["on a good folder", pytest.param("on the first night", marks=pytest.mark.long)])
 def night(request: pytest.FixtureRequest, quiet: Path, tmp_path: Path) -> Iterator[Night]:
     """Yield a night on a good folder, or the first one; every table has been updated since."""
     if request.param == "on a good folder":
@@ -193,6 +193,7 @@ HURT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", HURT)
 def test_trouble_for_good_is_that_source_s_alone(night: Night, what: str) -> None:
     source, change, sentence = HURT[what]
@@ -241,6 +242,7 @@ KEPT: dict[str, tuple[str, Callable[[Replica], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", KEPT)
 def test_what_changes_no_figure_is_kept_and_told(night: Night, what: str) -> None:
     source, change, sentence = KEPT[what]

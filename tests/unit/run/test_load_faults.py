@@ -71,7 +71,8 @@ def outcome(folder: Path, place: int, fault: str, origin: Origin) -> str:
     return "not taken" if blocking(found) else "taken"
 
 
-@pytest.mark.parametrize("origin", ["live", pytest.param("directory", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("origin", ["live", "directory"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_has_one_outcome_wherever_it_stands(fault: str, origin: Origin, tmp_path: Path) -> None:
     found = {}
