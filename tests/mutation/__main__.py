@@ -1,183 +1,98 @@
 """Change formulas of the statistics one at a time and print which changes no test notices.
 
-`python -m tests.mutation [HOW_MANY] [WORD]` tries HOW_MANY (40) changes drawn evenly over the modules whose path holds
-WORD. Each is tried in a child process of its own, in which the module is the changed one: nothing is written. A change
-counts as noticed when one of the module's tests fails, or hangs for a minute. Changes that no test can notice stand in
-`equivalent.csv` with the reason, and are not drawn.
+`python -m tests.mutation [HOW_MANY | all] [WORD] [--file VERDICTS]` tries HOW_MANY (40) changes drawn evenly over the
+modules whose path holds WORD, or all of them. Verdicts are kept in the file and not asked for again; with `--again`
+changes that survived are. Changes that no test can notice stand in `equivalent.csv` with the reason, and are not drawn.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import copy
+import argparse
 import csv
-import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import random
-import signal
-import sys
-import types
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
+# Before NumPy is loaded: one change at a time is tried, and it must not take every core.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
-ROOT = Path(__file__).parents[2]
-UNIT = "tests/unit/models/test_"
-REFEREE = "tests/referee/test_second_computation.py"
-TESTS = {
-    "transforms/statistics/intervals.py": [f"{UNIT}ranking.py", REFEREE, f"{UNIT}method_effects.py"],
-    "transforms/statistics/random_effect.py": [REFEREE, f"{UNIT}expected.py"],
-    "transforms/statistics/hazard.py": [f"{UNIT}spells.py", f"{UNIT}durations.py", f"{UNIT}method_effects.py", REFEREE],
-    "transforms/models/expected.py": [f"{UNIT}expected.py", REFEREE],
-    "transforms/models/durations.py": [f"{UNIT}first_job.py", REFEREE, f"{UNIT}durations.py"],
-    "transforms/models/methods.py": [f"{UNIT}method_effects.py"],
-    "transforms/statistics/tally.py": [f"{UNIT}buckets.py"],
-    "transforms/models/spells.py": [f"{UNIT}spells.py", f"{UNIT}method_effects.py"],
-    "transforms/models/persons.py": [f"{UNIT}buckets.py", f"{UNIT}spells.py", f"{UNIT}first_job.py"],
-    "transforms/models/followup.py": [f"{UNIT}programme.py"],
-    "transforms/models/findings.py": [f"{UNIT}rules.py"],
-    "transforms/models/wording.py": [f"{UNIT}wording.py", f"{UNIT}rules.py"],
-    "transforms/models/industries.py": [f"{UNIT}industries.py", f"{UNIT}openings.py"],
-    "transforms/models/commuting.py": [f"{UNIT}commuting.py"],
-    "transforms/models/eligibility.py": [f"{UNIT}programme.py"],
-    "transforms/models/peers.py": [f"{UNIT}peers.py"],
-}
-"""The fast tests that answer for each module, the likeliest to notice first. `steps.py` holds no formula:
-it reads tables and hands them to these; the golden mart answers for it."""
-PATIENCE_SECONDS = 60
-SWAPS: dict[type, type] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
-    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.And: ast.Or, ast.Or: ast.And, ast.USub: ast.UAdd,
-}  # fmt: skip
+from tests.mutation.changes import MODULES, Mutant, mutants
+from tests.mutation.trial import try_all
+
+HERE = Path(__file__).parent
+Key = tuple[str, str, str]
+FIELDS = ("module", "place", "change")
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One change: the module, the line and what stands there, what it was and became, and the whole changed text."""
-
-    module: str
-    line: int
-    place: str
-    change: str
-    text: str
+def reasons(name: str) -> dict[Key, str]:
+    """Return what stands in one of the folder's lists: module, source line and change, with the reason."""
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        return {
+            (row["module"], row["place"], row["change"]): row["reason"] for row in csv.DictReader(file, delimiter=";")
+        }
 
 
-def mutants(module: str) -> Iterator[Mutant]:
-    """Yield every change of an operator or a number of a module's functions."""
-    source = (ROOT / module).read_text(encoding="utf-8")
-    tree, lines = ast.parse(source), source.splitlines()
-    places = [
-        (number, field)
-        for number, node in enumerate(ast.walk(tree))
-        for field in ("op", "ops", "value")
-        if _changed(node, field) is not None
-    ]
-    for number, field in places:
-        changed = copy.deepcopy(tree)
-        node = next(n for i, n in enumerate(ast.walk(changed)) if i == number)
-        before = ast.unparse(node)
-        setattr(node, field, _changed(node, field))
-        line = node.lineno  # type: ignore[attr-defined]
-        yield Mutant(module, line, lines[line - 1].strip(), f"{before}  ->  {ast.unparse(node)}", ast.unparse(changed))  # type: ignore[attr-defined]
+def key_of(mutant: Mutant) -> Key:
+    """Return what names a change as long as its source line stands."""
+    return mutant.module, mutant.place, mutant.change
 
 
-def _changed(node: ast.AST, field: str) -> object | None:
-    """Return the changed value of a node's field, None where nothing is to be changed."""
-    if field == "value" and isinstance(node, ast.Constant):
-        is_number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
-        return node.value + 1 if is_number else None
-    if field == "op" and isinstance(node, ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.AugAssign):
-        # A union of types is no formula.
-        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value is None:
-            return None
-        swap = SWAPS.get(type(node.op))
-        return swap() if swap else None
-    if field == "ops" and isinstance(node, ast.Compare):
-        swap = SWAPS.get(type(node.ops[0]))
-        return [swap(), *node.ops[1:]] if swap else None
-    return None
+class Verdicts:
+    """What became of each change, kept in a file where one is named."""
+
+    def __init__(self, path: Path | None):
+        self.path, self.of = path, dict[Key, str]()
+        if path and path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                self.of = {(row[0], row[1], row[2]): row[3] for row in csv.reader(file, delimiter=";")}
+
+    def add(self, mutant: Mutant, noticed_by: str) -> None:
+        """Keep and print by which test a change was noticed: none of them leaves it empty."""
+        key = key_of(mutant)
+        self.of[key] = noticed_by
+        print(f"{'noticed ' if noticed_by else 'SURVIVED'} {mutant.module}:{mutant.line} {mutant.change}", flush=True)
+        if self.path:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file, delimiter=";").writerow([*key, noticed_by])
 
 
-class _Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Gives one module's changed text in place of its file."""
-
-    def __init__(self, mutant: Mutant):
-        self.name, self.text = mutant.module.removesuffix(".py").replace("/", "."), mutant.text
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return the changed module's specification, None for every other module."""
-        return importlib.util.spec_from_loader(fullname, self) if fullname == self.name else None
-
-    def get_source(self, fullname: str) -> str:
-        """Return the changed text."""
-        return self.text
-
-
-def warm() -> None:
-    """Import what every child needs and no change touches, so that a child starts in no time."""
-    for name in (
-        "numpy",
-        "pandas",
-        "scipy.stats",
-        "scipy.optimize",
-        "statsmodels.api",
-        "sklearn.metrics",
-        "hypothesis",
-    ):
-        importlib.import_module(name)
-    importlib.import_module("tests.conftest")
-    for name in [name for name in sys.modules if name.startswith(("transforms.models", "transforms.statistics"))]:
-        del sys.modules[name]
-
-
-def is_noticed(mutant: Mutant) -> bool:
-    """Return whether the module's tests fail, or hang, on the changed text."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(PATIENCE_SECONDS)
-        sys.meta_path.insert(0, _Changed(mutant))
-        with (
-            Path(os.devnull).open("w") as nowhere,
-            contextlib.redirect_stdout(nowhere),
-            contextlib.redirect_stderr(nowhere),
-        ):
-            plain = ["-q", "-x", "-m", "not long", "-p", "no:cacheprovider", "-p", "no:xdist"]
-            code = pytest.main([*plain, *TESTS[mutant.module]])
-        os._exit(int(code))
-    return os.waitpid(child, 0)[1] != 0
-
-
-def equivalent() -> set[tuple[str, str, str]]:
-    """Return the changes, as module, source line and change, that no test can notice."""
-    with (Path(__file__).parent / "equivalent.csv").open(encoding="utf-8", newline="") as file:
-        return {(row["module"], row["place"], row["change"]) for row in csv.DictReader(file, delimiter=";")}
+def print_score(drawn: Sequence[Mutant], verdicts: Verdicts) -> None:
+    """Print per module how many changes were noticed, and each survivor with the reason of `survivors.csv`."""
+    known = reasons("survivors.csv")
+    tried = Counter(mutant.module for mutant in drawn if key_of(mutant) in verdicts.of)
+    noticed = Counter(mutant.module for mutant in drawn if verdicts.of.get(key_of(mutant)))
+    print("\n| module | tried | noticed | share |\n|---|---|---|---|")
+    for module, n in [*tried.items(), ("all", tried.total())]:
+        k = noticed[module] if module != "all" else noticed.total()
+        print(f"| {module} | {n} | {k} | {100 * k / max(n, 1):.0f} % |")
+    for mutant in drawn:
+        if verdicts.of.get(key_of(mutant)) == "":
+            print(f"SURVIVED {mutant.module}:{mutant.line} {mutant.change}  {known.get(key_of(mutant), '')}")
 
 
 def main() -> None:
-    """Print each change with what became of it, and the share that was noticed."""
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    word = sys.argv[2] if len(sys.argv) > 2 else ""
-    modules, same = [m for m in TESTS if word in m], equivalent()
+    """Try the changes asked for, print each with what became of it, and the score."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("how_many", nargs="?", default="40")
+    parser.add_argument("word", nargs="?", default="")
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--again", action="store_true", help="try survivors of the file again")
+    asked = parser.parse_args()
+    modules, same = [module for module in MODULES if asked.word in module], reasons("equivalent.csv")
     drawn: list[Mutant] = []
     for module in modules:
-        found = [mutant for mutant in mutants(module) if (module, mutant.place, mutant.change) not in same]
-        drawn += random.Random(2016).sample(found, min(len(found), -(-wanted // len(modules))))
-    warm()
-    noticed = 0
-    for mutant in drawn:
-        found_out = is_noticed(mutant)
-        noticed += found_out
-        print(f"{'noticed ' if found_out else 'SURVIVED'} {mutant.module}:{mutant.line} {mutant.change}", flush=True)
-    print(f"{noticed} of {len(drawn)} changes noticed")
+        found = [mutant for mutant in mutants(module) if key_of(mutant) not in same]
+        if asked.how_many != "all":
+            found = random.Random(2016).sample(found, min(len(found), -(-int(asked.how_many) // len(modules))))
+        drawn += found
+    verdicts = Verdicts(asked.file)
+    # A child changes one thing in a process that has everything loaded: this one stays as it is.
+    left = [m for m in drawn if key_of(m) not in verdicts.of or (asked.again and not verdicts.of[key_of(m)])]
+    if left:
+        try_all(left, verdicts.add)
+    print_score(drawn, verdicts)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,12 @@ def average_flows(flows: pd.DataFrame, municipalities: list[str], year: int, yea
 
 
 def _relative_flow(flow: Floats) -> Floats:
-    """Return the symmetric relative flow T_ij^2/(O_i D_j) + T_ji^2/(O_j D_i) of areas, -1 on the diagonal."""
+    """Return the symmetric relative flow T_ij^2/(O_i D_j) + T_ji^2/(O_j D_i) of areas, none with oneself."""
     out_total = np.maximum(flow.sum(axis=1), 1e-9)
     in_total = np.maximum(flow.sum(axis=0), 1e-9)
     one_way = flow**2 / np.outer(out_total, in_total)
     relative = one_way + one_way.T
-    np.fill_diagonal(relative, -1)
+    np.fill_diagonal(relative, -np.inf)
     return np.asarray(relative, dtype=np.float64)
 
 
@@ -83,7 +83,7 @@ def commuting_areas(
         if not failing.any():
             break
         worst = int(np.argmin(np.where(failing, score, np.inf)))
-        relative = np.where(active, _relative_flow(flow)[worst], -1)
+        relative = np.where(active, _relative_flow(flow)[worst], -np.inf)
         partner = int(np.argmax(relative))
         if relative[partner] <= 0:
             cut_off[worst] = True

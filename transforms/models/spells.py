@@ -106,13 +106,13 @@ def person_periods(
     job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
     seen = (end + 1 - permit) / 7 - job_weeks
     followed = np.clip(seen, 0, follow_up_weeks)
-    whole = np.floor(followed / interval_weeks + 1e-9)
+    whole = np.floor(followed / interval_weeks)
     # The last followed day itself is included: a job starting on it can be seen to last, if there is such a day.
     has_job = np.isfinite(job) & (job <= seen) & (job < follow_up_weeks)
-    in_interval = np.floor(np.where(has_job, job, 0) / interval_weeks)
+    in_interval = np.floor(job / interval_weeks)
     job_interval = has_job & (in_interval < whole)
     entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit
-    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks - 1e-9)
+    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks)
     return cases.assign(
         first_interval=first.astype(np.int64),
         weeks=np.where(has_job, job, followed),
@@ -160,7 +160,7 @@ def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[st
 
     persons = persons[(persons["weeks"] >= STEP_WEEKS) | persons["has_job"]]
     weeks, job = persons["weeks"].to_numpy(np.float64), persons["has_job"].to_numpy(bool)
-    stop = np.floor(weeks / STEP_WEEKS + 1e-9).astype(np.int64) + job
+    stop = np.floor(weeks / STEP_WEEKS).astype(np.int64) + job
     who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
     begin, end = measures["start_week"].to_numpy(np.float64), measures["end_week"].to_numpy(np.float64)
     frame = pd.DataFrame({"who": who, "method": measures["method_code"].astype(str).to_numpy(), "start": begin})
@@ -180,9 +180,9 @@ def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[st
     rows = persons[["municipality_code", *covariates]].assign(stop=stop, has_event=job)
     for method in sorted(frame["method"].unique()):
         chosen = ((frame["method"] == method) & (begun < limit)).to_numpy()
-        column = np.full(len(persons), -1)
+        column = np.full(len(persons), None, dtype="object")
         column[frame["who"].to_numpy()[chosen]] = steps[chosen]
-        rows[TOOK + method] = pd.Series(column, index=rows.index).astype("object").where(column >= 0, None)
+        rows[TOOK + method] = column
     return tally(rows, list(rows.columns)), exposed
 
 
@@ -206,11 +206,12 @@ def exposure_spans(cells: Tally, methods: list[str], variant: Variant = "started
     base, zero = np.arange(len(cells)), np.zeros(len(cells), dtype=np.int64)
     cuts = [(base, zero, zero)]
     for k, method in enumerate(methods):
-        levels = cells.levels.get(TOOK + method, ())
-        known = np.array([-1 if level is None else level for level in levels], dtype=np.int64)
-        steps = known[cells.codes[TOOK + method]] if levels else zero - 1
-        who = np.flatnonzero(steps >= 0)
-        begun, lagged, ended = steps[who] // STEPS**2, steps[who] // STEPS % STEPS, steps[who] % STEPS
+        if TOOK + method not in cells.levels:
+            continue
+        told = np.array(cells.levels[TOOK + method], dtype=np.float64)[cells.codes[TOOK + method]]
+        who = np.flatnonzero(~np.isnan(told))
+        steps = told[who].astype(np.int64)
+        begun, lagged, ended = steps // STEPS**2, steps // STEPS % STEPS, steps % STEPS
         one = np.full_like(who, 1 << k)
         cuts.append((who, lagged if variant == "lagged" else begun, one))
         if variant in TWO_PARTS:
@@ -219,13 +220,13 @@ def exposure_spans(cells: Tally, methods: list[str], variant: Variant = "started
     wanted = first < stop[who]
     who, first, mask = (column[wanted] for column in (who, first, mask))
     order = np.lexsort((first, who))
-    place = who[order] * STEPS + first[order]
-    new = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
-    owner, first = who[order][new], first[order][new]
+    who, first, mask = who[order], first[order], mask[order]
+    new = np.flatnonzero(np.append(True, np.diff(who).astype(bool) | np.diff(first).astype(bool)))
+    owner, first = who[new], first[new]
     begins = np.append(True, owner[1:] != owner[:-1])
-    masks = _running(np.add.reduceat(mask[order], new), begins)
+    masks = _running(np.add.reduceat(mask, new), begins)
     last = np.append(begins[1:], True)
-    until = np.where(last, stop[owner], np.append(first[1:], 0))
+    until = np.where(last, stop[owner], np.roll(first, -1))
     spans = {"first": first, "stop": until, "has_event": last & job[owner], "mask": masks}
     whole = cells.only([name for name in cells.levels if name not in spans])
     return whole.where(owner).with_columns(spans)
@@ -240,5 +241,5 @@ def _running(values: Integers, begins: npt.NDArray[np.bool_]) -> Integers:
 
 def _step(week: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the first whole step that begins at or after a week; far beyond any follow-up when never."""
-    capped = np.clip(np.nan_to_num(week, nan=1e6, posinf=1e6), 0, 1e6)
-    return np.ceil(capped / STEP_WEEKS - 1e-9).astype(np.int64)
+    capped = np.clip(np.nan_to_num(week, nan=np.inf), 0, STEPS * STEP_WEEKS)
+    return np.ceil(capped / STEP_WEEKS).astype(np.int64)

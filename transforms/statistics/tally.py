@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.unsignedinteger[Any]]
-ROOM = 2**62
+ROOM = int(np.iinfo(np.int64).max)
 FEW = 4096
 """Whole numbers below it are their own places."""
 

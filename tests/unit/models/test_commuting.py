@@ -115,3 +115,91 @@ def test_the_labour_market_within_reach_is_the_mean_where_residents_work() -> No
 def test_without_flows_everybody_meets_the_own_labour_market() -> None:
     conditions = pd.DataFrame({"municipality_code": ["A", "B"], "year": 2016, "x": [1.0, 2.0]})
     pd.testing.assert_frame_equal(reach_conditions(conditions, flows({})), conditions, check_dtype=False)
+
+
+@pytest.mark.parametrize(("share", "employed", "passes"),
+                         [(0.70, 20_000, True), (0.69, 20_000, False), (0.70, 19_999, False)])  # fmt: skip
+@pytest.mark.parametrize("outward", [True, False])
+def test_an_area_of_its_own_keeps_seventy_per_cent_and_employs_twenty_thousand(
+    share: float, employed: float, passes: bool, outward: bool
+) -> None:
+    """Of residents who work there as well as of jobs held by residents: the smaller counts."""
+    stay = share * employed
+    other = ("T", "A") if outward else ("A", "T")
+    pairs = {("T", "T"): stay, other: employed - stay, ("A", "A"): 90_000.0}
+    if not outward:  # as many at work in T, some of them from A
+        pairs |= {("T", "A"): employed - stay, other: employed - stay}
+    out = commuting_areas(flows(pairs), ["A", "T"], 2016).set_index("municipality_code")
+    assert out["commuting_area_size"].tolist() == ([1, 1] if passes else [2, 2])
+
+
+def test_flows_of_three_years_count_and_no_others() -> None:
+    frame = pd.concat([flows({("A", "A"): 10.0 * y}, (2010 + y,)) for y in range(1, 6)])
+    assert average_flows(frame, ["A"], 2014)[0, 0] == (20 + 30 + 40) / 3
+    apart = flows({("A", "A"): 4.0, ("A", "950"): 3.0, ("950", "A"): 3.0, ("B", "B"): 1.0})
+    assert average_flows(apart, ["A", "B"], 2016).tolist() == [[4, 0], [0, 1]]
+
+
+def test_the_weakest_joins_whom_it_has_most_to_do_with_relative_to_both() -> None:
+    """S sends as many to B as to A, and A is far larger: relative to the jobs there, B is nearer.
+
+    By hand: 4,000^2 / (9,000 x 54,000) of A against 4,000^2 / (9,000 x 34,000) of B, to which B's way back adds.
+    """
+    pairs = {("A", "A"): 50_000.0, ("B", "B"): 30_000.0, ("S", "S"): 1_000.0, ("S", "A"): 4_000.0, ("S", "B"): 4_000.0}
+    out = commuting_areas(flows(pairs), ["A", "B", "S"], 2016).set_index("municipality_code")
+    assert out["commuting_area_code"].to_dict() == {"A": "A", "B": "B", "S": "B"}
+    back = pairs | {("A", "S"): 6_000.0}
+    again = commuting_areas(flows(back), ["A", "B", "S"], 2016).set_index("municipality_code")
+    assert again.loc["S", "commuting_area_code"] == "A"
+
+
+def test_the_area_that_fails_most_goes_first_and_others_follow() -> None:
+    """A chain: C, the smallest, joins B, and both together still have too few and join A; D passes alone."""
+    pairs = {("A", "A"): 30_000.0, ("B", "B"): 9_000.0, ("B", "A"): 2_000.0, ("C", "C"): 4_000.0, ("C", "B"): 1_500.0,
+             ("C", "D"): 1_000.0, ("D", "D"): 40_000.0, ("D", "A"): 500.0}  # fmt: skip
+    out = commuting_areas(flows(pairs), list("ABCD"), 2016).set_index("municipality_code")
+    assert out["commuting_area_code"].to_dict() == {"A": "A", "B": "A", "C": "A", "D": "D"}
+    assert out["commuting_area_size"].to_dict() == {"A": 3, "B": 3, "C": 3, "D": 1}
+    # 46,500 live there and work: 45,500 of them inside; 46,000... jobs, 500 held from D.
+    assert out.loc["C", "self_containment_share"] == pytest.approx(46_500 / 47_500)
+    assert out.loc["D", "self_containment_share"] == pytest.approx(40_000 / 41_000)
+    assert out["employed_count"].to_dict() == {"A": 47_500, "B": 47_500, "C": 47_500, "D": 40_500}
+
+
+def test_a_cut_off_area_is_reached_when_another_merges_with_it() -> None:
+    """Nobody but the centre's code follows jobs: the member with most jobs, the lowest code where two have as many."""
+    pairs = {("X", "X"): 12_000.0, ("Y", "Y"): 12_000.0, ("X", "Y"): 100.0, ("Y", "X"): 100.0, ("Z", "Z"): 50_000.0}
+    out = commuting_areas(flows(pairs), list("XYZ"), 2016).set_index("municipality_code")
+    assert out["commuting_area_code"].to_dict() == {"X": "X", "Y": "X", "Z": "Z"}
+    more = commuting_areas(flows(pairs | {("X", "Y"): 101.0}), list("XYZ"), 2016).set_index("municipality_code")
+    assert more["commuting_area_code"].to_dict() == {"X": "Y", "Y": "Y", "Z": "Z"}
+    assert not out["is_cut_off"].any()
+
+
+def test_a_place_with_jobs_alone_is_seen_and_keeps_no_residents() -> None:
+    out = commuting_areas(flows({("A", "A"): 50_000.0, ("A", "J"): 30.0}), ["A", "J", "N"], 2016)
+    told = out.set_index("municipality_code")
+    assert told["commuting_area_code"].to_dict() == {"A": "A", "J": "A", "N": "N"}
+    assert told["value_status"].to_dict() == {"A": "estimated", "J": "estimated", "N": "missing"}
+    assert told["employed_count"].astype(object).where(told["employed_count"].notna(), None).tolist() == [
+        50_030
+    ] * 2 + [None]
+
+
+def test_four_fifths_of_the_jobs_must_be_known() -> None:
+    rows = pd.DataFrame({"municipality_code": ["A", "B"], "year": 2016, "x": [10.0, np.nan]})
+    for inside, known in ((800.0, True), (799.0, False)):
+        out = reach_conditions(rows, flows({("A", "A"): inside, ("A", "B"): 1000 - inside}))["x"]
+        assert np.isfinite(out[0]) == known
+        assert np.isnan(out[1])
+    assert reach_conditions(rows, flows({("A", "A"): 900.0, ("A", "B"): 100.0}))["x"][0] == pytest.approx(10)
+    assert reach_conditions(rows.iloc[:0], flows({})).empty
+
+
+def test_areas_do_not_hang_on_the_unit_that_people_are_counted_in() -> None:
+    pairs = TOWN | {("E", "E"): 300.0}
+    whole = commuting_areas(flows(pairs), list("ABCDE"), 2016)
+    millions = {pair: count / 1e6 for pair, count in pairs.items()}
+    same = commuting_areas(flows(millions), list("ABCDE"), 2016, min_employed=0.02)
+    for column in ("commuting_area_code", "self_containment_share", "is_cut_off"):
+        pd.testing.assert_series_equal(whole[column], same[column])

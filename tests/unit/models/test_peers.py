@@ -103,3 +103,45 @@ def test_overlap_with_official_groups() -> None:
 def test_nothing_that_varies_is_refused() -> None:
     with pytest.raises(DataRefused, match="no condition varies"):
         find_peers(long({"flat": {"1": 1.0, "2": 1.0}}), weigh(flat=1))
+
+
+def test_what_is_known_for_both_counts_and_is_named_by_its_weight() -> None:
+    """Weights below one; 2 lacks b, so that only a and c, of weight 0.3 in 0.4, are compared with it."""
+    given = long({"a": {"1": 0.0, "2": 1, "3": 5}, "b": {"1": 0.0, "3": 7}, "c": {"1": 0.0, "2": -2, "3": 1},
+                  "d": {"1": 1.0, "2": 1, "3": 2}})  # fmt: skip
+    out = find_peers(given, weigh(a=0.1, b=0.05, c=0.2, d=0.05), min_weight_share=0.8)
+    table = out.peers.set_index(["municipality_code", "peer_code"])
+    sd = {name: np.std(part["value"].dropna()) for name, part in given.groupby("indicator_id")}
+    by_hand = np.sqrt((0.1 * (1 / sd["a"]) ** 2 + 0.2 * (2 / sd["c"]) ** 2) / 0.35)
+    assert table.loc[("1", "2"), "distance"] == pytest.approx(by_hand)
+    assert table.loc[("1", "2"), "compared_weight_share"] == pytest.approx(0.35 / 0.4)
+    assert table.loc[("1", "2"), ["condition_1", "condition_2", "condition_3"]].tolist() == ["c", "a", "d"]
+    assert table.loc[("1", "2"), ["condition_1_gap", "condition_2_gap", "condition_3_gap"]].tolist() == [
+        pytest.approx(-2 / sd["c"]), pytest.approx(1 / sd["a"]), 0
+    ]  # fmt: skip
+    assert "condition_4" not in out.peers
+    assert out.municipalities["missing_conditions"].tolist() == ["", "b", ""]
+    assert out.indicators["known_count"].tolist() == [3, 2, 3, 3]
+
+
+def test_a_condition_known_of_two_is_used_and_one_of_one_is_missing() -> None:
+    """What differs by less than a billionth is rounding; equal distances go to the lowest code."""
+    given = long({"a": {"1": 0.0, "2": 1, "3": 1}, "two": {"1": 0.0, "2": 1}, "one": {"1": 2.0},
+                  "near": {"1": 0.0, "2": 3e-9, "3": 0}, "nearer": {"1": 0.0, "2": 1e-9, "3": 0},
+                  "large": {"1": 1e9, "2": 1e9 + 1, "3": 1e9}, "none": {"1": 5.0, "2": -5, "3": 1}})  # fmt: skip
+    weights = weigh(a=1, two=0.1, one=0.1, near=0.1, nearer=0.1, large=0.1, none=0)
+    found = find_peers(given, weights, count=1, min_weight_share=0.7)
+    assert found.indicators.set_index("indicator_id")["value_status"].to_dict() == {
+        "a": "used", "two": "used", "one": "missing", "near": "used", "nearer": "constant", "large": "constant",
+    }  # fmt: skip
+    tied = find_peers(long({"a": {"1": 0.0, "2": 1, "3": 1}}), weigh(a=1), count=1).peers
+    assert tied.set_index("municipality_code")["peer_code"].to_dict() == {"1": "2", "2": "3", "3": "2"}
+
+
+def test_shared_groups_are_told_of_both_known() -> None:
+    groups = pd.DataFrame({"municipality_code": ["1", "2"], "municipality_group": ["910", "910"]})
+    found = find_peers(long({"a": {"1": 0.0, "2": 1, "3": 5}}), weigh(a=1), groups)
+    same = found.peers.set_index(["municipality_code", "peer_code"])["same_group"]
+    assert same[[("1", "2"), ("2", "1")]].tolist() == [True, True]
+    assert same[[("1", "3"), ("3", "1"), ("3", "2")]].isna().all()
+    assert found.municipalities["peer_count"].tolist() == [2, 2, 2]

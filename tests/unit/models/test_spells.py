@@ -18,7 +18,15 @@ from transforms.models.persons import (
     one_case_per_person,
     own_rows,
 )
-from transforms.models.spells import first_jobs, person_periods
+from transforms.models.spells import (
+    Variant,
+    exposure_spans,
+    first_jobs,
+    histories,
+    measure_weeks,
+    person_periods,
+)
+from transforms.statistics.tally import Tally
 
 UNTIL = date(2016, 12, 31)
 
@@ -41,7 +49,8 @@ def test_spells_without_a_free_day_are_one_job_and_short_ones_do_not_count() -> 
             ("b", "2012-05-31", "2012-08-29"),  # 91 days after a free day
             ("c", "2011-01-01", "2012-03-15"),  # mostly before the permit
             ("d", "2012-02-01", None),
-            ("x", "2012-02-01", None),
+            ("d", "2017-01-01", "2017-06-01"),  # after the data
+            ("x", "2012-01-05", None),
         ],
         {"a": "2012-01-01", "b": "2012-01-01", "c": "2012-01-01", "d": "2012-01-01"},
     )
@@ -204,3 +213,125 @@ def test_who_is_taken_over_long_after_the_permit_has_moved_in() -> None:
     data = delivered("101", [("a", permit, 20), ("b", permit, 91), ("c", permit, 92)], [])
     entry = case_stays(data, data.cases["person_id"]).set_index("person_id")["entry_date"]
     assert entry.dt.date.to_dict() == {"a": permit, "b": permit, "c": date(2014, 4, 3)}
+
+
+def test_without_a_job_by_the_end_of_three_years_there_is_none() -> None:
+    """Three years are twelve intervals of thirteen weeks; a job on the first day after them came too late."""
+    permits = dict.fromkeys("abc", "2012-01-02")
+    late = pd.Timestamp("2012-01-02") + pd.to_timedelta([7 * 156 - 1, 7 * 156, 0], unit="D")
+    cases, employment = frames([(who, f"{day:%F}", None) for who, day in zip("abc", late, strict=True)], permits)
+    out = person_periods(cases, employment, UNTIL).set_index("person_id")
+    assert out["has_job"].tolist() == [True, False, True]
+    assert out["interval_count"].tolist() == [12, 12, 1]
+    assert out.loc["c", "weeks"] == 0
+
+
+def test_a_job_counts_when_its_ninety_one_days_are_all_within_the_data() -> None:
+    """From 2 October to 31 December are 91 days, both included."""
+    days = ["2016-10-01", "2016-10-02", "2016-10-03"]
+    cases, employment = frames([(who, day, None) for who, day in zip("abc", days, strict=True)],
+                               dict.fromkeys("abc", "2016-01-01"))  # fmt: skip
+    assert person_periods(cases, employment, UNTIL)["has_job"].tolist() == [True, True, False]
+
+
+def test_each_municipality_s_own_last_day_and_a_person_of_two() -> None:
+    """In both from the permit on; 40 weeks after it less 13 are followed here, until the end of the data there."""
+    cases, employment = frames([], {"a": "2015-01-01"})
+    both = pd.concat([cases, cases.assign(municipality_code="147")], ignore_index=True)
+    both["entry_date"] = both["permit_date"]
+    both["last_date"] = [pd.Timestamp("2015-01-01") + pd.Timedelta(weeks=40) - pd.Timedelta(days=1), pd.NaT]
+    out = person_periods(both, employment, UNTIL)
+    assert out["weeks"].tolist() == pytest.approx([27, 731 / 7 - 13])
+    assert out["interval_count"].tolist() == [2, 7]
+    with pytest.raises(DataRefused, match="row 3"):
+        person_periods(pd.concat([both, both.iloc[:1]], ignore_index=True), employment, UNTIL)
+
+
+def taken(weeks: list[tuple[str, str, float | None, float | None]]) -> pd.DataFrame:
+    return pd.DataFrame(weeks, columns=["person_id", "method_code", "start_week", "end_week"]).astype(
+        {"start_week": "float64", "end_week": "float64"}
+    )
+
+
+def told_of(people: list[tuple[str, float, bool]], weeks: list[tuple[str, str, float | None, float | None]]) -> Tally:
+    persons = pd.DataFrame(people, columns=["person_id", "weeks", "has_job"]).assign(municipality_code="101")
+    return histories(persons.assign(who=persons["person_id"]), taken(weeks), ["who"])[0]
+
+
+def spans_of(cells: Tally, methods: list[str], variant: Variant = "started") -> dict[str, list[tuple[int, int, int]]]:
+    """Return per person first, stop and mask of each span."""
+    spans = exposure_spans(cells, methods, variant).frame().sort_values(["who", "first"])
+    rows = spans[["first", "stop", "mask"]].itertuples(index=False, name=None)
+    out: dict[str, list[tuple[int, int, int]]] = {}
+    for who, row in zip(spans["who"], rows, strict=True):
+        out.setdefault(who, []).append(row)
+    return out
+
+
+def test_measures_begin_and_end_on_the_clock_of_the_person() -> None:
+    cases = pd.DataFrame({"person_id": ["a", "b"], "permit_date": pd.to_datetime(["2016-01-01", "2016-02-05"])})
+    measures = pd.DataFrame({
+        "person_id": ["a", "b", "x"], "method_code": "igu", "start_date": ["2016-01-29", "2016-02-01", "2016-01-01"],
+        "end_date": ["2016-02-09", None, None],
+    })  # fmt: skip
+    out = measure_weeks(cases, measures)
+    assert out["start_week"].tolist() == pytest.approx([4, -4 / 7])
+    assert out["end_week"].tolist()[:1] == pytest.approx([39 / 7])
+    assert np.isnan(out["end_week"].tolist()[1])
+
+
+def test_steps_of_four_weeks_by_hand() -> None:
+    """A step counts as exposed when the measure had begun by its first day: in week 4 by step 1, in week 4.1 by 2."""
+    people = [("a", 20.0, False), ("b", 20.0, False), ("c", 20.0, False), ("d", 23.9, True), ("e", 20.0, False),
+              ("f", 24.0, False)]  # fmt: skip
+    weeks = [("a", "igu", 4.0, 8.0), ("b", "igu", 4.1, None), ("c", "igu", -3.0, 1.0), ("d", "igu", 19.9, None),
+             ("d", "igu", 6.0, 7.0), ("e", "igu", 19.0, None), ("x", "igu", 1.0, None),
+             ("f", "igu", 7.0, None)]  # fmt: skip
+    cells = told_of(people, weeks)
+    assert spans_of(cells, ["igu"]) == {
+        "a": [(0, 1, 0), (1, 5, 1)], "b": [(0, 2, 0), (2, 5, 1)], "c": [(0, 5, 1)],
+        "d": [(0, 2, 0), (2, 6, 1)],  # followed five steps, and the job is found in the sixth; the first start counts
+        "e": [(0, 5, 0)],  # begun in the last step, so never by the first day of one
+        "f": [(0, 2, 0), (2, 6, 1)],
+    }  # fmt: skip
+    # Thirteen weeks later: week 17 is by step 5 of five, week 10 by step 3, weeks 19 and 20 by step 5 of six.
+    assert spans_of(cells, ["igu"], "lagged") == {
+        "a": [(0, 5, 0)], "b": [(0, 5, 0)], "c": [(0, 3, 0), (3, 5, 1)], "d": [(0, 5, 0), (5, 6, 1)], "e": [(0, 5, 0)],
+        "f": [(0, 5, 0), (5, 6, 1)],
+    }  # fmt: skip
+    assert spans_of(cells, ["igu"], "phases") == {
+        "a": [(0, 1, 0), (1, 2, 1), (2, 5, 2)], "b": [(0, 2, 0), (2, 5, 1)], "c": [(0, 1, 1), (1, 5, 2)],
+        "d": [(0, 2, 0), (2, 6, 2)], "e": [(0, 5, 0)], "f": [(0, 2, 0), (2, 6, 1)],
+    }  # fmt: skip
+    assert spans_of(cells, ["igu"], "first_weeks") == {
+        "a": [(0, 1, 0), (1, 2, 1), (2, 5, 2)], "b": [(0, 2, 0), (2, 3, 1), (3, 5, 2)], "c": [(0, 1, 1), (1, 5, 2)],
+        "d": [(0, 2, 0), (2, 3, 1), (3, 6, 2)], "e": [(0, 5, 0)],
+        "f": [(0, 2, 0), (2, 3, 1), (3, 6, 2)],
+    }  # fmt: skip
+    told = exposure_spans(cells, ["igu"]).frame()
+    assert told.loc[told["has_event"], ["who", "stop"]].to_numpy().tolist() == [["d", 6]]
+
+
+def test_two_methods_have_a_bit_each_and_two_where_they_have_two_parts() -> None:
+    people = [("a", 20.0, False), ("b", 8.0, False)]
+    weeks = [("a", "igu", 4.0, 12.0), ("a", "mentor", 8.0, 16.0), ("b", "mentor", 0.0, 4.0)]
+    cells = told_of(people, weeks)
+    assert spans_of(cells, ["igu", "mentor", "nobody's"]) == {
+        "a": [(0, 1, 0), (1, 2, 1), (2, 5, 3)], "b": [(0, 2, 2)],
+    }  # fmt: skip
+    assert spans_of(cells, ["igu", "mentor"], "phases") == {
+        "a": [(0, 1, 0), (1, 2, 1), (2, 3, 1 + 2), (3, 4, 4 + 2), (4, 5, 4 + 8)], "b": [(0, 1, 2), (1, 2, 8)],
+    }  # fmt: skip
+    assert spans_of(cells, []) == {"a": [(0, 5, 0)], "b": [(0, 2, 0)]}
+
+
+def test_who_is_followed_for_a_step_or_finds_a_job_is_counted() -> None:
+    people = [("a", 3.9, False), ("b", 4.0, False), ("c", 2.0, True), ("d", 0.0, True)]
+    weeks = [("b", "igu", 4.0, None), ("c", "igu", 1.9, None), ("d", "igu", 0.0, None), ("a", "igu", 0.0, None),
+             ("c", "mentor", 2.0, None), ("c", "course", None, None)]  # fmt: skip
+    cells = told_of(people, weeks)
+    stop = dict(zip(cells.values("who"), cells.values("stop"), strict=True))
+    assert stop == {"b": 1, "c": 1, "d": 1}
+    persons = pd.DataFrame(people, columns=["person_id", "weeks", "has_job"]).assign(municipality_code="101")
+    # Begun before the job: a measure that starts on the day the job does has not been waited in.
+    assert histories(persons, taken(weeks), [])[1] == {"course": 0, "igu": 1, "mentor": 0}
