@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
 REFERENCES = {"peers": "peer_value", "nation": "nation_value", "expected": "expected_value"}
 FACTS = ["municipality_code", "indicator_id", "value", "text_value", "peer_value", "nation_value", "expected_value",
-         "assessment", "n_count", "unit", "value_error", "peer_gap_error"]  # fmt: skip
+         "assessment", "n_count", "unit", "value_error", "peer_gap_error", "peer_kind"]  # fmt: skip
 ERRORS = {"peers": "peer_gap_error", "nation": "value_error", "value": "value_error"}
 """Which standard error goes with which comparison; one that is not known counts as nought."""
+GROUP = {
+    "da": ("sammenligningskommunerne", "de øvrige kommuner i kommunegruppen"),
+    "en": ("its peers", "the others of its municipality group"),
+}
+"""What a sentence says of the peers, and what where too few of them have a figure and the group stands in."""
 
 
 def check_rules(rules: pd.DataFrame, file: str) -> None:
@@ -119,6 +124,7 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
     check_rules(rules, FILE)
     met = apply_rules(facts, rules)
     met = met[met["is_met"] & ~_shown_as_nought(met)]
+    met["compare_to"] = met["peer_kind"].where(met["compare_to"] == "peers", met["compare_to"]).fillna("peers")
     met = met.merge(names, on="municipality_code", how="left", validate="many_to_one")
     distance = met["gap"].abs()
     relative = (100 * distance / met["reference_value"].abs()).where(met["reference_value"] != 0)
@@ -187,6 +193,8 @@ def _sentence(row: Mapping[Hashable, object], language: Language) -> str:
         size=unknown if _absent(value) else gap(float(str(value)), unit, language),
         n=unknown if _absent(n) else number(float(str(n)), 0, language),
     )  # fmt: skip
+    if row["compare_to"] == "municipality_group":
+        sentence = sentence.replace(*GROUP[language])
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -235,8 +235,9 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
     """Return what is known of each municipality and indicator, beside its peers, the nation and what is expected.
 
     One row per municipality and indicator: value, text_value, peer_value (mean of the peers that have a value, at
-    least four), nation_value, expected_value, assessment, n_count, unit, and for shares of delivered persons
-    value_error and peer_gap_error (in percentage points). Outcomes with an expectation are indicators as well.
+    least four; where fewer have, of the others of the municipality's official group), nation_value, expected_value,
+    assessment, n_count, unit, for shares of delivered persons value_error and peer_gap_error (in percentage points),
+    and peer_kind (peers | municipality_group). Outcomes with an expectation are indicators as well.
     """
     return warehouse.frame(
         """
@@ -250,13 +251,23 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
             FROM mart.indicator_value value_row JOIN mart.indicator indicator USING (indicator_id)
             WHERE value_row.is_newest AND value_row.value IS NOT NULL
         ),
+        compared AS (
+            SELECT municipality_code, peer_code, 1 AS choice FROM mart.peer
+            UNION ALL
+            SELECT own.municipality_code, other.municipality_code, 2
+            FROM mart.municipality own
+            JOIN mart.municipality other USING (municipality_group_code)
+            WHERE own.municipality_code <> other.municipality_code
+        ),
         among_peers AS (
-            SELECT peer.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value,
+            SELECT compared.municipality_code, newest.indicator_id, avg(newest.value) AS peer_value,
+                   if(choice = 1, 'peers', 'municipality_group') AS peer_kind,
                    sum(newest.variance) / count(*) ^ 2 AS peer_variance
-            FROM mart.peer peer JOIN newest ON newest.municipality_code = peer.peer_code
-            GROUP BY ALL
+            FROM compared JOIN newest ON newest.municipality_code = compared.peer_code
+            GROUP BY compared.municipality_code, newest.indicator_id, choice
             -- Whose figure is withheld is not like the others: a mean of few of the peers is no mean of the peers.
             HAVING count(*) >= 4
+            QUALIFY choice = min(choice) OVER (PARTITION BY compared.municipality_code, newest.indicator_id)
         ),
         nation AS (
             SELECT indicator_id, value::DOUBLE AS nation_value FROM mart.indicator_national WHERE is_newest
@@ -287,13 +298,14 @@ def facts(warehouse: Warehouse) -> pd.DataFrame:
             coalesce(judged.n_expected, newest.n_count) AS n_count,
             coalesce(newest.unit, 'weeks') AS unit,
             sqrt(newest.variance) AS value_error,
-            sqrt(newest.variance + coalesce(among_peers.peer_variance, 0)) AS peer_gap_error
+            sqrt(newest.variance + coalesce(among_peers.peer_variance, 0)) AS peer_gap_error, among_peers.peer_kind
         FROM newest
         FULL JOIN judged USING (municipality_code, indicator_id)
         LEFT JOIN among_peers USING (municipality_code, indicator_id)
         LEFT JOIN nation USING (indicator_id)
         UNION ALL
-        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count', NULL, NULL
+        SELECT municipality_code, indicator_id, NULL, text_value, NULL, NULL, NULL, NULL, NULL, 'count', NULL, NULL,
+               NULL
         FROM worded
         ORDER BY 1, 2
         """

@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("what", nargs="?", default="table", choices=["table", "quiet", "rules"])
     parser.add_argument("sources", nargs="*", metavar="SOURCE")
     parser.add_argument("--nights", default=",".join(USUAL), help=f"of {', '.join(NIGHTS)}")
-    parser.add_argument("--kinds", default="", help="`further` for the sixty further ones, or a pattern of names of all")
+    parser.add_argument("--kinds", default="", help="`further` for those beyond the table, or a pattern of names")
     parser.add_argument("--file", type=Path, action="append", default=[])
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args(words)

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.models.sql_rows import give, warehouse_with_reference
+from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
-from transforms.models.findings import apply_rules, find
+from transforms.models import steps
+from transforms.models.findings import GROUP, apply_rules, find
 from transforms.models.methods import GRADES, method_candidates
 from transforms.models.wording import UNITS, gap, level, number, official_name, shown
 
@@ -320,3 +323,39 @@ def test_every_municipality_can_be_flagged_however_few_it_tells_of(n: int) -> No
     ]  # fmt: skip
     met = apply_rules(facts(*rows), rules).query("is_met")
     assert set(met["rule_id"]) == set(rules["rule_id"])
+
+
+def known_of(*with_figure: str) -> tuple[str, float] | None:
+    """Return what 101 is compared with, and the mean, when these municipalities have a figure besides itself."""
+    group, peers = ["101", "147", "151", "153", "155"], ["201", "210", "217", "219", "223", "230", "240"]
+    with warehouse_with_reference() as warehouse:
+        give(warehouse, "mart.municipality", "municipality_code municipality_group_code",
+             [*((code, "910") for code in group), *((code, "911") for code in peers)])  # fmt: skip
+        give(warehouse, "mart.peer", "municipality_code peer_code", [("101", code) for code in peers])
+        give(warehouse, "mart.indicator", "indicator_id unit operation", [("x_pct", "pct", "delivery")])
+        values = [(code, "x_pct", 50 if code == "101" else int(code) % 100, 10, True) for code in ("101", *with_figure)]
+        give(warehouse, "mart.indicator_value", "municipality_code indicator_id value denominator is_newest", values)
+        for table in ("mart.indicator_national", "mart.expected", "mart.organisation"):
+            give(warehouse, table, " ".join(load_dictionary().columns), [])
+        found = steps.facts(warehouse).query("municipality_code == '101' and indicator_id == 'x_pct'").iloc[0]
+    return None if pd.isna(found["peer_value"]) else (found["peer_kind"], found["peer_value"])
+
+
+def test_where_fewer_than_four_peers_are_known_the_group_is_the_yardstick() -> None:
+    four, group = ("201", "210", "217", "219"), ("147", "151", "153", "155")
+    assert known_of(*four, *group) == ("peers", pytest.approx((1 + 10 + 17 + 19) / 4))
+    assert known_of(*four[1:], *group) == ("municipality_group", pytest.approx((47 + 51 + 53 + 55) / 4))
+    assert known_of(*four[1:], *group[1:]) is None
+
+
+def test_a_sentence_names_the_group_where_it_is_the_yardstick() -> None:
+    row = fact(indicator_id="use_placement_private_pct", value=22.5, peer_value=41.25, n_count=1234)
+    (found,) = find(facts({**row, "peer_kind": "municipality_group"}), reference("finding_rules"), NAMES).to_dict(
+        "records"
+    )
+    assert found["compare_to"] == "municipality_group"
+    assert "færre end i de øvrige kommuner i kommunegruppen (41,3 pct.)" in found["sentence_da"]
+    assert "fewer than in the others of its municipality group (41.3 per cent)" in found["sentence_en"]
+    rules = reference("finding_rules").query("compare_to == 'peers'")
+    for language, (peers, _) in GROUP.items():
+        assert rules[f"template_{language}"].str.contains(peers).all()
