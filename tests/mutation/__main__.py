@@ -81,12 +81,13 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="try survivors of the file again")
     asked = parser.parse_args()
     modules, same = [module for module in MODULES if asked.word in module], reasons("equivalent.csv")
-    drawn: list[Mutant] = []
+    placed: list[tuple[float, Mutant]] = []
     for module in modules:
         found = [mutant for mutant in mutants(module) if key_of(mutant) not in same]
-        if asked.how_many != "all":
-            found = random.Random(2016).sample(found, min(len(found), -(-int(asked.how_many) // len(modules))))
-        drawn += found
+        count = len(found) if asked.how_many == "all" else min(len(found), -(-int(asked.how_many) // len(modules)))
+        placed += [(i / count, mutant) for i, mutant in enumerate(random.Random(2016).sample(found, count))]
+    # A run that is stopped has tried as large a share of each module, drawn at random.
+    drawn = [mutant for _, mutant in sorted(placed, key=lambda each: each[0])]
     verdicts = Verdicts(asked.file)
     # A child changes one thing in a process that has everything loaded: this one stays as it is.
     left = [m for m in drawn if key_of(m) not in verdicts.of or (asked.again and not verdicts.of[key_of(m)])]
