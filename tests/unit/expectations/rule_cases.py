@@ -204,6 +204,18 @@ CASES: dict[str, Case] = {
         ),
         {"staging.jobindsats_y14d03": {"value": 12.5}},
     ),
+    "benchmark_difference_adds_up": Case(
+        cells(
+            "staging.jobindsats_y30r21",
+            *(
+                {"area_code": area, "measure_name": name, "value": value}
+                for area in ("101", "147", "151")
+                for name, value in (("difference_count", -40), ("actual_count", 160), ("expected_count", 200))
+            ),
+            period="2025QMAT04",
+        ),
+        {"staging.jobindsats_y30r21": {"value": 42}},
+    ),
     "immigrants_within_educated": Case(HFUDD11, {"staging.statbank_hfudd11": {"value": 10}}),
     "benefits_within_total": Case(AUK01, {"staging.statbank_auk01": {"value": 10}}),
     "benefit_recipients_within_total": Case(KY038, {"staging.statbank_ky038": {"value": 10}}),
