@@ -18,6 +18,8 @@ PERIODS["month"] = "[12][0-9][0-9][0-9]M(0[1-9]|1[0-2])"
 PERIODS["rolling_year"] = "[12][0-9][0-9][0-9]QMAT0[1-4]"
 # Figures are DECIMAL(18, 4); a limit of more decimals would have every figure cast before it is compared.
 SCALE = 4
+# No figure of Danish municipalities comes near it, and what rules and tables multiply stays within DECIMAL(18, 4).
+MOST = 1e10
 
 
 def literals(values: tuple[str, ...] | list[str]) -> str:
@@ -104,11 +106,10 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
             f"value <> round(value, {source.decimals})",
             f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
         )
-    low, high = limits.value_min, limits.value_max
-    if low is not None:
-        found["value_min"] = (f"value < {low:.{SCALE}f}", f"a figure must be at least {low:g}")
-    if high is not None:
-        found["value_max"] = (f"value > {high:.{SCALE}f}", f"a figure must be at most {high:g}")
+    low = -MOST if limits.value_min is None else limits.value_min
+    high = MOST if limits.value_max is None else limits.value_max
+    found["value_min"] = (f"value < {low:.{SCALE}f}", f"a figure must be at least {low:,.15g}")
+    found["value_max"] = (f"value > {high:.{SCALE}f}", f"a figure must be at most {high:,.15g}")
     return found
 
 

@@ -210,7 +210,10 @@ def _danish_rule(rule_id: str, english: str) -> str:
     for pattern, text in _rule_texts():
         found = pattern.fullmatch(rule_id)
         if found:
-            figures = re.findall(r"\d+(?:[.,]\d+)*(?= |%|$)", english)
+            figures = [
+                figure.translate(str.maketrans(",.-", ".,\u2212"))
+                for figure in re.findall(r"-?\d+(?:[.,]\d+)*(?= |%|$)", english)
+            ]
             return text.format(*(f"»{words(group)[0]}«" for group in found.groups() if group), figures=figures)
     return english
 

@@ -25,7 +25,7 @@ SELECT period FROM {FILE.table} WHERE area_code = '461' AND sex_code = 'TOT' AND
 """
 ADDED = {
     "allowed_sex_code": "the dictionary: sex_code must be one of TOT, 1",
-    "value_max": "the source file: a figure must be at most 1e+06",
+    "value_max": "the source file: a figure must be at most 1,000,000",
     "odense_is_larger": "rules/odense_is_larger.sql: Odense has more inhabitants than Nyborg.",
 }
 

@@ -458,6 +458,9 @@ def test_rules_are_told_in_both_languages() -> None:
     assert len(_rule_texts()) > 40
     danish, english = rule_text({"rule_id": "value_min", "description": "a figure must be at least 0"})
     assert (danish, english) == ("Et tal skal være mindst 0.", "a figure must be at least 0")
+    for low, told in (("-100,000", "\u2212100.000"), ("10,000,000,000", "10.000.000.000"), ("0.5", "0,5")):
+        text = rule_text({"rule_id": "value_min", "description": f"a figure must be at least {low}"})[0]
+        assert text == f"Et tal skal være mindst {told}."
     assert rule_text({"rule_id": "total_is_sum_sex_code", "description": "a total"})[0].startswith(
         "En total over »Kønskode«"
     )
