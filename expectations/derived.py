@@ -99,7 +99,7 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
     if source.jobindsats is not None:
         found["value_fits_unit"] = (
             _outside_unit(source.jobindsats),
-            "a count, an hour or a rank is not below zero, a share lies between 0 and 100 per cent",
+            "a count is whole, no count, hour or rank is below zero, a share lies between 0 and 100 per cent",
         )
     elif source.decimals < 4:
         found["value_decimals"] = (
@@ -119,6 +119,9 @@ def _outside_unit(query: JobindsatsQuery) -> str:
     positive = [m.id for m in query.measures if m.unit not in ("pct", "pct_points") and not m.signed]
     cases = [f"measure_name IN ({literals(shares)}) AND value NOT BETWEEN 0 AND 100"] if shares else []
     cases += [f"measure_name IN ({literals(positive)}) AND value < 0"] if positive else []
+    counts = [measure.id for measure in query.measures if measure.unit == "count"]
+    # More decimals in a count are a thousands dot read as point.
+    cases += [f"measure_name IN ({literals(counts)}) AND value <> round(value)"] if counts else []
     return " OR ".join(f"({case})" for case in cases) or "false"
 
 

@@ -84,6 +84,11 @@ class Series:
         return f"(CASE {cases} END)"
 
     @property
+    def measure(self) -> str:
+        """Return SQL for the measure of a figure, where a table has several."""
+        return "''" if self.source.jobindsats is None else "measure_name"
+
+    @property
     def amounts(self) -> str:
         """Return a predicate for figures that are counts or amounts: a share of few may well be zero or withheld."""
         if self.source.jobindsats is None:  # and the net costs of a small municipality
@@ -468,14 +473,23 @@ def _vanished(series: Series) -> Iterator[Rule]:
     yield _rule(
         series, "period_thin", "warning",
         "figures must not be absent or withheld, however small, where the last period, or what was published, has them",
-        f"""WITH lost AS (SELECT step, number, count(*) AS figures,
+        f"""WITH lost AS (SELECT step, number, {series.measure} AS measure, count(*) AS figures,
                             count_if(now IS NULL AND status_now IS DISTINCT FROM 'not_applicable') AS lost
                           FROM history_step WHERE step <= 1 AND before IS NOT NULL AND {series.is_still_there}
                           GROUP BY ALL),
             share AS (SELECT *, lost / figures AS share FROM lost)
             SELECT period, step = 0 AS was_published, lost, figures FROM share JOIN history_judged USING (number)
             WHERE lost >= 3 AND figures >= {FEWEST} AND share > greatest(0.02, 2 * (
-                SELECT coalesce(max(o.share), 0) FROM share AS o WHERE o.step = 1 AND o.number <> share.number))""",
+                SELECT coalesce(max(o.share), 0) FROM share AS o
+                WHERE o.step = 1 AND o.measure = share.measure AND o.number <> share.number))""",
+    )  # fmt: skip
+    yield _rule(
+        series, "withheld_anew", "warning",
+        "a table that withholds nothing in its other periods must not begin to",
+        """WITH held AS (SELECT number, period, count_if(value_status = 'suppressed') AS withheld
+                         FROM history_cell GROUP BY ALL)
+           SELECT period, withheld FROM held JOIN history_judged USING (number, period)
+           WHERE withheld > 0 AND (SELECT max(o.withheld) FROM held AS o WHERE o.number <> held.number) = 0""",
     )  # fmt: skip
     is_count = series.source.unit in ("persons", "jobs", "dwellings") and series.source.jobindsats is None
     yield _rule(
