@@ -12,26 +12,23 @@ from transforms.areas import suggest
 from transforms.catalogue import Contract, DeliveryField, Severity, fold_spelling, load_catalogue
 from transforms.errors import DataRefused, UsageError
 
-
-def load_contracts() -> dict[str, Contract]:
-    """Return kind -> contract of every source that municipalities deliver."""
-    return _load()
+_catalogue = cache(load_catalogue)
 
 
 @cache
-def _load() -> dict[str, Contract]:
+def load_contracts() -> dict[str, Contract]:
+    """Return kind -> contract of every source that municipalities deliver."""
     contracts = [
         source.delivery.model_copy(update={"title_da": source.title_da, "title_en": source.title_en})
-        for source in load_catalogue().sources.values()
+        for source in _catalogue().sources.values()
         if source.delivery is not None
     ]
     return {contract.kind: contract for contract in contracts}
 
 
-@cache
 def largest_rejected_share(kind: str) -> float:
     """Return the share of rejected rows above which a whole delivery of a kind is refused (`quarantine_max_share`)."""
-    return load_catalogue().sources[f"delivery_{kind}"].expectations.quarantine_max_share
+    return _catalogue().sources[f"delivery_{kind}"].expectations.quarantine_max_share
 
 
 def kind_named(word: str, option: str) -> str:

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -78,13 +79,17 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Part:
-    """One table file: a CSV or a workbook, by itself or in a ZIP. `label` is safe to print, `hint` is not."""
+    """One table file of `size` bytes: a CSV or a workbook, by itself or in a ZIP. `label` is safe to print, `hint` not.
+
+    Another process can read it as well.
+    """
 
     label: str
     hint: str
     form: Literal["csv", "xlsx", "xlsb", "ods"]
     open: Callable[[], IO[bytes]]
     sha256: str
+    size: int
     encoding: str
     remarks: tuple[Remark, ...] = ()
 
@@ -119,12 +124,12 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
         with _archive_in(open_part(), label) as archive:
             form = _form_of(archive, label)
     with open_part() as stream:
-        digest, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
-    return Part(label, hint, form, open_part, digest, encoding, remarks)
+        digest, size, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
+    return Part(label, hint, form, open_part, digest, size, encoding, remarks)
 
 
-def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tuple[str, str, tuple[Remark, ...]]:
-    """Return SHA-256, encoding and what is to be told of it.
+def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
+    """Return SHA-256, size, encoding and what is to be told of it.
 
     UTF-8 where every byte agrees, UTF-16 by its mark or its noughts, else the eight-bit encoding most of the Danish
     letters speak for; where letters of UTF-8 stand beside others, each line is read by itself.
@@ -162,23 +167,23 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
                 count[0] += sum(single.count(byte) for byte in DANISH[name])
                 count[1] += sum(single.count(byte) for byte in SIGNS[name])
     if wide not in ("", "-"):
-        return digest.hexdigest(), wide, ()
+        return digest.hexdigest(), size, wide, ()
     if utf8:
-        return digest.hexdigest(), "utf-8", ()
+        return digest.hexdigest(), size, "utf-8", ()
     best = max(found, key=found.__getitem__)
     if letters:
         told = Remark(
             f"Filen blander to tegnsæt (UTF-8 og {best}); hver linje er læst for sig. Kontrollér æ, ø og å.",
             f"The file mixes two encodings (UTF-8 and {best}); each line was read by itself. Check æ, ø and å.",
         )
-        return digest.hexdigest(), MIXED + best, (told,)
+        return digest.hexdigest(), size, MIXED + best, (told,)
     if best == "mac_roman":
         told = Remark(
             "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som »CSV UTF-8«.",
             "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as “CSV UTF-8”.",
         )
-        return digest.hexdigest(), best, (told,)
-    return digest.hexdigest(), best, ()
+        return digest.hexdigest(), size, best, (told,)
+    return digest.hexdigest(), size, best, ()
 
 
 def _wide_encoding(chunk: bytes) -> str:
@@ -267,16 +272,17 @@ def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], li
         with _archive(path, label) as archive:
             if _is_archive(archive):
                 return _members(path, archive, hint, bounds)
-    return [part_of(label, hint, lambda: path.open("rb"), start, bounds)], []
+    return [part_of(label, hint, partial(_plain, path), start, bounds)], []
+
+
+def _plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
     """Return the table in a `.csv.gz`."""
     label = mask(path.name)
-
-    def open_part() -> IO[bytes]:
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-
+    open_part: Callable[[], IO[bytes]] = partial(gzip.open, path, "rb")  # type: ignore[assignment]
     with open_part() as stream:
         start = read_chunk(stream, label)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
@@ -390,13 +396,13 @@ def _member(path: Path, entry: zipfile.ZipInfo, hint: str, bounds: Bounds) -> Pa
         raise Refusal(
             inside, "Filen er beskadiget i ZIP-filen; pak den igen.", "damaged in the ZIP; pack it again"
         ) from None
-
-    def open_member() -> IO[bytes]:
-        if start.startswith(ZIP_MAGIC):
-            return _unpacked(path, entry, inside, bounds)
-        return zipfile.ZipFile(path).open(entry)
-
+    is_workbook = start.startswith(ZIP_MAGIC)
+    open_member = partial(_unpacked, path, entry, inside, bounds) if is_workbook else partial(_stored, path, entry)
     return part_of(inside, f"{hint}/{_name(entry)}", open_member, start, bounds)
+
+
+def _stored(path: Path, entry: zipfile.ZipInfo) -> IO[bytes]:
+    return zipfile.ZipFile(path).open(entry)
 
 
 def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) -> io.BytesIO:
@@ -585,10 +591,11 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
     """
     contracts = list(contracts)
     with part.open() as stream:
-        text = b"".join(_first(_text(stream, part), 1 << 20)).decode("utf-8", "ignore")
+        text = b"".join(_text(_first(_utf8(stream, part), 1 << 20))).decode("utf-8", "ignore")
     best: tuple[int, Layout, str, int] | None = None
+    start = io.StringIO(text, newline="")
     for delimiter in DELIMITERS:
-        rows, lines = _first_rows(text, delimiter)
+        rows, lines = _first_rows(start, delimiter)
         layout = find_layout(rows, contracts, part.hint)
         if layout and (best is None or len(layout.positions) > best[0]):
             best = (len(layout.positions), layout, delimiter, lines[layout.heading_row])
@@ -618,14 +625,15 @@ def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bou
     """Yield the rows under the heading in blocks of about 8 MB. Row 1 is the table's first row."""
     row = layout.heading_row + 2
     with part.open() as stream:
-        for block, is_whole in _whole_lines(_text(stream, part), skip_lines, part.label, bounds):
+        for block, is_whole in _whole_lines(_text(_utf8(stream, part)), skip_lines, part.label, bounds):
             parsed, count = _parse(block, layout, delimiter, row, part.label, is_whole=is_whole)
             row += count
             yield parsed
 
 
-def _first_rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _first_rows(text: io.StringIO, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    text.seek(0)
+    reader = csv.reader(text, delimiter=delimiter)
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
@@ -647,14 +655,14 @@ def _first(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
             return
 
 
-def _text(stream: IO[bytes], part: Part) -> Iterator[bytes]:
-    """Yield the stream as UTF-8 without byte-order mark, every line ended by one line feed.
+def _text(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield text with every line ended by one line feed.
 
     Systems end lines by CR, LF, CRLF or CRCRLF, and several of them in one file. All readers below see one form only,
     so that the lines one of them skips and the rows another counts are the same.
     """
     held = b""
-    for chunk in _utf8(stream, part):
+    for chunk in chunks:
         text = (held + chunk).replace(b"\x1a", b"")
         stripped = text.rstrip(b"\r")
         text, held = stripped, text[len(stripped) :]
@@ -752,13 +760,13 @@ def _parse(
         misshapen.append((row.number or 0, row.text))
         return "skip"
 
-    def read(*, threads: bool) -> pa.Table:
-        misshapen.clear()
-        names = [str(number) for number in range(layout.width)]
-        wanted = list(dict.fromkeys(["0", *(str(position) for position in layout.positions.values())]))
-        return pacsv.read_csv(
+    names = [str(number) for number in range(layout.width)]
+    wanted = list(dict.fromkeys(["0", *(str(position) for position in layout.positions.values())]))
+    try:
+        table = pacsv.read_csv(
             pa.BufferReader(block),
-            read_options=pacsv.ReadOptions(use_threads=threads, block_size=len(block) + 1, column_names=names),
+            # One thread: else the numbers of misshapen rows are not known, and several take more of the processor.
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
             parse_options=pacsv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=set_apart
             ),
@@ -766,11 +774,6 @@ def _parse(
                 include_columns=wanted, column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
-
-    try:
-        table = read(threads=True)
-        if misshapen:  # row numbers are only known when one thread reads
-            table = read(threads=False)
     except (pa.ArrowInvalid, ValueError):
         # No cause attached: the library's message quotes the row.
         raise Refusal(

@@ -12,10 +12,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -272,6 +272,7 @@ class Table:
     label: str
     hint: str
     sha256: str
+    size: int
     sheet: str
     layout: Layout
     blocks: Callable[[], Iterator[Block]]
@@ -285,8 +286,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Read:
-    """The accepted rows of a table, judged, and their tally; `given` is what every row was held against."""
+    """The accepted rows of a table, judged, their tally and claims; `given` is what every row was held against."""
 
+    claims: Claims
     given: Mapping[str, str]
     rows: pa.Table
     tally: Tally
@@ -357,8 +359,9 @@ class Intake:
         contract = tables[0].layout.contract
         outcome = self._outcome(tables, request, bounds)
         outcome.remarks += [*remarks, *(remark for table in tables for remark in table.remarks)]
+        read = self._read_ahead(tables[0])
         try:
-            claims, stated, blocks = self._begin(outcome, tables, unreadable)
+            claims, stated, blocks = self._begin(outcome, tables, unreadable, read)
         except Refusal as refusal:
             return self._refuse(tables, outcome, refusal, warehouse)
         known = self._known(warehouse, outcome)
@@ -372,7 +375,7 @@ class Intake:
         try:
             store.begin_incoming(warehouse, contract.columns)
             judged = [
-                self._load(outcome, table, number, blocks or table.blocks(), stated, warehouse)
+                self._load(outcome, table, number, blocks, stated, warehouse, read)
                 for number, table in enumerate(tables)
             ]
             if not all(judged):
@@ -392,21 +395,24 @@ class Intake:
                     supersede(warehouse, contract.table, current, line)
                 store.store_incoming(warehouse, contract.table, line)
             store.enter(warehouse, line)
-        warehouse.execute("DROP TABLE temp.incoming")
+        store.end_incoming(warehouse)
         return receipt_of(outcome)
 
     def _begin(
-        self, outcome: Outcome, tables: Sequence[Table], unreadable: Refusal | None = None
+        self, outcome: Outcome, tables: Sequence[Table], unreadable: Refusal | None = None, read: Read | None = None
     ) -> tuple[list[Claims], str | None, Iterator[Block] | None]:
         """Return what tables say of themselves, the period stated, and the blocks of a table that is alone.
 
         The municipality is settled and the delivery identified. Raises Refusal.
         """
-        peeked = tables[0].blocks() if len(tables) == 1 else None
+        peeked = tables[0].blocks() if len(tables) == 1 and read is None else None
         for table in tables if unreadable is None else ():
             require_complete(table.layout, table.label)
         first = next(peeked, None) if peeked else None
-        claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
+        if read is not None:
+            claims = [read.claims]
+        else:
+            claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
         if all(one.is_empty for one in claims):
             raise Refusal(outcome.label, "Leverancen indeholder ingen rækker.", "the delivery holds no rows")
         settle_municipality(outcome, self.municipality, claims)
@@ -417,25 +423,27 @@ class Intake:
         self._identify(outcome, tables, stated or (named[0].period if named else ""))
         return claims, stated, chain([first] if first else [], peeked) if peeked else None
 
-    def read(self, table: Table, request: Request, bounds: Bounds, known: Collection[str]) -> Read | None:
+    def read(
+        self, table: Table, request: Request, bounds: Bounds, known: Collection[str], scratch: Warehouse
+    ) -> Read | None:
         """Return the rows of a table that is a delivery by itself, read and judged; None when it is in the ledger.
 
         None as well for what is refused: that is told when the table is taken.
         """
         outcome = self._outcome([table], request, bounds)
         try:
-            _, stated, blocks = self._begin(outcome, [table])
+            claims, stated, blocks = self._begin(outcome, [table])
             if outcome.content_id in known:
                 return None
             given, columns = _given(outcome, stated), outcome.contract.columns
             parser = Parser(table.layout, self.people, outcome.tally, given)
-            with without_collector(), store.open_scratch(self.sources[1] / "restricted") as warehouse:
-                store.begin_incoming(warehouse, columns)
+            with without_collector():
+                store.begin_incoming(scratch, columns)
                 for block in blocks or ():
-                    store.add_incoming(warehouse, columns, parser.typed(block))
-                self._judge(outcome, warehouse)
-                rows = store.incoming(warehouse)
-            return Read(given, rows, outcome.tally, outcome.accepted, outcome.persons)
+                    store.add_incoming(scratch, columns, parser.typed(block))
+                self._judge(outcome, scratch)
+                rows = store.incoming(scratch)
+            return Read(claims[0], given, rows, outcome.tally, outcome.accepted, outcome.persons)
         except KommunekortError:
             return None
 
@@ -451,14 +459,14 @@ class Intake:
         outcome: Outcome,
         table: Table,
         number: int,
-        blocks: Iterator[Block],
+        blocks: Iterator[Block] | None,
         period: str | None,
         warehouse: Warehouse,
+        read: Read | None,
     ) -> bool:
         """Put the rows of one table that can be read among those waiting; tell whether they are judged already."""
         columns = outcome.contract.columns
         given = _given(outcome, period)
-        read = self._read_ahead(table)
         if read is not None and read.given == given:
             outcome.tally, outcome.accepted, outcome.persons = read.tally, read.accepted, read.persons
             store.put_incoming(warehouse, read.rows)
@@ -468,7 +476,7 @@ class Intake:
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
             stored: Future[None] | None = None
             held: pa.Table | None = None  # the newest block; a table of one block needs no thread
-            for block in blocks:
+            for block in blocks or table.blocks():
                 if stored is not None:
                     stored.result()
                 if held is not None:
@@ -505,8 +513,10 @@ class Intake:
         repeated = store.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
-        if repeated or any(rule.rejects for rule, _, _ in broken):
-            tally.rejected += store.remove_incoming(warehouse, rules, repeated, day)
+        rejected = {*repeated, *(row for rule, _, rows in broken if rule.rejects for row in rows)}
+        if rejected:
+            store.remove_incoming(warehouse, rejected)
+            tally.rejected += len(rejected)
         outcome.accepted = store.count_incoming(warehouse)
         if "person_id" in contract.columns:
             outcome.persons = store.count_persons(warehouse)
@@ -697,8 +707,9 @@ def deliver(
     with (
         hide_unforeseen("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
+        readers(intake, store.known_content(warehouse), workers, len(files)) as pool,
     ):
-        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder, workers):
+        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder, pool):
             page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
             if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
                 page = write_receipt(receipt, data_dir / "receipts")
@@ -753,18 +764,16 @@ def receive(
     warehouse: Warehouse,
     bounds: Bounds,
     folder: Path | None = None,
-    workers: int = 1,
+    pool: Readers | None = None,
 ) -> Iterator[Receipt]:
     """Yield the receipts of files: one per delivery in their sheets and ZIP members, and per unread file.
 
     Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
     """
     opened: list[_Opened] = []
-    paths: list[Path] = []
     for path in [files] if isinstance(files, Path) else files:
         try:
             opened.append(_open(path, intake, bounds, folder))
-            paths.append(path)
         except UsageError:
             raise
         except KommunekortError as error:
@@ -781,12 +790,9 @@ def receive(
         unread = [stranger for one in opened for stranger in one.strangers]
         tables = _distinct([table for one in opened for table in one.tables])
         hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
-    places = {
-        id(table): (path, n) for path, one in zip(paths, opened, strict=True) for n, table in enumerate(one.tables)
-    }
-    alone = [(id(group[0]), *places[id(group[0])]) for group, _ in hand_ins if len(group) == 1]
-    with reading_ahead(alone, request, intake, store.known_content(warehouse), bounds, folder, workers) as submit:
-        yield from _taken(hand_ins, request, intake, warehouse, bounds, submit)
+    alone = [group[0] for group, _ in hand_ins if len(group) == 1]
+    submit = pool.reading(alone, request, bounds) if pool else lambda: None
+    yield from _taken(hand_ins, request, intake, warehouse, bounds, submit)
     for stranger in [stranger for one in opened for stranger in one.strangers]:
         yield intake.refuse_file(
             stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
@@ -797,54 +803,65 @@ LEAST_FILES, MOST_BYTES = 8, 64 * 2**20
 """Fewer files are not worth a process; of a larger one the rows are stored while the next are read."""
 
 
-@contextmanager
-def reading_ahead(
-    tables: Sequence[tuple[int, Path, int]], request: Request, intake: Intake, known: Collection[str],
-    bounds: Bounds, folder: Path | None, workers: int,
-) -> Iterator[Callable[[], None]]:  # fmt: skip
-    """Have processes read tables, given by id, file and place in it, in turn; yield what starts the next one.
+@dataclass(frozen=True)
+class Readers:
+    """Processes that read tables, `ahead` of whoever takes them; not more than every one of them holds two."""
 
-    They load the key themselves. Not more is read ahead than every process holds two tables.
-    """
-    waiting = deque(each for each in tables if each[1].stat().st_size <= MOST_BYTES)
-    if workers == 1 or len(waiting) < LEAST_FILES:
-        yield lambda: None
-        return
-    asked = (intake.municipality, intake.kind, intake.period, intake.from_folder)
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin_reading, (intake.sources, *asked)) as pool:
+    pool: ProcessPoolExecutor
+    number: int
+    ahead: dict[int, Future[Read | None]]
+
+    def reading(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Callable[[], None]:
+        """Return what has the next of some tables read."""
+        waiting = deque(table for table in tables if table.size <= MOST_BYTES)
+        if len(waiting) < LEAST_FILES:
+            return lambda: None
 
         def submit() -> None:
-            while waiting and len(intake.ahead) < 2 * workers:
-                key, path, place = waiting.popleft()
+            while waiting and len(self.ahead) < 2 * self.number:
+                table = waiting.popleft()
                 with suppress(BrokenExecutor):  # one of them has ended: the rest is read here
-                    intake.ahead[key] = pool.submit(_read_table, path, place, request, known, bounds, folder)
+                    self.ahead[id(table)] = self.pool.submit(_read_table, table, request, bounds)
 
+        return submit
+
+
+@contextmanager
+def readers(intake: Intake, known: Collection[str], number: int, files: int) -> Iterator[Readers | None]:
+    """Start so many processes, which load the key themselves; None when one is wanted."""
+    if number == 1:
+        yield None
+        return
+    asked = (intake.municipality, intake.kind, intake.period, intake.from_folder)
+    with ProcessPoolExecutor(number, get_context("spawn"), _begin_reading, (intake.sources, known, *asked)) as pool:
+        for _ in range(number if files >= LEAST_FILES else 0):
+            pool.submit(int)  # they start while the files are opened
         try:
-            yield submit
+            yield Readers(pool, number, intake.ahead)
         finally:
             for reading in intake.ahead.values():
                 reading.cancel()
-            intake.ahead.clear()
 
 
-_reader: list[Intake] = []
+_reader: list[tuple[Intake, Collection[str], Warehouse]] = []
+_open_in_reader = ExitStack()
 
 
 def _begin_reading(
-    sources: tuple[Path, Path], municipality: str | None, kind: str | None, period: str | None, from_folder: bool
-) -> None:
-    """Make a process ready to read tables: it has its own keys."""
-    _reader[:] = [Intake.checked(load_keys(*sources), municipality, kind, period, from_folder=from_folder)]
+    sources: tuple[Path, Path], known: Collection[str], municipality: str | None, kind: str | None,
+    period: str | None, from_folder: bool,
+) -> None:  # fmt: skip
+    """Make a process ready to read tables: it has its own keys, and a database in memory for as long as it lasts."""
+    intake = Intake.checked(load_keys(*sources), municipality, kind, period, from_folder=from_folder)
+    scratch = _open_in_reader.enter_context(store.open_scratch(sources[1] / "restricted"))
+    _reader[:] = [(intake, known, scratch)]
 
 
-def _read_table(
-    path: Path, place: int, request: Request, known: Collection[str], bounds: Bounds, folder: Path | None
-) -> Read | None:
-    """Return the rows of a table of a file, or None when whoever takes it has to look for itself."""
-    intake = _reader[0]
-    with suppress(KommunekortError), hide_unforeseen(f"receiving {mask(path.name)}"):
-        tables = _open(path, intake, bounds, folder).tables
-        return intake.read(tables[place], request, bounds, known) if place < len(tables) else None
+def _read_table(table: Table, request: Request, bounds: Bounds) -> Read | None:
+    """Return the rows of a table, or None when whoever takes it has to look for itself."""
+    intake, known, scratch = _reader[0]
+    with suppress(KommunekortError), hide_unforeseen(f"receiving {table.label}"):
+        return intake.read(table, request, bounds, known, scratch)
     return None
 
 
@@ -914,7 +931,8 @@ def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Tab
 def _key(table: Table, intake: Intake) -> Key:
     try:
         with hide_unforeseen(f"receiving {table.label}"):
-            claims = _peek(table)
+            tells = {"municipality", "period"} & table.layout.positions.keys()
+            claims = _peek(table) if tells else claims_of(table.hint, None)
     except Refusal:
         claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
     named = claims.named_municipality
@@ -1017,8 +1035,8 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
     if part.form == "csv":
         layout, delimiter, lines = read_layout(part, contracts.values(), bounds)
         yield Table(
-            part.label, part.hint, part.sha256, "", layout,
-            lambda: read_blocks(part, layout, delimiter, lines, bounds), part.remarks,
+            part.label, part.hint, part.sha256, part.size, "", layout,
+            partial(read_blocks, part, layout, delimiter, lines, bounds), part.remarks,
         )  # fmt: skip
         return
     book = open_book(part, bounds)
@@ -1049,18 +1067,18 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
             found += 1
             label = f"{part.label}, ark/sheet {sheet.number}"
             told = tuple(remarks + sheet_remarks(sheet, layout_of_sheet))
-
-            def blocks(number: int = sheet.number, layout: Layout = layout_of_sheet) -> Iterator[Block]:
-                again = next(one for one in open_book(part, bounds).sheets if one.number == number)
-                return sheet_blocks(again, layout)
-
-            yield Table(label, hint, part.sha256, sheet.name, layout_of_sheet, blocks, told)
+            blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet, bounds)
+            yield Table(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
     if not found:
         raise Refusal(
             part.label,
             "Intet ark har en leverances overskrifter; brug skabelonen.",
             "no sheet has the headings of a delivery; use the template",
         )
+
+
+def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Iterator[Block]:
+    return sheet_blocks(next(one for one in open_book(part, bounds).sheets if one.number == number), layout)
 
 
 def _hash(path: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -139,14 +140,21 @@ def open_restricted(
         encryption_key=key,
         memory_limit=memory_limit,
         threads=1,
-        temp_directory=folder / "spill",
+        temp_directory=_spill(folder),
     ) as warehouse:
         # What does not fit in memory is spilled to disk; that must be unreadable too.
         warehouse.execute("SET temp_file_encryption = true; SET preserve_insertion_order = false")
         path.chmod(0o600)
         if not read_only:
+            for left in folder.glob("spill*"):  # by a process that was killed; nobody else reads or writes now
+                shutil.rmtree(left, ignore_errors=True)
             _create_ledger(warehouse)
         yield warehouse
+
+
+def _spill(folder: Path) -> Path:
+    """Return a folder that nobody else spills into: two processes in one overwrite each other's files, and crash."""
+    return folder / f"spill-{secrets.token_hex(8)}"
 
 
 def use_all_threads(warehouse: Warehouse) -> None:
@@ -187,8 +195,8 @@ def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], 
 def exists(warehouse: Warehouse, table: str) -> bool:
     """Tell whether there is a table `restricted.<table>`."""
     sql = (
-        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = 'restricted' AND table_name = ?"
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
+        "AND schema_name = 'restricted' AND table_name = ?"
     )
     return bool(warehouse.scalar(sql, [table]))
 
@@ -336,7 +344,14 @@ def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
     listed = ", ".join(
         f"{quote_identifier(column)} {kind}" for column, kind in {"_row_number": "BIGINT", **columns}.items()
     )
-    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE incoming ({listed})")
+    end_incoming(warehouse)
+    warehouse.execute(f"CREATE TEMP TABLE incoming ({listed})")
+
+
+def end_incoming(warehouse: Warehouse) -> None:
+    """Forget the rows that waited."""
+    warehouse.unregister("incoming")
+    warehouse.execute("DROP TABLE IF EXISTS temp.incoming")
 
 
 def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Table) -> None:
@@ -359,23 +374,22 @@ def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Tabl
 
 
 def put_incoming(warehouse: Warehouse, rows: pa.Table) -> None:
-    """Put rows among those waiting that were judged elsewhere (`incoming`)."""
-    warehouse.register("_block", rows)
-    try:
-        warehouse.execute("INSERT INTO temp.incoming BY NAME SELECT * FROM _block")
-    finally:
-        warehouse.unregister("_block")
+    """Let rows wait that were judged elsewhere (`incoming`); they are not copied."""
+    warehouse.execute("DROP TABLE temp.incoming")
+    warehouse.register("incoming", rows)
 
 
 def incoming(warehouse: Warehouse) -> pa.Table:
-    """Return the rows waiting."""
-    return warehouse.arrow("SELECT * FROM temp.incoming ORDER BY _row_number")
+    """Return the rows waiting, in no order; texts as codes, which are less to hand over."""
+    rows = warehouse.arrow("SELECT * FROM temp.incoming")
+    coded = [c.dictionary_encode() if str(c.type) == "string" else c for c in rows.columns]
+    return rows.from_arrays(coded, rows.column_names)
 
 
 @contextmanager
 def open_scratch(folder: Path) -> Iterator[Warehouse]:
     """Open a database in memory in which rows are judged; what does not fit is spilled encrypted."""
-    with Warehouse.open(memory_limit="1GB", threads=1, temp_directory=folder / "spill") as warehouse:
+    with Warehouse.open(memory_limit="1GB", threads=1, temp_directory=_spill(folder)) as warehouse:
         warehouse.execute("SET temp_file_encryption = true")
         yield warehouse
 
@@ -412,21 +426,15 @@ def broken_rules(
     return broken
 
 
-def remove_incoming(warehouse: Warehouse, rules: Sequence[RowRule], rows: Sequence[int], received_on: date) -> int:
-    """Delete the rows that break a rejecting rule or are listed; return how many went."""
+def remove_incoming(warehouse: Warehouse, rows: Collection[int]) -> None:
+    """Delete rows by their numbers."""
     import pyarrow as pa
 
-    predicates = " OR ".join(f"({rule.breaks})" for rule in rules if rule.rejects) or "false"
-    before = count_incoming(warehouse)
     warehouse.register("_listed", pa.table({"row": pa.array(rows, pa.int64())}))
     try:
-        warehouse.execute(
-            f"DELETE FROM temp.incoming WHERE _row_number IN (SELECT _row_number FROM {_with_day(received_on)} "
-            f"WHERE {predicates}) OR _row_number IN (SELECT row FROM _listed)"
-        )
+        warehouse.execute("DELETE FROM temp.incoming WHERE _row_number IN (SELECT row FROM _listed)")
     finally:
         warehouse.unregister("_listed")
-    return before - count_incoming(warehouse)
 
 
 def _with_day(received_on: date) -> str:
@@ -860,14 +868,14 @@ def _changed_persons(
     forgotten = forgotten_rows(warehouse)
     if any(held.get(name, 0) + forgotten.get(name, 0) < by_id[name].rows_accepted for name in both if name in by_id):
         return sum(int(count) for count in held.values()) + 1
-    side = (
-        f"SELECT person_id, sum(content::HUGEINT) AS content FROM ({rows}) "
-        "WHERE delivery_id IN (SELECT unnest(?)) GROUP BY ALL"
-    )
+    of = f"FROM ({rows}) WHERE delivery_id IN (SELECT unnest(?))"
     gone = 0
     if forgotten:
         sql = "SELECT count(DISTINCT forgotten_at) FROM restricted.forgotten WHERE delivery_id IN (SELECT unnest(?))"
         gone = int(warehouse.scalar(sql, [both]))
+    if not other:  # everybody is new
+        return -gone + int(warehouse.scalar(f"SELECT count(DISTINCT person_id) {of}", [both]))
+    side = f"SELECT person_id, sum(content::HUGEINT) AS content {of} GROUP BY ALL"
     return -gone + int(
         warehouse.scalar(
             f"SELECT count(*) FROM ({side}) a FULL JOIN ({side}) b USING (person_id) "

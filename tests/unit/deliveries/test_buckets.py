@@ -12,7 +12,7 @@ import pytest
 from flows.deliveries import buckets as module
 from flows.deliveries.buckets import load_person_data
 from flows.deliveries.keys import load_keys
-from flows.deliveries.store import Wanted, choose, open_restricted, person_rows, rotate
+from flows.deliveries.store import Wanted, choose, open_restricted, open_scratch, person_rows, rotate
 from flows.settings import Settings
 from tests.fixtures.world import Published
 from tests.unit.deliveries.delivery_files import Door
@@ -51,6 +51,32 @@ def test_every_row_is_in_one_bucket_and_every_person_whole(door: Door, buckets: 
 def test_rows_lie_in_the_order_of_their_pseudonyms(door: Door) -> None:
     ids = [name for (name,) in door.rows('SELECT person_id FROM restricted."case" ORDER BY rowid')]
     assert ids == sorted(ids)
+
+
+def test_nobody_spills_into_the_folder_of_another(door: Door) -> None:
+    """Two processes in one would overwrite each other's files; what a killed one left is cleared away."""
+    folder, key = settings_of(door).restricted, load_keys(door.key).database_key
+    left = folder / "spill-left"
+    left.mkdir()
+    with (
+        open_restricted(folder, key, read_only=True) as one,
+        open_scratch(folder) as other,
+        open_scratch(folder) as third,
+    ):
+        asked = [Path(each.scalar("SELECT current_setting('temp_directory')")) for each in (one, other, third)]
+    assert len(set(asked)) == 3
+    assert {each.parent for each in asked} == {folder}
+    assert left.exists()
+    with open_restricted(folder, key):
+        pass
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith("spill")) == []
+
+
+def test_a_range_of_persons_is_read_without_most_of_the_others(door: Door) -> None:
+    with open_restricted(settings_of(door).restricted, load_keys(door.key).database_key) as warehouse:
+        warehouse.execute("CREATE TABLE restricted.many AS SELECT i FROM range(100000) t(i)")
+        sql = "SELECT max(row_group_id) FROM pragma_storage_info('restricted.many')"
+        assert warehouse.scalar(sql) == 3
 
 
 def counts_in(settings: Settings, monkeypatch: pytest.MonkeyPatch, buckets: int) -> bytes:

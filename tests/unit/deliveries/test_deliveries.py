@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
+import pickle
 from pathlib import Path
 
 import pytest
 
 from flows.deliveries.contract import load_contracts
-from flows.deliveries.intake import deliver
+from flows.deliveries.files import Bounds
+from flows.deliveries.intake import Intake, _open, deliver
+from flows.deliveries.keys import keygen, load_keys
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.catalogue import KINDS, load_catalogue
 from transforms.errors import UsageError
@@ -308,3 +312,24 @@ def test_an_unforeseen_error_stores_nothing_and_quotes_nothing(
             door.one("sager_2016K1.csv", csv_bytes(CASES, case_rows(6)))
     assert "1234" not in "".join(traceback.format_exception(caught.value))
     assert door.rows('SELECT count(*) FROM restricted."case"') == [(5,)]
+
+
+def test_a_table_is_read_alike_by_another_process(tmp_path: Path) -> None:
+    content = csv_bytes(CASES, case_rows(3))
+    files = {
+        "a.csv": content, "b.csv.gz": gzip.compress(content), "c.xlsx": xlsx_bytes([list(CASES), *case_rows(3)]),
+        "d.zip": zip_bytes({"1.csv": content, "2.xlsx": xlsx_bytes([list(CASES), *case_rows(3)])}),
+    }  # fmt: skip
+    keygen(tmp_path / "k")
+    intake = Intake.checked(load_keys(tmp_path / "k"), "840", None, None)
+    tables = []
+    for name, each in files.items():
+        (tmp_path / name).write_bytes(each)
+        tables += _open(tmp_path / name, intake, Bounds(), None).tables
+    assert len(tables) == 5
+    for table in tables:
+        there = pickle.loads(pickle.dumps(table))
+        (here,), (again,) = (list(each.blocks()) for each in (table, there))
+        assert again.rows.tolist() == here.rows.tolist()
+        assert len(here.rows) == 3
+        assert again.columns == here.columns
