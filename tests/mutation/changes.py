@@ -32,7 +32,7 @@ class Mutant:
     """One change: the module, the line and what stands there, what it was and became, and the whole changed module.
 
     `span` holds the lines of the statement: a test that executes none of them cannot notice. It is empty for what is
-    executed when the module is loaded.
+    executed when the module is loaded, and `names` then tells what the statement names.
     """
 
     module: str
@@ -41,6 +41,7 @@ class Mutant:
     change: str
     text: str
     span: range
+    names: tuple[str, ...]
 
 
 def mutants(module: str) -> Iterator[Mutant]:
@@ -49,7 +50,12 @@ def mutants(module: str) -> Iterator[Mutant]:
     tree, lines = ast.parse(source), source.splitlines()
     above = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     seen: Counter[tuple[int, str]] = Counter()
+    # A union of types is no formula.
+    types = [getattr(node, field, None) for node in ast.walk(tree) for field in ("annotation", "returns")]
+    said = {node for each in types if each is not None for node in ast.walk(each)}
     for node in ast.walk(tree):
+        if node in said:
+            continue
         for field in ("op", "ops", "value"):
             changed = _changed(node, field)
             if changed is None:
@@ -65,21 +71,25 @@ def mutants(module: str) -> Iterator[Mutant]:
             seen[line, change] += 1
             if seen[line, change] > 1:
                 change += f"  ({seen[line, change]})"
-            yield Mutant(module, line, lines[line - 1].strip(), change, text, _span(node, above))
+            yield Mutant(module, line, lines[line - 1].strip(), change, text, *_statement(node, above))
 
 
-def _span(node: ast.AST, above: dict[ast.AST, ast.AST]) -> range:
-    """Return the lines of the statement of a function that a node stands in: of one that holds others, its head."""
+def _statement(node: ast.AST, above: dict[ast.AST, ast.AST]) -> tuple[range, tuple[str, ...]]:
+    """Return the lines of a function's statement that a node stands in (of one that holds others, its head).
+
+    And of a statement that stands in no function: the names it gives values to.
+    """
     while not isinstance(node, ast.stmt):
         node = above[node]
     outer: ast.AST | None = above[node]
     while outer and not isinstance(outer, ast.FunctionDef):
         outer = above.get(outer)
     if outer is None:
-        return range(0)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        return range(0), tuple(target.id for target in targets if isinstance(target, ast.Name))
     first = getattr(node, "body", None)
     last = first[0].lineno - 1 if isinstance(first, list) and first[0].lineno > node.lineno else node.end_lineno
-    return range(node.lineno, (last or node.lineno) + 1)
+    return range(node.lineno, (last or node.lineno) + 1), ()
 
 
 def _changed(node: ast.AST, field: str) -> object | None:
@@ -88,9 +98,6 @@ def _changed(node: ast.AST, field: str) -> object | None:
         is_number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
         return node.value + 1 if is_number else None
     if field == "op" and isinstance(node, ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.AugAssign):
-        # A union of types is no formula.
-        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value is None:
-            return None
         swap = SWAPS.get(type(node.op))
         return swap() if swap else None
     if field == "ops" and isinstance(node, ast.Compare):

@@ -177,7 +177,10 @@ def change(mutant: Mutant) -> None:
         old = vars(loaded).get(key)
         if getattr(old, "__module__", None) == name:
             _replace(old, new)
-        elif _is_plain(new) and not key.startswith("__") and old != new:
+        elif key in mutant.names and isinstance(old, dict):
+            old.clear()
+            old.update(new)
+        elif not key.startswith("__") and (key in mutant.names or (_is_plain(new) and old != new)):
             for module in list(sys.modules.values()):
                 if getattr(module, "__dict__", {}).get(key) is old:
                     setattr(module, key, new)

@@ -162,11 +162,10 @@ def model_card(
     if share is not None:
         rows.append(("explained_out_of_sample", "check", share, None))
     fifth = np.floor(5 * np.argsort(np.argsort(expected, kind="stable"), kind="stable") / len(expected)).astype(int)
-    for i in range(5):
+    for i in np.unique(fifth):
         here = fifth == i
-        if here.any():
-            rows.append((f"fifth_{i + 1}_expected", "check", float(np.average(expected[here], weights=n[here])), None))
-            rows.append((f"fifth_{i + 1}_observed", "check", float(np.average(observed[here], weights=n[here])), None))
+        rows.append((f"fifth_{i + 1}_expected", "check", float(np.average(expected[here], weights=n[here])), None))
+        rows.append((f"fifth_{i + 1}_observed", "check", float(np.average(observed[here], weights=n[here])), None))
     rows += [(term, kind, value, None) for term, kind, value in extra]
     card = pd.DataFrame(rows, columns=["term", "kind", "value", "standard_error"])
     return card.assign(outcome_id=outcome_id, period=period)[CARD]

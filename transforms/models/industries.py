@@ -249,7 +249,7 @@ def _relative(values: pd.Series[float], weight: pd.Series[float]) -> pd.Series[f
     known = values.notna() & weight.notna()
     total = float(weight[known].sum())
     mean = float((values[known] * weight[known]).sum()) / total if total > 0 else 0.0
-    return (values / mean).where(known, 1.0) if mean > 0 else values.where(~known, 1.0).fillna(1.0)
+    return (values / mean).where(known & (mean > 0), 1.0)
 
 
 def _score(part: pd.DataFrame) -> pd.DataFrame:
@@ -280,7 +280,7 @@ def _score(part: pd.DataFrame) -> pd.DataFrame:
     product = product * (1 - use.fillna(0.0) / 100)
     named = named.where(use.isna(), named + " present_use_pct")
     top = float(product.max()) if len(product) else 0.0
-    score = 100 * product / top if top > 0 else product * 0
+    score = 100 * product / top if top > 0 else product
     ranked = score.where(rows["job_share"].astype("float64") >= MIN_JOB_SHARE)
     return part.assign(
         score=score.reindex(part.index).astype("Float64"),

@@ -269,8 +269,6 @@ def _prediction(found: Pooled, at: Floats, used: float) -> dict[str, object]:
     from scipy.stats import t
 
     free = used - len(found.coefficients) - 1
-    if free < 1:
-        return {}
     value = float(at @ found.coefficients)
     half = float(t.ppf(0.975, free)) * float(np.sqrt(found.tau**2 + at @ found.covariance @ at))
     return {"prediction_low": float(np.exp(value - half)), "prediction_high": float(np.exp(value + half))}

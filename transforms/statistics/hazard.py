@@ -376,7 +376,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     known = np.zeros(len(cells.group)) if offset is None else offset
     theta = np.zeros(t + len(cells.names))
     events, at_risk = (table.sum(axis=1, dtype=np.float64) for table in (cells.events, cells.at_risk))
-    theta[:t] = np.log(-np.log1p(-np.minimum((events + 0.5) / (at_risk + 1), 0.999)))
+    theta[:t] = np.log(-np.log1p(-(events + 0.5) / (at_risk + 1)))
     u, s = np.zeros(size), 0.2
     for _ in range(rounds):
         h, g, score, weight, cross = _accumulate(cells, theta, known + u[cells.group])

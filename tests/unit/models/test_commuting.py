@@ -153,6 +153,23 @@ def test_the_weakest_joins_whom_it_has_most_to_do_with_relative_to_both() -> Non
     assert again.loc["S", "commuting_area_code"] == "A"
 
 
+@pytest.mark.parametrize(("jobs", "partner"), [(60_000.0, "B"), (45_000.0, "A")])
+def test_flows_count_by_their_square(jobs: float, partner: str) -> None:
+    """4,000 go to A and 3,000 to B, where 30,000 work: the square, 16 to 9, outweighs half as many jobs more in A.
+
+    Twice as many it does not, as a third power would; and of the plain numbers, 4 to 3, neither would be outweighed.
+    """
+    pairs = {
+        ("A", "A"): jobs - 4_000,
+        ("B", "B"): 27_000.0,
+        ("S", "S"): 1_000.0,
+        ("S", "A"): 4_000.0,
+        ("S", "B"): 3_000.0,
+    }
+    out = commuting_areas(flows(pairs), ["A", "B", "S"], 2016).set_index("municipality_code")
+    assert out.loc["S", "commuting_area_code"] == partner
+
+
 def test_the_area_that_fails_most_goes_first_and_others_follow() -> None:
     """A chain: C, the smallest, joins B, and both together still have too few and join A; D passes alone."""
     pairs = {("A", "A"): 30_000.0, ("B", "B"): 9_000.0, ("B", "A"): 2_000.0, ("C", "C"): 4_000.0, ("C", "B"): 1_500.0,

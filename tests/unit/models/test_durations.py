@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.interpolate import PchipInterpolator
 from scipy.stats import spearmanr
 
 from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, counted, people, true_weeks
@@ -308,3 +309,51 @@ def test_who_moved_in_is_at_risk_from_then_on_alone() -> None:
     )
     there = late["interval_count"] > late["first_interval"]
     assert at_risk <= there.sum() < len(late)
+
+
+def test_a_companion_s_error_is_the_level_s_carried_by_its_own_slope() -> None:
+    """A level moved by d turns the share without a job S into S^exp(d), so the slope of a share is -S ln S.
+
+    The mean weeks have the same level's error by their own slope (hazards drawn smoothly through the three years), and
+    half a week for what no model knows.
+    """
+    persons = people(4, sd=0.1).assign(has_left=False)
+    rows = model_durations(counted(persons, TRAITS), TRAITS, outcome_id="first_job_weeks", period="2016").rows
+    wide = rows.pivot(index="municipality_code", columns="outcome_id", values=["expected", "standard_error"])
+    wide = wide.drop(columns="first_job_median_weeks", level=1).dropna().astype("float64")
+    levels = {}
+    for years in (1, 2, 3):
+        left = 1 - wide["expected"][f"first_job_within_{years}_year{'s' if years > 1 else ''}_pct"] / 100
+        error = wide["standard_error"][f"first_job_within_{years}_year{'s' if years > 1 else ''}_pct"] / 100
+        levels[years] = error / (-left * np.log(left))
+    np.testing.assert_allclose(levels[1], levels[3], rtol=1e-3)
+    np.testing.assert_allclose(levels[2], levels[3], rtol=1e-3)
+    ends = wide["expected"][[f"first_job_within_{years}_pct" for years in ("1_year", "2_years", "3_years")]].to_numpy()
+    cumulated = PchipInterpolator(
+        [0, 4, 8, 12], np.column_stack([np.zeros(len(ends)), -np.log(1 - ends / 100)]), axis=1
+    )
+    slope = weeks_per_level(1 - np.exp(-np.diff(cumulated(np.arange(13)), axis=1)))
+    rest = wide["standard_error"]["first_job_weeks"] ** 2 - (slope * levels[3]) ** 2
+    assert np.median(rest) == pytest.approx(0.5**2, abs=0.6)
+    several = rows[(rows["value_status"] == "estimated") & rows["standard_error"].notna()]
+    for end, sign in (("single_low", -1), ("single_high", 1)):
+        reach = (several[end] - several["difference"]).astype(float) / several["standard_error"].astype(float)
+        np.testing.assert_allclose(reach, sign * 1.959964, rtol=1e-6)
+
+
+def test_five_persons_who_all_found_a_job_are_told_of_and_four_are_not() -> None:
+    """And thirty municipalities are a yardstick; one of which nobody was followed for three years has no mean."""
+    persons = people(7, persons=15_000)
+    code = persons["municipality_code"]
+    persons = persons[code.isin(MUNICIPALITIES[:30])].reset_index(drop=True)
+    code = persons["municipality_code"]
+    for place, count in ((0, 1), (1, 4), (2, 5), (3, 6), (4, 7)):
+        here = persons.index[persons["municipality_code"] == MUNICIPALITIES[place]]
+        persons = persons.drop(here[count:])
+        persons.loc[here[:count], ["job_interval", "has_job"]] = True
+        persons.loc[here[:count], "interval_count"] = 12 if place != 4 else 11
+    out = run(persons, min_n=1, municipalities=[*MUNICIPALITIES[:30], "999"])
+    told = out.loc[[*MUNICIPALITIES[:6], "999"], "value_status"].tolist()
+    assert told == ["suppressed", "suppressed", "estimated", "estimated", "missing", "estimated", "missing"]
+    fewer = persons[persons["municipality_code"] != MUNICIPALITIES[7]]
+    assert (run(fewer, min_n=1)["value_status"] != "estimated").all()

@@ -160,6 +160,16 @@ def test_a_known_part_of_the_predictor_is_taken_as_it_is() -> None:
     assert (plain.effect == 0).all()
 
 
+def test_a_period_without_a_job_has_a_small_chance_and_one_in_which_all_find_one_a_large_one() -> None:
+    frame = spans(9)
+    frame["has_event"] &= frame["stop"] <= 4
+    sure = (frame["stop"] <= 2) & (frame["stop"] > frame["first"])
+    fit = fit_hazard(cells_of(frame.assign(has_event=frame["has_event"] | sure)))
+    assert np.isfinite(fit.baseline).all()
+    assert chance(np.exp(fit.baseline))[[0, 2]] == pytest.approx([0.6, 0], abs=0.4)
+    assert chance(np.exp(fit.baseline))[2] < 1e-3
+
+
 @pytest.mark.parametrize(("block", "table"), [(70, hazard.TABLE), (hazard.BLOCK, 1), (100, 30)])
 def test_blocks_and_tables_are_short_cuts_alone(monkeypatch: pytest.MonkeyPatch, block: int, table: int) -> None:
     cells = cells_of(spans(6))
@@ -183,6 +193,19 @@ def test_a_number_that_nobody_has_moves_no_mean() -> None:
     assert with_it.groups == without.groups
     beta = np.arange(1.0, 8.0)
     np.testing.assert_allclose(with_it.linear(beta), without.linear(beta), atol=1e-12)
+
+
+def test_a_number_that_one_person_has_once_counts_once() -> None:
+    frame = spans(7)
+    one = frame.iloc[:1].assign(age=30, first=0, stop=1, count=1)
+    both = pd.concat([frame, one], ignore_index=True)
+    time = (both["stop"] - both["first"]).clip(lower=0) * both["count"]
+    mean = np.average(both["age"], weights=time)
+    cells = cells_of(both)
+    beta = np.eye(7)[cells.names.index("age")]
+    assert cells.linear(beta).max() == pytest.approx(
+        (30 - mean) / np.sqrt(np.average((both["age"] - mean) ** 2, weights=time))
+    )
 
 
 def test_a_covariate_that_is_nearly_constant_is_none() -> None:

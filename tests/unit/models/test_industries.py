@@ -234,3 +234,118 @@ def test_lists_differ_where_labour_markets_differ_and_small_industries_are_not_r
     tiny = out.set_index(["municipality_code", "industry_code"]).loc[("101", "1")]
     assert pd.isna(tiny["score_rank"])
     assert tiny["score"] > 0
+
+
+def test_sums_go_from_any_grouping_to_a_coarser_one() -> None:
+    """Letters that 19 and 37 groups share need no splitting; C does."""
+
+    def summed(codes: list[str], target: str) -> dict[str, float]:
+        frame = pd.DataFrame({"industry_code": codes, "jobs": 1.0})
+        return sum_to_level(frame, ["jobs"], [], target, CROSSWALK).set_index("industry_code")["jobs"].to_dict()
+
+    assert summed(["A", "F", "G"], "db07_37_code") == {"A": 1, "F": 1, "G": 1}
+    assert summed(["A", "C", "G", "I"], "db07_10_code") == {"1": 1, "2": 1, "4": 2}
+    assert summed(["CA", "CB", "F"], "db07_19_code") == {"C": 2, "F": 1}
+    with pytest.raises(DataRefused, match="cannot be split"):
+        summed(["A", "C"], "db07_37_code")
+
+
+def reach_of(rows: list[tuple[str, str, float | None]]) -> pd.DataFrame:
+    columns = ["municipality_code", "industry_code", "jobs_in_reach_count"]
+    out = pd.DataFrame(rows, columns=columns).astype({"jobs_in_reach_count": "Float64"})
+    return out.assign(jobs_growth_pct=pd.array([pd.NA] * len(out), dtype="Float64"))
+
+
+def names_of(codes: str) -> pd.DataFrame:
+    return pd.DataFrame({"industry_code": list(codes), "text_da": list(codes), "text_en": list(codes)})
+
+
+def test_a_factor_that_is_known_of_some_industries_is_relative_to_their_mean_by_jobs() -> None:
+    """Openings are known of A and B alone: 30 and 10 over 400 jobs; C counts as if it had that mean."""
+    reach = reach_of([("1", "A", 100.0), ("1", "B", 300.0), ("1", "C", 600.0)])
+    absorption = pd.DataFrame({"industry_code": list("ABC"), "absorption_pct": [4.0, 9.0, 16.0]})
+    openings = pd.DataFrame({"municipality_code": "1", "industry_code": ["A", "B"], "openings_count": [30.0, 10.0]})
+    to_job = pd.DataFrame({"industry_code": ["B", "C"], "placement_to_job_pct": [30.0, 10.0]})
+    use = pd.DataFrame({"municipality_code": "1", "industry_code": ["A"], "present_use_pct": [40.0]})
+    out = match_industries(reach, absorption, names_of("ABC"), openings=openings, to_job=to_job, use=use)
+    table = out.set_index("industry_code")
+    mean = (300 * 30 + 600 * 10) / 900  # of placement to job, by the jobs of B and C
+    product = {
+        "A": 4**0.5 * (0.3 / 0.1) * 1 * 0.6,
+        "B": 9**0.5 * (10 / 300 / 0.1) * (30 / mean) ** 0.5,
+        "C": 16**0.5 * 1 * (10 / mean) ** 0.5,
+    }
+    for code, value in product.items():
+        assert table.loc[code, "score"] == pytest.approx(100 * value / max(product.values()))
+    assert table["score_rank"].to_dict() == {"A": 1, "C": 2, "B": 3}
+    assert table.loc["C", "score_factors"] == (
+        "jobs_in_reach_count absorption_pct placement_to_job_pct present_use_pct"
+    )
+
+
+def test_where_nobody_posts_an_opening_that_tells_no_industry_from_another() -> None:
+    reach = reach_of([("1", "A", 100.0), ("1", "B", 300.0), ("2", "A", 50.0), ("2", "B", None), ("3", "A", 0.0)])
+    absorption = pd.DataFrame({"industry_code": list("AB"), "absorption_pct": [4.0, 9.0]})
+    openings = pd.DataFrame({"municipality_code": "1", "industry_code": ["A", "B"], "openings_count": [0.0, 0.0]})
+    out = match_industries(reach, absorption, names_of("AB"), openings=openings)
+    table = out.set_index(["municipality_code", "industry_code"])
+    quotient = {"A": (100 / 400) / (150 / 450), "B": (300 / 400) / (300 / 450)}
+    assert table.loc[("1", "A"), "score"] == pytest.approx(100 * quotient["A"] * 2 / (quotient["B"] * 3))
+    assert table.loc[("2", "A"), "score"] == 100
+    assert table.loc[("2", "B"), "value_status"] == "missing"
+    assert table.loc[("3", "A"), "value_status"] == "missing"
+
+
+def test_industries_from_one_per_cent_of_the_jobs_on_are_ranked() -> None:
+    reach = reach_of([("1", "A", 100.0), ("1", "B", 9_801.0), ("1", "C", 99.0)])
+    absorption = pd.DataFrame({"industry_code": list("ABC"), "absorption_pct": [9.0, 4.0, 25.0]})
+    ranks = match_industries(reach, absorption, names_of("ABC")).set_index("industry_code")["score_rank"]
+    assert ranks["A"] == 1
+    assert ranks["B"] == 2
+    assert pd.isna(ranks["C"])
+
+
+def test_as_many_as_are_asked_for_are_enough() -> None:
+    counts = pd.DataFrame({"industry_code": ["2", "4"], "employed_count": [20, 19], "non_western_count": [5, 5]})
+    assert national_absorption(counts, 20)["absorption_pct"].tolist()[0] == 25
+    assert national_absorption(counts, 20)["absorption_pct"].isna().tolist() == [False, True]
+    twenty = pd.DataFrame({"industry_code": ["2"], "placements_count": [20.0], "followed_by_job_count": [5.0]})
+    assert placement_to_job(twenty, 15)["placement_to_job_pct"].tolist() == [25]
+    use = pd.DataFrame(
+        {"municipality_code": ["1", "1", "2"], "industry_code": ["2", "4", "2"], "placements_count": [20.0, 0, 19]}
+    )
+    told = present_use(use, 15)
+    assert told["present_use_pct"].tolist()[:2] == [100, 0]
+    assert told["present_use_status"].tolist() == ["observed", "estimated", "suppressed"]
+
+
+def test_an_industry_without_jobs_need_not_be_known_and_one_with_jobs_must() -> None:
+    reach = reach_of([("1", "2", 40.0), ("1", "4", 0.0), ("1", "11", 7.0), ("2", "2", 40.0), ("2", "4", 1.0),
+                      ("3", "2", 0.0), ("4", "2", 10.0), ("4", "4", None)])  # fmt: skip
+    ras308 = pd.DataFrame({"industry_code": ["2", "4"], "employed_count": [100, 9], "non_western_count": [20, 1]})
+    observed = pd.DataFrame({"municipality_code": list("1234"), "non_western_employment_pct": [12.0] * 4})
+    out = expected_absorption(reach, ras308, observed, CROSSWALK, 10).set_index("municipality_code")
+    assert out.loc["1", ["expected_absorption_pct", "absorption_gap_pct_points"]].tolist() == [20, -8]
+    assert out["value_status"].tolist() == ["estimated", "missing", "missing", "missing"]
+
+
+def test_growth_needs_jobs_to_grow_from() -> None:
+    areas = pd.DataFrame({"municipality_code": ["1"], "commuting_area_code": ["1"]})
+    rows = [("1", "A", 2013, 0.0), ("1", "A", 2016, 5.0), ("1", "B", 2013, 1.0), ("1", "B", 2016, 3.0),
+            ("1", "C", 2012, 9.0), ("1", "C", 2016, 9.0)]  # fmt: skip
+    jobs = pd.DataFrame(rows, columns=["municipality_code", "industry_code", "year", "jobs_count"])
+    growth = jobs_in_reach(jobs, areas, 2016).set_index("industry_code")["jobs_growth_pct"]
+    assert growth["B"] == 200
+    assert growth[["A", "C"]].isna().all()
+
+
+def test_an_opening_alone_is_singular() -> None:
+    reach = reach_of([("1", "A", 100.0), ("1", "B", 300.0)])
+    absorption = pd.DataFrame({"industry_code": list("AB"), "absorption_pct": [4.0, 9.0]})
+    openings = pd.DataFrame({"municipality_code": "1", "industry_code": ["A", "B"], "openings_count": [1.0, 1234.0]})
+    out = match_industries(reach, absorption, names_of("AB"), openings=openings).set_index("industry_code")
+    assert "; 1 ny stilling slået op" in out.loc["A", "reason_da"]
+    assert "; 1 new opening posted" in out.loc["A", "reason_en"]
+    assert "; 1.234 nye stillinger slået op" in out.loc["B", "reason_da"]
+    assert out.loc["A", "reason_da"].startswith("A: 100 job inden for rækkevidde; 4,0 pct.")
+    assert "ændring" not in out.loc["A", "reason_da"]

@@ -186,7 +186,23 @@ def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactio
     error = (np.log(row["hazard_ratio_high"]) - np.log(row["hazard_ratio_low"])) / (2 * 1.959964)
     half = student(int(row["n_municipalities"]) - 2).ppf(0.975) * np.hypot(float(row["heterogeneity"]), error)
     assert np.log(row["prediction_high"] / row["hazard_ratio"]) == pytest.approx(half, rel=1e-5)
+    # Where staff sit together (half of all) against one standard deviation more of factories: the other at its mean.
+    table = out.set_index(["method_code", "context_code"])
+    for method in METHOD_EFFECTS:
+        here, there = (table.loc[(method, name)] for name in ("is_colocated", "factory_share"))
+        apart = here["interaction_ratio"] ** 0.5 / there["interaction_ratio"]
+        assert here["hazard_ratio"] / there["hazard_ratio"] == pytest.approx(apart)
+        row = table.loc[(method, "all")]
+        assert row["e_value"] == pytest.approx(e_value(row["hazard_ratio"]))
+        clear = row["hazard_ratio_low"] > 1 or row["hazard_ratio_high"] < 1
+        nearest = min((row["hazard_ratio_low"], row["hazard_ratio_high"]), key=lambda limit: abs(np.log(limit)))
+        assert row["e_value_low"] == pytest.approx(e_value(nearest) if clear else 1)
     between = out[out["interaction_ratio"].notna()]
+    logs = [np.log(between[f"interaction_{end}"].to_numpy(np.float64)) for end in ("ratio", "low", "high")]
+    z = 2 * 1.959964 * logs[0] / (logs[2] - logs[1])
+    p = np.sort(2 * student(len(z) - 1).sf(np.abs(z)))
+    found = np.flatnonzero(p <= 0.05 * np.arange(1, len(p) + 1) / len(p))
+    assert between["interaction_stands"].sum() == (found[-1] + 1 if found.size else 0)
     assert out.loc[out["interaction_ratio"].isna(), "interaction_stands"].isna().all()
     planted = between[(between["method_code"] == "private") & (between["context_code"] == "is_colocated")]
     assert planted["interaction_stands"].item()
@@ -206,3 +222,30 @@ def test_a_method_that_cannot_act_yet_tells_who_gets_it() -> None:
     assert blind["hazard_ratio_low"] > 1.1
     assert seeing["hazard_ratio_low"] < 1 < seeing["hazard_ratio_high"]
     assert blind["n_exposed"] == seeing["n_exposed"] > 50
+
+
+def test_fifty_exposed_and_ten_municipalities_are_enough() -> None:
+    """And a method that 1 to 4 persons have had is not told of, but one that nobody has is."""
+    frame, measures = exposures(5, 12_000)
+    codes = sorted(set(frame["municipality_code"]))
+    ten = frame[frame["municipality_code"].isin(codes[:10])]
+    told, _ = histories(ten, measures, TRAITS)
+    exposed = {"private": 50, "public": 49, "danish": 50, "four": 4, "five": 5, "none": 0}
+    out = method_effects(told, exposed, TRAITS, outcome_id="w").set_index(["method_code", "context_code"])
+    status = out.xs("all", level=1)["value_status"]
+    assert status[status == "estimated"].index.tolist() == ["danish", "private"]
+    assert (out.loc[["private", "danish"], "n_municipalities"] <= 10).all()
+    shown = out.xs("all", level=1)["n_exposed"]
+    assert pd.isna(shown["four"])
+    assert shown[["five", "none", "public"]].tolist() == [5, 0, 49]
+    nine = histories(frame[frame["municipality_code"].isin(codes[:9])], measures, TRAITS)[0]
+    assert (method_effects(nine, exposed, TRAITS, outcome_id="w")["value_status"] == "missing").all()
+
+
+def test_a_constant_context_is_left_out_and_a_yes_stays_a_yes() -> None:
+    table = pd.DataFrame({"municipality_code": list("123"), "yes": [1.0, 0, np.nan], "flat": 3.0, "all": True,
+                          "number": [1.0, 2, 6]})  # fmt: skip
+    out = standardise_contexts(table)
+    assert list(out.columns) == ["yes", "number"]
+    np.testing.assert_allclose(out["number"], (np.array([1.0, 2, 6]) - 3) / np.std([1.0, 2, 6]))
+    np.testing.assert_array_equal(out["yes"], [1, 0, np.nan])

@@ -126,6 +126,10 @@ def test_no_two_persons_become_one_when_each_municipality_is_taken_alone() -> No
                   measures=[(2, "101", "igu", "2016-01-01", None, None)])  # fmt: skip
     own = own_rows(rows)
     assert own.cases["person_id"].nunique() == 3 * len(codes)
+    many = own_rows(
+        people(*({"person_id": i, "municipality_code": code} for i in range(1100) for code in ("101", "102")))
+    )
+    assert many.cases["person_id"].nunique() == 2200
     assert own.measures["person_id"].item() == own.cases["person_id"][2 * len(codes)]
 
 

@@ -14,7 +14,7 @@ from tests.unit.models.sql_rows import give, warehouse_with_reference
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
 from transforms.models import steps
-from transforms.models.findings import GROUP, apply_rules, find
+from transforms.models.findings import GROUP, apply_rules, check_rules, find
 from transforms.models.methods import GRADES, method_candidates
 from transforms.models.wording import UNITS, gap, level, number, official_name, shown
 
@@ -359,3 +359,97 @@ def test_a_sentence_names_the_group_where_it_is_the_yardstick() -> None:
     rules = reference("finding_rules").query("compare_to == 'peers'")
     for language, (peers, _) in GROUP.items():
         assert rules[f"template_{language}"].str.contains(peers).all()
+
+
+def rules_of(**columns: object) -> pd.DataFrame:
+    usual = {
+        "rule_version": "1", "kind": "challenge", "indicator_id": "x", "compare_to": "nation", "operator": "above",
+        "threshold": "1", "strength_formula": "gap", "medium_from": "5", "strong_from": "10",
+        "is_self_reported": "false", "template_da": "{gap}", "template_en": "{gap}",
+    }  # fmt: skip
+    rows = pd.DataFrame({**usual, **columns})
+    return rows.assign(rule_id=[f"r{i}" for i in range(len(rows))])
+
+
+def test_strength_begins_at_its_limits_and_the_strongest_stands_first() -> None:
+    given = [(f"i{i}", 20.0 + difference) for i, difference in enumerate((1.0, 4.9, 5.0, 9.9, 10.0, 0.9))]
+    known = facts(*(fact(indicator_id=name, value=value, nation_value=20.0) for name, value in given))
+    out = find(known, rules_of(indicator_id=[name for name, _ in given]), NAMES)
+    assert out["indicator_id"].tolist() == ["i4", "i2", "i3", "i0", "i1"]
+    assert out["strength"].tolist() == ["strong", "medium", "medium", "weak", "weak"]
+    assert out["strength_value"].tolist() == pytest.approx([10, 5, 9.9, 1, 4.9])
+    lower = facts(*(fact(indicator_id=name, value=value - 40, nation_value=-20.0) for name, value in given))
+    assert find(lower, rules_of(indicator_id=["i2"]), NAMES)["gap"].tolist() == [5]
+
+
+def test_a_relative_gap_is_in_per_cent_of_the_reference_and_has_no_size_against_nought() -> None:
+    """22 against 20 is a tenth more, and against minus 20 it is 210 per cent of that; nothing is a part of nought."""
+    known = facts(
+        fact(indicator_id="x", value=22.0, nation_value=20.0), fact(indicator_id="y", value=22.0, nation_value=-20.0),
+        fact(indicator_id="z", value=22.0, nation_value=0.0),
+    )  # fmt: skip
+    out = find(known, rules_of(indicator_id=["x", "y", "z"], strength_formula="relative_gap"), NAMES)
+    table = out.set_index("indicator_id")
+    assert table.loc[["x", "y"], "strength_value"].tolist() == pytest.approx([10, 210])
+    assert pd.isna(table.loc["z", "strength_value"])
+    assert table["strength"].to_dict() == {"x": "strong", "y": "strong", "z": "medium"}
+
+
+def test_challenges_stand_before_potentials_whatever_their_strength() -> None:
+    known = facts(
+        fact(indicator_id="x", value=40.0, nation_value=20.0), fact(indicator_id="y", value=22, nation_value=20)
+    )
+    out = find(known, rules_of(indicator_id=["x", "y"], kind=["potential", "challenge"]), NAMES)
+    assert out["kind"].tolist() == ["challenge", "potential"]
+
+
+def test_a_gap_is_of_the_figures_as_shown_and_against_the_expected_of_those_that_are_kept() -> None:
+    """20.04 and 18.96 are shown as 20.0 and 19.0; less than a shown tenth is nothing to tell."""
+    rules = rules_of(indicator_id=["x", "y", "z"], compare_to=["nation", "expected", "nation"], threshold="0.01")
+    known = facts(
+        fact(indicator_id="x", value=20.04, nation_value=18.96),
+        fact(indicator_id="y", value=20.04, expected_value=18.96),
+        fact(indicator_id="z", value=20.04, nation_value=19.96),
+    )
+    out = find(known, rules, NAMES).set_index("indicator_id")
+    assert out["sentence_da"].to_dict() == {"x": "1,0 procentpoint", "y": "1,1 procentpoint"}
+
+
+def test_rules_that_cannot_be_applied_are_named_with_their_row() -> None:
+    whole = rules_of(indicator_id=["x", "y"])
+    check_rules(whole, "rules.csv")
+    for column, value, message in (
+        ("compare_to", "neighbours", r"row 3 \(r1\): compare_to 'neighbours'"),
+        ("operator", "one_of", r"row 3 \(r1\): operator 'one_of'; rule: above or below"),
+        ("rule_id", "r0", "rule_id occurs twice: r0"),
+    ):
+        broken = whole.copy()
+        broken.loc[1, column] = value
+        with pytest.raises(UsageError, match=message):
+            check_rules(broken, "rules.csv")
+    words = whole.assign(compare_to=["text", "assessment"], operator="one_of")
+    check_rules(words, "rules.csv")
+    with pytest.raises(UsageError, match=r"row 2 \(r0\): operator 'above'; rule: one_of"):
+        check_rules(words.assign(operator="above"), "rules.csv")
+
+
+def test_candidates_are_ordered_by_conditions_met_then_evidence_then_share() -> None:
+    """a: two of three conditions; b and c: one of one, b on better evidence; d: one of two; e: none."""
+    grades = {"a": "practice_experience", "b": "effect_study", "c": "register_correlation", "d": "register_correlation",
+              "e": "effect_study"}  # fmt: skip
+    methods = reference("methods").head(5).assign(method_code=list(grades), evidence_grade=list(grades.values()))
+    asked = ["a x", "a x", "a y", "b x", "c x", "d x", "d y", "e y"]
+    rules = pd.DataFrame({
+        "rule_id": [f"r{i}" for i in range(8)], "method_code": [each[0] for each in asked],
+        "indicator_id": [each[2] for each in asked], "compare_to": "value", "operator": "above", "threshold": "10",
+        "reason_da": "da", "reason_en": "en",
+    })  # fmt: skip
+    known = facts(fact(indicator_id="x", value=11.0), fact(indicator_id="y", value=10.0))
+    out = method_candidates(known, methods, rules).set_index("method_code")
+    assert out.index.tolist() == ["a", "b", "c", "d"]
+    assert out["rank"].tolist() == [1, 2, 3, 4]
+    assert out["conditions_met_count"].tolist() == [2, 1, 1, 1]
+    assert out["conditions_known_count"].tolist() == [3, 1, 1, 2]
+    assert out.loc["a", "conditions_met"] == "r0 r1"
+    with pytest.raises(UsageError, match="evidence_grade 'rumour'"):
+        method_candidates(known, methods.assign(evidence_grade="rumour"), rules)
