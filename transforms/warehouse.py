@@ -6,10 +6,11 @@ No other module imports the duckdb client, so a change of version or of target
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +33,15 @@ HELD = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")
 
 class Locked(UsageError):
     """Another process has the file open to write into it."""
+
+
+def give_back() -> None:
+    """Give freed memory back to the system: what many parts, one after another, leave in pieces would add up."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # the C library of Linux has it
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def quote_identifier(name: str) -> str:

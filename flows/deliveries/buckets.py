@@ -27,6 +27,7 @@ from flows.deliveries.store import (
 from flows.settings import Settings
 from transforms.errors import KommunekortError, UsageError
 from transforms.models.persons import PersonCounts, PersonData, add_counts, counts_of
+from transforms.warehouse import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,7 @@ def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCount
 
 def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) -> PersonCounts:
     """Return the counts of one bucket of so many; the key is read here, where the rows are."""
+    give_back()  # what the bucket before has left
     with hide_unforeseen(f"counting persons, bucket {number + 1} of {buckets}"):
         keys, limit = load_keys(settings.key_file, settings.root), part_of(settings.memory_limit, settings.workers)
         with open_restricted(settings.restricted, keys.database_key, read_only=True, memory_limit=limit) as warehouse:

@@ -591,7 +591,8 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
     """
     contracts = list(contracts)
     with part.open() as stream:
-        text = b"".join(_text(_first(_utf8(stream, part), 1 << 20))).decode("utf-8", "ignore")
+        first = next(_utf8(stream, part), b"")[: 1 << 20]
+    text = b"".join(_text([first])).decode("utf-8", "ignore")
     best: tuple[int, Layout, str, int] | None = None
     start = io.StringIO(text, newline="")
     for delimiter in DELIMITERS:
@@ -647,15 +648,7 @@ def _first_rows(text: io.StringIO, delimiter: str) -> tuple[list[list[str]], lis
     return rows, lines
 
 
-def _first(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk[:size]
-        size -= len(chunk)
-        if size <= 0:
-            return
-
-
-def _text(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _text(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield text with every line ended by one line feed.
 
     Systems end lines by CR, LF, CRLF or CRCRLF, and several of them in one file. All readers below see one form only,

@@ -813,9 +813,8 @@ class Readers:
 
     def reading(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Callable[[], None]:
         """Return what has the next of some tables read."""
-        waiting = deque(table for table in tables if table.size <= MOST_BYTES)
-        if len(waiting) < LEAST_FILES:
-            return lambda: None
+        found = [table for table in tables if table.size <= MOST_BYTES]
+        waiting = deque(found if len(found) >= LEAST_FILES else [])
 
         def submit() -> None:
             while waiting and len(self.ahead) < 2 * self.number:
@@ -832,8 +831,8 @@ def readers(intake: Intake, known: Collection[str], number: int, files: int) -> 
     if number == 1:
         yield None
         return
-    asked = (intake.municipality, intake.kind, intake.period, intake.from_folder)
-    with ProcessPoolExecutor(number, get_context("spawn"), _begin_reading, (intake.sources, known, *asked)) as pool:
+    asked = (intake.municipality, intake.kind, intake.period)
+    with ProcessPoolExecutor(number, get_context("spawn"), _begin_reading, (intake.sources, known, asked)) as pool:
         for _ in range(number if files >= LEAST_FILES else 0):
             pool.submit(int)  # they start while the files are opened
         try:
@@ -848,13 +847,12 @@ _open_in_reader = ExitStack()
 
 
 def _begin_reading(
-    sources: tuple[Path, Path], known: Collection[str], municipality: str | None, kind: str | None,
-    period: str | None, from_folder: bool,
-) -> None:  # fmt: skip
+    sources: tuple[Path, Path], known: Collection[str], asked: tuple[str | None, str | None, str | None]
+) -> None:
     """Make a process ready to read tables: it has its own keys, and a database in memory for as long as it lasts."""
-    intake = Intake.checked(load_keys(*sources), municipality, kind, period, from_folder=from_folder)
+    keys = load_keys(*sources)
     scratch = _open_in_reader.enter_context(store.open_scratch(sources[1] / "restricted"))
-    _reader[:] = [(intake, known, scratch)]
+    _reader[:] = [(Intake(keys, *asked, keys.pseudonymiser()), known, scratch)]
 
 
 def _read_table(table: Table, request: Request, bounds: Bounds) -> Read | None:

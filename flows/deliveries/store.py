@@ -194,11 +194,8 @@ def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], 
 
 def exists(warehouse: Warehouse, table: str) -> bool:
     """Tell whether there is a table `restricted.<table>`."""
-    sql = (
-        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "
-        "AND schema_name = 'restricted' AND table_name = ?"
-    )
-    return bool(warehouse.scalar(sql, [table]))
+    where = "database_name = current_database() AND schema_name = 'restricted' AND table_name = ?"
+    return bool(warehouse.scalar(f"SELECT count(*) FROM duckdb_tables() WHERE {where}", [table]))
 
 
 def next_delivery_id(warehouse: Warehouse) -> str:
@@ -779,7 +776,11 @@ def publishable(
         if (persons in earlier and persons not in outlived) or not persons:
             chosen[code] = tuple(state)
             continue
-        near = [ids for ids in (NOTHING, *earlier) if _changed_persons(warehouse, persons, ids, by_id) < threshold]
+        near = [
+            ids
+            for ids in (NOTHING, *earlier)
+            if _changed_persons(warehouse, persons, ids, by_id, threshold) < threshold
+        ]
         usable = [ids for ids in near if ids <= allowed and ids not in outlived]
         if near:
             state = [*(by_id[name] for name in sorted(usable[-1] if usable else ())), *others]
@@ -833,11 +834,12 @@ def _published_states(
 
 
 def _changed_persons(
-    warehouse: Warehouse, one: frozenset[str], other: frozenset[str], by_id: Mapping[str, Delivery]
+    warehouse: Warehouse, one: frozenset[str], other: frozenset[str], by_id: Mapping[str, Delivery], enough: int
 ) -> int:
     """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone.
 
-    Who was forgotten and is delivered again is no change, and nobody knows who that is: so many fewer are counted.
+    Against nothing everybody is new, and no more are counted than show that they are `enough`. Who was
+    forgotten and is delivered again is no change, and nobody knows who that is: so many fewer are counted.
     """
     parts = []
     for table, kind in TABLES:
@@ -846,11 +848,10 @@ def _changed_persons(
         names = [name for name in (table, _superseded(table)) if exists(warehouse, name)]
         if not names:
             continue
-        left_out = ("delivery_id", "_row_number")
         columns = [
             column
             for column, _ in warehouse.columns(f"SELECT * FROM {quote_table(f'restricted.{names[0]}')}")
-            if column not in left_out
+            if column not in ("delivery_id", "_row_number")
         ]
         listed = ", ".join(quote_identifier(column) for column in columns)
         parts += [
@@ -860,27 +861,27 @@ def _changed_persons(
         ]
     rows = " UNION ALL ".join(parts)
     both = sorted(one | other)
-    held = dict(
-        warehouse.rows(
-            f"SELECT delivery_id, count(*) FROM ({rows}) WHERE delivery_id IN (SELECT unnest(?)) GROUP BY ALL", [both]
-        )
-    )
+
+    def of(ids: Iterable[str]) -> str:  # told in the query, by which groups of other deliveries are passed over
+        return f"FROM ({rows}) WHERE delivery_id IN ({', '.join(map(quote_literal, ids)) or 'NULL'})"
+
+    held = dict(warehouse.rows(f"SELECT delivery_id, count(*) {of(both)} GROUP BY ALL"))
     forgotten = forgotten_rows(warehouse)
     if any(held.get(name, 0) + forgotten.get(name, 0) < by_id[name].rows_accepted for name in both if name in by_id):
         return sum(int(count) for count in held.values()) + 1
-    of = f"FROM ({rows}) WHERE delivery_id IN (SELECT unnest(?))"
     gone = 0
     if forgotten:
         sql = "SELECT count(DISTINCT forgotten_at) FROM restricted.forgotten WHERE delivery_id IN (SELECT unnest(?))"
         gone = int(warehouse.scalar(sql, [both]))
-    if not other:  # everybody is new
-        return -gone + int(warehouse.scalar(f"SELECT count(DISTINCT person_id) {of}", [both]))
-    side = f"SELECT person_id, sum(content::HUGEINT) AS content {of} GROUP BY ALL"
+    if not other:
+        some = f"SELECT count(DISTINCT person_id) FROM (SELECT person_id {of(both)} LIMIT "
+        first = int(warehouse.scalar(f"{some} 10000)")) - gone
+        return first if first >= enough else int(warehouse.scalar(f"{some} ALL)")) - gone
+    side = "SELECT person_id, sum(content::HUGEINT) AS content {} GROUP BY ALL"
     return -gone + int(
         warehouse.scalar(
-            f"SELECT count(*) FROM ({side}) a FULL JOIN ({side}) b USING (person_id) "
-            "WHERE a.content IS DISTINCT FROM b.content",
-            [sorted(one), sorted(other)],
+            f"SELECT count(*) FROM ({side.format(of(one))}) a FULL JOIN ({side.format(of(other))}) b "
+            "USING (person_id) WHERE a.content IS DISTINCT FROM b.content"
         )
     )
 

@@ -95,9 +95,9 @@ def prepare(folder: Path, persons: int) -> None:
     codes, owner = CODES, f"{drawn(13, J)} % {persons} AS i"
     key = load_keys(settings.key_file, settings.root).database_key
     with open_restricted(settings.restricted, key, memory_limit="4GB") as warehouse:
-        for kind, contract in sorted(load_contracts().items()):
+        for number, (kind, contract) in enumerate(sorted(load_contracts().items())):
             prepare_table(warehouse, contract.table, contract.columns, {})
-            ids = {code: f"{kind}-{code}" for code in codes}
+            ids = {code: f"L{number:03}{code}" for code in codes}
             listed = ", ".join(f"'{code}'" for code in codes)
             place = f"([{listed}])[1 + (power({drawn(22)} % 1000 / 1000.0, 2) * 98)::INTEGER % 98]"
             rows = {
@@ -117,7 +117,7 @@ def prepare(folder: Path, persons: int) -> None:
             name = f'restricted."{contract.table}"'
             order = "1" if kind == "organisation" else "1, person_id"
             warehouse.execute(
-                f"INSERT INTO {name} BY NAME SELECT '{kind}-' || municipality_code AS delivery_id, *, "
+                f"INSERT INTO {name} BY NAME SELECT 'L{number:03}' || municipality_code AS delivery_id, *, "
                 f"row_number() OVER () AS _row_number FROM (SELECT {place} AS municipality_code, {rows[0]} "
                 f"FROM {rows[1]}) ORDER BY {order}"
             )

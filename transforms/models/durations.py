@@ -254,9 +254,8 @@ def model_durations(
     card = pd.DataFrame(columns=CARD)
     delivering = int((base["n_count"] >= min_n).sum())
     if len(part) and part.values("job_interval").any() and delivering >= min_municipalities:
-        stop = np.minimum(part.values("interval_count"), intervals)
-        columns = {"first": part.values("first_interval"), "stop": stop, "has_event": part.values("job_interval")}
-        cells = build_cells(part.with_columns(columns), covariates, intervals)
+        spans = (_spans(each, intervals) for each in part.parts("municipality_code"))
+        cells = build_cells(spans, covariates, intervals)
         tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells, intervals))
         table = _means(part, numeric).reindex(list(cells.groups))
         fit = _fit_levels(tables, table, _area_of(pd.Series(cells.groups), areas), interval_weeks)
@@ -291,6 +290,13 @@ def model_durations(
         told["assessment"] = told["assessment"].mask(told["value_status"] != "suppressed")
         rows.append(told.assign(family=pd.array([pd.NA] * len(told), dtype="string")))
     return Modelled(pd.concat(rows, ignore_index=True), card)
+
+
+def _spans(part: Tally, intervals: int) -> Tally:
+    """Return the cells with what `build_cells` reads."""
+    stop = np.minimum(part.values("interval_count"), intervals)
+    first, event = part.values("first_interval"), part.values("job_interval")
+    return part.with_columns({"first": first, "stop": stop, "has_event": event})
 
 
 def _means(part: Tally, numeric: list[str]) -> pd.DataFrame:

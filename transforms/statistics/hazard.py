@@ -146,7 +146,8 @@ def build_cells(
     if not counts:
         raise ValueError("no spans")
     at_risk, events = (np.concatenate(tables, axis=1) for tables in zip(*counts, strict=True))
-    whole = {name: np.concatenate(each) for name, each in codes.items()}
+    counts.clear()
+    whole = {name: np.concatenate(codes.pop(name)) for name in keys}
     weight = at_risk.sum(axis=0, dtype=np.float64)
     names: list[str] = [f"bit{b}" for b in range(bits)]
     tables: dict[str, tuple[Floats, Integers]] = {}
@@ -191,19 +192,20 @@ def _counts(
     size: int, periods: int, length: int,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return at_risk and events as periods x cells, in as few bytes as they need."""
-    at_risk, events = (np.zeros((periods, size), dtype=np.int64) for _ in range(2))
+    at_risk: list[Codes] = []
+    events: list[Codes] = []
     for period in range(periods):
         low, high = period * length, (period + 1) * length
         here = np.flatnonzero((first < high) & (stop > low))
         overlap = np.minimum(stop[here], high) - np.maximum(first[here], low)
-        at_risk[period] = np.bincount(cell[here], overlap * count[here], size)
+        at_risk.append(_narrowed(np.bincount(cell[here], overlap * count[here], size)))
         now = here[event[here] & (stop[here] <= high)]
-        events[period] = np.bincount(cell[now], count[now], size)
-    return _narrowed(at_risk), _narrowed(events)
+        events.append(_narrowed(np.bincount(cell[now], count[now], size)))
+    return np.stack(at_risk), np.stack(events)
 
 
-def _narrowed(table: Integers) -> Codes:
-    return table.astype(np.min_scalar_type(int(table.max(initial=0))))
+def _narrowed(counts: npt.NDArray[Any]) -> Codes:
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Floats, list[str]]:
