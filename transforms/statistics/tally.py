@@ -50,7 +50,9 @@ class Tally:
         return pd.DataFrame({each: self.values(each) for each in self.levels} | {name: self.count})
 
     def where(self, wanted: npt.NDArray[np.bool_] | Integers | slice) -> Tally:
-        """Return the wanted cells; levels stay as they are."""
+        """Return the wanted cells, where that is all of them these very ones; levels stay as they are."""
+        if not isinstance(wanted, slice) and wanted.dtype == np.bool_ and wanted.all():
+            return self
         return Tally(self.levels, {name: codes[wanted] for name, codes in self.codes.items()}, self.count[wanted])
 
     def only(self, names: Sequence[str]) -> Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,13 +17,14 @@ import pytest
 
 from flows.deliveries.buckets import BUCKET_ROWS, load_person_data, on_cluster, part_of, spread
 from flows.deliveries.keys import load_keys
-from flows.deliveries.store import choose, open_restricted, person_ids, person_tables
+from flows.deliveries.store import Wanted, choose, open_restricted, person_ids, person_tables
 from flows.settings import ROOT, Settings
+from tests.fixtures.world import Published, run_from
 from tests.unit.deliveries.delivery_files import Door, cpr
-from tests.unit.deliveries.test_as_of_deliveries import peopled, settings_of
+from tests.unit.deliveries.test_as_of_deliveries import APRIL, deliver_cases, deliver_rest, peopled, settings_of
 from tests.unit.models.test_buckets import bytes_of
 from transforms.errors import UsageError
-from transforms.models.persons import add_counts
+from transforms.models.persons import PersonCounts, add_counts
 
 pytest.importorskip("distributed")
 PERSONS = 60
@@ -127,6 +129,32 @@ def test_a_scheduler_that_dies_ends_the_run_in_one_sentence(door: Door, tmp_path
             on_cluster(dask.address, chosen.wanted, 400)
         killing.join()
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.long
+def test_what_is_published_stands_when_the_scheduler_dies(
+    few_run: Published, in_a_hurry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(tmp_path)
+    shutil.copytree(few_run.settings.root, door.data, symlinks=True)
+    deliver_rest(door, APRIL, synthetic=True)
+    deliver_cases(door, PERSONS, APRIL, synthetic=True)
+    settings = settings_of(door)
+    published = Published(settings, few_run.origin)
+    before = published.state()
+    with cluster(tmp_path, settings) as dask:
+
+        def dying(address: str, wanted: Wanted, buckets: int) -> list[PersonCounts]:
+            threading.Timer(4, dask.processes[0].kill).start()
+            return on_cluster(address, wanted, 400)
+
+        monkeypatch.setattr("flows.deliveries.buckets.on_cluster", dying)
+        with pytest.raises(UsageError, match="what is published stands") as told:
+            run_from(settings.model_copy(update={"dask": dask.address}), few_run.origin)
+        assert dask.processes[0].wait() != 0
+    assert "\n" not in str(told.value)
+    assert published.state() == before
+    assert any("kommunekort.duckdb" in name for name in before)
 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
