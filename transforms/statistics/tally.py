@@ -158,7 +158,8 @@ def _coded(values: npt.NDArray[Any] | pd.Series[Any]) -> tuple[tuple[Any, ...], 
         and column.min() >= 0
         and column.max() < FEW
     ):
-        return tuple(range(int(column.max()) + 1)), column.to_numpy().astype(_small(int(column.max()) + 1))
+        count = int(column.max()) + 1
+        return tuple(range(count)), column.to_numpy().astype(_small(count))
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("object")
     numeric = pd.api.types.is_float_dtype(column.dtype)

@@ -229,3 +229,18 @@ def test_the_cumulated_hazard_is_held_between_limits() -> None:
 @pytest.mark.parametrize(("estimate", "variance", "told"), [(50.0, 0.01, 3.0), (0.0, 1e-12, 1e-3)])
 def test_the_spread_between_municipalities_has_limits(estimate: float, variance: float, told: float) -> None:
     assert between_sd(np.full(50, estimate), np.full(50, variance)) == pytest.approx(told, rel=1e-3)
+
+
+def test_no_municipality_is_told_further_than_three_from_the_others() -> None:
+    """On the scale of the logarithm of the hazard: e^3 is twenty times, and what lies beyond is a fault of the data."""
+    frame = pd.DataFrame({
+        "municipality_code": np.repeat(list("abcdef"), 200), "first": 0, "stop": np.repeat([1, 6], 600),
+        "has_event": np.repeat([True, False], 600),
+    })  # fmt: skip
+    frame.loc[::50, ["stop", "has_event"]] = [1, True]
+    cells = build_cells(tally(frame, list(frame.columns)), [], 3, intervals_per_period=2)
+    assert fit_hazard(cells).effect.max() == pytest.approx(3)
+    few = build_cells(
+        tally(frame[frame["municipality_code"] > "b"], list(frame.columns)), [], 3, intervals_per_period=2
+    )
+    assert fit_hazard(few).effect.max() <= 3

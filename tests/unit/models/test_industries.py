@@ -100,6 +100,8 @@ def test_match_scores_by_hand_and_says_what_is_missing() -> None:
     assert out.loc[("101", "11"), "value_status"] == "missing"
     assert pd.isna(out.loc[("101", "11"), "score"])
     assert (out["openings_status"] == "missing").all()
+    unknown = ["openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct"]
+    assert [str(out[name].dtype) for name in unknown] == ["Float64", "string", "Float64", "Float64"]
     assert out["is_estimated"].all()
     assert out.loc[("101", "4"), "reason_da"] == (
         "Handel: 1.100 job inden for rækkevidde; ændring +10,0 pct. over 3 år; 10,0 pct. af branchens beskæftigede på "

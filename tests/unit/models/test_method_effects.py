@@ -231,7 +231,9 @@ def test_fifty_exposed_and_ten_municipalities_are_enough() -> None:
     ten = frame[frame["municipality_code"].isin(codes[:10])]
     told, _ = histories(ten, measures, TRAITS)
     exposed = {"private": 50, "public": 49, "danish": 50, "four": 4, "five": 5, "none": 0}
-    out = method_effects(told, exposed, TRAITS, outcome_id="w").set_index(["method_code", "context_code"])
+    out = method_effects(told, exposed, TRAITS, outcome_id="w")
+    assert out.columns[:4].tolist() == ["method_code", "context_code", "outcome_id", "hazard_ratio"]
+    out = out.set_index(["method_code", "context_code"])
     status = out.xs("all", level=1)["value_status"]
     assert status[status == "estimated"].index.tolist() == ["danish", "private"]
     assert (out.loc[["private", "danish"], "n_municipalities"] <= 10).all()
@@ -249,3 +251,18 @@ def test_a_constant_context_is_left_out_and_a_yes_stays_a_yes() -> None:
     assert list(out.columns) == ["yes", "number"]
     np.testing.assert_allclose(out["number"], (np.array([1.0, 2, 6]) - 3) / np.std([1.0, 2, 6]))
     np.testing.assert_array_equal(out["yes"], [1, 0, np.nan])
+
+
+def test_three_municipalities_are_needed_for_each_context_and_the_mean() -> None:
+    """Twelve for three contexts; one whose context is not known counts for none."""
+    frame, measures = exposures(6, 14_000)
+    codes = sorted(set(frame["municipality_code"]))[:13]
+    told = histories(frame[frame["municipality_code"].isin(codes)], measures, TRAITS)
+    rng = np.random.default_rng(2)
+    contexts = pd.DataFrame(rng.normal(size=(13, 3)), columns=list("abc")).assign(municipality_code=codes)
+    for gaps, status in ((1, "estimated"), (2, "missing")):
+        contexts.loc[: gaps - 1, "b"] = np.nan
+        out = method_effects(*told, TRAITS, outcome_id="w", contexts=contexts)
+        here = out[out["context_code"].isin(list("abc")) & (out["method_code"] == "danish")]
+        assert here["value_status"].tolist() == [status] * 3
+        assert (here["n_municipalities"] == 13 - gaps).all()

@@ -24,6 +24,12 @@ def test_a_place_takes_as_few_bytes_as_the_levels_allow(count: int, kind: type[n
         assert told.values("a").tolist() == list(range(first, first + count))
 
 
+def test_a_new_column_of_small_numbers_has_a_level_for_each_up_to_the_largest() -> None:
+    one = tally(pd.DataFrame({"a": np.arange(300)}), ["a"]).with_columns({"b": np.arange(300) % 256})
+    assert one.levels["b"] == tuple(range(256))
+    assert one.codes["b"].dtype == np.uint8
+
+
 @pytest.mark.parametrize("values", [[-3, 2, 2, 0], [5000, 2, 4096, 4095], [True, False, True], [1.5, np.nan, -2.0],
                                     ["b", None, "a"], [2, 3, True, None]])  # fmt: skip
 def test_any_column_is_counted_in_the_order_of_its_values(values: list[object]) -> None:
