@@ -153,8 +153,9 @@ def test_the_weakest_joins_whom_it_has_most_to_do_with_relative_to_both() -> Non
     assert again.loc["S", "commuting_area_code"] == "A"
 
 
+@pytest.mark.parametrize("unit", [1, 1e-6])
 @pytest.mark.parametrize(("jobs", "partner"), [(60_000.0, "B"), (45_000.0, "A")])
-def test_flows_count_by_their_square(jobs: float, partner: str) -> None:
+def test_flows_count_by_their_square(jobs: float, partner: str, unit: float) -> None:
     """4,000 go to A and 3,000 to B, where 30,000 work: the square, 16 to 9, outweighs half as many jobs more in A.
 
     Twice as many it does not, as a third power would; and of the plain numbers, 4 to 3, neither would be outweighed.
@@ -166,7 +167,9 @@ def test_flows_count_by_their_square(jobs: float, partner: str) -> None:
         ("S", "A"): 4_000.0,
         ("S", "B"): 3_000.0,
     }
-    out = commuting_areas(flows(pairs), ["A", "B", "S"], 2016).set_index("municipality_code")
+    counts = {pair: unit * count for pair, count in pairs.items()}
+    out = commuting_areas(flows(counts), ["A", "B", "S"], 2016, min_employed=20_000 * unit)
+    out = out.set_index("municipality_code")
     assert out.loc["S", "commuting_area_code"] == partner
 
 

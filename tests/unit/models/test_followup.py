@@ -43,10 +43,10 @@ PEERS = pd.DataFrame(
 )
 
 
-def fitted(groups: str = GROUPS) -> sm.regression.linear_model.RegressionResultsWrapper:
+def fitted() -> sm.regression.linear_model.RegressionResultsWrapper:
     """Return the later value on the baseline and on taking part, of participants and others."""
-    part = np.array([g in "po" for g in groups])
-    treated = np.array([g == "p" for g in groups])[part]
+    part = np.array([g in "po" for g in GROUPS])
+    treated = np.array([g == "p" for g in GROUPS])[part]
     design = np.column_stack([np.ones(part.sum()), np.array(BEFORE)[part], treated])
     return sm.OLS(np.array(AFTER)[part], design).fit()
 
@@ -97,11 +97,13 @@ def matched_by_hand(beyond: bool) -> tuple[float, float]:
     return estimate, student(1).ppf(0.975) * variance**0.5
 
 
+@pytest.mark.parametrize("unit", [1, 0.01])
 @pytest.mark.parametrize(("name", "beyond"), [("matched", False), ("matched_beyond_regression", True)])
-def test_matched_differences_and_their_intervals_by_hand(name: str, beyond: bool) -> None:
+def test_matched_differences_and_their_intervals_by_hand(name: str, beyond: bool, unit: float) -> None:
     units = ["one", "one", "c", *"defghijkl"]
-    out = difference_in_differences(followed(GROUPS, BEFORE, AFTER, units), PEERS).set_index("comparison").loc[name]
-    estimate, half = matched_by_hand(beyond)
+    given = followed(GROUPS, [v * unit for v in BEFORE], [v * unit for v in AFTER], units)
+    out = difference_in_differences(given, PEERS).set_index("comparison").loc[name]
+    estimate, half = (unit * each for each in matched_by_hand(beyond))
     assert float(out["difference"]) == pytest.approx(estimate)
     assert float(out["difference_low"]) == pytest.approx(estimate - half)
     assert float(out["difference_high"]) == pytest.approx(estimate + half)
@@ -166,6 +168,7 @@ def test_the_event_study_is_welch_s_comparison_of_the_change_from_the_baseline()
     groups = pd.DataFrame({"municipality_code": codes, "group": ["participant"] * 4 + ["other"] * 5 + ["sister_pool"],
                            "project_unit": ["one", "one", None, None, None, "x", None, None, None, None]})  # fmt: skip
     out = event_study(panel, groups, "2015").set_index("period")
+    assert [str(kind) for kind in out.dtypes[1:4]] == ["Float64"] * 3
     wide = panel.pivot_table(index="municipality_code", columns="period", values="value")
     assert out["is_before"].to_dict() == {"2014": True, "2015": False, "2016": False, "2017": False}
     for year in ("2014", "2016", "2017"):

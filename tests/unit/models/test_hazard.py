@@ -160,6 +160,19 @@ def test_a_known_part_of_the_predictor_is_taken_as_it_is() -> None:
     assert (plain.effect == 0).all()
 
 
+def test_a_municipality_of_one_person_counts_in_the_spread_by_what_it_tells() -> None:
+    """Its own interval at risk weighs about a fifth of a job; s is that of all effects, freed of their prior."""
+    frame = spans(4, 600)
+    alone = frame.iloc[:1].assign(municipality_code="g", first=0, stop=1, count=1, has_event=True)
+    cells = cells_of(pd.concat([frame, alone], ignore_index=True))
+    fit = fit_hazard(cells)
+    linear = cells.linear(fit.beta) + fit.effect[cells.group]
+    weight = cells.by_group(score_weight_by_cell(cells, fit.baseline, linear)[1])
+    assert weight[6] < 0.9
+    freed = fit.effect + fit.effect / (weight * fit.sd**2)
+    assert fit.sd == pytest.approx(between_sd(freed, 1 / weight), abs=1e-4)
+
+
 def test_a_period_without_a_job_has_a_small_chance_and_one_in_which_all_find_one_a_large_one() -> None:
     frame = spans(9)
     frame["has_event"] &= frame["stop"] <= 4

@@ -6,11 +6,11 @@ import pytest
 from scipy.stats import t as student
 
 from tests.unit.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
-from transforms.models.methods import method_effects, standardise_contexts
+from transforms.models.methods import _standing, method_effects, standardise_contexts
 from transforms.models.spells import exposure_spans, histories, measure_weeks
 from transforms.statistics.hazard import build_cells, fit_hazard
 from transforms.statistics.intervals import e_value, pool
-from transforms.statistics.tally import tally
+from transforms.statistics.tally import Tally, tally
 
 TRAITS = ["sex", "age", "ready"]
 
@@ -266,3 +266,58 @@ def test_three_municipalities_are_needed_for_each_context_and_the_mean() -> None
         here = out[out["context_code"].isin(list("abc")) & (out["method_code"] == "danish")]
         assert here["value_status"].tolist() == [status] * 3
         assert (here["n_municipalities"] == 13 - gaps).all()
+
+
+def test_interactions_stand_by_their_own_errors_compared_together() -> None:
+    """Four ratios: z is the logarithm over its error, read off the interval; Benjamini and Hochberg by hand."""
+    z = np.array([3.9, -3.4, 2.2, 0.1])
+    error = np.array([0.1, 0.3, 0.02, 0.5])
+    logs = {"ratio": z * error, "low": z * error - 1.959964 * error, "high": z * error + 1.959964 * error}
+    rows = pd.DataFrame({f"interaction_{name}": np.append(np.exp(values), np.nan) for name, values in logs.items()})
+    # Student's t of 3 degrees: p = 0.030, 0.042, 0.115, 0.93 against 0.0125, 0.025, 0.0375, 0.05.
+    assert _standing(rows).tolist() == [False, False, False, False, pd.NA]
+    rows.loc[:1, "interaction_ratio"] = np.exp([0.6, -1.8])  # z = 6 and -6: p = 0.009 each
+    assert _standing(rows).tolist() == [True, True, False, False, pd.NA]
+    rows.loc[:1, "interaction_ratio"] = np.exp([0.43, -1.29])  # z = 4.3: p = 0.023 each, of which 0.025 are allowed
+    assert _standing(rows).tolist() == [True, True, False, False, pd.NA]
+    rows.loc[:1, "interaction_ratio"] = np.exp([0.40, -1.20])  # z = 4.0: p = 0.028 each
+    assert _standing(rows).tolist() == [False, False, False, False, pd.NA]
+
+
+def exact(levels: np.ndarray, ratios: np.ndarray, persons: int) -> tuple[Tally, dict[str, int]]:
+    """Return as many persons, exposed from the start or never, as their chances give: steps of four weeks, no luck."""
+    rows = []
+    for m, (level, ratio) in enumerate(zip(levels, ratios, strict=True)):
+        for took in (None, 0):
+            hazard = -np.expm1(-np.exp(level + (ratio if took is not None else 0)))
+            for stop in (1, 2, 3):
+                rows.append((f"{100 + m}", "x", stop, True, took, persons * (1 - hazard) ** (stop - 1) * hazard))
+            rows.append((f"{100 + m}", "x", 3, False, took, persons * (1 - hazard) ** 3))
+    columns = ["municipality_code", "sex", "stop", "has_event", "took private", "n"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["took private"] = frame["took private"].astype("object")
+    return tally(frame, columns[:-1], frame["n"].round().to_numpy(np.int64)), {"private": persons}
+
+
+def test_ratios_without_luck_are_those_planted_however_levels_differ() -> None:
+    """Twelve municipalities from a tenth to ten times the middle's chance; a context that doubles the method's log."""
+    levels = np.linspace(-4.3, -0.9, 12)
+    out = method_effects(*exact(levels, np.full(12, 0.4), 1_000_000), ["sex"], outcome_id="w")
+    row = out.set_index("context_code").loc["all"]
+    assert np.log(float(row["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
+    assert row["heterogeneity"] == pytest.approx(0, abs=2e-3)
+    has = np.arange(12) % 2 == 1
+    contexts = pd.DataFrame({"municipality_code": [f"{100 + m}" for m in range(12)], "has": has.astype(float)})
+    given = exact(levels, np.where(has, 0.4, 0.2), 1_000_000)
+    with_it = method_effects(*given, ["sex"], outcome_id="w", contexts=contexts).set_index("context_code").loc["has"]
+    assert np.log(float(with_it["interaction_ratio"])) == pytest.approx(0.2, abs=2e-3)
+    assert np.log(float(with_it["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
+
+
+def test_a_municipality_s_level_is_profiled_out_of_its_ratio() -> None:
+    """A small one's level is drawn towards the others', which must not be taken for the method's doing there."""
+    levels = np.linspace(-4.3, -0.9, 12)
+    contexts = pd.DataFrame({"municipality_code": [f"{100 + m}" for m in range(12)], "level": levels})
+    out = method_effects(*exact(levels, np.full(12, 0.4), 400), ["sex"], outcome_id="w", contexts=contexts)
+    row = out.set_index("context_code").loc["level"]
+    assert np.log(float(row["interaction_ratio"])) == pytest.approx(0, abs=0.02)

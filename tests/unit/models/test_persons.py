@@ -172,6 +172,7 @@ def test_conditions_are_those_of_the_permit_s_year_or_the_nearest_known() -> Non
         pd.DataFrame(rows, columns=["municipality_code", "permit_year"]), ["municipality_code", "permit_year"]
     )
     told = with_conditions(cells, conditions)
+    assert list(told.levels) == ["municipality_code", "jobs", "rent"]
     np.testing.assert_array_equal(told.values("jobs"), [1, 1, 3, 3, 2, 2, *[np.nan] * 6])
     np.testing.assert_array_equal(told.values("rent"), [10, 10, 30, 30, 20, 20, 40, 40, *[np.nan] * 4])
 
@@ -253,6 +254,15 @@ def test_answers_that_count_newcomers_are_told_over_fifteen_of_them(newcomers: i
         assert pd.isna(row["started_within_14d_pct"])
 
 
+def test_an_answer_that_was_not_given_stays_empty_and_without_newcomers_all_do() -> None:
+    some = answers({"contract_within_1_month_pct": None}, {"municipality_code": "147"})
+    here, there = guarded_organisation(data_of(some, people(*({} for _ in range(20)))), Gate()).to_dict("records")
+    assert pd.isna(here["contract_within_1_month_pct"])
+    assert here["started_within_30d_pct"] in (25, 50)  # of twenty, eight are told as five or ten
+    assert there["is_withheld"]
+    assert pd.isna(there["started_within_30d_pct"])
+
+
 def test_ten_respondents_are_told_with_their_spread_and_one_is_not() -> None:
     rows = people(*({} for _ in range(15)))
     ten = answers(*({"rating_firm": 1 + i % 5} for i in range(10)))
@@ -275,13 +285,15 @@ def test_shares_of_newcomers_are_made_of_counts_told() -> None:
 def test_placements_are_told_by_industry_here_and_in_the_country() -> None:
     """Twenty placements in hotels and restaurants (I), ten of them followed by a job; none elsewhere is a row too."""
     crosswalk = pd.DataFrame({"division_code": ["56", "01"], "db07_37_code": ["I", "A"]})
-    taken = [(i, "101", "placement_private", "2016-01-01", "2016-02-01", "561010") for i in range(20)]
+    taken = [(i, "101", "placement_private", "2016-01-01", "2016-02-01", "561010") for i in range(10)]
+    taken += [(10 + i, f"{110 + i}", "placement_private", "2016-01-01", "2016-02-01", "561010") for i in range(10)]
     jobs = [(i, "101", "2016-03-01", None, False) for i in range(10)]
     rows = people(*({} for _ in range(20)), measures=taken, jobs=jobs)
     here, country = placement_counts(data_of(answers({}), rows), crosswalk, Gate())
-    assert here.to_dict("list") == {
-        "municipality_code": ["101", "101"], "industry_code": ["A", "I"], "placements_count": [0, 20],
+    assert here[here["municipality_code"] == "101"].to_dict("list") == {
+        "municipality_code": ["101", "101"], "industry_code": ["A", "I"], "placements_count": [0, 10],
     }  # fmt: skip
+    assert len(here) == 2 * 11
     assert country.to_dict("list") == {
         "industry_code": ["I"], "placements_count": [20], "followed_by_job_count": [10]
     }  # fmt: skip
