@@ -234,7 +234,7 @@ def indirect_standardisation(cells: pd.DataFrame, strata: list[str]) -> pd.DataF
 def _status(frame: pd.DataFrame, least: int) -> pd.Series[str]:
     """Return per row: missing, suppressed, or estimated when the model can speak of it."""
     status = frame["value_status"].where(frame["value_status"].isin(["suppressed", "missing"]), "estimated")
-    unknown = frame["n"].isna() | (frame["n"] <= 0) | frame["k"].isna() | ~frame["has_conditions"]
+    unknown = frame["n"].isna() | frame["k"].isna() | ~frame["has_conditions"]
     status = status.where(~(unknown & (status == "estimated")), "missing")
     return status.where(~(frame["n"] < least), "suppressed")
 

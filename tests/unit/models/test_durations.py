@@ -355,5 +355,9 @@ def test_five_persons_who_all_found_a_job_are_told_of_and_four_are_not() -> None
     out = run(persons, min_n=1, municipalities=[*MUNICIPALITIES[:30], "999"])
     told = out.loc[[*MUNICIPALITIES[:6], "999"], "value_status"].tolist()
     assert told == ["suppressed", "suppressed", "estimated", "estimated", "missing", "estimated", "missing"]
+    # The median tells who has no job as well: where all have one, or few have, it is withheld; a share is not.
+    rows = model_durations(counted(persons, TRAITS), TRAITS, outcome_id="w_weeks", period="2016", min_n=1).rows
+    states = rows.pivot(index="municipality_code", columns="outcome_id", values="value_status").loc[MUNICIPALITIES[2]]
+    assert sorted(states) == ["estimated"] * 4 + ["suppressed"]
     fewer = persons[persons["municipality_code"] != MUNICIPALITIES[7]]
     assert (run(fewer, min_n=1)["value_status"] != "estimated").all()

@@ -298,6 +298,13 @@ def test_the_model_card_tells_what_was_used_and_how_it_did() -> None:
     for i in range(1, 6):
         assert abs(card.loc[f"fifth_{i}_observed", "value"] - card.loc[f"fifth_{i}_expected", "value"]) < 3
     assert 0.5 < card.loc["explained_out_of_sample", "value"] < 1
+    assert card.index.str.startswith("fifth_").sum() == 10
+    rows = modelled.rows.astype({"observed": float, "expected": float, "n_count": float}).sort_values("expected")
+    for name in ("expected", "observed"):  # the lowest fifth of 98 are 20 municipalities, the highest 19
+        for i, part in ((1, rows.head(20)), (5, rows.tail(19))):
+            assert card.loc[f"fifth_{i}_{name}", "value"] == pytest.approx(
+                np.average(part[name], weights=part["n_count"])
+            )
 
 
 def test_the_spread_between_municipalities_is_not_underestimated() -> None:
@@ -343,6 +350,20 @@ def test_bad_input_gets_a_status_and_no_number() -> None:
     assert known[COLUMNS[3:16]].notna().all(axis=None)
     assert not np.isnan(known[COLUMNS[3:12]].to_numpy(np.float64)).any()
     assert out.loc[3, "filled_conditions_count"] == 1
+
+
+def test_nobody_is_withheld_like_a_few() -> None:
+    counts, conditions, _ = aggregates(1)
+    counts.loc[[0, 1, 2, 3], ["n", "k"]] = [[1.0, 1.0], [0.0, 0.0], [4.0, 2.0], [5.0, 2.0]]
+    out = run(counts, conditions)
+    assert out["value_status"].tolist()[:4] == ["suppressed", "suppressed", "suppressed", "estimated"]
+
+
+def test_unusual_is_what_one_in_five_hundred_ordinary_ones_would_show() -> None:
+    rows = model_shares({"2016": aggregates(1)[:2]}, outcome_id="a", least=5).rows
+    rows.loc[[0, 1, 2, 3], "unusual_z"] = [3.10, -3.10, 3.08, -3.08]
+    rows.loc[[0, 1, 2, 3], "is_judged"] = True
+    assert assess(rows)["is_unusual"].tolist()[:4] == [True, True, False, False]
 
 
 def test_nobody_employed_anywhere_is_a_number_not_a_crash() -> None:

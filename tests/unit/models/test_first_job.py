@@ -132,9 +132,11 @@ def test_an_interval_ends_at_none_and_at_all() -> None:
         assert (told[f"first_job_share_{end}_pct"] == bound).all()
 
 
-@pytest.mark.parametrize(("municipalities", "told"), [(10, True), (9, False)])
+@pytest.mark.parametrize(("municipalities", "told"), [(9, True), (8, False)])
 def test_ten_municipalities_are_enough_for_an_interval(municipalities: int, told: bool) -> None:
     persons = followed(0.1, municipalities, 30)
+    single = persons.iloc[:1].assign(municipality_code="999", interval_count=1, job_interval=False)
+    persons = pd.concat([persons, single], ignore_index=True)
     # Who was never at risk anywhere tells nothing of a municipality.
     nobody = followed(0.1, 11, 1).assign(interval_count=0, job_interval=False)
     shares = shares_of(

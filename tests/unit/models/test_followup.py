@@ -73,6 +73,12 @@ def test_with_one_baseline_for_all_everybody_is_expected_to_change_as_the_others
     np.testing.assert_allclose(alone["expected_change"].to_numpy(np.float64), np.mean(AFTER) - 20)
 
 
+def test_groups_that_each_start_from_one_figure_are_expected_to_change_alike() -> None:
+    before = [15.0 if g == "p" else 20.0 for g in GROUPS]
+    out = followed(GROUPS, before, AFTER)
+    np.testing.assert_allclose(out["expected_change"].to_numpy(np.float64), np.mean(AFTER[3:11]) - 20)
+
+
 def test_ten_municipalities_are_enough_and_nine_are_not() -> None:
     assert len(followed(GROUPS[:10], BEFORE[:10], AFTER[:10])) == 10
     with pytest.raises(DataRefused, match="9 municipalities"):
@@ -168,7 +174,7 @@ def test_the_event_study_is_welch_s_comparison_of_the_change_from_the_baseline()
     groups = pd.DataFrame({"municipality_code": codes, "group": ["participant"] * 4 + ["other"] * 5 + ["sister_pool"],
                            "project_unit": ["one", "one", None, None, None, "x", None, None, None, None]})  # fmt: skip
     out = event_study(panel, groups, "2015").set_index("period")
-    assert [str(kind) for kind in out.dtypes[1:4]] == ["Float64"] * 3
+    assert [str(kind) for kind in out.dtypes[1:]] == ["Float64"] * 3 + ["int64"] * 2
     wide = panel.pivot_table(index="municipality_code", columns="period", values="value")
     assert out["is_before"].to_dict() == {"2014": True, "2015": False, "2016": False, "2017": False}
     for year in ("2014", "2016", "2017"):

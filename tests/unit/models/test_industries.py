@@ -298,6 +298,17 @@ def test_where_nobody_posts_an_opening_that_tells_no_industry_from_another() -> 
     assert table.loc[("3", "A"), "value_status"] == "missing"
 
 
+def test_openings_in_an_industry_of_one_job_count_and_in_one_of_none_cannot() -> None:
+    reach = reach_of([("1", "A", 1.0), ("1", "B", 300.0), ("1", "C", 0.0), ("2", "C", 10.0)])
+    absorption = pd.DataFrame({"industry_code": list("ABC"), "absorption_pct": [4.0, 9.0, 4.0]})
+    openings = pd.DataFrame(
+        {"municipality_code": "1", "industry_code": list("ABC"), "openings_count": [3.0, 30.0, 1.0]}
+    )
+    out = match_industries(reach, absorption, names_of("ABC"), openings=openings)
+    known = out[out["municipality_code"] == "1"].set_index("industry_code")["score_factors"]
+    assert known.str.contains("openings_count").to_dict() == {"A": True, "B": True, "C": False}
+
+
 def test_industries_from_one_per_cent_of_the_jobs_on_are_ranked() -> None:
     reach = reach_of([("1", "A", 100.0), ("1", "B", 9_801.0), ("1", "C", 99.0)])
     absorption = pd.DataFrame({"industry_code": list("ABC"), "absorption_pct": [9.0, 4.0, 25.0]})

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy.stats import t as student
 
 from tests.unit.models.simulator import INTERACTION, METHOD_EFFECTS, exposures
@@ -306,6 +307,19 @@ def test_ratios_without_luck_are_those_planted_however_levels_differ() -> None:
     row = out.set_index("context_code").loc["all"]
     assert np.log(float(row["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
     assert row["heterogeneity"] == pytest.approx(0, abs=2e-3)
+    # Its error is that of a plain model with every municipality's level in it.
+    told, _ = exact(levels, np.full(12, 0.4), 1_000_000)
+    stop, count = told.values("stop"), told.count
+    took = np.array([value is not None for value in told.values("took private")])
+    at = np.array([(m, x) for m in range(12) for x in (False, True)])
+    here = [(told.codes["municipality_code"] == m) & (took == x) for m, x in at]
+    jobs = [float(count[part & told.values("has_event").astype(bool)].sum()) for part in here]
+    steps = [float((count * stop)[part].sum()) for part in here]
+    design = np.column_stack([np.eye(12)[at[:, 0]], at[:, 1]])
+    family = sm.families.Binomial(link=sm.families.links.CLogLog())
+    theirs = sm.GLM(np.column_stack([jobs, np.subtract(steps, jobs)]), design, family=family).fit()
+    half = np.log(float(row["hazard_ratio_high"] / row["hazard_ratio_low"])) / 2
+    assert half == pytest.approx(1.959964 * theirs.bse[12], rel=0.02)
     has = np.arange(12) % 2 == 1
     contexts = pd.DataFrame({"municipality_code": [f"{100 + m}" for m in range(12)], "has": has.astype(float)})
     given = exact(levels, np.where(has, 0.4, 0.2), 1_000_000)

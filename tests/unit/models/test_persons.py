@@ -64,6 +64,7 @@ def test_traits_at_their_limits() -> None:
     groups = one_case_per_person(people(*({"age_at_permit_years": age} for age in ages)))
     told = ["18-24"] * 2 + ["25-29"] * 2 + ["30-39"] * 2 + ["40-49"] * 2 + ["50-64"] * 2
     assert groups["age_group"].tolist()[1:-1] == told
+    assert groups["age_group"].isna().tolist() == [True, *[False] * 10, True]
     assert groups["is_adult"].tolist() == [False, *[True] * 10, False]
     children = one_case_per_person(people(*({"children_count": n} for n in (0, 1, 2, None))))
     assert children["has_children"].tolist() == ["no", "yes", "yes", "unknown"]

@@ -434,22 +434,22 @@ def test_rules_that_cannot_be_applied_are_named_with_their_row() -> None:
 
 
 def test_candidates_are_ordered_by_conditions_met_then_evidence_then_share() -> None:
-    """a: two of three conditions; b and c: one of one, b on better evidence; d: one of two; e: none."""
-    grades = {"a": "practice_experience", "b": "effect_study", "c": "register_correlation", "d": "register_correlation",
-              "e": "effect_study"}  # fmt: skip
-    methods = reference("methods").head(5).assign(method_code=list(grades), evidence_grade=list(grades.values()))
-    asked = ["a x", "a x", "a y", "b x", "c x", "d x", "d y", "e y"]
+    """a: two of three conditions; b, c and f: one of one, c on the best evidence; d: one of two; e: none."""
+    grades = {"a": "practice_experience", "b": "practice_experience", "c": "effect_study", "d": "register_correlation",
+              "e": "effect_study", "f": "register_correlation"}  # fmt: skip
+    methods = reference("methods").head(6).assign(method_code=list(grades), evidence_grade=list(grades.values()))
+    asked = ["a x", "a x", "a y", "b x", "c x", "d x", "d y", "e y", "f x"]
     rules = pd.DataFrame({
-        "rule_id": [f"r{i}" for i in range(8)], "method_code": [each[0] for each in asked],
+        "rule_id": [f"r{i}" for i in range(9)], "method_code": [each[0] for each in asked],
         "indicator_id": [each[2] for each in asked], "compare_to": "value", "operator": "above", "threshold": "10",
         "reason_da": "da", "reason_en": "en",
     })  # fmt: skip
     known = facts(fact(indicator_id="x", value=11.0), fact(indicator_id="y", value=10.0))
     out = method_candidates(known, methods, rules).set_index("method_code")
-    assert out.index.tolist() == ["a", "b", "c", "d"]
-    assert out["rank"].tolist() == [1, 2, 3, 4]
-    assert out["conditions_met_count"].tolist() == [2, 1, 1, 1]
-    assert out["conditions_known_count"].tolist() == [3, 1, 1, 2]
+    assert out.index.tolist() == ["a", "c", "f", "d", "b"]
+    assert out["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert out["conditions_met_count"].tolist() == [2, 1, 1, 1, 1]
+    assert out["conditions_known_count"].tolist() == [3, 1, 1, 2, 1]
     assert out.loc["a", "conditions_met"] == "r0 r1"
     with pytest.raises(UsageError, match="evidence_grade 'rumour'"):
         method_candidates(known, methods.assign(evidence_grade="rumour"), rules)
