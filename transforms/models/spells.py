@@ -205,9 +205,7 @@ def exposure_spans(cells: Tally, methods: list[str], variant: Variant = "started
     stop, job = cells.values("stop").astype(np.int64), cells.values("has_event").astype(bool)
     base, zero = np.arange(len(cells)), np.zeros(len(cells), dtype=np.int64)
     cuts = [(base, zero, zero)]
-    for k, method in enumerate(methods):
-        if TOOK + method not in cells.levels:
-            continue
+    for k, method in [each for each in enumerate(methods) if TOOK + each[1] in cells.levels]:
         told = np.array(cells.levels[TOOK + method], dtype=np.float64)[cells.codes[TOOK + method]]
         who = np.flatnonzero(~np.isnan(told))
         steps = told[who].astype(np.int64)
