@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from transforms.disclosure import Gate
 from transforms.tables import Model
-from transforms.warehouse import Warehouse, give_back
+from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -397,7 +397,6 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     from transforms.models.expected import COLUMNS
     from transforms.models.persons import TRAITS, with_conditions, with_origin_group
 
-    give_back()
     market = labour_market(warehouse)
     if data is None or market.empty:
         return empty(COLUMNS)
@@ -515,7 +514,6 @@ def method_effect_step(warehouse: Warehouse, data: PersonData | None, gate: Gate
     from transforms.models.methods import method_effects
     from transforms.models.persons import JUDGED_TRAITS, TRAITS, with_conditions, with_origin_group
 
-    give_back()
     market = labour_market(warehouse)
     if data is None or market.empty:
         return empty(METHOD_EFFECT_COLUMNS)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from transforms.statistics.intervals import Floats
 from transforms.statistics.tally import Codes, Integers, Tally, grouped
+from transforms.warehouse import give_back
 
 BLOCK = 2**19
 """Cells worked on at a time: some tens of megabytes of floats."""
@@ -123,9 +124,10 @@ def build_cells(
     numeric ones are standardised over the time at risk. A period holds `intervals_per_period` intervals of one baseline
     hazard.
     """
+    give_back()
     keys = ["municipality_code", *covariates]
     codes: dict[str, list[Codes]] = {name: [] for name in keys}
-    masks: list[Integers] = []
+    masks: list[Codes] = []
     counts: list[tuple[Codes, Codes]] = []
     levels: dict[str, tuple[Any, ...]] = {}
     for chunk in [spans] if isinstance(spans, Tally) else spans:
@@ -141,7 +143,7 @@ def build_cells(
         counts.append(_counts(cell, first, stop, event, chunk.count, len(new), periods, intervals_per_period))
         for name in keys:
             codes[name].append(chunk.codes[name][order[new]])
-        masks.append(mask[order[new]])
+        masks.append(mask[order[new]].astype(np.uint32))
         levels = dict(chunk.levels)
     if not counts:
         raise ValueError("no spans")
@@ -158,11 +160,12 @@ def build_cells(
         names += own
     factors: list[Factor] = []
     if bits:
-        values, found = np.unique(np.concatenate(masks), return_inverse=True)
+        mask = np.concatenate(masks)
+        values = np.flatnonzero(np.bincount(mask))
         exposed = ((values[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.float64)
         places = np.arange(bits)
-        column = Column(np.arange(len(values), dtype=np.uint32), exposed, places)
-        factors.append(Factor(found.astype(np.uint32), exposed, places, (column,)))
+        found, each = np.searchsorted(values, mask).astype(np.uint32), np.arange(len(values), dtype=np.uint32)
+        factors.append(Factor(found, exposed, places, (Column(each, exposed, places),)))
     numeric = [name for name in covariates if is_numeric(levels[name])]
     for together in ([name for name in covariates if name not in numeric], numeric):
         shown = [name for name in together if tables[name][0].shape[1]]
@@ -192,8 +195,7 @@ def _counts(
     size: int, periods: int, length: int,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return at_risk and events as periods x cells, in as few bytes as they need."""
-    at_risk: list[Codes] = []
-    events: list[Codes] = []
+    at_risk, events = list[Codes](), list[Codes]()
     for period in range(periods):
         low, high = period * length, (period + 1) * length
         here = np.flatnonzero((first < high) & (stop > low))
@@ -374,6 +376,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     the mixed-model information (clusters counted). Without `random_effect` it is the plain GLM. `offset`: a known part
     of the linear predictor, one entry per cell.
     """
+    give_back()  # of what making the cells has taken, half is not theirs
     t, size = cells.periods, len(cells.groups)
     known = np.zeros(len(cells.group)) if offset is None else offset
     theta = np.zeros(t + len(cells.names))
