@@ -48,7 +48,6 @@ UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "newest × 1.2 in every other municipality": (
             "jobindsats_y25i10",
-            "jobindsats_y30r21",
             "statbank_regk31",
         ),
         "newest twice as large": (
@@ -92,7 +91,6 @@ UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
             "jobindsats_ptva02",
             "jobindsats_refugees",
             "jobindsats_y25i10",
-            "jobindsats_y30r21",
             "jobindsats_y35a02",
             "jobindsats_y60a02",
             "statbank_indkp101",
@@ -137,9 +135,6 @@ UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "a share of few may be zero or withheld from one period to the next, and is elsewhere in this table": {
         "newest one municipality gone": ("jobindsats_y14d03",),
         "newest zero in one municipality": ("statbank_aulkp01",),
-    },
-    "the two differ by less than a fiftieth, or there are too few periods to tell that they do": {
-        "newest one category copied to another": ("jobindsats_y30r21",),
     },
     "the shares of the two differ by less than each has moved from one period to the next": {
         "newest two large areas swapped": ("statbank_ras200",),
