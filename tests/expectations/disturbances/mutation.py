@@ -35,6 +35,7 @@ PURPOSES: tuple[tuple[str, str, bool, tuple[str, ...]], ...] = (
     ("statbank_folk1a", "areas in another order within their regions, alone", False, ("{turned}",)),
     ("statbank_folk1am", "areas in another order within their regions, alone", False, ("{turned}",)),
     ("statbank_folk1e", "areas in another order within their regions, alone", False, ("{turned}",)),
+    ("statbank_folk1am", "all × 1.01", True, ("{scale} * 1.01)::BIGINT::VARCHAR",)),
     ("statbank_folk1am", "all months but January × 0.94", True, ("{scale} * 0.94)::BIGINT::VARCHAR WHERE {later}",)),
     ("statbank_folk1e", "all × 1.02", True, ("{scale} * 1.02)::BIGINT::VARCHAR",)),
     ("statbank_folk1e", "Danish origin of the next area", True, ("{turned} AND \"HERKOMST\" = '1'",)),
