@@ -147,10 +147,10 @@ def test_ten_municipalities_are_enough_for_an_interval(municipalities: int, told
 
 def test_few_who_are_followed_to_the_last_interval_are_told_nothing_of() -> None:
     """The twelfth interval of three years is begun by 15 persons or by 14; after two years there are more."""
-    persons = followed(0.1, 20, 10).assign(job_interval=False, interval_count=8)
+    persons = followed(0.1, 20, 10).assign(job_interval=False, interval_count=11)
     for count, told in ((15, True), (14, False)):
         persons.loc[: count - 1, "interval_count"] = 12
-        persons.loc[count:, "interval_count"] = 8
+        persons.loc[count:, "interval_count"] = 11
         shares = shares_of(persons, pd.Series("all", index=persons.index)).set_index("within_years")
         assert (shares.loc[[1, 2], "value_status"] == "estimated").all()
         assert shares.loc[3, "value_status"] == ("estimated" if told else "suppressed")

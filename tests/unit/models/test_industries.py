@@ -99,6 +99,8 @@ def test_match_scores_by_hand_and_says_what_is_missing() -> None:
     assert out.loc[("101", "2"), ["score", "score_rank"]].tolist() == [100, 1]
     assert out.loc[("101", "11"), "value_status"] == "missing"
     assert pd.isna(out.loc[("101", "11"), "score"])
+    assert out.loc[("101", "11"), "reason_da"] == "Uoplyst: matchet kan ikke skønnes."
+    assert out.loc[("101", "11"), "reason_en"] == "Unknown: cannot be estimated."
     assert (out["openings_status"] == "missing").all()
     unknown = ["openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct"]
     assert [str(out[name].dtype) for name in unknown] == ["Float64", "string", "Float64", "Float64"]
@@ -334,12 +336,12 @@ def test_as_many_as_are_asked_for_are_enough() -> None:
 
 def test_an_industry_without_jobs_need_not_be_known_and_one_with_jobs_must() -> None:
     reach = reach_of([("1", "2", 40.0), ("1", "4", 0.0), ("1", "11", 7.0), ("2", "2", 40.0), ("2", "4", 1.0),
-                      ("3", "2", 0.0), ("4", "2", 10.0), ("4", "4", None)])  # fmt: skip
+                      ("3", "2", 0.0), ("4", "2", 10.0), ("4", "4", None), ("5", "2", 1.0)])  # fmt: skip
     ras308 = pd.DataFrame({"industry_code": ["2", "4"], "employed_count": [100, 9], "non_western_count": [20, 1]})
-    observed = pd.DataFrame({"municipality_code": list("1234"), "non_western_employment_pct": [12.0] * 4})
+    observed = pd.DataFrame({"municipality_code": list("12345"), "non_western_employment_pct": [12.0] * 5})
     out = expected_absorption(reach, ras308, observed, CROSSWALK, 10).set_index("municipality_code")
     assert out.loc["1", ["expected_absorption_pct", "absorption_gap_pct_points"]].tolist() == [20, -8]
-    assert out["value_status"].tolist() == ["estimated", "missing", "missing", "missing"]
+    assert out["value_status"].tolist() == ["estimated", "missing", "missing", "missing", "estimated"]
 
 
 def test_growth_needs_jobs_to_grow_from() -> None:

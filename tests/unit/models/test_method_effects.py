@@ -231,7 +231,7 @@ def test_fifty_exposed_and_ten_municipalities_are_enough() -> None:
     codes = sorted(set(frame["municipality_code"]))
     ten = frame[frame["municipality_code"].isin(codes[:10])]
     told, _ = histories(ten, measures, TRAITS)
-    exposed = {"private": 50, "public": 49, "danish": 50, "four": 4, "five": 5, "none": 0}
+    exposed = {"private": 50, "public": 49, "danish": 50, "one": 1, "four": 4, "five": 5, "none": 0}
     out = method_effects(told, exposed, TRAITS, outcome_id="w")
     assert out.columns[:4].tolist() == ["method_code", "context_code", "outcome_id", "hazard_ratio"]
     out = out.set_index(["method_code", "context_code"])
@@ -239,7 +239,7 @@ def test_fifty_exposed_and_ten_municipalities_are_enough() -> None:
     assert status[status == "estimated"].index.tolist() == ["danish", "private"]
     assert (out.loc[["private", "danish"], "n_municipalities"] <= 10).all()
     shown = out.xs("all", level=1)["n_exposed"]
-    assert pd.isna(shown["four"])
+    assert shown[["one", "four"]].isna().all()
     assert shown[["five", "none", "public"]].tolist() == [5, 0, 49]
     nine = histories(frame[frame["municipality_code"].isin(codes[:9])], measures, TRAITS)[0]
     assert (method_effects(nine, exposed, TRAITS, outcome_id="w")["value_status"] == "missing").all()
@@ -285,53 +285,62 @@ def test_interactions_stand_by_their_own_errors_compared_together() -> None:
     assert _standing(rows).tolist() == [False, False, False, False, pd.NA]
 
 
+SECOND = -0.3
+"""The log ratio of the second method of worlds without luck."""
+
+
 def exact(levels: np.ndarray, ratios: np.ndarray, persons: int) -> tuple[Tally, dict[str, int]]:
-    """Return as many persons, exposed from the start or never, as their chances give: steps of four weeks, no luck."""
+    """Return as many persons, exposed from the start or never, as their chances give: steps of four weeks, no luck.
+
+    Two methods, `first` with its own log ratio in each municipality, `second` with SECOND, each alone, both and none.
+    """
     rows = []
     for m, (level, ratio) in enumerate(zip(levels, ratios, strict=True)):
-        for took in (None, 0):
-            hazard = -np.expm1(-np.exp(level + (ratio if took is not None else 0)))
+        for first, second in ((None, None), (0, None), (None, 0), (0, 0)):
+            linear = level + (ratio if first is not None else 0) + (SECOND if second is not None else 0)
+            hazard = -np.expm1(-np.exp(linear))
+            who = (f"{100 + m}", "x", first, second)
             for stop in (1, 2, 3):
-                rows.append((f"{100 + m}", "x", stop, True, took, persons * (1 - hazard) ** (stop - 1) * hazard))
-            rows.append((f"{100 + m}", "x", 3, False, took, persons * (1 - hazard) ** 3))
-    columns = ["municipality_code", "sex", "stop", "has_event", "took private", "n"]
-    frame = pd.DataFrame(rows, columns=columns)
-    frame["took private"] = frame["took private"].astype("object")
-    return tally(frame, columns[:-1], frame["n"].round().to_numpy(np.int64)), {"private": persons}
+                rows.append((*who, stop, True, persons * (1 - hazard) ** (stop - 1) * hazard))
+            rows.append((*who, 3, False, persons * (1 - hazard) ** 3))
+    columns = ["municipality_code", "sex", "took first", "took second", "stop", "has_event", "n"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"took first": "object", "took second": "object"})
+    exposed = {"first": 2 * persons, "second": 2 * persons}
+    return tally(frame, columns[:-1], frame["n"].round().to_numpy(np.int64)), exposed
 
 
 def test_ratios_without_luck_are_those_planted_however_levels_differ() -> None:
-    """Twelve municipalities from a tenth to ten times the middle's chance; a context that doubles the method's log."""
+    """Twelve municipalities from a tenth to ten times the middle's chance; a context that doubles the first's log."""
     levels = np.linspace(-4.3, -0.9, 12)
-    out = method_effects(*exact(levels, np.full(12, 0.4), 1_000_000), ["sex"], outcome_id="w")
-    row = out.set_index("context_code").loc["all"]
-    assert np.log(float(row["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
-    assert row["heterogeneity"] == pytest.approx(0, abs=2e-3)
-    # Its error is that of a plain model with every municipality's level in it.
-    told, _ = exact(levels, np.full(12, 0.4), 1_000_000)
-    stop, count = told.values("stop"), told.count
-    took = np.array([value is not None for value in told.values("took private")])
-    at = np.array([(m, x) for m in range(12) for x in (False, True)])
-    here = [(told.codes["municipality_code"] == m) & (took == x) for m, x in at]
-    jobs = [float(count[part & told.values("has_event").astype(bool)].sum()) for part in here]
-    steps = [float((count * stop)[part].sum()) for part in here]
-    design = np.column_stack([np.eye(12)[at[:, 0]], at[:, 1]])
+    given = exact(levels, np.full(12, 0.4), 1_000_000)
+    out = method_effects(*given, ["sex"], outcome_id="w").set_index(["context_code", "method_code"]).loc["all"]
+    np.testing.assert_allclose(np.log(out["hazard_ratio"].astype(float)), [0.4, SECOND], atol=2e-3)
+    np.testing.assert_allclose(out["heterogeneity"].astype(float), 0, atol=2e-3)
+    # Errors are those of a plain model with every municipality's level in it.
+    told, count = given[0], given[0].count
+    took = [np.array([value == 0 for value in told.values(f"took {name}")]) for name in ("first", "second")]
+    at = np.array([(m, x, y) for m in range(12) for x in (0, 1) for y in (0, 1)])
+    here = [(told.codes["municipality_code"] == m) & (took[0] == x) & (took[1] == y) for m, x, y in at]
+    jobs = np.array([count[part & told.values("has_event").astype(bool)].sum() for part in here], dtype=float)
+    steps = np.array([(count * told.values("stop"))[part].sum() for part in here], dtype=float)
+    design = np.column_stack([np.eye(12)[at[:, 0]], at[:, 1:]])
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
-    theirs = sm.GLM(np.column_stack([jobs, np.subtract(steps, jobs)]), design, family=family).fit()
-    half = np.log(float(row["hazard_ratio_high"] / row["hazard_ratio_low"])) / 2
-    assert half == pytest.approx(1.959964 * theirs.bse[12], rel=0.02)
+    theirs = sm.GLM(np.column_stack([jobs, steps - jobs]), design, family=family).fit()
+    half = np.log((out["hazard_ratio_high"] / out["hazard_ratio_low"]).astype(float)) / 2
+    np.testing.assert_allclose(half, 1.959964 * theirs.bse[12:], rtol=0.02)
     has = np.arange(12) % 2 == 1
     contexts = pd.DataFrame({"municipality_code": [f"{100 + m}" for m in range(12)], "has": has.astype(float)})
     given = exact(levels, np.where(has, 0.4, 0.2), 1_000_000)
-    with_it = method_effects(*given, ["sex"], outcome_id="w", contexts=contexts).set_index("context_code").loc["has"]
-    assert np.log(float(with_it["interaction_ratio"])) == pytest.approx(0.2, abs=2e-3)
-    assert np.log(float(with_it["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
+    with_it = method_effects(*given, ["sex"], outcome_id="w", contexts=contexts)
+    row = with_it.set_index(["context_code", "method_code"]).loc[("has", "first")]
+    assert np.log(float(row["interaction_ratio"])) == pytest.approx(0.2, abs=2e-3)
+    assert np.log(float(row["hazard_ratio"])) == pytest.approx(0.4, abs=2e-3)
 
 
 def test_a_municipality_s_level_is_profiled_out_of_its_ratio() -> None:
     """A small one's level is drawn towards the others', which must not be taken for the method's doing there."""
     levels = np.linspace(-4.3, -0.9, 12)
     contexts = pd.DataFrame({"municipality_code": [f"{100 + m}" for m in range(12)], "level": levels})
-    out = method_effects(*exact(levels, np.full(12, 0.4), 400), ["sex"], outcome_id="w", contexts=contexts)
-    row = out.set_index("context_code").loc["level"]
-    assert np.log(float(row["interaction_ratio"])) == pytest.approx(0, abs=0.02)
+    out = method_effects(*exact(levels, np.full(12, 0.4), 40), ["sex"], outcome_id="w", contexts=contexts)
+    row = out.set_index(["context_code", "method_code"]).loc[("level", "first")]
+    assert np.log(float(row["interaction_ratio"])) == pytest.approx(0, abs=0.06)

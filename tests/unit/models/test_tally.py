@@ -28,6 +28,7 @@ def test_a_new_column_of_small_numbers_has_a_level_for_each_up_to_the_largest() 
     one = tally(pd.DataFrame({"a": np.arange(300)}), ["a"]).with_columns({"b": np.arange(300) % 256})
     assert one.levels["b"] == tuple(range(256))
     assert one.codes["b"].dtype == np.uint8
+    assert one.with_columns({"c": np.where(np.arange(300) > 9, "y", "x")}).levels["c"] == ("x", "y")
 
 
 @pytest.mark.parametrize("values", [[-3, 2, 2, 0], [5000, 2, 4096, 4095], [True, False, True], [1.5, np.nan, -2.0],
