@@ -591,8 +591,9 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
     """
     contracts = list(contracts)
     with part.open() as stream:
-        first = next(_utf8(stream, part), b"")[: 1 << 20]
-    text = b"".join(_text([first])).decode("utf-8", "ignore")
+        first = next(chunks := _utf8(stream, part), b"")
+        first += next(chunks, b"") if len(first) < 1 << 20 else b""  # a short file to its end, which may be cut off
+    text = b"".join(_text([first[: 1 << 20]])).decode("utf-8", "ignore")
     best: tuple[int, Layout, str, int] | None = None
     start = io.StringIO(text, newline="")
     for delimiter in DELIMITERS:

@@ -314,6 +314,12 @@ def test_an_unforeseen_error_stores_nothing_and_quotes_nothing(
     assert door.rows('SELECT count(*) FROM restricted."case"') == [(5,)]
 
 
+def test_a_short_file_whose_last_letter_is_cut_through_is_no_table(door: Door) -> None:
+    receipt = door.one("sager.csv", csv_bytes(CASES, case_rows(30), encoding="utf-16")[:-1])
+    assert (receipt.verdict, receipt.kind, receipt.rows_in) == ("afvist", None, 0)
+    assert "utf-16" in receipt.remarks[0].text_en
+
+
 def test_a_table_is_read_alike_by_another_process(tmp_path: Path) -> None:
     content = csv_bytes(CASES, case_rows(3))
     files = {
