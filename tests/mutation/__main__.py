@@ -92,7 +92,7 @@ def main() -> None:
     # A child changes one thing in a process that has everything loaded: this one stays as it is.
     left = [m for m in drawn if key_of(m) not in verdicts.of or (asked.again and not verdicts.of[key_of(m)])]
     if left:
-        try_all(left, verdicts.add)
+        try_all(sorted(left, key=lambda mutant: key_of(mutant) not in verdicts.of), verdicts.add)
     print_score(drawn, verdicts)
 
 

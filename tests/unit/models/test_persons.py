@@ -295,6 +295,7 @@ def test_placements_are_told_by_industry_here_and_in_the_country() -> None:
         "municipality_code": ["101", "101"], "industry_code": ["A", "I"], "placements_count": [0, 10],
     }  # fmt: skip
     assert len(here) == 2 * 11
+    assert (here.loc[here["industry_code"] == "A", "placements_count"] == 0).all()
     assert country.to_dict("list") == {
         "industry_code": ["I"], "placements_count": [20], "followed_by_job_count": [10]
     }  # fmt: skip
