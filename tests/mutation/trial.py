@@ -99,6 +99,8 @@ class _Trial:
         with tempfile.TemporaryFile() as answer:
             child = os.fork()
             if child == 0:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(PATIENCE_SECONDS * patience)  # till a test sets its own
                 try:
                     nowhere = os.open(os.devnull, os.O_RDWR)
                     for stream in (0, 1, 2):

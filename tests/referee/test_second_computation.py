@@ -21,6 +21,7 @@ from transforms.statistics.random_effect import (
     Year,
     bends,
     fit_levels,
+    penalty_of,
     restricted_likelihood,
     standardise,
 )
@@ -186,6 +187,9 @@ def test_extra_variances_are_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for w in (0.0, EXTRA_PENALTY, 100.0):
         monkeypatch.setattr("transforms.statistics.random_effect.EXTRA_PENALTY", w)
         sizes.append(restricted_likelihood([year], {"own": 0.02, "area": 0.02, "dispersion": 1.1})[0]["area"])
+    monkeypatch.undo()
+    assert penalty_of("area", variance) == pytest.approx(EXTRA_PENALTY / np.median(variance))
+    assert penalty_of("own", variance) == 0
     assert sizes[0] >= sizes[1] >= sizes[2]
     assert sizes[2] < sizes[0]
 
@@ -249,6 +253,8 @@ def test_conditions_may_bend_step_and_act_together() -> None:
     )
     assert (names, constant) == (["a", "b"], ("c",))
     np.testing.assert_allclose([scaled.mean(axis=0), scaled.std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+    near = pd.DataFrame({"large": 1e9 + rng.random(60), "small": 2e-9 * rng.random(60)})
+    assert standardise(near)[2] == ("large", "small"), "what differs by less than a billionth is rounding"
     parts = bends(scaled, names)
     assert list(parts) == ["bend a", "step a", "bend b", "step b", "products"]
     for name, part in parts.items():

@@ -7,7 +7,9 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats import spearmanr
 
 from tests.unit.models.simulator import MUNICIPALITIES, TRAITS, assessed, counted, people, true_weeks
+from tests.unit.models.test_first_job import by_person
 from transforms.models.durations import (
+    _means,
     greenwood,
     median_weeks,
     model_durations,
@@ -276,6 +278,11 @@ def test_companions_have_intervals_and_withhold_small_numbers() -> None:
     wide = rows.pivot(index="municipality_code", columns="outcome_id", values="observed").astype("float64").dropna()
     assert (wide["first_job_within_1_year_pct"] < wide["first_job_within_2_years_pct"]).all()
     assert (wide["first_job_within_2_years_pct"] < wide["first_job_within_3_years_pct"]).all()
+    code = wide.index[0]
+    here = persons[persons["municipality_code"] == code].assign(first_interval=0)
+    assert here["has_left"].any()
+    for years, name in ((1, "1_year"), (3, "3_years")):
+        assert wide.loc[code, f"first_job_within_{name}_pct"] == pytest.approx(by_person(here, years))
     extra = rows[rows["outcome_id"] == "first_job_within_3_years_pct"]
     given = extra[extra["value_status"] == "estimated"]
     assert ((given["single_low"] < given["difference"]) & (given["difference"] < given["single_high"])).all()
@@ -296,6 +303,13 @@ def test_companions_have_intervals_and_withhold_small_numbers() -> None:
     main = rows[rows["outcome_id"] == "first_job_weeks"].set_index("municipality_code")
     both = given.set_index("municipality_code").join(main["difference"].rename("weeks"))
     assert both["difference"].astype(float).corr(both["weeks"].astype(float)) < -0.9
+
+
+def test_conditions_are_the_mean_over_the_persons_of_a_municipality() -> None:
+    persons = people(2, persons=2_000)
+    means = _means(counted(persons, TRAITS), ["market_1", "market_2"])
+    theirs = persons.groupby("municipality_code")[["market_1", "market_2"]].mean()
+    np.testing.assert_allclose(means.loc[theirs.index], theirs, atol=1e-12)
 
 
 def test_who_moved_in_is_at_risk_from_then_on_alone() -> None:

@@ -73,6 +73,9 @@ def test_one_person_counts_and_nobody_does_not() -> None:
         "municipality_code": ["101", "147", "151", "153"], "sex_code": ["M", "M", "K", "K"],
         "n": [1.0, 3.0, 1.0, 0.0], "k": [1.0, 1.0, 1.0, 0.0],
     })  # fmt: skip
+    alone = pd.DataFrame({"municipality_code": ["155"], "sex_code": ["unknown"], "n": [1.0], "k": [np.nan]})
+    hidden = indirect_standardisation(pd.concat([cells, alone]), ["sex_code"]).set_index("municipality_code")
+    assert hidden.loc["155", "value_status"] == "missing", "nobody has a rate of its stratum"
     out = indirect_standardisation(cells, ["sex_code"]).set_index("municipality_code")
     assert out["value_status"].to_dict() == {"101": "observed", "147": "observed", "151": "observed", "153": "missing"}
     assert out["expected_rate"].to_dict() == pytest.approx(

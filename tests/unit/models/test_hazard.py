@@ -210,12 +210,13 @@ def test_a_number_that_nobody_has_moves_no_mean() -> None:
 
 def test_a_number_that_one_person_has_once_counts_once() -> None:
     frame = spans(7)
-    one = frame.iloc[:1].assign(age=30, first=0, stop=1, count=1)
+    one = frame.iloc[:1].assign(age=30, sex="X", first=0, stop=1, count=1)
     both = pd.concat([frame, one], ignore_index=True)
     time = (both["stop"] - both["first"]).clip(lower=0) * both["count"]
     mean = np.average(both["age"], weights=time)
     cells = cells_of(both)
-    beta = np.eye(7)[cells.names.index("age")]
+    assert "sex=X" in cells.names
+    beta = np.eye(8)[cells.names.index("age")]
     assert cells.linear(beta).max() == pytest.approx(
         (30 - mean) / np.sqrt(np.average((both["age"] - mean) ** 2, weights=time))
     )

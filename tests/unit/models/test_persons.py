@@ -200,16 +200,16 @@ def test_a_first_job_is_counted_of_whom_was_followed_from_the_permit() -> None:
     """Person 1 moved in late, so that what a measure did to the wait before is not known; 2 had no whole interval."""
     rows = people(
         {"permit_date": "2012-01-01"}, {"permit_date": "2012-01-01", "takeover_date": "2013-01-01"},
-        {"permit_date": "2016-11-01"},
+        {"permit_date": "2016-11-01"}, {"permit_date": "2012-01-01"},
         measures=[(0, "101", "igu", "2012-03-01", None, None), (0, "101", "other", "2012-03-01", None, None),
                   (1, "101", "igu", "2012-03-01", None, None)],
     )  # fmt: skip
     counts = counts_of(rows)
-    assert counts.histories.count.sum() == 1
+    assert counts.histories.count.sum() == 2
     assert counts.exposed.frame().to_dict("list") == {"method_code": ["igu"], "count": [1]}
     followed = counts.first_job_persons.frame()
-    assert followed.set_index("breakdown_id").loc["country", "count"] == 2
-    assert counts.cases.count.sum() == 3
+    assert followed.set_index("breakdown_id").loc["country", "count"] == 3
+    assert counts.cases.count.sum() == 4
 
 
 def answers(*rows: dict[str, object]) -> pd.DataFrame:

@@ -434,9 +434,9 @@ def test_rules_that_cannot_be_applied_are_named_with_their_row() -> None:
 
 
 def test_candidates_are_ordered_by_conditions_met_then_evidence_then_share() -> None:
-    """a: two of three conditions; b, c and f: one of one, c on the best evidence; d: one of two; e: none."""
-    grades = {"a": "practice_experience", "b": "practice_experience", "c": "effect_study", "d": "register_correlation",
-              "e": "effect_study", "f": "register_correlation"}  # fmt: skip
+    """a: two of three conditions; b, c and f: one of one, f on the best evidence; d: one of two; e: none."""
+    grades = {"a": "practice_experience", "b": "practice_experience", "c": "register_correlation",
+              "d": "register_correlation", "e": "effect_study", "f": "effect_study"}  # fmt: skip
     methods = reference("methods").head(6).assign(method_code=list(grades), evidence_grade=list(grades.values()))
     asked = ["a x", "a x", "a y", "b x", "c x", "d x", "d y", "e y", "f x"]
     rules = pd.DataFrame({
@@ -446,7 +446,7 @@ def test_candidates_are_ordered_by_conditions_met_then_evidence_then_share() -> 
     })  # fmt: skip
     known = facts(fact(indicator_id="x", value=11.0), fact(indicator_id="y", value=10.0))
     out = method_candidates(known, methods, rules).set_index("method_code")
-    assert out.index.tolist() == ["a", "c", "f", "d", "b"]
+    assert out.index.tolist() == ["a", "f", "c", "d", "b"]
     assert out["rank"].tolist() == [1, 2, 3, 4, 5]
     assert out["conditions_met_count"].tolist() == [2, 1, 1, 1, 1]
     assert out["conditions_known_count"].tolist() == [3, 1, 1, 2, 1]

@@ -52,7 +52,7 @@ def test_spells_without_a_free_day_are_one_job_and_short_ones_do_not_count() -> 
             ("d", "2017-01-01", "2017-06-01"),  # after the data
             ("x", "2012-01-05", None),
         ],
-        {"a": "2012-01-01", "b": "2012-01-01", "c": "2012-01-01", "d": "2012-01-01"},
+        {"a": "2012-01-01", "b": "2012-01-01", "d": "2012-01-01", "c": "2012-01-01"},
     )
     jobs = first_jobs(cases, employment, UNTIL).set_index("person_id")["job_start_date"]
     assert jobs.dt.date.to_dict() == {"a": date(2012, 3, 1), "b": date(2012, 5, 31), "d": date(2012, 2, 1)}
