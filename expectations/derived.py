@@ -242,12 +242,13 @@ def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole], decimals: i
         weights[whole.code] = weights.get(whole.code, 0) + weight
         for code in whole.parts:
             weights[code] = weights.get(code, 0) - weight
-    listed = ", ".join(f"({quote_literal(code)}, {weight})" for code, weight in weights.items())
+    # Looked up once per entry of a stored column's own dictionary.
+    weight_of = f"{list(weights.values())}[list_position([{literals(list(weights))}], {column})]"
     bucket, units = f"hash({keys}) % {BUCKETS}", f"(value * {10**decimals})" if decimals else "value"
     return (
         f"WITH suspect AS (SELECT bucket FROM (SELECT hash({keys}) AS print, print % {BUCKETS} AS bucket, value, "
-        f"weight FROM {file.table} JOIN (VALUES {listed}) AS weighed(code, weight) ON code = {column}) "
-        f"GROUP BY bucket HAVING sum({units}::DOUBLE * (weight * (1 + (print >> 56))::INTEGER)) <> 0) "
+        f"{weight_of} AS weight FROM {file.table}) GROUP BY bucket "
+        f"HAVING sum({units}::DOUBLE * (weight * (1 + (print >> 56))::INTEGER)) <> 0) "
         "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
         f"SELECT min(wanted) AS wanted, count(value) AS figures, "
         f"sum(CASE WHEN {column} = whole THEN value ELSE -value END) AS difference "

@@ -53,19 +53,18 @@ def _bits(
     warehouse: Warehouse, table: str, codes: Mapping[str, Sequence[str]], period: str
 ) -> Iterator[tuple[str, str | None]]:
     """Yield each period asked for with a text of 0 and 1 per cell, or None when no row has the period."""
-    # Joined with one small table per column: twice as fast as looking the codes up in an ENUM.
-    joins, places, only, cells = [], [], ["true"], 1
-    for number, column in enumerate(name for name in codes if name != period):
+    # A constant list is looked up once per entry of a stored column's own dictionary: faster than a join, or an ENUM.
+    places, only, cells = [], ["true"], 1
+    for column in (name for name in codes if name != period):
+        listed, name = ", ".join(map(quote_literal, codes[column])), quote_identifier(column)
         if len(codes[column]) == 1:  # a plain comparison does
-            only.append(f"t.{quote_identifier(column)} = {quote_literal(codes[column][0])}")
+            only.append(f"{name} = {listed}")
             continue
-        listed = ", ".join(f"({quote_literal(code)}, {n * cells}::BIGINT)" for n, code in enumerate(codes[column]))
-        joins.append(f"JOIN (VALUES {listed}) m{number}(code, place) ON m{number}.code = t.{quote_identifier(column)}")
-        places.append(f"m{number}.place")
+        places.append(f"(list_position([{listed}], {name}) - 1)::BIGINT * {cells}")
         cells *= len(codes[column])
     rows = warehouse.rows(
-        f"SELECT t.{quote_identifier(period)}, bitstring_agg({' + '.join(places) or '0'}, 0, {cells - 1})::VARCHAR "
-        f"FROM {table} t {' '.join(joins)} WHERE {' AND '.join(only)} GROUP BY ALL"
+        f"SELECT {quote_identifier(period)}, bitstring_agg({' + '.join(places) or '0'}, 0, {cells - 1})::VARCHAR "
+        f"FROM {table} WHERE {' AND '.join(only)} GROUP BY ALL"
     )
     held = {moment: bits for moment, bits in rows if bits is not None}
     yield from ((moment, held.get(moment)) for moment in codes[period])
