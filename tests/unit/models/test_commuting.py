@@ -6,7 +6,13 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from transforms.errors import DataRefused
-from transforms.models.commuting import area_conditions, average_flows, commuting_areas, reach_conditions
+from transforms.models.commuting import (
+    _relative_flow,
+    area_conditions,
+    average_flows,
+    commuting_areas,
+    reach_conditions,
+)
 
 
 def flows(pairs: dict[tuple[str, str], float], years: tuple[int, ...] = (2014, 2015, 2016)) -> pd.DataFrame:
@@ -223,3 +229,13 @@ def test_areas_do_not_hang_on_the_unit_that_people_are_counted_in() -> None:
     same = commuting_areas(flows(millions), list("ABCDE"), 2016, min_employed=0.02)
     for column in ("commuting_area_code", "self_containment_share", "is_cut_off"):
         pd.testing.assert_series_equal(whole[column], same[column])
+
+
+def test_a_relative_flow_is_held_against_who_leaves_and_who_comes() -> None:
+    flow = np.array([[50.0, 8.0, 2.0], [1.0, 30.0, 9.0], [4.0, 0.0, 16.0]])
+    leaves, comes = [60.0, 40.0, 20.0], [55.0, 38.0, 27.0]
+    relative = _relative_flow(flow)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        by_hand = flow[i, j] ** 2 / (leaves[i] * comes[j]) + flow[j, i] ** 2 / (leaves[j] * comes[i])
+        assert relative[i, j] == relative[j, i] == pytest.approx(by_hand, rel=1e-12)
+    assert np.isneginf(np.diag(relative)).all()
