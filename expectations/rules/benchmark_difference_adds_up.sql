@@ -15,8 +15,9 @@ WITH beside AS (
     GROUP BY ALL
 ),
 judged AS (
-    SELECT *, abs(told - found * (SELECT sign(median(sign(told) * sign(found))) FROM beside)) > if(basis = 'persons', 1, 0.2)
-        AS is_off
+    SELECT
+        *, abs(told - found * (SELECT sign(median(sign(told) * sign(found))) FROM beside))
+            > if(basis = 'persons', 1, 0.2) AS is_off
     FROM beside
     WHERE told IS NOT NULL
 )

@@ -1,8 +1,8 @@
 """The tables computed in Python: `model.<name>`, what each reads, and the function that makes it.
 
-Each step takes frames out of the warehouse (`frames.py`), hands them to the pure models of `transforms/models`, and
-returns the frame that `transforms/mart/<table>.sql` casts. A step whose sources are missing returns an empty frame
-of the right columns, so that a mapping can still be built, and says so by having no rows.
+Each step takes frames out of the warehouse, hands them to the pure models of `transforms/models`, and returns the frame
+that `transforms/mart/<table>.sql` publishes, in the dictionary's types. A step whose sources are missing returns an
+empty frame of the right columns, so that a mapping can still be built, and says so by having no rows.
 
 One module, since all steps hand frames on to each other and share how a frame is taken out of the warehouse.
 """

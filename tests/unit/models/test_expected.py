@@ -291,6 +291,7 @@ def test_the_model_card_tells_what_was_used_and_how_it_did() -> None:
     assert card.loc["municipalities", "value"] == 98
     assert card.loc["persons", "value"] == 5 * round(counts["n"].sum() / 5)
     assert card.loc["constant", "kind"] == "left_out"
+    assert card.loc["constant", "value"] == 0.0
     assert tuple(card.loc["condition_2", "kind"]) == ("coefficient", "filled_in")
     assert 0.05 < card.loc["labour_market_area", "value"] < 0.3
     # Planted: 0.4, -0.3, 0.2.

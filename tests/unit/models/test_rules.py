@@ -240,6 +240,8 @@ def test_too_small_is_what_the_assessment_says_and_points_to_neighbours() -> Non
 def test_methods_file_is_whole() -> None:
     methods, rules = reference("methods"), reference("method_rules")
     assert set(methods["evidence_grade"]) <= set(GRADES)
+    # What a study shows goes before what registers show together, and that before experience.
+    assert GRADES["effect_study"] > GRADES["register_correlation"] > GRADES["practice_experience"]
     assert set(methods["method_code"]) == set(rules["method_code"])
     assert methods.notna().all(axis=None)
     assert methods["source_url"].str.startswith("http").all()
