@@ -68,7 +68,8 @@ def _dimension(source: Source, dimension: Dimension, catalogue: Catalogue) -> di
     known = "the areas of this table" if dimension.role == "area" else f"code list {dimension.codelist or 'its file'}"
     return {
         f"code_known_{dimension.column}": (
-            f"{column} NOT IN ({literals(codes)})",
+            # Looked up once per entry of a stored column's own dictionary, which NOT IN is not.
+            f"NOT list_contains([{literals(codes)}], {column})",
             f"{dimension.column} must be in {known}",
         )
     }
@@ -103,7 +104,7 @@ def _value(source: Source) -> dict[str, tuple[str, str]]:
         )
     elif source.decimals < 4:
         found["value_decimals"] = (
-            f"value <> round(value, {source.decimals})",
+            f"value % {10**-source.decimals:.{source.decimals}f} <> 0",
             f"a figure in {source.unit} has at most {source.decimals} decimals (more is a thousands dot read as point)",
         )
     low = -MOST if limits.value_min is None else limits.value_min
@@ -121,7 +122,7 @@ def _outside_unit(query: JobindsatsQuery) -> str:
     cases += [f"measure_name IN ({literals(positive)}) AND value < 0"] if positive else []
     counts = [measure.id for measure in query.measures if measure.unit == "count"]
     # More decimals in a count are a thousands dot read as point.
-    cases += [f"measure_name IN ({literals(counts)}) AND value <> round(value)"] if counts else []
+    cases += [f"measure_name IN ({literals(counts)}) AND value % 1 <> 0"] if counts else []
     return " OR ".join(f"({case})" for case in cases) or "false"
 
 
@@ -243,17 +244,17 @@ def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole], decimals: i
         for code in whole.parts:
             weights[code] = weights.get(code, 0) - weight
     # Looked up once per entry of a stored column's own dictionary.
-    weight_of = f"{list(weights.values())}[list_position([{literals(list(weights))}], {column})]"
-    bucket, units = f"hash({keys}) % {BUCKETS}", f"(value * {10**decimals})" if decimals else "value"
+    weight_of = f"({list(weights.values())}::DOUBLE[])[list_position([{literals(list(weights))}], {column})]"
+    units = f"(value * {10**decimals})::DOUBLE" if decimals else "value::DOUBLE"
+    bucket = f"print & {BUCKETS - 1}"
     return (
-        f"WITH suspect AS (SELECT bucket FROM (SELECT hash({keys}) AS print, print % {BUCKETS} AS bucket, value, "
+        f"WITH suspect AS (SELECT bucket FROM (SELECT hash({keys}) AS print, {bucket} AS bucket, value, "
         f"{weight_of} AS weight FROM {file.table}) GROUP BY bucket "
-        f"HAVING sum({units}::DOUBLE * (weight * (1 + (print >> 56))::INTEGER)) <> 0) "
+        f"HAVING sum({units} * weight * (print >> 56 | 1)) <> 0) "
         "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
-        f"SELECT min(wanted) AS wanted, count(value) AS figures, "
-        f"sum(CASE WHEN {column} = whole THEN value ELSE -value END) AS difference "
-        f"FROM (FROM {file.table} WHERE {bucket} IN (FROM suspect)) "
-        f"JOIN {_pairs(wholes)} ON code = {column} GROUP BY hash({keys}, whole))"
+        "SELECT min(wanted) AS wanted, count(value) AS figures, sum(if(is_whole, value, -value)) AS difference "
+        f"FROM (SELECT hash({keys}) AS print, {column} AS code, value FROM {file.table} "
+        f"WHERE {bucket} IN (FROM suspect)) JOIN {_pairs(wholes)} USING (code) GROUP BY print, number)"
     )
 
 
@@ -263,9 +264,10 @@ def _others(file: SqlFile, dimension: Dimension) -> list[str]:
 
 def _pairs(wholes: list[Whole]) -> str:
     """Return a table of every total and the codes that take part in it, its own included."""
-    members = [(whole, code) for whole in wholes for code in (whole.code, *whole.parts)]
-    pairs = ", ".join(f"({quote_literal(w.code)}, {quote_literal(code)}, {len(w.parts)})" for w, code in members)
-    return f"(VALUES {pairs}) AS pair(whole, code, wanted)"
+    members = [(n, whole, code) for n, whole in enumerate(wholes) for code in (whole.code, *whole.parts)]
+    facts = ((n, whole.code, code, code == whole.code, len(whole.parts)) for n, whole, code in members)
+    pairs = ", ".join(f"({n}, {quote_literal(w)}, {quote_literal(c)}, {own}, {parts})" for n, w, c, own, parts in facts)
+    return f"(VALUES {pairs}) AS pair(number, whole, code, is_whole, wanted)"
 
 
 # Rules for a staging table as a whole: keys, coverage, selectors, periods, and totals that equal their parts.

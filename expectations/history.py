@@ -195,11 +195,13 @@ def _past_of(warehouse: Warehouse, source_id: str, origin: str, synthetic: bool,
 
 def prepare(warehouse: Warehouse, series: Series) -> None:
     """Make the temporary tables the rules of this module read: cells, changes, and their middles by period and code."""
-    makers = {
-        "period": _periods, "cell": _cells, "step": _steps, "judged": _judged, "gone": _gone, "middle": _middles,
-    }  # fmt: skip
-    for name, select in makers.items():
-        warehouse.execute(f"CREATE OR REPLACE TEMP TABLE history_{name} AS {select(series)}")
+    made = "CREATE OR REPLACE TEMP TABLE history_{} AS {}".format
+    warehouse.execute(made("period", _periods(series)))
+    newest = f"figures_since <= {JUDGED_ROWS} OR number >= (SELECT max(number) - 1 FROM history_period)"
+    first = warehouse.scalar(f"SELECT min(period) FROM history_period WHERE {newest}")
+    warehouse.execute(made("cell", _cells(series, first or "")))
+    for name, select in {"step": _steps, "judged": _judged, "gone": _gone, "middle": _middles}.items():
+        warehouse.execute(made(name, select(series)))
 
 
 def forget(warehouse: Warehouse) -> None:
@@ -221,11 +223,11 @@ def _periods(series: Series) -> str:
         FROM (SELECT period, count(*) AS figures FROM {series.table} WHERE NOT _is_filled GROUP BY period)"""
 
 
-def _cells(series: Series) -> str:
+def _cells(series: Series, first: str) -> str:
+    """Return a SELECT of the figures since a period: named, since a literal spares reading the rows before it."""
     return f"""
         SELECT {series.columns}, number, period, value::DOUBLE AS value, value_status, _is_filled
-        FROM {series.table} JOIN history_period USING (period)
-        WHERE figures_since <= {JUDGED_ROWS} OR number >= (SELECT max(number) - 1 FROM history_period)"""
+        FROM {series.table} JOIN history_period USING (period) WHERE period >= {quote_literal(first)}"""
 
 
 def _steps(series: Series) -> str:

@@ -364,6 +364,7 @@ def test_no_error_sentence_repeats_a_number_somebody_typed(
         assert not re.search(r"150390.?.?1234", said.out + said.err), words
 
 
+@pytest.mark.long
 def test_what_is_not_published_can_be_read_by_nobody_else(own_data: Published, in_a_hurry: None) -> None:
     """A validated or refused candidate may never be published: what is near it is not held against it."""
     settings = own_data.settings

@@ -44,6 +44,7 @@ class Typed:
         return kommunekort(*words, data=self.data, **self.environment)
 
 
+@pytest.mark.long
 def test_every_table_is_fetched_as_it_comes(tmp_path: Path) -> None:
     replica = Replica(jobindsats=answers())
     wanted = [word for source in SOURCES.values() for word in ("--only", source.id)]
@@ -74,6 +75,7 @@ def test_every_table_is_fetched_as_it_comes(tmp_path: Path) -> None:
         assert withheld <= {"..", "..."} or any(m.of is None for m in query.measures if m.unit in ("pct", "pct_points"))
 
 
+@pytest.mark.long
 def test_the_preflight_finds_every_table_as_it_should_be(tmp_path: Path) -> None:
     replica = Replica(jobindsats=answers())
     with typed_over(replica, tmp_path) as typed:

@@ -214,7 +214,6 @@ CASES: dict[str, Case] = {
         "jobindsats_otij01", lambda replica: replica.jobindsats.clear(),
         r"answered 422: Unknown table: otij01", "refused"),
 }  # fmt: skip
-EVERYDAY = ("a new category code", "a code withdrawn that is asked for")
 
 
 @cache
@@ -419,14 +418,8 @@ def _is_played(what: str, publisher: str, on: str) -> bool:
     return os.environ.get("MATRIX") == "whole" or (publisher == "replica") == ((on == "good") ^ bool(turned))
 
 
-@pytest.mark.parametrize(
-    ("what", "publisher", "on"),
-    [
-        pytest.param(*each, marks=[] if each[0] in EVERYDAY and each[1:] == ("replica", "good") else [pytest.mark.long])
-        for each in NIGHTS
-        if _is_played(*each) or (each[0] in EVERYDAY and each[1:] == ("replica", "good"))
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("what", "publisher", "on"), [each for each in NIGHTS if _is_played(*each)])
 def test_one_source_s_trouble_is_its_own_all_night(
     what: str,
     publisher: str,

@@ -89,13 +89,8 @@ def test_a_later_delivery_is_nothing_new_to_a_build_as_of_before_it(ours: Publis
 
 
 # A delivery of the night's own drop folder is received after the run has started, one of the sample long before.
-@pytest.mark.parametrize(
-    ("received", "as_of"),
-    [
-        (timedelta(hours=1), None),
-        pytest.param(timedelta(days=-100), timedelta(days=1), marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("received", "as_of"), [(timedelta(hours=1), None), (timedelta(days=-100), timedelta(days=1))])
 def test_a_redelivery_does_not_change_a_rebuild(ours: Published, received: timedelta, as_of: timedelta | None) -> None:
     now = datetime.now(UTC)
     deliver_everything(ours, now + received)

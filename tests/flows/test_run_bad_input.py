@@ -206,6 +206,7 @@ def test_small_faults_are_set_aside_and_published_around(own_data: Published, tm
     assert counts == [(209, 208, 1)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_a_hurry")
 def test_thousands_dots_and_texts_are_the_same_figures(own_data: Published, tmp_path: Path) -> None:
     wanted = own_data.rows("SELECT area_code, period, value FROM staging.statbank_folk1am ORDER BY ALL")
@@ -219,6 +220,7 @@ def test_thousands_dots_and_texts_are_the_same_figures(own_data: Published, tmp_
     assert own_data.rows("SELECT area_code, period, value FROM staging.statbank_folk1am ORDER BY ALL") == wanted
 
 
+@pytest.mark.long
 def test_a_snapshot_whose_bytes_changed_is_left_out_and_told(own_data: Published) -> None:
     [path] = own_data.settings.snapshots.rglob("folk1am.csv")
     path.write_text(path.read_text(encoding="utf-8").replace("5", "6"), encoding="utf-8")

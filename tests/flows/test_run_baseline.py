@@ -48,6 +48,7 @@ def test_a_changed_byte_is_told(own_data: Published) -> None:
         baselines.verify(own_data.settings, "nulpunkt")
 
 
+@pytest.mark.long
 def test_a_rebuild_gives_the_same_bytes(own_data: Published) -> None:
     baselines.freeze(own_data.settings, "nulpunkt")
     with writer_lock(own_data.settings.root):

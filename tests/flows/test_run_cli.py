@@ -136,6 +136,7 @@ def test_fetch_build_validate_publish_and_rollback_are_the_run_step_by_step(few_
     one_sentence(long_ago, 1, "no snapshot to build from")
 
 
+@pytest.mark.long
 def test_rollback_publishes_the_build_before_and_a_named_one(data: Published, tmp_path: Path) -> None:
     own = tmp_path / "data"
     shutil.copytree(data.settings.root, own, symlinks=True)
@@ -241,6 +242,7 @@ WEIGHED = (
 """A small process between: to the kernel a child has used what the one that started it had."""
 
 
+@pytest.mark.long
 def test_sql_of_any_size_stays_small(data: Published, tmp_path: Path) -> None:
     query = "SELECT i, repeat('x', 100) AS text FROM range(1_000_000) rows(i)"
     words = [sys.executable, "-c", WEIGHED, sys.executable, "-m", "flows.cli.main", "sql", query, "--format", "csv"]

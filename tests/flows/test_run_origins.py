@@ -91,6 +91,7 @@ def test_a_validated_candidate_of_invented_data_is_not_published_over_real_data(
     assert real.state() == before
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_a_hurry")
 def test_real_data_over_the_sample_need_no_word(own_data: Published, tmp_path: Path) -> None:
     folder = tmp_path / "real"

@@ -43,6 +43,7 @@ def test_some_answer(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> No
     assert record.standing_alarm(own_data.settings) is None, "a night on which all answer takes it back"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_a_hurry")
 def test_something_else_is_new(own_data: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another threshold of suppression is a reason to build from the snapshots at hand."""

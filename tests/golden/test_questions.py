@@ -195,6 +195,7 @@ def test_what_goes_with_faster_jobs_and_what_cannot_be_said(sample_run: Publishe
     assert all(grade for _, grade, _ in alike)
 
 
+@pytest.mark.long
 def test_what_changed_since_the_last_publication(own_data: Published) -> None:
     """Two publications, the second with one figure revised: the revision is the row, with both values."""
     changed = (

@@ -24,6 +24,7 @@ EVERYWHERE = {
 } | {"old × 1.3", "all two large areas swapped", "all zero", "all negative"}
 
 
+@pytest.mark.long
 def test_a_disturbed_table_of_averages_stops() -> None:
     chosen = [kind for kind in kinds() if kind.name in ALWAYS]
     assert {kind.name for kind in chosen} == ALWAYS

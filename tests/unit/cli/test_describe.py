@@ -114,6 +114,7 @@ def test_report_and_workbook_are_written(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "letter.txt").is_file()
 
 
+@pytest.mark.long
 def test_nothing_published_is_told(tmp_path: Path) -> None:
     for arguments in (("report",), ("workbook",), ("profile", "Odense"), ("describe", "period")):
         failed = run(*arguments, "--data", str(tmp_path))

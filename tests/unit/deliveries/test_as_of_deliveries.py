@@ -104,6 +104,7 @@ def test_a_delivery_corrected_later_is_in_force_as_of_then(door: Door) -> None:
     assert known(door, MAY).state == state
 
 
+@pytest.mark.long
 def test_answers_about_the_organisation_are_deliveries_too(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
@@ -137,6 +138,7 @@ def test_a_kind_that_came_later_is_waited_for_as_it_was_then(door: Door) -> None
     assert len(delivered(door, JULY).measures) == 9
 
 
+@pytest.mark.long
 def test_what_was_entered_later_is_not_known_though_its_receipt_is_dated_back(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
@@ -189,6 +191,7 @@ def test_superseded_rows_stay_beside_those_in_force_and_a_new_column_is_no_hindr
     assert [len(delivered(door, by).cases) for by in (MAY, JULY, None)] == [20, 22, 25]
 
 
+@pytest.mark.long
 def test_persons_of_superseded_rows_follow_a_change_of_key(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)

@@ -88,6 +88,7 @@ def test_a_build_of_the_past_does_not_come_too_near_what_is_published(door: Door
         known(door, MAY)
 
 
+@pytest.mark.long
 def test_a_build_repeats_what_it_chose_when_more_has_been_published_since(door: Door) -> None:
     publish(door, known(door), "1")
     deliver_cases(door, 43, JUNE)
@@ -110,6 +111,7 @@ def of_march(door: Door, threshold: int = 5) -> PersonData:
     return data
 
 
+@pytest.mark.long
 def test_a_baseline_of_a_period_stands_between_what_was_made_of_it_before_and_what_comes(door: Door) -> None:
     deliver_cases(door, 90, JUNE, period="2016K2")
     publish(door, known(door), "1")
@@ -153,7 +155,7 @@ def test_fewer_persons_than_the_threshold_are_not_told_of_a_municipality_at_all(
     assert persons_of(known(door)) == count  # nine persons have measures and jobs: enough at a threshold of five
 
 
-@pytest.mark.parametrize("threshold", [5, 7, 50])
+@pytest.mark.parametrize("threshold", [5, *(pytest.param(each, marks=pytest.mark.long) for each in (7, 50))])
 def test_respondents_pass_the_gate_like_other_persons(door: Door, threshold: int) -> None:
     """Else the seventh respondent's judgement is seven times the new mean less six times the old."""
     data = known(door)

@@ -33,6 +33,7 @@ def root(world: JobindsatsWorld) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source_id", SOURCES)
 def test_both_versions_of_the_protocol_give_the_same_rows(root: str, tmp_path: Path, source_id: str) -> None:
     source = load_catalogue().source(source_id)

@@ -138,6 +138,7 @@ BODY = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODY, path=st.sampled_from(["data", "tableinfo", "tables", "subjects"]))
 def test_no_body_is_a_server_fault(client: httpx.Client, body: Any, path: str) -> None:
