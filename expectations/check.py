@@ -14,7 +14,7 @@ from transforms.dictionary import Dictionary
 from transforms.errors import UsageError
 from transforms.load import VALUE, StagingCount
 from transforms.tables import SqlFile
-from transforms.warehouse import DatabaseError, Warehouse, quote_identifier, quote_literal
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_identifier, quote_literal
 
 # The record of a validation inside the database: what was planned, what was run, what was found.
 #
@@ -102,8 +102,8 @@ def run_set_rule(warehouse: Warehouse, rule: Rule, proven: dict[str, bool]) -> N
             f"{row_id}, {shown} FROM ({rule.sql})"
         )
     except DatabaseError as error:
-        text = " ".join(str(error).split())[:300]
-        raise UsageError(f"rule {rule.rule_id} of {rule.table} cannot be run: {text}; correct its SQL") from None
+        told = explain_database_error(error, f"rule {rule.rule_id} of {rule.table} cannot be run")
+        raise told if isinstance(told, UsageError) else UsageError(f"{told}; correct its SQL") from None
 
 
 def proven_by_loading(rules: Iterable[Rule], count: StagingCount) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from transforms.errors import UsageError
@@ -33,7 +33,9 @@ class Settings(BaseSettings):
         Path("~/.config/kommunekort/pseudonym.key"), description="Key of the pseudonyms, outside `data`"
     )
     threads: int = Field(2, ge=1, description="Threads DuckDB may use")
-    memory_limit: str = Field("2GB", description="Memory DuckDB may use")
+    memory_limit: str = Field(
+        "2GB", pattern=r"^[1-9]\d*(\.\d+)? ?[KMGT]i?B$", description="Memory DuckDB may use, such as 2GB or 800MB"
+    )
     workers: int = Field(1, ge=1, description="Processes that count persons and read deliveries side by side")
     dask: str | None = Field(
         None, description="Scheduler of a Dask cluster whose workers count persons: tcp://host:8786 or tls://host:8786"
@@ -105,7 +107,10 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """Return the absolute data folder."""
         try:
-            return self.data.expanduser().resolve()
+            root = self.data.expanduser().resolve()
+            if "?" in str(root):  # DuckDB would take the rest of the path for something else, and write beside it
+                raise UsageError(f"--data {root}: DuckDB cannot write below a name with a question mark; take another")
+            return root
         except (OSError, RuntimeError) as error:
             raise UsageError(
                 f"--data {self.data}: cannot be told where that is ({error}); give a whole path, from / on"
@@ -198,3 +203,15 @@ def keep_loopback_direct() -> None:
         known = [part for part in os.environ.get(name, "").split(",") if part.strip()]
         missing = [host for host in ("127.0.0.1", "localhost", "::1") if host not in known]
         os.environ[name] = ",".join([*known, *missing])
+
+
+def settings_from(data: Path | str | None) -> Settings:
+    """Return the settings, with a data folder before the environment's; UsageError naming what is wrong."""
+    try:
+        return Settings() if data is None else Settings(data=Path(data))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        field = Settings.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+        meant = f" ({field.description})" if field else ""
+        raise UsageError(f"KOMMUNEKORT_{name}: {first['msg']}{meant}") from None

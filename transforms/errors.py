@@ -39,5 +39,7 @@ def of_the_machine(error: OSError) -> UsageError:
 
 
 def fault_sentence(fault: BaseException) -> str:
-    """Return one line for what nobody foresaw."""
+    """Return one line for what nobody foresaw, too little memory for Python apart."""
+    if isinstance(fault, MemoryError) or "failed to map segment" in str(fault):
+        return "too little memory; free some, or raise the limit (`ulimit -v`), and run again"
     return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"

@@ -71,19 +71,28 @@ def extension_path(name: str) -> Path:
     return found[0]
 
 
+OF_THE_MACHINE = {
+    "[Qq]uota": "the disk quota is reached; free space and run again",
+    "File too large": "no file may grow that large here (`ulimit -f`, or the file system); raise that and run again",
+    "No space left|[Cc]ould not write": "no space left on the disk; free some and run again",
+    "Permission denied|Read-only file system": "cannot write there; check the rights of the data directory",
+    "Out of Memory|bad_? ?alloc": "too little memory; raise KOMMUNEKORT_MEMORY_LIMIT, or free some, and run again",
+    "Too many open files": "too many open files; raise `ulimit -n` and run again",
+}
+"""What DuckDB says of a fault of the machine -> what that is, and what helps."""
+
+
 def explain_database_error(error: Exception, doing: str) -> DataRefused | UsageError:
     """Return the one-sentence error for what DuckDB says while `doing` something.
 
-    A full disk and a file that cannot be written are the machine's fault (UsageError); the rest is
-    the data's (DataRefused).
+    A fault of the machine is a UsageError and stops the night; the rest is the data's (DataRefused). Errors that quote
+    values are never the machine's, whatever the values say.
     """
     text = " ".join(str(error).split())
-    if "quota" in text.lower():
-        return UsageError(f"{doing}: the disk quota is reached; free space and run again ({text[:160]})")
-    if "No space left" in text or "could not write" in text.lower() or "Could not write" in text:
-        return UsageError(f"{doing}: no space left on the disk; free some and run again ({text[:160]})")
-    if "Permission denied" in text or "Read-only file system" in text:
-        return UsageError(f"{doing}: cannot write there; check the rights of the data directory ({text[:160]})")
+    if not isinstance(error, duckdb.DataError | duckdb.IntegrityError | duckdb.ProgrammingError):
+        for pattern, told in OF_THE_MACHINE.items():
+            if re.search(pattern, text):
+                return UsageError(f"{doing}: {told} ({text[:160]})")
     return DataRefused(f"{doing}: {text[:400]}")
 
 

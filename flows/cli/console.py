@@ -1,4 +1,4 @@
-"""What commands share: settings from flags, the console, steps shown as they happen, errors in one line."""
+"""What commands share: the console, steps shown as they happen, errors in one line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from types import TracebackType
 from typing import Annotated, Any, Self
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
 
 from flows.run.steps import listening
-from flows.settings import Settings
-from transforms.errors import UsageError
 
 DataOption = Annotated[
     Path | None,
@@ -33,16 +30,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
-
-
-def settings_from(data: Path | None) -> Settings:
-    """Return the settings, with `--data` before the environment; UsageError naming what is wrong."""
-    try:
-        return Settings() if data is None else Settings(data=data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"KOMMUNEKORT_{name}: {first['msg']}") from None
 
 
 @contextmanager

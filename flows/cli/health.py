@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from flows.cli.console import DataOption, JsonOption, out, print_json, settings_from
+from flows.cli.console import DataOption, JsonOption, out, print_json
 from flows.orchestration.serve import served
 from flows.run import ages as run_ages
 from flows.run import record as run_record
 from flows.run.record import command
-from flows.settings import ROOT, Settings
+from flows.settings import ROOT, Settings, settings_from
 from flows.store import baselines
 from flows.store.builds import builds, current, is_gone, prepare_folder, published_release, readable, target_of
 from flows.store.snapshots import SnapshotStore

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, settings_from, steps
-from flows.settings import Settings
+from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, steps
+from flows.settings import Settings, settings_from
 from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:

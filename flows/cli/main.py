@@ -21,7 +21,7 @@ with processes.nothing_to_tell():
 
     from flows.cli import health, look, manage, run
     from flows.settings import keep_loopback_direct
-    from transforms.errors import KommunekortError, NothingNew, of_the_machine
+    from transforms.errors import KommunekortError, NothingNew, fault_sentence, of_the_machine
 
 app = typer.Typer(
     name="kommunekort",
@@ -131,9 +131,7 @@ def _unforeseen(error: Exception) -> int:
         return 1
     if os.environ.get("KOMMUNEKORT_DEBUG"):
         raise error
-    text = " ".join(str(error).split())[:300]
-    where = "what was published before stands; set KOMMUNEKORT_DEBUG=1 to see where"
-    _tell(f"a fault of the program: {type(error).__name__}: {text}; {where}")
+    _tell(f"{fault_sentence(error)}; what was published before stands; set KOMMUNEKORT_DEBUG=1 to see where")
     return 1
 
 

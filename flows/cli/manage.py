@@ -19,12 +19,11 @@ from flows.cli.console import (
     err,
     out,
     print_json,
-    settings_from,
     steps,
 )
 from flows.orchestration.serve import CRON
 from flows.run.processes import guard_children
-from flows.settings import quiet_prefect
+from flows.settings import quiet_prefect, settings_from
 from flows.store.builds import prepare_folder, writer_lock
 from transforms.errors import DataRefused, UsageError
 from transforms.periods import TIMEZONE

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, settings_from, steps
+from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, steps
 from flows.run.build import import_ahead
 from flows.run.night import Asked
 from flows.run.processes import guard_children
 from flows.run.record import error_of
-from flows.settings import Settings, quiet_prefect
+from flows.settings import Settings, quiet_prefect, settings_from
 from flows.store.builds import prepare_folder, refuse_invented_over_real, writer_lock
 from transforms.errors import NothingNew, UsageError
 from transforms.periods import end_of_day

@@ -477,7 +477,8 @@ def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout
     positions: dict[str, int] = {}
     dropped: list[str] = []
     undeclared: list[str] = []
-    run_together = _holds_data(row)
+    # A heading row that has swallowed a row of data: some cell holds a date or a number.
+    run_together = any(len(re.findall(r"\d", cell)) >= 6 for cell in row)
     for column, heading in enumerate(row):
         field = field_of(heading, contract)
         if field is None:
@@ -499,8 +500,7 @@ def field_of(heading: str, contract: Contract) -> DeliveryField | None:
 
 def _names(heading: str) -> list[str]:
     """Return what a heading may be known by: all of it, and what stands before a bracket."""
-    bracketed = "(" in heading or "[" in heading
-    return [fold_spelling(heading), fold_spelling(_unbracketed(heading))] if bracketed else [fold_spelling(heading)]
+    return [fold_spelling(heading), fold_spelling(re.sub(r"[\[(].*$", "", heading))]
 
 
 def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:
@@ -508,16 +508,6 @@ def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:
     text = " ".join(heading.split())
     hide = run_together or len(text) > 60 or re.search(r"\d", text)
     return f"kolonne/column {column + 1}" if hide else text
-
-
-def _holds_data(row: Sequence[str]) -> bool:
-    """Tell whether a heading row has swallowed a row of data: some cell holds a date or a number."""
-    return any(len(re.findall(r"\d", cell)) >= 6 for cell in row)
-
-
-def _unbracketed(heading: str) -> str:
-    """Return a heading without what stands in brackets behind it: «Startdato (dd-mm-åååå)»."""
-    return re.sub(r"[\[(].*$", "", heading)
 
 
 def missing_fields(layout: Layout) -> list[str]:

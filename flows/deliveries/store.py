@@ -412,7 +412,7 @@ def broken_rules(
     """Return (rule, rows breaking it, their numbers where it is listed) for every rule broken; one pass counts."""
     if not rules:
         return []
-    source = _with_day(received_on)
+    source = f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM temp.incoming)"
     counts = ", ".join(f"count(*) FILTER (WHERE {rule.breaks})" for rule in rules)
     found = warehouse.rows(f"SELECT {counts} FROM {source}")[0]
     broken = []
@@ -432,10 +432,6 @@ def remove_incoming(warehouse: Warehouse, rows: Collection[int]) -> None:
         warehouse.execute("DELETE FROM temp.incoming WHERE _row_number IN (SELECT row FROM _listed)")
     finally:
         warehouse.unregister("_listed")
-
-
-def _with_day(received_on: date) -> str:
-    return f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM temp.incoming)"
 
 
 def count_incoming(warehouse: Warehouse) -> int:

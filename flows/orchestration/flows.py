@@ -35,7 +35,7 @@ from flows.run.night import Asked, Beside, Given, Made
 from flows.run.processes import guard_children
 from flows.run.record import FetchReport
 from flows.run.summary import markdown_summary, validation_rows
-from flows.settings import Settings
+from flows.settings import Settings, settings_from
 from flows.store.builds import Busy, writer_lock
 from transforms.errors import Interrupted, KommunekortError, UsageError
 from transforms.periods import COPENHAGEN, end_of_day
@@ -45,11 +45,6 @@ from transforms.periods import COPENHAGEN, end_of_day
 
 INTERRUPTED = "interrupt signal"
 """What Prefect's message says of Ctrl-C, and of nothing else."""
-
-
-def settings_of(data: Any) -> Settings:
-    """Return the settings of a run whose parameter `data` may be absent."""
-    return Settings() if data is None else Settings(data=Path(data))
 
 
 def state_of(result: run_record.RunResult) -> State[Any]:
@@ -121,7 +116,7 @@ def alarm_when_stopped(settings: Settings, flow_run_id: str) -> Iterator[None]:
 
 def after_bad_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Hook on failure, crash and cancellation: enter and tell what the flow could not enter or tell itself."""
-    settings = settings_of(flow_run.parameters.get("data"))
+    settings = settings_from(flow_run.parameters.get("data"))
     record = run_record.of_flow_run(settings, str(flow_run.id))
     if record is None and state.type.name == "CANCELLING":
         # `serve` stops, and with it a run that had not begun: one that met another writer, and has ended so.
@@ -356,7 +351,7 @@ def fetch_only(origin: str = "sample", data: Path | None = None, only: list[str]
 
 def run_flow(data: Path | None, asked: Asked) -> State[Any]:
     """Run what is asked for as tasks under the lock, ledger and alarm; return the final state."""
-    settings = settings_of(data)
+    settings = settings_from(data)
     if at_night():
         guard_children()
     try:

@@ -487,7 +487,7 @@ def draw_careers(
     m_end = np.where(np.isin(m_kind, KEEPS_RUNNING), m_end, _cut_by_job(m_person, m_start, m_end, person, start))
     subsidised = np.isin(m_kind, SUBSIDISED)
     industry = _job_industry(rng, traits, conditions, person, start, placed)
-    workplace = _workplace(rng, traits, conditions, person, start)
+    workplace = _pick(rng, conditions.commuting[:, :-1], traits.place_at_each(person, start))
     paid = m_person[subsidised]
     hours = np.where(
         rng.random(len(person)) < _NORMAL_WEEK_SHARE, 37, rng.choice([8, 12, 16, 20, 25, 30, 32], len(person))
@@ -529,10 +529,6 @@ def _job_industry(
     drawn = _pick(rng, np.concatenate(by_sex), row)
     stays = (placed >= 0) & (rng.random(len(person)) < _SAME_INDUSTRY_SHARE)
     return np.where(stays, placed, drawn)
-
-
-def _workplace(rng: np.random.Generator, traits: Traits, conditions: Conditions, person: Ints, start: Ints) -> Ints:
-    return _pick(rng, conditions.commuting[:, :-1], traits.place_at_each(person, start))
 
 
 def weeks_to_lasting_job(traits: Traits, careers: Careers) -> Floats:

@@ -248,6 +248,9 @@ def starts(folder: Path) -> dict[str, Start]:
         "umask 000": Start(umask=0),
         "umask 777": Start(umask=0o777, told=""),
         "few open files": Start(shell='ulimit -n 24; exec "$@"', told=""),
+        "files that may not grow": Start(shell='ulimit -f 1000; exec "$@"', told="no file may grow that large"),
+        "little memory for DuckDB": Start({"KOMMUNEKORT_MEMORY_LIMIT": "10MB"}, told="too little memory"),
+        "a memory limit that is none": Start({"KOMMUNEKORT_MEMORY_LIMIT": "lots"}, told="KOMMUNEKORT_MEMORY_LIMIT: "),
         "SIGTERM, SIGINT and SIGHUP ignored": Start(shell="trap '' TERM INT HUP; exec \"$@\""),
         "a setting that is none": Start({"KOMMUNEKORT_KEEP_BUILD": "3"}, told="no such setting"),
         "time zone that is none": Start({"TZ": "Europa/Koebenhavn"}),
@@ -284,7 +287,7 @@ def fault_of_start(start: Start, night: Answer, settings: Settings, user: User, 
         return f"exit {night.code}: {night.sentence}"
     if start.told and start.told not in night.sentence:
         return f"exit {night.code}, and not {start.told!r}: {night.sentence}"
-    if start.told != "no such setting":
+    if start.told not in ("no such setting", "KOMMUNEKORT_MEMORY_LIMIT: "):
         for words in (("status",), ("doctor",)):
             looked = user.run(*words, "--data", settings.root)
             # What cannot be written to a full disk cannot be told.

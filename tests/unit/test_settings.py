@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.console import settings_from
-from flows.settings import Settings
+from flows.settings import Settings, settings_from
 from transforms.errors import UsageError
+from transforms.warehouse import Warehouse
 
 
 @pytest.mark.parametrize("name", ["DROP_FOLDER", "SUPPRESSION_THRESHOLD", "DATA", "SAMPLE_VINTAGE", "CONTACT"])
@@ -43,3 +43,23 @@ def test_every_setting_can_be_set_by_its_name(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("kommunekort_threads", "3")
     monkeypatch.setenv("KOMMUNEKORT_DATA", "/tmp/x")
     assert (Settings().threads, Settings().data) == (3, Path("/tmp/x"))
+
+
+@pytest.mark.parametrize("limit", ["lots", "2", "-1GB", "0GB", "2 GB of it", "GB", "80%"])
+def test_a_memory_limit_is_a_number_and_a_unit(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setenv("KOMMUNEKORT_MEMORY_LIMIT", limit)
+    with pytest.raises(UsageError, match=r"^KOMMUNEKORT_MEMORY_LIMIT: .* such as 2GB or 800MB"):
+        settings_from(None)
+
+
+@pytest.mark.parametrize("limit", ["2GB", "800MB", "1.5 GiB", "3TB"])
+def test_every_memory_limit_that_is_let_through_is_one_to_duckdb(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setenv("KOMMUNEKORT_MEMORY_LIMIT", limit)
+    with Warehouse.open(memory_limit=settings_from(None).memory_limit) as warehouse:
+        assert warehouse.scalar("SELECT 1") == 1
+
+
+def test_a_data_folder_has_no_question_mark(tmp_path: Path) -> None:
+    """DuckDB would write its log beside the folder, at what stands before the mark."""
+    with pytest.raises(UsageError, match="with a question mark; take another$"):
+        _ = Settings(data=tmp_path / "data?").root

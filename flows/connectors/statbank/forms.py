@@ -391,7 +391,8 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
             if len(header) > 1 and VALUE_NAMES & {name.casefold() for name in header}:
                 title = " ".join(text.strip('" ;,') for text in lines[bool(given) : number]).strip()
                 row_names = _has_row_names(header, lines[number + 1 :], delimiter)
-                header = header[1:] if row_names and len(header) == _width(lines[number + 1 :], delimiter) else header
+                below = next((line for line in lines[number + 1 :] if line.strip()), "")
+                header = header[1:] if row_names and len(header) == len(_fields(below, delimiter)) else header
                 return FileShape(
                     "csv", gz, encoding, bom, newline, delimiter, "long", tuple(header), number, row_names, title
                 )
@@ -406,10 +407,6 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
         row=1,
         value=first,
     )
-
-
-def _width(lines: Sequence[str], delimiter: str) -> int:
-    return len(_fields(next((line for line in lines if line.strip()), ""), delimiter))
 
 
 def _has_row_names(header: Sequence[str], lines: Sequence[str], delimiter: str) -> bool:

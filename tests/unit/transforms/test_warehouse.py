@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from expectations.check import prepare, run_set_rule
+from expectations.rules import Rule
+from transforms.errors import DataRefused, UsageError, fault_sentence
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
+
+HUNGRY = "SELECT list(i ORDER BY hash(i)) AS value FROM range(50_000_000) t(i)"
+
+
+def error_of(sql: str, memory: str = "1GB") -> Exception:
+    with Warehouse.open(memory_limit=memory, threads=1) as warehouse, pytest.raises(DatabaseError) as raised:
+        warehouse.execute(sql)
+    return raised.value
+
+
+def test_too_little_memory_is_the_machine_s_fault() -> None:
+    told = explain_database_error(error_of(HUNGRY, "20MB"), "loading x")
+    assert isinstance(told, UsageError)
+    assert str(told).startswith("loading x: too little memory; raise KOMMUNEKORT_MEMORY_LIMIT")
+
+
+def test_a_full_disk_is_the_machine_s_fault() -> None:
+    sql = "COPY (SELECT repeat('x', 1000) FROM range(10_000)) TO '/dev/full' (FORMAT csv)"
+    assert isinstance(explain_database_error(error_of(sql), "exporting"), UsageError)
+
+
+@pytest.mark.parametrize(
+    "value", ["quota", "No space left", "Permission denied", "Out of Memory", "Could not write", "File too large"]
+)
+@pytest.mark.parametrize(
+    "sql", ["SELECT '{}'::INTEGER", "CREATE TABLE t (c VARCHAR CHECK (c = 'x')); INSERT INTO t VALUES ('{}')"]
+)
+def test_a_value_never_makes_it_the_machine_s_fault(sql: str, value: str) -> None:
+    assert isinstance(explain_database_error(error_of(sql.format(value)), "loading x"), DataRefused)
+
+
+def test_a_rule_that_lacks_memory_needs_no_other_sql() -> None:
+    rule = Rule("hungry", "main.x", "set", "critical", "stop", "", HUNGRY)
+    with Warehouse.open(memory_limit="20MB", threads=1) as warehouse:
+        prepare(warehouse)
+        with pytest.raises(UsageError, match="too little memory") as raised:
+            run_set_rule(warehouse, rule, {})
+    assert "correct its SQL" not in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), ImportError("x.so: failed to map segment from shared object")])
+def test_too_little_memory_for_python_is_no_fault_of_the_program(fault: Exception) -> None:
+    assert fault_sentence(fault).startswith("too little memory")
