@@ -61,5 +61,5 @@ def test_every_memory_limit_that_is_let_through_is_one_to_duckdb(monkeypatch: py
 
 def test_a_data_folder_has_no_question_mark(tmp_path: Path) -> None:
     """DuckDB would write its log beside the folder, at what stands before the mark."""
-    with pytest.raises(UsageError, match="with a question mark; take another$"):
+    with pytest.raises(UsageError, match=r"with a question mark; take another$"):
         _ = Settings(data=tmp_path / "data?").root
