@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from transforms.errors import UsageError
+from transforms.tables import header_and_select
 
 # The words of validation: a rule, what came of it, and the sentence that says so.
 
@@ -83,8 +83,6 @@ def _next_step(outcome: Outcome) -> str:
 
 
 FOLDER = Path(__file__).parent / "rules"
-_HEADER = re.compile(r"^--\s*([a-z_]+):\s*(.+?)\s*$")
-_CONTINUED = re.compile(r"^--\s{2,}(\S.*?)\s*$")
 _KEYS = ("table", "severity", "action", "reason", "owner")
 
 
@@ -99,19 +97,7 @@ def read_rule_files(folder: Path = FOLDER) -> tuple[Rule, ...]:
 
 def _read(path: Path) -> Rule:
     where = f"expectations/rules/{path.name}"
-    header: dict[str, str] = {}
-    last = ""
-    body: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = _HEADER.match(line) if not body else None
-        continued = _CONTINUED.match(line) if not body and last else None
-        if match:
-            last = match.group(1)
-            header[last] = match.group(2)
-        elif continued:
-            header[last] += " " + continued.group(1)
-        else:
-            body.append(line)
+    header, sql = header_and_select(path)
     for key in _KEYS:
         if key not in header:
             raise UsageError(f"{where}: the header lacks `-- {key}: …`")
@@ -130,6 +116,6 @@ def _read(path: Path) -> Rule:
         severity=cast(Severity, header["severity"]),
         action=cast(Action, header["action"]),
         description=header["reason"],
-        sql="\n".join(body).strip().rstrip(";"),
+        sql=sql,
         owner=header["owner"],
     )

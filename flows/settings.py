@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
@@ -108,13 +109,13 @@ class Settings(BaseSettings):
         """Return the absolute data folder."""
         try:
             root = self.data.expanduser().resolve()
-            if "?" in str(root):  # DuckDB would take the rest of the path for something else, and write beside it
-                raise UsageError(f"--data {root}: DuckDB cannot write below a name with a question mark; take another")
-            return root
         except (OSError, RuntimeError) as error:
             raise UsageError(
                 f"--data {self.data}: cannot be told where that is ({error}); give a whole path, from / on"
             ) from None
+        if re.search("[?\ud800-\udfff]", str(root)):  # DuckDB would take the rest for something else, or fail
+            raise UsageError(f"--data {root}: DuckDB wants plain text, not a name with a question mark; take another")
+        return root
 
     @property
     def snapshots(self) -> Path:

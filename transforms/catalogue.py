@@ -515,9 +515,11 @@ class YamlFile:
     def __init__(self, path: Path, shown_as: str):
         """Read `path`; UsageError with the line when it is no YAML mapping or gives a key twice."""
         self.shown_as = shown_as
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             self._root = yaml.compose(text, Loader=SafeLoader)
+        except UnicodeDecodeError:
+            raise UsageError(f"{shown_as}:1: is no UTF-8 text; save it as UTF-8") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "cannot be read as YAML"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class KommunekortError(Exception):
     """An expected failure. The message is one line: file, row, value, rule, next step."""
@@ -39,7 +41,9 @@ def of_the_machine(error: OSError) -> UsageError:
 
 
 def fault_sentence(fault: BaseException) -> str:
-    """Return one line for what nobody foresaw, too little memory for Python apart."""
+    """Return one line for what nobody foresaw, too little memory for Python and paths that lead nowhere apart."""
     if isinstance(fault, MemoryError) or "failed to map segment" in str(fault):
         return "too little memory; free some, or raise the limit (`ulimit -v`), and run again"
+    if isinstance(fault, RuntimeError) and re.match("Symlink loop|Could not determine home", str(fault)):
+        return f"a path leads nowhere ({str(fault).rstrip('.')}); correct it and run again"
     return f"a fault of the program: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"

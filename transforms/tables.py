@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -60,25 +60,30 @@ class SqlFile:
 def read_sql_file(path: Path) -> SqlFile:
     """Read one file; UsageError when a header key is missing or unknown."""
     table = f"{path.parent.name}.{path.stem}"
+    header, select = header_and_select(path, _KEYS)
+    missing = sorted(_KEYS - header.keys())
+    if missing:
+        raise UsageError(f"transforms/{path.parent.name}/{path.name}: the header lacks `-- {missing[0]}: …`")
+    grain = tuple(part.strip() for part in header["grain"].split(","))
+    return SqlFile(table, header["label_da"], header["label_en"], header["description"], grain, select)
+
+
+def header_and_select(path: Path, keys: Collection[str] | None = None) -> tuple[dict[str, str], str]:
+    """Return what the comments at the top of an SQL file say, key by key (any, or those of `keys`), and its SELECT."""
     header: dict[str, str] = {}
     last = ""
     body: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         match = _HEADER.match(line) if not body else None
         continued = _CONTINUED.match(line) if not body and last else None
-        if match and match.group(1) in _KEYS:
+        if match and (keys is None or match.group(1) in keys):
             last = match.group(1)
             header[last] = match.group(2)
         elif continued:
             header[last] += " " + continued.group(1)
         else:
             body.append(line)
-    missing = sorted(_KEYS - header.keys())
-    if missing:
-        raise UsageError(f"transforms/{path.parent.name}/{path.name}: the header lacks `-- {missing[0]}: …`")
-    select = "\n".join(body).strip().rstrip(";")
-    grain = tuple(part.strip() for part in header["grain"].split(","))
-    return SqlFile(table, header["label_da"], header["label_en"], header["description"], grain, select)
+    return header, "\n".join(body).strip().rstrip(";")
 
 
 def read_all(root: Path = ROOT) -> dict[str, SqlFile]:

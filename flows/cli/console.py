@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
 
-from flows.run.steps import listening
+from flows.run.steps import Listener, listening
 
 DataOption = Annotated[
     Path | None,
@@ -51,8 +51,8 @@ def print_json(value: Any) -> None:
 # The terminal's picture of a run at work: the step in words, and a bar for each download.
 
 
-class Display:
-    """Listens to a run and draws it; what it drew is gone when the block ends.
+class Display(Listener):
+    """Listens to a run and draws it; what it drew is gone when the block ends. Warnings are the log's, above it.
 
     A download's bar is as long as the last extract of its source was; without one it only shows that bytes come in,
     since StatBank does not say how many there will be.
@@ -81,9 +81,6 @@ class Display:
     def step(self, text: str) -> None:
         """Show the step at work."""
         self._work.update(self._now, description=text)
-
-    def warn(self, text: str) -> None:
-        """Leave it to the log, which writes above what is drawn."""
 
     def transfer(self, name: str, size: int, expected: int | None) -> None:
         """Show how far a download has come; the bar of one that is larger than the last time stays full."""

@@ -442,7 +442,7 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
         "sources_old": sum(1 for source in sources if source["status"] == "too old"),
         "sources_missing": sum(1 for source in sources if source["status"] == "missing"),
         "last_runs": [run_line(record) for record in islice(run_record.records(settings), LAST_RUNS)],
-        "damage": build.damage() if build else lost_publication(settings),
+        "damage": build.damage() if build else lost_publication(settings, good),
         "alarm": run_record.standing_alarm(settings),
         "schedule": schedule_facts(settings, now),
     }
@@ -465,9 +465,9 @@ def source_facts(settings: Settings, now: datetime | None = None) -> list[dict[s
     return [{**row, "status": "newest not used"} if row["source_id"] in taken_back else row for row in rows]
 
 
-def lost_publication(settings: Settings) -> str | None:
-    """Return one sentence when there are builds and none of them is published."""
-    if not builds(settings):
+def lost_publication(settings: Settings, good: dict[str, Any] | None) -> str | None:
+    """Return one sentence when something was published here, or stands in its place, and no build is."""
+    if not (good or builds(settings) or os.path.lexists(settings.published)):
         return None
     return f"{settings.published} does not lead to a build"
 

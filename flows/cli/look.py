@@ -153,9 +153,14 @@ def sql(
 def published_database(settings: Settings) -> Iterator[Path]:
     """Yield a file that holds what is published, whoever has that open; UsageError when nothing is."""
     from flows.store.builds import readable
+    from transforms.warehouse import DatabaseError
 
     with readable(published_build(settings)) as database:
-        yield database
+        try:
+            yield database
+        except DatabaseError as error:  # made by hand, or by another version
+            told = f"{database}: not as it was published ({str(error).splitlines()[0]})"
+            raise UsageError(f"{told}; `kommunekort run` builds it again") from None
 
 
 def published_build(settings: Settings) -> Build:
@@ -169,13 +174,20 @@ def published_build(settings: Settings) -> Build:
 
 
 @contextmanager
-def writing_into_published(settings: Settings) -> Iterator[Build]:
-    """Hold the writer lock and yield the build that is published as long as it is held."""
+def writing_into_published(settings: Settings, files: str) -> Iterator[Build]:
+    """Hold the writer lock and yield the build that is published as long as it is held.
+
+    `files` is the pattern of those that are written anew; DataRefused when others are not as published: nothing is made
+    of them, and the new seal must not hide it.
+    """
     from flows.store.builds import writer_lock
 
     published_build(settings)  # where nothing is, no folder is made for the lock
     with writer_lock(settings.root):
-        yield published_build(settings)
+        now = published_build(settings)
+        if damage := now.damage(but=files):
+            raise DataRefused(f"{damage}; `kommunekort run` builds the publication again")
+        yield now
 
 
 QUERY_MEMORY = "100MB"
@@ -298,7 +310,7 @@ def report(
         with readable(now) as database:
             write(now, database, to.expanduser().resolve())
     else:
-        with writing_into_published(settings) as now:
+        with writing_into_published(settings, "report-*") as now:
             write(now, now.path, now.report)
             seal_again(now)
             flip_link(settings.report, now.report)
@@ -332,7 +344,7 @@ def workbook(
             path = write_workbook(database, to.expanduser().resolve())
     else:
         path = settings.exports / "kommunekort.xlsx"
-        with writing_into_published(settings) as now, readable(now) as database:
+        with writing_into_published(settings, "*.xlsx") as now, readable(now) as database:
             write_workbook(database, now.exports / path.name)
             seal_again(now)
     if not quiet:

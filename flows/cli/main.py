@@ -21,7 +21,7 @@ with processes.nothing_to_tell():
 
     from flows.cli import health, look, manage, run
     from flows.settings import keep_loopback_direct
-    from transforms.errors import KommunekortError, NothingNew, fault_sentence, of_the_machine
+    from transforms.errors import KommunekortError, NothingNew, UsageError, fault_sentence, of_the_machine
 
 app = typer.Typer(
     name="kommunekort",
@@ -58,7 +58,7 @@ def main() -> NoReturn:
         with processes.ended_in_time(_tell_of_signal):
             code = _code_of_command()
         processes.end_at_once_on_signals()
-    except SystemExit:
+    except (SystemExit, Exception):  # with KOMMUNEKORT_DEBUG whatever nobody foresaw
         raise
     except BaseException as stop:
         _stopped(stop)
@@ -67,6 +67,8 @@ def main() -> NoReturn:
 
 def _code_of_command() -> int:
     try:
+        if "" in sys.argv[1:]:
+            raise UsageError("an argument is empty: a variable of the shell that is not set? Give it, or leave it out")
         ended = app(standalone_mode=False)
         sys.stdout.flush()
         # A command that raises typer.Exit comes back here with its code.
@@ -139,7 +141,7 @@ def _tell(text: str, stream: TextIO | None = None) -> None:
     """Print how a command ended, without what may be a CPR number: somebody typed it, or a file was named by it."""
     from flows.deliveries.keys import mask_written
 
-    print(f"kommunekort: {mask_written(text)}", file=stream or sys.stderr)
+    print(f"kommunekort: {mask_written(' '.join(text.splitlines()))}", file=stream or sys.stderr)
 
 
 if __name__ == "__main__":

@@ -246,12 +246,17 @@ def _suite_row(table: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
 def _newest_validated(settings: Settings) -> Path:
     """Return the newest database with a validation: validated, refused or published."""
     from flows.run.night import waiting_candidate
+    from transforms.warehouse import Warehouse
 
     databases = [waiting_candidate(settings), settings.root / "refused.duckdb", settings.published]
-    there = [path for path in databases if path.exists()]
+    there = [path for path in databases if path.is_file()]
     if not there:
         raise UsageError("nothing was validated yet; run `kommunekort validate` first")
-    return max(there, key=lambda path: path.stat().st_mtime)
+    newest = max(there, key=lambda path: path.stat().st_mtime)
+    with Warehouse.open(newest, read_only=True) as warehouse:
+        if not warehouse.exists("meta.validation"):
+            raise UsageError(f"{newest}: meta.validation is not there; `kommunekort validate` makes it anew")
+    return newest
 
 
 def _last_validation(settings: Settings) -> list[dict[str, Any]]:

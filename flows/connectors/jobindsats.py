@@ -16,6 +16,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -467,11 +468,17 @@ class Answer:
     rows: list[tuple[Cell, ...]]
 
 
+MOST_BYTES = 100_000_000
+"""The largest answer or export that is read: all of it is held."""
+
+
 def read_answer(path: Path) -> Answer:
     """Return what a file holds: JSON of version 3 or 2, CSV of version 2, or an Excel export.
 
     Raises DataRefused naming the file when it is none of these.
     """
+    if path.stat().st_size > MOST_BYTES:
+        raise DataRefused(f"{path.name}: larger than any answer of Jobindsats")
     content = path.read_bytes()
     if content.startswith(b"PK\x03\x04"):
         return read_export(content, path.name)
@@ -514,7 +521,9 @@ def read_json(content: bytes, name: str) -> Answer:
 
 def read_csv(content: bytes, name: str) -> Answer:
     """Return a CSV answer of version 2 (`;`, UTF-8 or Windows-1252); DataRefused when its rows differ in width."""
-    rows = list(csv.reader(io.StringIO(_decoded(content), newline=""), delimiter=";"))
+    rows: list[list[str]] = []
+    with suppress(csv.Error):  # a quote that is never closed
+        rows = list(csv.reader(io.StringIO(_decoded(content), newline=""), delimiter=";"))
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows or len(rows[0]) < 3:
         raise DataRefused(f"{name}: not a table of Jobindsats (`;` between the columns)")
@@ -539,9 +548,7 @@ def _decoded(content: bytes) -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         text = content.decode("cp1252", "replace")
-    while text.startswith((BOM, DOUBLE_BOM)):
-        text = text.removeprefix(BOM).removeprefix(DOUBLE_BOM)
-    return text
+    return re.sub(f"^(?:{BOM}|{DOUBLE_BOM})+", "", text)
 
 
 FOOTERS = ("kilde:", "anm.:", "note:")
@@ -1007,13 +1014,12 @@ def _is_named(source: Source, said: str) -> bool:
 def _title_of(path: Path) -> str:
     """Return the first cell of an export and its footers, in lower case; empty for every other form."""
     with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04" or path.stat().st_size > 50_000_000:
+        if file.read(4) != b"PK\x03\x04" or path.stat().st_size > MOST_BYTES:
             return ""
-    try:
+    with suppress(DataRefused):
         grid = _grid(path.read_bytes(), path.name)
-    except DataRefused:
-        return ""
-    return " ".join(row[0] for row in grid[:1] + grid[-5:] if row).casefold()
+        return " ".join(row[0] for row in grid[:1] + grid[-5:] if row).casefold()
+    return ""
 
 
 @lru_cache(maxsize=10_000)

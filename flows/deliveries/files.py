@@ -121,7 +121,7 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
         )
     form: Literal["csv", "xlsx", "xlsb", "ods"] = "csv"
     if start.startswith(ZIP_MAGIC):
-        with _archive_in(open_part(), label) as archive:
+        with _archive(open_part(), label) as archive:
             form = _form_of(archive, label)
     with open_part() as stream:
         digest, size, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
@@ -291,9 +291,9 @@ def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
     return part_of(label, hint, open_part, start, swollen)
 
 
-def _archive(path: Path, label: str) -> zipfile.ZipFile:
+def _archive(packed: Path | IO[bytes], label: str) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
+        return zipfile.ZipFile(packed)
     except ZIP_ERRORS:
         raise Refusal(
             label,
@@ -417,17 +417,6 @@ def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) ->
         while chunk := read_chunk(stream, label):
             content += chunk
     return io.BytesIO(content)
-
-
-def _archive_in(stream: IO[bytes], label: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(stream)
-    except ZIP_ERRORS:
-        raise Refusal(
-            label,
-            "ZIP-filen eller projektmappen er beskadiget; pak eller gem den igen.",
-            "a damaged ZIP or workbook; pack or save it again",
-        ) from None
 
 
 # Which kind of delivery a table is, where its heading stands, and which column is which field.

@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flows.store.snapshots import refuse_no_file
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -371,6 +372,7 @@ def _new_entry() -> dict[str, str]:
 def _entries(path: Path, data_dir: Path | None) -> list[dict[str, Any]]:
     _refuse_inside(path, data_dir)
     try:
+        refuse_no_file(path)
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -68,7 +68,7 @@ def publish_artifacts(settings: Settings, result: run_record.RunResult) -> None:
     create_table_artifact(validation_rows(result.rules), key="validations", description=told)
 
 
-class InTheRunsLog(steps.Deaf):
+class InTheRunsLog(steps.Listener):
     """Writes what a run does into its log in Prefect, in whatever thread it does it."""
 
     def __init__(self, log: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 from flows.run import record as run_record
 from flows.run.processes import end_runs_first
@@ -112,6 +113,7 @@ def served(settings: Settings) -> dict[str, Any] | None:
         note: dict[str, Any] = read_json(note_of(settings))
         told = {key: str(note[key]) for key in ("cron", "timezone", "started_at")}
         process = dict(note.get("process") or {})
+        ZoneInfo(told["timezone"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return {**note, **told, "is_gone": is_gone(process)}

@@ -136,12 +136,10 @@ def check_server() -> None:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         return
-    import httpx
-
     met = ""
     try:
         answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0)
-        healthy = answer.is_success
+        healthy = answer.is_success and answer.text.strip() == "true"  # a page of something else may answer as well
         if not healthy:
             by = answer.headers.get("via") or answer.headers.get("server") or "something else"
             met = f" ({by} answers {answer.status_code} in its place: a proxy? see HTTP_PROXY and NO_PROXY)"

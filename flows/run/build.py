@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -330,7 +331,7 @@ def prepare_work(settings: Settings) -> Path:
     """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
     work = settings.root / ".work"
     remove(work)
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=work.is_mount())
     return work
 
 
@@ -781,5 +782,5 @@ def keep_refused(settings: Settings, candidate: Candidate) -> Path:
     if target.is_dir():
         move_aside(target)
     if candidate.path.is_file():
-        candidate.path.replace(target)
+        shutil.move(candidate.path, target)
     return target

@@ -193,6 +193,8 @@ def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, want
     A source whose files contradict each other is left as it was. Raises UsageError when the folder does not exist or
     the user's word on a file is none, DataRefused when not one file could be taken.
     """
+    if not str(folder).isprintable():
+        raise UsageError(f"{str(folder)!a}: a name that is no text; rename the folder")
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder that holds the downloaded files")
     store = SnapshotStore(settings.snapshots)
@@ -266,7 +268,7 @@ def take_files(
 def take_jobindsats(taking: Taking, by_source: dict[str, list[tuple[Path, Recognised]]], scratch: Path) -> None:
     """Take what is no StatBank table but an export or a saved answer of Jobindsats."""
     found, report = taking.found, taking.report
-    for path, _ in found.refused:
+    for path in [path for path, _ in found.refused if path.is_file()]:  # at a pipe a reader would wait for ever
         name = found.names[path]
         try:
             told = jobindsats.recognise_file(path, name, taking.catalogue, scratch)
@@ -476,20 +478,15 @@ def receive(settings: Settings, origin: str) -> dict[str, int]:
         return {}
     from flows.deliveries.intake import deliver
 
-    files, key = waiting_files(settings.drop_folder), settings.key_file.expanduser()
-    receipts = deliver(
-        files, None, settings.root, key, from_folder=True, folder=settings.drop_folder, workers=settings.workers
-    )
+    folder, key = settings.drop_folder.expanduser(), settings.key_file.expanduser()
+    files = waiting_files(folder)
+    receipts = deliver(files, None, settings.root, key, from_folder=True, folder=folder, workers=settings.workers)
     return dict(Counter(str(receipt.verdict) for receipt in receipts))
 
 
 def receive_sample(settings: Settings) -> dict[str, int]:
     """Make and receive the sample deliveries, once per world and code, in a process of its own beside the fetch."""
-    wanted = {
-        "seed": settings.sample_seed,
-        "vintage": str(settings.sample_vintage),
-        "code_version": code_version(),
-    }
+    wanted = sample_world(settings)
     mark = settings.restricted / "sample.json"
     with suppress(OSError, ValueError, KeyError, TypeError):  # a mark that cannot be read marks nothing
         known: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))

@@ -139,7 +139,7 @@ def run(settings: Settings, asked: Asked, doing: Doing | None = None, result: Ru
 
 
 @dataclass(frozen=True)
-class Warnings(steps.Deaf):
+class Warnings(steps.Listener):
     """Notes in the record of a run what was not as it should be."""
 
     result: RunResult

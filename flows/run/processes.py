@@ -91,10 +91,9 @@ def stopped() -> Terminated | None:
 
 def at_terminal() -> bool:
     """Tell whether somebody sits at a terminal and may have pressed Ctrl-C."""
-    try:
+    with contextlib.suppress(OSError):
         return os.isatty(0)
-    except OSError:
-        return False
+    return False
 
 
 def raise_on_signals() -> None:

@@ -11,10 +11,11 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -24,7 +25,7 @@ from flows.run.processes import Terminated, ended_in_time, stopped
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_gone, published_release, this_process
-from flows.store.snapshots import read_json, remove, replace_synced
+from flows.store.snapshots import is_moment, read_json, remove, replace_synced
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, fault_sentence, of_the_machine
 
 
@@ -180,10 +181,9 @@ def without_secrets(settings: Settings, text: str) -> str:
 
 
 def _password(url: str) -> str | None:
-    try:
+    with suppress(ValueError):
         return urlsplit(url).password
-    except ValueError:
-        return None
+    return None
 
 
 def deliver(settings: Settings, alarm: dict[str, Any]) -> dict[str, str]:
@@ -274,6 +274,7 @@ def is_record(found: Any, run_id: str) -> bool:
         and isinstance(found.get("status"), str)
         and isinstance(found.get("process") or {}, dict)
         and moment_of(run_id) is not None
+        and all(is_moment(found.get(key)) for key in ("started_at", "ended_at"))
     )
 
 
@@ -292,7 +293,7 @@ def find_record(settings: Settings, run_id: str) -> dict[str, Any] | None:
 
 def of_flow_run(settings: Settings, flow_run_id: str) -> dict[str, Any] | None:
     """Return the record of a Prefect flow run, or None when it never came to one."""
-    recent = (record for record, _ in zip(records(settings), range(LOOK_BACK), strict=False))
+    recent = islice(records(settings), LOOK_BACK)
     return next((record for record in recent if record.get("flow_run_id") == flow_run_id), None)
 
 
@@ -309,8 +310,7 @@ def last_good(settings: Settings) -> dict[str, Any] | None:
 
 def unfinished(settings: Settings) -> list[dict[str, Any]]:
     """Return the recent records that say `running`, newest first."""
-    recent = (record for record, _ in zip(records(settings), range(LOOK_BACK), strict=False))
-    return [record for record in recent if record.get("status") == "running"]
+    return [record for record in islice(records(settings), LOOK_BACK) if record.get("status") == "running"]
 
 
 def close(settings: Settings, record: dict[str, Any], status: str, message: str) -> None:

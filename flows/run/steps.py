@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 
-class Listener(Protocol):
-    """Somebody who is told what a run does; called from several threads."""
+class Listener:
+    """Somebody who is told what a run does; called from several threads. Hears nothing but what it cares for."""
 
     def step(self, text: str) -> None:
         """Hear which step is at work now."""
@@ -25,22 +24,6 @@ class Listener(Protocol):
 
     def transferred(self, name: str) -> None:
         """Hear that `name` has ended, well or badly."""
-
-
-class Deaf:
-    """Hears nothing; a listener that cares for one thing alone begins with it."""
-
-    def step(self, text: str) -> None:
-        """Hear no step."""
-
-    def warn(self, text: str) -> None:
-        """Hear no warning."""
-
-    def transfer(self, name: str, size: int, expected: int | None) -> None:
-        """Hear no bytes."""
-
-    def transferred(self, name: str) -> None:
-        """Hear no end."""
 
 
 _listeners: list[Listener] = []

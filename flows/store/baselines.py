@@ -207,6 +207,8 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
     now = builds.current(settings)
     if now is None:
         raise UsageError("nothing is published to compare with; run `kommunekort run` first")
+    if damage := now.damage():
+        raise DataRefused(f"{damage}; `kommunekort run` builds it again, compare then")
     with builds.readable(now) as database, Warehouse.open(database, read_only=True) as warehouse:
         before, before_period = _outcome(baseline.table(warehouse, "expected"), outcome_id, name)
         published = warehouse.frame("SELECT * FROM mart.expected")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from flows.settings import Settings
 from flows.store.exports import export_parquet
 from flows.store.snapshots import (
     NOT_HERE,
+    is_moment,
     move_aside,
     own_folder,
     read_json,
@@ -86,16 +88,23 @@ class Build:
             found = read_json(self.release)
         except (OSError, ValueError):
             return None
-        readable = isinstance(found, dict) and found.get("run_id") == self.run_id
-        return found if readable and isinstance(found.get("snapshots", {}), dict) else None
+        maps = ("snapshots", "files", "taken_back", "person_deliveries")
+        whole = isinstance(found, dict) and all(isinstance(found.get(key, {}), dict) for key in maps)
+        readable = whole and found.get("run_id") == self.run_id and is_moment(found.get("as_of"))
+        return (
+            found if readable and all(isinstance(each, str) for each in found.get("snapshots", {}).values()) else None
+        )
 
     def files(self) -> list[Path]:
         """Return the database, the exports and the report, file by file."""
         made = (path for folder in (self.exports, self.report) for path in folder.rglob("*"))
         return [self.path, *sorted(path for path in made if path.is_file())]
 
-    def damage(self) -> str | None:
-        """Return one sentence when a byte of the build is not as it was published, else None."""
+    def damage(self, but: str = "") -> str | None:
+        """Return one sentence when a byte of the build is not as it was published, else None.
+
+        `but` names, as a pattern, the files that are about to be written anew.
+        """
         facts = self.facts()
         if not self.path.is_file():
             return f"{self.path} is gone"
@@ -106,6 +115,8 @@ class Build:
             return f"{log} lies beside the published database: somebody has written into it"
         for name, digest in facts.get("files", {}).items():
             path = self.release.parent / name
+            if fnmatch(name, but):
+                continue
             if not path.is_file():
                 return f"{path} is gone"
             if sha256_of(path) != digest:
@@ -268,7 +279,7 @@ def publish(
         seal(build, candidate, release)
         build.path.parent.mkdir(exist_ok=True)
         build.path.parent.chmod(0o755)
-        candidate.replace(build.path)
+        shutil.move(candidate, build.path)  # `builds` may lie on another disk
         flip(settings, build)
     except DatabaseError as error:
         _clear_away(settings)
@@ -416,10 +427,9 @@ def is_gone(process: dict[str, Any]) -> bool:
 
 @cache
 def _boot_id() -> str | None:
-    try:
+    with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+    return None
 
 
 def _start_of(pid: int) -> int | None:
@@ -428,19 +438,15 @@ def _start_of(pid: int) -> int | None:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return None if fields[0] == "Z" else int(fields[19])
     except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        return _alive_without_proc(pid)
+        return None if Path("/proc/self/stat").exists() else _alive_without_proc(pid)
 
 
 def _alive_without_proc(pid: int) -> int | None:
     """Return 0 for a live process where the system has no /proc (macOS), else None."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return 0
+    except OSError as error:
+        return 0 if error.errno == errno.EPERM else None
     return 0
 
 
@@ -515,10 +521,9 @@ def _lock_file(root: Path, path: Path) -> Iterator[None]:
 
 
 def _read_holder(path: Path) -> dict[str, Any] | None:
-    try:
+    found = None
+    with suppress(OSError, ValueError):
         found = read_json(path)
-    except (OSError, ValueError):
-        return None
     return found if isinstance(found, dict) and "pid" in found else None
 
 

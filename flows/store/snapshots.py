@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from pydantic import TypeAdapter
+
 from transforms.errors import DataRefused, UsageError
 
 MANIFEST = "manifest.json"
@@ -72,6 +74,10 @@ class Manifest:
         """Return one SHA-256 over the data files, independent of the order they came in."""
         joined = "\n".join(sorted(file.sha256 for file in self.data_files))
         return hashlib.sha256(joined.encode()).hexdigest()
+
+
+MANIFESTS = TypeAdapter(Manifest)
+"""What a manifest must hold; what a newer version wrote beside it is passed over."""
 
 
 @dataclass(frozen=True)
@@ -253,13 +259,13 @@ class SnapshotStore:
         """Return one snapshot by id; DataRefused when its manifest cannot be read."""
         path = self.root / snapshot_id
         try:
-            raw = read_json(path / MANIFEST)
-            raw["files"] = tuple(SnapshotFile(**entry) for entry in raw["files"])
-            manifest = Manifest(**raw)
-            datetime.fromisoformat(manifest.retrieved_at)
+            manifest = MANIFESTS.validate_python(read_json(path / MANIFEST))
+            if not is_moment(manifest.retrieved_at):
+                raise ValueError("no moment of retrieval")
             return Snapshot(snapshot_id, path, manifest)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataRefused(f"{path / MANIFEST}: not a readable manifest ({error}); move the folder away") from None
+        except (OSError, ValueError) as error:
+            told = str(error).splitlines()[0]
+            raise DataRefused(f"{path / MANIFEST}: not a readable manifest ({told}); move the folder away") from None
 
 
 def _same_data(old: Manifest, new: Manifest) -> bool:
@@ -296,7 +302,7 @@ def _move_in(folder: Path, name: str, source: Path, file_format: str, known: str
     with source.open("rb") as reader:
         digest = known or hashlib.file_digest(reader, "sha256").hexdigest()
         to_disk(reader.fileno())
-    source.rename(target)
+    shutil.move(source, target)  # the folder of a source may lie on another disk
     return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
 
@@ -312,6 +318,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def is_moment(text: Any) -> bool:
+    """Tell whether a file of ours tells a moment with its zone there, or nothing."""
+    try:
+        return text is None or datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     refuse_no_file(path)
@@ -321,7 +335,8 @@ def sha256_of(path: Path) -> str:
 
 def write_synced(path: Path, text: str) -> None:
     """Write a text file and force it to disk."""
-    with path.open("w", encoding="utf-8") as writer:
+    # What a file system gave as a name may be no Unicode; as JSON it can be read again.
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as writer:
         writer.write(text)
         writer.flush()
         to_disk(writer.fileno())

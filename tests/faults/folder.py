@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -42,6 +43,12 @@ def empty(path: Path) -> None:
 def garble(path: Path) -> None:
     """Replace the text by JSON of another shape."""
     _write(path, b'["x", 1]')
+
+
+def retype(path: Path) -> None:
+    """Keep the JSON and its names, and give every field another kind of value."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, json.dumps({key: value if key == "run_id" else 5 for key, value in told.items()}).encode())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -101,6 +108,7 @@ def places(root: Path) -> Iterator[tuple[Path, Damage]]:
         if seen[kind] > 1:
             continue
         damages: tuple[Damage, ...] = OTHER_DAMAGES if path.is_symlink() or path.is_dir() else FILE_DAMAGES
+        damages = (*damages, retype) if path.suffix == ".json" else damages
         for damage in damages:
             yield path, damage
 

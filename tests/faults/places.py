@@ -65,10 +65,10 @@ FILE_SYSTEMS: dict[str, tuple[dict[str, Any], bool]] = {
     "chmod refused": ({"os.chmod": refuse("chmod", errno.EPERM)}, False),
     "no rename across folders": (
         {
-            "os.rename": refuse("rename", errno.EXDEV, lambda path: path.endswith(".duckdb")),
-            "os.replace": refuse("replace", errno.EXDEV, lambda path: path.endswith(".duckdb")),
+            "os.rename": refuse("rename", errno.EXDEV, lambda path: path.endswith("candidate.duckdb")),
+            "os.replace": refuse("replace", errno.EXDEV, lambda path: path.endswith("candidate.duckdb")),
         },
-        False,
+        True,
     ),
     "no new folders (EDQUOT)": ({"os.mkdir": refuse("mkdir", errno.EDQUOT)}, False),
     "nothing can be removed": (
@@ -253,6 +253,7 @@ def starts(folder: Path) -> dict[str, Start]:
         "a memory limit that is none": Start({"KOMMUNEKORT_MEMORY_LIMIT": "lots"}, told="KOMMUNEKORT_MEMORY_LIMIT: "),
         "SIGTERM, SIGINT and SIGHUP ignored": Start(shell="trap '' TERM INT HUP; exec \"$@\""),
         "a setting that is none": Start({"KOMMUNEKORT_KEEP_BUILD": "3"}, told="no such setting"),
+        "an argument that is empty": Start(words=("--plain", "--only", ""), told="an argument is empty"),
         "time zone that is none": Start({"TZ": "Europa/Koebenhavn"}),
     }
 

@@ -36,10 +36,7 @@ def openings_in_reach(openings: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFra
     states = [table["suppressed"], incomplete, table["total"] == 0]
     table["openings_status"] = np.select(states, ["suppressed", "missing", "zero"], "observed")
     table = table[["openings_count", "openings_status"]].reset_index()
-    out = areas[["municipality_code", "commuting_area_code"]].merge(table, on="commuting_area_code")
-    return out.drop(columns="commuting_area_code").sort_values(
-        ["municipality_code", "industry_code"], ignore_index=True
-    )
+    return _of_municipalities(areas, table)
 
 
 # DB07 in its groupings: 10, 19 letters, 37 groups, and by their first two digits 127 groups and six-digit codes.
@@ -143,6 +140,11 @@ def jobs_in_reach(jobs: pd.DataFrame, areas: pd.DataFrame, year: int, growth_yea
     table.columns = ["jobs_in_reach_count", "earlier"]
     growth = 100 * (table["jobs_in_reach_count"] / table["earlier"].where(table["earlier"] > 0) - 1)
     table = table.assign(jobs_growth_pct=growth).drop(columns="earlier").reset_index()
+    return _of_municipalities(areas, table)
+
+
+def _of_municipalities(areas: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of commuting areas and industries for every municipality of each area, in order."""
     out = areas[["municipality_code", "commuting_area_code"]].merge(table, on="commuting_area_code")
     return out.drop(columns="commuting_area_code").sort_values(
         ["municipality_code", "industry_code"], ignore_index=True

@@ -760,11 +760,8 @@ def recognise_directory(
         except Unshown as refused:
             unshown.append((name, path))
             found.refused.append((path, str(refused)))
-        except DataRefused as refused:
-            found.refused.append((path, str(refused)))
-        except OSError as error:
-            reason = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
-            found.refused.append((path, one_line(str(reason))))
+        except (DataRefused, OSError) as error:
+            found.refused.append((path, _told(path, error)))
 
     for name, path in names.items():
         take(name, path, earlier, "the last time")
@@ -775,6 +772,12 @@ def recognise_directory(
         for name, path in again:
             take(name, path, beside, "another file of the folder")
     return found
+
+
+def _told(path: Path, error: DataRefused | OSError) -> str:
+    if isinstance(error, OSError):
+        error = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
+    return str(error)
 
 
 def _cells_beside(accepted: Sequence[tuple[Path, Recognised]], catalogue: Catalogue) -> Earlier:
@@ -855,23 +858,19 @@ def _refuse_unfinished(path: Path, name: str) -> None:
 def _members(folder: Path, scratch: Path | None, limits: Limits, found: Directory) -> Iterator[tuple[str, Path]]:
     """Yield the files to try, name and place; what cannot be one is put among the refused."""
     for path in _files(folder):
-        name = str(path.relative_to(folder))
+        name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")  # to be told, and written down
         if name in (FOLDER_FILE, "SYNTHETIC"):
             continue
         found.names[path] = name
         try:
-            if not path.resolve().is_relative_to(folder.resolve()):
+            if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):  # a link may lead to itself
                 raise refusal(path, "a link that leads out of the folder", "copy the file itself into the folder")
             if scratch is None or not _is_archive(path):
                 yield name, path
                 continue
             members = _unpacked(path, scratch / str(len(list(scratch.iterdir()))), limits)
-        except DataRefused as refused:
-            found.refused.append((path, str(refused)))
-            continue
-        except OSError as error:
-            reason = refusal(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
-            found.refused.append((path, one_line(str(reason))))
+        except (DataRefused, OSError) as error:
+            found.refused.append((path, _told(path, error)))
             continue
         yield from ((f"{name}/{member}", place) for member, place in members)
 

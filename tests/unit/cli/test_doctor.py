@@ -149,6 +149,15 @@ def test_the_prefect_server_is_down(ours: Settings, monkeypatch: pytest.MonkeyPa
     assert "prefect server start" in fault.cure
 
 
+@respx.mock
+def test_a_web_page_in_the_place_of_the_prefect_server(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
+    page = respx.get("http://prefect.example/api/health").respond(200, html="<h1>Log på</h1>")
+    assert "something else answers 200 in its place" in only(health.check_prefect(ours)).found
+    page.respond(200, json=True)
+    assert list(health.check_prefect(ours)) == []
+
+
 def test_the_data_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     fault = only(health.check_folder(Settings(data=tmp_path / "file" / "data")))
@@ -264,6 +273,28 @@ def test_a_source_that_has_aged(ours: Settings) -> None:
     assert fault.found == "statbank_folk1e: the newest snapshot is 431 days old, more than 430"
 
 
+@pytest.mark.parametrize("ended_at", ["x", -1, [1], {"a": 1}, "2099-01-01T00:00:00"])
+def test_a_record_of_another_shape_is_passed_over(ours: Settings, ended_at: object) -> None:
+    published(ours)
+    result = record.RunResult(RunInfo.start(ours, "live"), status="published")
+    path = record.record(ours, result)
+    assert health.status_facts(ours)["last_good_run"] == result.run.run_id
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ended_at": ended_at}), encoding="utf-8")
+    assert health.status_facts(ours)["last_good_run"] is None
+
+
+def test_what_stands_in_the_place_of_the_publication_is_a_fault(ours: Settings) -> None:
+    ours.root.mkdir(parents=True)
+    assert list(health.check_state(ours)) == []
+    ours.published.write_bytes(b"made by hand")
+    assert "does not lead to a build" in only(health.check_state(ours)).found
+
+
+def test_a_publication_that_is_gone_with_all_builds_is_a_fault(ours: Settings) -> None:
+    record.record(ours, record.RunResult(RunInfo.start(ours, "live"), status="published"))
+    assert "does not lead to a build" in only(health.check_state(ours)).found
+
+
 def test_a_publication_nobody_confirmed(ours: Settings) -> None:
     build = published(ours)
     old = builds.Build("20250101T020000000Z", build.path.with_name("kommunekort-20250101T020000000Z.duckdb"))
@@ -285,6 +316,9 @@ def test_a_schedule_nobody_keeps(ours: Settings) -> None:
     gone = {**record.this_process(), "start": 1}
     (ours.root / "serve.json").write_text(json.dumps({**note, "process": gone}), encoding="utf-8")
     assert only(health.check_state(ours)).cure == "start it again"
+    for zone in ("Europa/Koebenhavn", "Europe", "/etc", ""):
+        (ours.root / "serve.json").write_text(json.dumps({**note, "timezone": zone}), encoding="utf-8")
+        assert health.status_facts(ours)["schedule"] is None
     here = {**note, "process": record.this_process()}
     (ours.root / "serve.json").write_text(json.dumps(here), encoding="utf-8")
     assert list(health.check_state(ours)) == []

@@ -13,9 +13,11 @@ from rich.console import Console
 
 from flows.cli import look
 from flows.report import words
+from flows.store.builds import Build
 from tests.report_database import make_database
 from transforms.areas import areas_at
 from transforms.errors import UsageError
+from transforms.warehouse import Warehouse
 
 LONG = "employment_rate_descendants_non_western_pct_" + "x" * 200
 
@@ -103,6 +105,15 @@ def test_a_profile_has_peers_expected_findings_and_units(database: Path, piped: 
     look.print_profile({**told, "expected": [reached]})
     assert "Uger, til halvdelen er i job: 112 uger; under halvdelen ventes i job" in piped.readouterr().out
     json.dumps(told, default=str)
+
+
+def test_a_publication_that_lacks_a_table_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "by_hand.duckdb"
+    with Warehouse.open(path) as warehouse:
+        warehouse.execute("CREATE SCHEMA mart; CREATE TABLE mart.mapping (a INTEGER)")
+    monkeypatch.setattr(look, "published_build", lambda settings: Build("r1", path))
+    with pytest.raises(UsageError, match=r"^[^\n]*not as it was published[^\n]*`kommunekort run` builds it again$"):
+        look.profile("101", tmp_path)
 
 
 def test_a_municipality_is_found_without_danish_letters_and_never_guessed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,6 +49,14 @@ def test_all_suites_are_listed_with_their_counts(settings: Settings, capsys: pyt
 def test_an_unknown_suite_names_those_there_are(settings: Settings) -> None:
     with pytest.raises(UsageError, match="known: statbank_ras201"):
         show_suite(settings, "nothing")
+
+
+def test_what_was_never_validated_is_told(settings: Settings) -> None:
+    os.mkfifo(settings.root / "validated.duckdb")  # a reader would wait there for ever
+    with Warehouse.open(settings.published) as warehouse:
+        warehouse.execute("CREATE SCHEMA mart")
+    with pytest.raises(UsageError, match=r"meta\.validation is not there; `kommunekort validate` makes it anew"):
+        show_suite(settings, "all")
 
 
 def test_nothing_validated_says_what_to_do(tmp_path: Path) -> None:

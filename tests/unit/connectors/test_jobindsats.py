@@ -592,3 +592,18 @@ def test_an_export_becomes_the_same_rows(source: Source, tmp_path: Path) -> None
     assert again == cells
     with pytest.raises(DataRefused, match="axes look like Periode"):
         read(export([["x"], [None, "Rebild"], [measures[0], 4]]), source, tmp_path, "answer.xlsx")
+
+
+def test_a_quote_that_is_never_closed_is_no_table_of_theirs(tmp_path: Path) -> None:
+    """The reader of CSV takes no cell of more than 131,072 letters."""
+    path = tmp_path / "noter.csv"
+    path.write_text('a;b;c\n1;2;"' + "x" * 200_000, encoding="utf-8")
+    with pytest.raises(DataRefused, match="not a table of Jobindsats"):
+        read_answer(path)
+
+
+def test_a_file_larger_than_any_answer_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.csv").open("wb") as file:
+        file.truncate(3_000_000_000)
+    with pytest.raises(DataRefused, match="larger than any answer"):
+        read_answer(tmp_path / "huge.csv")

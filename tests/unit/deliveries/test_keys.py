@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from flows.deliveries import store
 from flows.deliveries.keys import begin_rotation, keygen, load_keys, mask_written
 from flows.deliveries.store import rotate
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, csv_bytes
-from transforms.errors import UsageError
+from transforms.errors import UsageError, fault_sentence
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def test_two_keys_differ_and_show_nothing_of_themselves(tmp_path: Path) -> None:
     person = one.pseudonymiser().person("010180-1234")
     assert person is not None
     assert person != other.pseudonymiser().person("010180-1234")
+
+
+def test_a_pipe_in_the_place_of_the_key_is_refused_and_a_link_to_itself_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(UsageError, match="pipe: the key cannot be read"):
+        load_keys(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(RuntimeError) as fault:
+        load_keys(tmp_path / "loop", tmp_path / "data")
+    assert fault_sentence(fault.value).startswith("a path leads nowhere (Symlink loop from ")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])

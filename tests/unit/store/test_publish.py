@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import stat
 import subprocess
@@ -159,8 +161,56 @@ def test_who_writes_into_the_publication_takes_the_one_of_the_lock(
             yield
 
     monkeypatch.setattr(builds, "writer_lock", lock_after_another_run)
-    with look.writing_into_published(settings) as now:
+    with look.writing_into_published(settings, "report-*") as now:
         assert now.run_id == "run002"
+
+
+@pytest.mark.parametrize(
+    ("harmed", "files"),
+    [("kommunekort.duckdb", "report-*"), ("kommunekort.duckdb", "*.xlsx"), ("mart.t.parquet", "*.xlsx")],
+)
+def test_who_writes_into_the_publication_hides_no_damage(settings: Settings, harmed: str, files: str) -> None:
+    build = publish_value(settings, 1)
+    path = next(path for path in build.files() if path.name == harmed)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"x")
+    with (
+        pytest.raises(DataRefused, match="not those that were published"),
+        look.writing_into_published(settings, files),
+    ):
+        pass
+    assert build.damage() is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("snapshots", None), ("snapshots", {"a": None}), ("files", []), ("taken_back", 5), ("as_of", "x"), ("as_of", [1]),
+     ("as_of", "2026-01-01T00:00:00"), ("person_deliveries", "x")],
+)  # fmt: skip
+def test_a_release_of_another_shape_is_damage(settings: Settings, field: str, value: object) -> None:
+    build = publish_value(settings, 1)
+    facts = build.facts()
+    build.release.chmod(0o644)
+    build.release.write_text(json.dumps({**(facts or {}), field: value}), encoding="utf-8")
+    assert build.facts() is None
+    assert build.damage() == f"{build.release} cannot be read"
+    build.release.write_text(json.dumps({**(facts or {}), "of_a_newer_version": value}), encoding="utf-8")
+    assert build.damage() is None
+
+
+def test_builds_may_lie_on_another_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The candidate is copied there, and takes its place as any other."""
+    publish_value(settings, 1)
+    real = os.rename
+
+    def on_one_disk(source: Path, target: Path) -> None:
+        if str(source).endswith("candidate.duckdb"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", on_one_disk)
+    build = publish_value(settings, 2)
+    assert (published_value(settings), build.damage()) == (2, None)
 
 
 def test_a_data_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

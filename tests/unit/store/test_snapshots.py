@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_a_broken_manifest_is_one_sentence(store: SnapshotStore, tmp_path: Path)
     (snapshot.path / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataRefused, match="not a readable manifest"):
         store.newest("statbank_x")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("query", None), ("query", "x"), ("files", {"a": 1}), ("files", [{"name": None}]), ("retrieved_at", "yesterday"),
+     ("retrieved_at", 5), ("retrieved_at", "2026-01-01T00:00:00"), ("origin", "moon"), ("synthetic", "perhaps")],
+)  # fmt: skip
+def test_a_manifest_of_another_shape_is_one_sentence(
+    store: SnapshotStore, tmp_path: Path, field: str, value: object
+) -> None:
+    manifest = add(store, tmp_path, "good", 1).path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), field: value}), encoding="utf-8")
+    with pytest.raises(DataRefused, match=r"^[^\n]*not a readable manifest[^\n]*$"):
+        store.newest("statbank_x")
+
+
+def test_what_a_newer_version_wrote_into_a_manifest_is_passed_over(store: SnapshotStore, tmp_path: Path) -> None:
+    snapshot = add(store, tmp_path, "good", 1)
+    manifest = snapshot.path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "signed_by": {"a": 1}}), encoding="utf-8")
+    assert store.newest("statbank_x") == snapshot
 
 
 def test_an_interrupted_copy_is_invisible(store: SnapshotStore, tmp_path: Path) -> None:

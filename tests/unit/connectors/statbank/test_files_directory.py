@@ -36,17 +36,31 @@ def test_a_refused_file_does_not_stop_the_others(tmp_path: Path, catalogue: Cata
     (folder / "link.csv").symlink_to(outside)
     (folder / "linked").symlink_to(tmp_path)
     (folder / "dangling.csv").symlink_to(folder / "nowhere")
+    (folder / "loop.csv").symlink_to(folder / "loop.csv")
     os.mkfifo(folder / "pipe")
+    latin = folder / os.fsdecode("nøgne.csv".encode("latin-1"))
+    write(latin, "nothing")
     found = recognise_directory(folder, catalogue)
     assert [(path.name, recognised.source_id) for path, recognised in found.accepted] == [
         ("b.csv", "statbank_folk1e"),
         ("a.txt", "statbank_folk1e"),
     ]
     reasons = {path.name: reason for path, reason in found.refused}
-    assert set(reasons) == {"README.md", "broken.csv", "link.csv", "linked", "dangling.csv", "pipe"}
+    assert set(reasons) == {
+        "README.md",
+        "broken.csv",
+        "link.csv",
+        "linked",
+        "dangling.csv",
+        "pipe",
+        "loop.csv",
+        latin.name,
+    }
     assert reasons["link.csv"].startswith("link.csv: a link that leads out of the folder; copy the file itself")
     assert reasons["linked"].startswith("linked: a link that leads out of the folder")
     assert reasons["pipe"] == "pipe: not a file that can be read; give a downloaded extract"
+    assert reasons["loop.csv"] == "loop.csv: not a file that can be read; give a downloaded extract"
+    assert found.names[latin] == r"n\xf8gne.csv"
     assert reasons["broken.csv"] == "broken.csv: the file is empty; download it again"
 
 
