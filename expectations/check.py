@@ -89,12 +89,11 @@ def run_set_rule(warehouse: Warehouse, rule: Rule, proven: dict[str, bool]) -> N
     Raises UsageError naming the rule when its SQL cannot be run.
     """
     try:
-        if rule.proof is not None:
-            if rule.proof not in proven:
-                proven[rule.proof] = bool(warehouse.scalar(rule.proof))
-            if proven[rule.proof]:
-                return
-        names = [name for name, _ in warehouse.columns(rule.sql)]
+        if rule.proof is not None and rule.proof not in proven:
+            proven[rule.proof] = bool(warehouse.scalar(rule.proof))
+        # Most rules find nothing, and planning them costs more than running them: once, then.
+        if proven.get(rule.proof or "") or not (names := warehouse.columns_if_any(rule.sql)):
+            return
         row_id = "row_id" if "row_id" in names else "NULL"
         shown = detail_of([name for name in names if name != "row_id"])
         warehouse.execute(

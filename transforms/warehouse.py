@@ -170,6 +170,12 @@ class Warehouse:
         """Return (name, type) of the columns a SELECT would give, without running it."""
         return [(str(row[0]), str(row[1])) for row in self.rows(f"DESCRIBE {sql}")]
 
+    def columns_if_any(self, sql: str) -> list[str]:
+        """Return the column names of a SELECT that gives a row, and none of one that does not; it is planned once."""
+        with _stoppable():
+            result = self._connection.execute(f"FROM ({sql}) LIMIT 1")
+            return [str(column[0]) for column in result.description or ()] if result.fetchone() else []
+
     def scalar(self, sql: str, params: Sequence[Any] | None = None) -> Any:
         """Return the first column of the first row, or None without rows."""
         with _stoppable():
