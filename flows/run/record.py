@@ -280,10 +280,9 @@ def is_record(found: Any, run_id: str) -> bool:
 
 def moment_of(run_id: str) -> datetime | None:
     """Return when a run started, as its id says; None when it is no run id."""
-    try:
+    with suppress(ValueError):
         return datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return None
 
 
 def find_record(settings: Settings, run_id: str) -> dict[str, Any] | None:

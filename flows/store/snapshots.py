@@ -320,10 +320,9 @@ def read_json(path: Path) -> Any:
 
 def is_moment(text: Any) -> bool:
     """Tell whether a file of ours tells a moment with its zone there, or nothing."""
-    try:
+    with suppress(TypeError, ValueError):
         return text is None or datetime.fromisoformat(text).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
+    return False
 
 
 def sha256_of(path: Path) -> str:
