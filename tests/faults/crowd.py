@@ -86,7 +86,8 @@ class Crowd:
         answer = self.users[uid].run(*words, "--data", self.data, hurried=hurried)
         who = f"{words[0]} of user {'one' if uid == OWNER else 'two'}"
         fault = answer.fault()
-        if not fault and answer.code and not any(known in answer.sentence for known in REFUSALS[uid]):
+        nothing_new = answer.code == 3 and uid == OWNER  # said in silence where silence is asked for
+        if not (fault or nothing_new or not answer.code or any(known in answer.sentence for known in REFUSALS[uid])):
             fault = f"exit {answer.code}: {answer.sentence}"
         if fault:
             self.complain(f"{who}: {fault}")
