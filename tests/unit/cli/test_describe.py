@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli.look import described, municipality_code, profiled
-from flows.store.builds import writer_lock
+from flows.settings import Settings
+from flows.store.builds import current, seal, writer_lock
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 
@@ -25,6 +26,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "builds" / f"kommunekort-{RUN}").mkdir(parents=True)
     make_database(root / "builds" / f"kommunekort-{RUN}" / "kommunekort.duckdb", municipalities=12)
     (root / "kommunekort.duckdb").symlink_to(f"builds/kommunekort-{RUN}/kommunekort.duckdb")
+    now = current(Settings(data=root))
+    assert now is not None
+    seal(now, now.path, {"run_id": RUN})
     return root
 
 
