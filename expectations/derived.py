@@ -129,7 +129,8 @@ def _outside_unit(query: JobindsatsQuery) -> str:
 # Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities.
 
 
-# How many parts a table is cut into to find those in which a total is wrong: as many as fit in a core's cache.
+# How many parts a table is cut into to find those in which a total is wrong: a power of two, and no more than fit in a
+# core's cache.
 BUCKETS = 65_536
 # Rates, averages and prices do not add up.
 ADDITIVE = ("persons", "jobs", "dwellings", "count")

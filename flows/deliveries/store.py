@@ -23,7 +23,7 @@ from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotati
 from flows.settings import Settings
 from flows.store.baselines import baselines
 from flows.store.builds import published_release
-from flows.store.snapshots import sync_folder
+from flows.store.snapshots import sync
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
 from transforms.periods import COPENHAGEN, span
@@ -1043,5 +1043,5 @@ def _write_anew(folder: Path, before: Keys, after: Keys, *, carry_over: bool = F
             replace_person_ids(warehouse, table, dict(zip(ids, keyed_ids(step, ids), strict=True)))
         warehouse.checkpoint()
     (built / FILE).replace(folder / FILE)
-    sync_folder(folder)
+    sync(folder)
     shutil.rmtree(built)

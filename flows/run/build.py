@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,7 +32,7 @@ from flows.run.record import RunInfo, RunResult
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_synthetic
-from flows.store.snapshots import Snapshot, SnapshotStore, move_aside, remove
+from flows.store.snapshots import Snapshot, SnapshotStore, move, move_aside, remove
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import load_dictionary
@@ -782,5 +781,5 @@ def keep_refused(settings: Settings, candidate: Candidate) -> Path:
     if target.is_dir():
         move_aside(target)
     if candidate.path.is_file():
-        shutil.move(candidate.path, target)
+        move(candidate.path, target)
     return target

@@ -65,8 +65,7 @@ def _person_effects() -> dict[str, float]:
     }
 
 
-def _origin_effects() -> dict[str, float]:
-    return {"SYR": 0.0, "ERI": 0.30, "AFG": 0.10, "IRN": 0.05, "IRQ": -0.25, "SOM": -0.35, "MMR": 0.25, "COD": 0.05}
+ORIGINS = {"SYR": 0.0, "ERI": 0.30, "AFG": 0.10, "IRN": 0.05, "IRQ": -0.25, "SOM": -0.35, "MMR": 0.25, "COD": 0.05}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Coefficients:
     methods: dict[str, float] = field(default_factory=_method_effects)
     method_by_context: dict[str, dict[str, float]] = field(default_factory=_context_effects)
     persons: dict[str, float] = field(default_factory=_person_effects)
-    origins: dict[str, float] = field(default_factory=_origin_effects)
+    origins: dict[str, float] = field(default_factory=ORIGINS.copy)
 
     def as_dict(self) -> dict[str, object]:
         """Return the coefficients as plain data."""

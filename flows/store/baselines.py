@@ -20,7 +20,7 @@ from flows.store.snapshots import (
     read_json,
     replace_synced,
     sha256_of,
-    sync_folder,
+    sync,
     write_synced,
 )
 from transforms.errors import DataRefused, UsageError
@@ -144,7 +144,7 @@ def write(
     for path in partial.iterdir():
         path.chmod(0o444)
     partial.rename(folder)
-    sync_folder(settings.baselines)
+    sync(settings.baselines)
     return read_baseline(settings, name)
 
 

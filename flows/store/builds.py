@@ -26,14 +26,14 @@ from flows.store.exports import export_parquet
 from flows.store.snapshots import (
     NOT_HERE,
     is_moment,
+    move,
     move_aside,
     own_folder,
     read_json,
     remove,
     replace_synced,
     sha256_of,
-    sync_file,
-    sync_folder,
+    sync,
 )
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import (
@@ -90,10 +90,8 @@ class Build:
             return None
         maps = ("snapshots", "files", "taken_back", "person_deliveries")
         whole = isinstance(found, dict) and all(isinstance(found.get(key, {}), dict) for key in maps)
-        readable = whole and found.get("run_id") == self.run_id and is_moment(found.get("as_of"))
-        return (
-            found if readable and all(isinstance(each, str) for each in found.get("snapshots", {}).values()) else None
-        )
+        told = whole and found.get("run_id") == self.run_id and is_moment(found.get("as_of"))
+        return found if told and all(isinstance(each, str) for each in found.get("snapshots", {}).values()) else None
 
     def files(self) -> list[Path]:
         """Return the database, the exports and the report, file by file."""
@@ -183,7 +181,7 @@ def sync_tree(*folders: Path) -> None:
     """Force every file and folder below `folders` to disk."""
     for folder in (folder for folder in folders if folder.is_dir()):
         for path in [*folder.rglob("*"), folder]:
-            sync_file(path)
+            sync(path)
 
 
 def flip_link(link: Path, target: Path) -> None:
@@ -205,14 +203,14 @@ def flip_link(link: Path, target: Path) -> None:
         return
     partial.replace(link)
     pointer_of(link).unlink(missing_ok=True)
-    sync_folder(link.parent)
+    sync(link.parent)
 
 
 def flip(settings: Settings, build: Build) -> None:
     """Publish `build`: the database first, then its exports and report, each by one atomic flip."""
-    sync_file(build.path)
-    sync_folder(build.path.parent)
-    sync_folder(settings.builds)
+    sync(build.path)
+    sync(build.path.parent)
+    sync(settings.builds)
     flip_link(settings.published, build.path)
     flip_folders(settings, build)
 
@@ -279,7 +277,7 @@ def publish(
         seal(build, candidate, release)
         build.path.parent.mkdir(exist_ok=True)
         build.path.parent.chmod(0o755)
-        shutil.move(candidate, build.path)  # `builds` may lie on another disk
+        move(candidate, build.path)
         flip(settings, build)
     except DatabaseError as error:
         _clear_away(settings)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.store.snapshots import sha256_of, sync_file, sync_folder
+from flows.store.snapshots import sha256_of, sync
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
 
 TITLE_DA = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
@@ -53,7 +53,7 @@ def export_parquet(database: Path, folder: Path) -> dict[str, str]:
                 f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
             )
             hashes[target.name] = sha256_of(target)
-            sync_file(target)
+            sync(target)
         if warehouse.exists("meta.revision"):
             target = partial / "meta.revision.parquet"
             warehouse.execute(
@@ -62,8 +62,8 @@ def export_parquet(database: Path, folder: Path) -> dict[str, str]:
                 f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
             )
             hashes[target.name] = sha256_of(target)
-            sync_file(target)
-    sync_folder(partial)
+            sync(target)
+    sync(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return hashes

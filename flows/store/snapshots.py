@@ -164,7 +164,7 @@ class SnapshotStore:
             write_synced(partial / MANIFEST, json.dumps(asdict(manifest), ensure_ascii=False, indent=1))
             final = folder / f"{stamp.astimezone(UTC).strftime(STAMP)}-{manifest.digest[:8]}"
             partial.rename(final)
-            sync_folder(folder)
+            sync(folder)
             return Snapshot(f"{source_id}/{final.name}", final, manifest)
         except OSError as error:
             raise UsageError(f"{folder}: writing the snapshot failed ({error.strerror}); nothing kept") from None
@@ -302,7 +302,7 @@ def _move_in(folder: Path, name: str, source: Path, file_format: str, known: str
     with source.open("rb") as reader:
         digest = known or hashlib.file_digest(reader, "sha256").hexdigest()
         to_disk(reader.fileno())
-    shutil.move(source, target)  # the folder of a source may lie on another disk
+    move(source, target)
     return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
 
@@ -350,16 +350,29 @@ def replace_synced(path: Path, text: str) -> None:
     if path.is_dir() and not path.is_symlink():
         move_aside(path)
     partial.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_file(path: Path) -> None:
-    """Force a file's bytes to disk."""
+def sync(path: Path) -> None:
+    """Force a file's bytes, or a folder's entries, to disk: a rename survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         to_disk(handle)
     finally:
         os.close(handle)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file another place, where it appears at once, whole; it may lie on another disk."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f".{target.name}.part")
+        shutil.move(source, partial)
+        sync(partial)
+        partial.replace(target)
 
 
 def remove(path: Path) -> None:
@@ -386,15 +399,6 @@ def own_folder(path: Path) -> Path:
         move_aside(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk, so that a rename survives a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        to_disk(handle)
-    finally:
-        os.close(handle)
 
 
 def to_disk(handle: int) -> None:

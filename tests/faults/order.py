@@ -29,7 +29,7 @@ def synced_around_the_flip(folder: Path, base: Path, origin: Path) -> Tally:
         return max((number for number, event in enumerate(events) if event == (name, path)), default=-1)
 
     flip = place("replace", ".kommunekort.duckdb.part -> kommunekort.duckdb")
-    moved = place("rename", f".work/candidate.duckdb -> {database}")
+    moved = place("replace", f".work/candidate.duckdb -> {database}")
     released = place("replace", f"builds/.{now.release.name}.part -> builds/{now.release.name}")
     exported = place("rename", f"builds/.exports-{run_id}.part -> builds/exports-{run_id}")
     flipped_exports = place("replace", ".exports.part -> exports")

@@ -8,7 +8,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -201,14 +201,15 @@ def test_a_release_of_another_shape_is_damage(settings: Settings, field: str, va
 def test_builds_may_lie_on_another_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The candidate is copied there, and takes its place as any other."""
     publish_value(settings, 1)
-    real = os.rename
+    for name in ("rename", "replace"):
+        real = getattr(os, name)
 
-    def on_one_disk(source: Path, target: Path) -> None:
-        if str(source).endswith("candidate.duckdb"):
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
-        real(source, target)
+        def on_one_disk(source: Path, target: Path, real: Callable[[Path, Path], None] = real) -> None:
+            if str(source).endswith("candidate.duckdb"):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
+            real(source, target)
 
-    monkeypatch.setattr(os, "rename", on_one_disk)
+        monkeypatch.setattr(os, name, on_one_disk)
     build = publish_value(settings, 2)
     assert (published_value(settings), build.damage()) == (2, None)
 
