@@ -200,13 +200,13 @@ def prepare(warehouse: Warehouse, series: Series) -> None:
     newest = f"figures_since <= {JUDGED_ROWS} OR number >= (SELECT max(number) - 1 FROM history_period)"
     first = warehouse.scalar(f"SELECT min(period) FROM history_period WHERE {newest}")
     warehouse.execute(made("cell", _cells(series, first or "")))
-    for name, select in {"step": _steps, "judged": _judged, "gone": _gone, "middle": _middles}.items():
+    for name, select in {"step": _steps, "judged": _judged, "gone": _gone, "middle": _middles, "pair": _pairs}.items():
         warehouse.execute(made(name, select(series)))
 
 
 def forget(warehouse: Warehouse) -> None:
     """Drop what `prepare` made."""
-    for name in ("period", "cell", "step", "judged", "gone", "middle"):
+    for name in ("period", "cell", "step", "judged", "gone", "middle", "pair"):
         warehouse.execute(f"DROP TABLE history_{name}")
 
 
@@ -297,6 +297,18 @@ def _gone(series: Series) -> str:
         WHERE step = 0
            OR (step.number IN (SELECT number FROM history_judged)
                AND (step.number = (SELECT max(number) FROM history_period) OR abs(later.value) >= 0.2 * abs(before)))"""
+
+
+def _pairs(series: Series) -> str:
+    """Return a SELECT of the figures of the newest change and of those published, as logarithms beside each other."""
+    return f"""
+        SELECT step, number, is_told, {series.columns},
+               {_log("now", series)} AS log_now, {_log("before", series)} + middle AS log_before
+        FROM history_step
+        JOIN (SELECT step, number, middle FROM history_middle WHERE column_name = '' AND NOT is_first)
+            USING (step, number)
+        JOIN history_judged USING (number)
+        WHERE (step = 0 OR (step = 1 AND is_newest)) AND now IS NOT NULL AND before IS NOT NULL"""
 
 
 def _middles(series: Series) -> str:
@@ -654,17 +666,9 @@ def _swaps(series: Series, column: str) -> str:
         f"n.{quote_identifier(name)} = b.{quote_identifier(name)}" for name in series.keys if name != column
     )
     return f"""
-        WITH taken AS (
-            SELECT *, {_log("now", series)} AS log_now, {_log("before", series)} + middle AS log_before
-            FROM history_step
-            JOIN (SELECT step, number, middle FROM history_middle WHERE column_name = '' AND NOT is_first)
-                USING (step, number)
-            JOIN history_judged USING (number)
-            WHERE (step = 0 OR (step = 1 AND is_newest)) AND now IS NOT NULL AND before IS NOT NULL
-        ),
-        straight AS (
+        WITH straight AS (
             SELECT step, {code} AS code, avg(abs(log_now - log_before)) AS distance, count(*) AS figures
-            FROM taken WHERE is_told GROUP BY ALL
+            FROM history_pair WHERE is_told GROUP BY ALL
         ),
         tried AS (
             SELECT *, coalesce((SELECT max(m.others) FROM history_middle AS m WHERE m.step = 1 AND straight.step = 1
@@ -675,8 +679,8 @@ def _swaps(series: Series, column: str) -> str:
         usual AS (SELECT step, if(count(*) >= 10, median(distance), 0) AS most FROM straight GROUP BY ALL),
         crosswise AS (
             SELECT n.step, n.{code} AS one, b.{code} AS other, avg(abs(n.log_now - b.log_before)) AS distance
-            FROM taken AS n SEMI JOIN tried AS t ON t.step = n.step AND t.code = n.{code}
-            JOIN (FROM taken AS x SEMI JOIN tried AS t ON t.step = x.step AND t.code = x.{code}) AS b
+            FROM history_pair AS n SEMI JOIN tried AS t ON t.step = n.step AND t.code = n.{code}
+            JOIN (FROM history_pair AS x SEMI JOIN tried AS t ON t.step = x.step AND t.code = x.{code}) AS b
                 ON n.step = b.step AND n.number = b.number AND n.{code} <> b.{code} AND {same or "true"}
             WHERE n.is_told OR b.is_told
             GROUP BY ALL

@@ -60,8 +60,8 @@ def _bits(
         if len(codes[column]) == 1:  # a plain comparison does
             only.append(f"{name} = {listed}")
             continue
-        places.append(f"(list_position([{listed}], {name}) - 1)::BIGINT * {cells}")
-        cells *= len(codes[column])
+        cells, step = cells * len(codes[column]), cells
+        places.append(f"({list(range(0, cells, step))}::BIGINT[])[list_position([{listed}], {name})]")
     rows = warehouse.rows(
         f"SELECT {quote_identifier(period)}, bitstring_agg({' + '.join(places) or '0'}, 0, {cells - 1})::VARCHAR "
         f"FROM {table} WHERE {' AND '.join(only)} GROUP BY ALL"

@@ -48,23 +48,20 @@ def _context_effects() -> dict[str, dict[str, float]]:
     }
 
 
-def _person_effects() -> dict[str, float]:
-    return {
-        "is_woman": -0.55,
-        "age_over_30_per_decade": -0.22,
-        "education_primary": 0.10,
-        "education_secondary": 0.25,
-        "education_higher": 0.30,
-        "is_family_of_refugee": -0.10,
-        "is_other_family": 0.20,
-        "has_partner": 0.08,
-        "women_per_child": -0.12,
-        "danish_track_2": 0.20,
-        "danish_track_3": 0.35,
-        "match_activity_ready": -0.60,
-    }
-
-
+PERSONS = {
+    "is_woman": -0.55,
+    "age_over_30_per_decade": -0.22,
+    "education_primary": 0.10,
+    "education_secondary": 0.25,
+    "education_higher": 0.30,
+    "is_family_of_refugee": -0.10,
+    "is_other_family": 0.20,
+    "has_partner": 0.08,
+    "women_per_child": -0.12,
+    "danish_track_2": 0.20,
+    "danish_track_3": 0.35,
+    "match_activity_ready": -0.60,
+}
 ORIGINS = {"SYR": 0.0, "ERI": 0.30, "AFG": 0.10, "IRN": 0.05, "IRQ": -0.25, "SOM": -0.35, "MMR": 0.25, "COD": 0.05}
 
 
@@ -93,7 +90,7 @@ class Coefficients:
     method_scale: float = 1.0
     methods: dict[str, float] = field(default_factory=_method_effects)
     method_by_context: dict[str, dict[str, float]] = field(default_factory=_context_effects)
-    persons: dict[str, float] = field(default_factory=_person_effects)
+    persons: dict[str, float] = field(default_factory=PERSONS.copy)
     origins: dict[str, float] = field(default_factory=ORIGINS.copy)
 
     def as_dict(self) -> dict[str, object]:
