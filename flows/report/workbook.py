@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import cache, lru_cache
+from itertools import count
+from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from flows.report import words
+from flows.store.exports import mart_tables
+from flows.store.snapshots import remove
 from transforms.errors import UsageError
 from transforms.models.wording import UNITS, unit_of
 from transforms.warehouse import Warehouse, quote_identifier, quote_table
 
-Sheet = Any
-"""A write-only worksheet; openpyxl's types leave out what it can do."""
 GUIDE, SERIES, DICTIONARY = "Læsevejledning", "Tidsserier", "Ordbog"
 ORDER = (
     "mapping", "municipality", "expected", "finding", "peer", "organisation", "industry_match", "method_candidate",
@@ -47,48 +51,135 @@ REVISED = "Ændrede tal"
 MOST_ROWS = 120_000
 """A table with more rows goes in with its newest period alone (where it has `is_newest`), and the guide says so."""
 EXCEL_ROWS = 1_048_575
+LONGEST_TEXT, LONGEST_NAME = 32_767, 31
+"""What Excel takes in a cell and as the name of a sheet."""
 ILLEGAL = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20)], "\N{REPLACEMENT CHARACTER}")
+MARKUP = "<r>"
+"""XlsxWriter takes a text that begins so for markup of its own and would write it as it stands."""
+RISKY = ("=", "+", "-", "@", "\t", "\r", MARKUP)
 WITHHELD = {"suppressed": "diskretioneret", "missing": "mangler", "not_applicable": "ikke relevant"}
 WIDTH_ROWS = 200
+Plan = tuple[str, str, int, int]
+"""A table, the query of its rows that go in, how many go in, and how many there are."""
 
 
 def write_workbook(database: Path, path: Path, *, most_rows: int = MOST_ROWS) -> Path:
     """Write the mart of a finished database as a workbook and return it; the file appears at once, whole.
 
     Numbers are numbers, dates dates, codes text. A figure that is withheld or missing has no value, and a coloured
-    status beside it. Text that a spreadsheet would take for a formula stays text. UsageError without a mart.
+    status beside it. Text that a spreadsheet would take for a formula stays text. UsageError without a mart; OSError
+    when the machine does not take it, and then nothing of it is left behind.
     """
-    from openpyxl import Workbook
+    from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import FileCreateError
 
+    partial = path.with_name(f".{path.name}.part")  # a folder: the rows of each sheet are a file until all is packed
+    remove(partial)
     with Warehouse.open(database, read_only=True) as warehouse:
-        tables = [name for (name,) in warehouse.rows(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY table_name")]  # fmt: skip
+        tables = mart_tables(warehouse)
         if not tables:
             raise UsageError(f"{database}: there is no mart table to write")
-        mark = warehouse.scalar("SELECT data_mark FROM meta.release") if warehouse.exists("meta.release") else None
-        labels = column_labels(warehouse)
-        book = Workbook(write_only=True)
-        book.properties.title = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
-        book.properties.creator = "kommunekort"
-        book.properties.subject = mark or "Kortlægningen"
         tables.sort(key=lambda table: (ORDER.index(table) if table in ORDER else len(ORDER), table))
-        plans = [_plan(warehouse, table, most_rows) for table in tables]
-        _write_guide(book.create_sheet(GUIDE), warehouse, plans, mark)
-        for table, query, _, _ in plans:
-            if table == "indicator_value":
-                _write_series(book.create_sheet(SERIES), warehouse, mark)
-            _write_table(book.create_sheet(table[:31]), warehouse, query, labels, mark)
-        if warehouse.exists("meta.revision"):
-            query = "SELECT * FROM meta.revision ORDER BY run_id DESC, municipality_code, indicator_id, period "
-            _write_table(book.create_sheet(REVISED), warehouse, f"{query}LIMIT {most_rows}", labels, mark)
-        if warehouse.exists("meta.data_dictionary"):
-            query = "SELECT * FROM meta.data_dictionary ORDER BY table_name, column_position"
-            _write_table(book.create_sheet(DICTIONARY), warehouse, query, labels, mark)
-    partial = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    book.save(partial)
-    partial.replace(path)
+        partial.mkdir(parents=True)
+        try:
+            options = {"constant_memory": True, "tmpdir": str(partial), "use_zip64": True}
+            file = Workbook(str(partial / path.name), options)
+            _write_sheets(_Book(file, warehouse), [_plan(warehouse, table, most_rows) for table in tables], most_rows)
+            file.close()
+            (partial / path.name).replace(path)
+        except FileCreateError as error:
+            raise error.args[0] from None  # the OSError it stands for
+        finally:
+            remove(partial)
     return path
+
+
+def _write_sheets(book: _Book, plans: list[Plan], most_rows: int) -> None:
+    """Write the reading guide, the tables of the mart, what has been changed since, and the dictionary."""
+    _write_guide(book, plans)
+    for table, query, _, _ in plans:
+        if table == "indicator_value":
+            _write_series(book)
+        _write_table(book, table, query)
+    if book.warehouse.exists("meta.revision"):
+        query = "SELECT * FROM meta.revision ORDER BY run_id DESC, municipality_code, indicator_id, period "
+        _write_table(book, REVISED, f"{query}LIMIT {most_rows}")
+    if book.warehouse.exists("meta.data_dictionary"):
+        _write_table(book, DICTIONARY, "SELECT * FROM meta.data_dictionary ORDER BY table_name, column_position")
+
+
+class _Book:
+    """A workbook that is written sheet after sheet, each row after row; rows and columns count from 0."""
+
+    def __init__(self, file: Any, warehouse: Warehouse):
+        self.file, self.warehouse = file, warehouse
+        self.style: Callable[..., Any] = cache(lambda **properties: file.add_format(properties))
+        self.labels, self.units = column_labels(warehouse), indicator_units(warehouse)
+        released = warehouse.exists("meta.release")
+        self.mark: str | None = warehouse.scalar("SELECT data_mark FROM meta.release") if released else None
+        title = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
+        file.set_properties({"title": title, "subject": self.mark or "Kortlægningen", "author": "kommunekort"})
+
+    def sheet(self, name: str, widths: Sequence[float]) -> Any:
+        """Return a new sheet; its name is cut to what Excel takes, and numbered where another has become the same."""
+        short, sheets = name[:LONGEST_NAME], self.file.worksheets()
+        taken = short.casefold() in {sheet.name.casefold() for sheet in sheets}
+        sheet = self.file.add_worksheet(f"{short[:-4]}~{len(sheets)}" if taken else short)
+        sheet.set_margins(left=0.75, right=0.75, top=1, bottom=1)
+        for column, width in enumerate(widths):
+            sheet.set_column_pixels(column, column, 7 * width)
+        return sheet
+
+    def write(self, sheet: Any, row: int, column: int, value: Any, form: Any = None) -> None:
+        """Write a value as what it is, a text never as a formula; what is not known, or no number, leaves no cell."""
+        if isinstance(value, str):
+            text, is_risky = _text(value)
+            form = self.style(quote_prefix=True) if is_risky else form
+            if is_risky and text.startswith(MARKUP):
+                sheet.write_rich_string(row, column, text[0], form, text[1:LONGEST_TEXT], form)
+            else:
+                sheet.write_string(row, column, text, form)
+        elif isinstance(value, bool):
+            sheet.write_boolean(row, column, value)
+        elif isinstance(value, int | float | Decimal):
+            if isfinite(value):
+                sheet.write_number(row, column, float(value), form)
+        elif isinstance(value, date | time | timedelta):
+            sheet.write_datetime(row, column, value, form)
+        elif value is not None:
+            self.write(sheet, row, column, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+    def heading(
+        self, sheet: Any, names: Sequence[str], labels: Sequence[str], notes: Sequence[str | None], rows: int
+    ) -> int:
+        """Write the mark, the Danish labels and the column names over `rows` rows; return where these begin.
+
+        A column's meaning is a note on its name. The heading stays in sight, filters and is printed on every page: A4
+        across, as wide as the page, numbered.
+        """
+        head = 2 if self.mark else 1
+        self.write(sheet, 0, 0, self.mark, self.style(bold=True, bg_color="#FFF0B8"))
+        for column, label in enumerate(labels):
+            self.write(sheet, head - 1, column, label, self.style(italic=True, font_color="#666666"))
+        for column, (name, note) in enumerate(zip(names, notes, strict=True)):
+            self.write(sheet, head, column, name, self.style(bold=True, bg_color="#E3EEF1"))
+            if note:
+                sheet.write_comment(head, column, note, {"author": "kommunekort", "width": 320, "height": 90})
+        sheet.freeze_panes(head + 1, int(len(names) > 1))
+        sheet.autofilter(head, 0, head + rows, len(names) - 1)
+        sheet.set_landscape()
+        sheet.set_paper(9)
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(head - 1, head)
+        sheet.set_footer("&L&A&RSide &P af &N", {"margin": 0.5})
+        return head + 1
+
+
+@lru_cache(maxsize=100_000)
+def _text(value: str) -> tuple[str, bool]:
+    """Return what of a text a cell can hold, and whether it must be told that this is text."""
+    text = value.translate(ILLEGAL).replace("\r\n", "\n").replace("\r", "\n")
+    return text, value.startswith(RISKY)
 
 
 Labels = dict[str, tuple[str, str | None, str | None]]
@@ -107,8 +198,8 @@ def column_labels(warehouse: Warehouse) -> Labels:
     return added | {name: (label, unit, description) for name, label, unit, description in rows}
 
 
-def _plan(warehouse: Warehouse, table: str, most_rows: int) -> tuple[str, str, int, int]:
-    """Return the table, the query of its rows that go in, how many go in, and how many there are."""
+def _plan(warehouse: Warehouse, table: str, most_rows: int) -> Plan:
+    """Return how a table goes in: in the order of its keys, the newest period alone where it has too many rows."""
     full = quote_table(f"mart.{table}")
     total = int(warehouse.scalar(f"SELECT count(*) FROM {full}"))
     names = [name for name, _ in warehouse.columns(f"SELECT * FROM {full}")]
@@ -138,13 +229,13 @@ def _named(warehouse: Warehouse, full: str, names: list[str]) -> str:
     return f"SELECT {', '.join(columns)} FROM {full} main {' '.join(joins)}"
 
 
-def _write_series(sheet: Sheet, warehouse: Warehouse, mark: str | None) -> None:
+def _write_series(book: _Book) -> None:
     """Write the figures over the years: a row per indicator and municipality, a column per year.
 
     A month or quarter is only set beside the same one of other years. What is not known is empty, and the sheet of
     the figures tells why.
     """
-    rows = warehouse.rows(
+    rows = book.warehouse.rows(
         """
         WITH newest AS (
             SELECT indicator_id, max(reference_date) AS day FROM mart.indicator_value WHERE is_newest GROUP BY ALL
@@ -166,116 +257,71 @@ def _write_series(sheet: Sheet, warehouse: Warehouse, mark: str | None) -> None:
         series.setdefault(tuple(who), {})[int(year)] = value
     names = ["indicator_id", "indicator_label", "unit", "municipality_code", "municipality_name", *map(str, years)]
     labels = ["Indikator, id", "Indikator", "Enhed", "Kommunekode", "Kommune", *[""] * len(years)]
-    _set_up(sheet, names, len(series), 2 + (1 if mark else 0), [24, 44, 12, 10, 20, *[10] * len(years)])
-    _head(sheet, names, labels, [None] * len(names), mark)
-    for key, values in series.items():
-        form = _decimals(unit_of(key[2]).decimals)
-        sheet.append([*key, *(None if year not in values else _cell(sheet, values[year], form) for year in years)])
+    sheet = book.sheet(SERIES, [24, 44, 12, 10, 20, *[10] * len(years)])
+    start = book.heading(sheet, names, labels, [None] * len(names), len(series))
+    for row, (key, values) in enumerate(series.items(), start):
+        for column, text in enumerate(key):
+            book.write(sheet, row, column, text)
+        form = book.style(num_format=_decimals(unit_of(key[2]).decimals))
+        for column, year in enumerate(years, len(key)):
+            book.write(sheet, row, column, values.get(year), form)
 
 
-def _set_up(sheet: Sheet, names: Sequence[str], rows: int, head: int, widths: Sequence[float]) -> None:
-    """Set what is in sight, filtered and printed: the heading stays, A4 across, as wide as the page, numbered."""
-    from openpyxl.utils import get_column_letter
-    from openpyxl.worksheet.properties import PageSetupProperties
-
-    last = get_column_letter(len(names))
-    sheet.freeze_panes = f"{'B' if len(names) > 1 else 'A'}{head + 1}"
-    sheet.auto_filter.ref = f"A{head}:{last}{head + rows}"
-    for place, width in enumerate(widths, start=1):
-        sheet.column_dimensions[get_column_letter(place)].width = width
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", 9
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
-    sheet.print_title_rows = f"{head - 1}:{head}"
-    sheet.oddFooter.left.text, sheet.oddFooter.right.text = "&A", "Side &P af &N"
-
-
-def _head(
-    sheet: Sheet, names: Sequence[str], labels: Sequence[str], notes: Sequence[str | None], mark: str | None
-) -> None:
-    """Write the mark, the Danish labels and the column names; a column's meaning is a note on its name."""
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.comments import Comment
-    from openpyxl.styles import Font, PatternFill
-
-    if mark:
-        sheet.append([_styled(sheet, mark, Font(bold=True), PatternFill("solid", fgColor="FFF0B8"))])
-    sheet.append([_styled(sheet, label, Font(italic=True, color="666666")) for label in labels])
-    out = []
-    for name, note in zip(names, notes, strict=True):
-        cell = WriteOnlyCell(sheet, value=name)
-        cell.font, cell.fill = Font(bold=True), PatternFill("solid", fgColor="E3EEF1")
-        if note:
-            cell.comment = Comment(note, "kommunekort", width=320, height=90)
-        out.append(cell)
-    sheet.append(out)
-
-
-def _styled(sheet: Sheet, value: Any, font: Any, fill: Any = None) -> Any:
-    from openpyxl.cell import WriteOnlyCell
-
-    cell = WriteOnlyCell(sheet, value=value)
-    cell.font = font
-    if fill is not None:
-        cell.fill = fill
-    return cell
-
-
-def _write_table(
-    sheet: Sheet,
-    warehouse: Warehouse,
-    query: str,
-    labels: Labels,
-    mark: str | None,
-) -> None:
+def _write_table(book: _Book, name: str, query: str) -> None:
     """Write one table: the Danish labels, the column names that are filtered on, then the rows.
 
     A figure of an indicator or outcome has the decimals of that one's unit, as everywhere else it is shown.
     """
-    from openpyxl.styles import Font, PatternFill
-
-    columns, rows = _with_texts(warehouse.columns(query), warehouse.rows(query))
-    names = [name for name, _ in columns]
-    _set_up(sheet, names, len(rows), 2 + (1 if mark else 0), list(_widths(names, rows)))
-    texts = {f"{name}_text": (f"{labels[name][0]}, tekst", None, None) for name in CODED if name in labels}
-    known = [(labels | texts).get(name, (name, None, None)) for name in names]
-    _head(sheet, names, [label for label, _, _ in known], [note for _, _, note in known], mark)
-    formats = [_format(name, kind, known[place][1]) for place, (name, kind) in enumerate(columns)]
-    units = indicator_units(warehouse)
+    columns, rows = _with_texts(book.warehouse, query)
+    names, kinds = zip(*columns, strict=True)
+    sheet = book.sheet(name, list(_widths(names, rows)))
+    texts = {f"{name}_text": (f"{book.labels[name][0]}, tekst", None, None) for name in CODED if name in book.labels}
+    known = book.labels | texts
+    labels, units, notes = zip(*(known.get(name, (name, None, None)) for name in names), strict=True)
+    start = book.heading(sheet, names, labels, notes, len(rows))
+    forms = [form and book.style(num_format=form) for form in map(_format, names, kinds, units)]
     what = next((names.index(name) for name in ("indicator_id", "outcome_id") if name in names), None)
-    figures = [place for place, name in enumerate(names) if name in FIGURES]
+    forms_of = {
+        key: [book.style(num_format=_decimals(unit_of(unit).decimals)) if name in FIGURES else form
+              for name, form in zip(names, forms, strict=True)]
+        for key, unit in book.units.items()
+    }  # fmt: skip
     status = names.index("value_status") if "value_status" in names else None
-    soft, grey = Font(italic=True, color="666666"), PatternFill("solid", fgColor="D9D6CD")
-    for row in rows:
-        own = list(formats)
-        if what is not None and row[what] in units:
-            for place in figures:
-                own[place] = _decimals(unit_of(units[row[what]]).decimals)
-        out = [_cell(sheet, value, form) for value, form in zip(row, own, strict=True)]
-        if status is not None and row[status] in WITHHELD:
-            out[status] = _styled(sheet, row[status], soft, grey)
-        sheet.append(out)
+    withheld = book.style(italic=True, font_color="#666666", bg_color="#D9D6CD")
+    for at, row in enumerate(rows, start):
+        own = forms if what is None else forms_of.get(row[what], forms)
+        for column, (value, form) in enumerate(zip(row, own, strict=True)):
+            book.write(sheet, at, column, value, withheld if column == status and value in WITHHELD else form)
 
 
 Columns = list[tuple[str, str]]
+Row = Sequence[Any]
 
 
-def _with_texts(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[Columns, list[list[Any]]]:
+def _with_texts(warehouse: Warehouse, query: str) -> tuple[Columns, list[Row]]:
     """Return columns and rows with what a code is called beside it, and a name where no table holds one."""
-    heads = [head for name, kind in columns
-             for head in ((name, kind), (f"{name}_text", "VARCHAR"))[: 1 + (name in CODED)]]  # fmt: skip
-    out = []
-    for row in rows:
-        told: list[Any] = []
-        for (name, _), value in zip(columns, row, strict=True):
-            if value is None and name in ADDED_LABELS and name.endswith("_label") and told[-1]:
-                value = words.outcome(told[-1], {})[0][0]
-            told.append(value)
-            if name in CODED:
-                call = words.answer if name in words.form_words() else words.allowed
-                told.append(None if value is None else call(name, value)[0])
-        out.append(told)
-    return heads, out
+    columns = warehouse.columns(query)
+    heads: Columns = []
+    values: list[Callable[[Row], Any]] = []
+    for place, (name, kind) in enumerate(columns):
+        heads.append((name, kind))
+        values.append(_outcome(place) if name in ADDED_LABELS and name.endswith("_label") else itemgetter(place))
+        if name in CODED:
+            heads.append((f"{name}_text", "VARCHAR"))
+            values.append(_called(name, place))
+    return heads, [[value(row) for value in values] for row in warehouse.rows(query)]
+
+
+def _outcome(place: int) -> Callable[[Row], Any]:
+    """Return what tells the name at a place of a row; that of an outcome in no table is told by its code before it."""
+    return lambda row: words.outcome(row[place - 1], {})[0][0] if row[place] is None and row[place - 1] else row[place]
+
+
+def _called(name: str, place: int) -> Callable[[Row], Any]:
+    """Return what tells in words the code at a place of a row."""
+    call = words.answer if name in words.form_words() else words.allowed
+    told = cache(lambda code: None if code is None else call(name, code)[0])
+    return lambda row: told(row[place])
 
 
 FIGURES = (
@@ -295,29 +341,6 @@ def _decimals(decimals: int) -> str:
     return "#,##0" + ("." + "0" * decimals if decimals else "")
 
 
-def _cell(sheet: Sheet, value: Any, number_format: str | None) -> Any:
-    """Return what goes into a cell: plain where it can be, typed text where a formula could hide."""
-    from openpyxl.cell import WriteOnlyCell
-
-    if isinstance(value, str):
-        text = value.translate(ILLEGAL)
-        if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
-            return text
-        cell = WriteOnlyCell(sheet, value=text)
-        cell.data_type = "s"
-        cell.quotePrefix = True
-        return cell
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    if number_format is None or value is None or isinstance(value, bool):
-        return value
-    cell = WriteOnlyCell(sheet, value=value)
-    cell.number_format = number_format
-    return cell
-
-
 def _format(name: str, kind: str, unit: str | None) -> str | None:
     """Return a column's number format. Excel writes its separators in the reader's own (Danish) form."""
     if kind.startswith(("DATE", "TIMESTAMP")):
@@ -326,7 +349,7 @@ def _format(name: str, kind: str, unit: str | None) -> str | None:
         return _decimals(unit_of(unit).decimals) if unit in UNITS else "#,##0.0###"
     if kind in ("BIGINT", "INTEGER", "HUGEINT", "SMALLINT") and not name.endswith("_year"):
         return "#,##0"
-    return None
+    return {"TIME": "hh:mm:ss", "INTERVAL": "[hh]:mm:ss"}.get(kind)
 
 
 def _widths(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[float]:
@@ -336,51 +359,39 @@ def _widths(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[flo
         yield float(min(max(longest, len(name) + 3, 9) + 1, 60))
 
 
-def _write_guide(sheet: Sheet, warehouse: Warehouse, plans: list[tuple[str, str, int, int]], mark: str | None) -> None:
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Alignment, Font, PatternFill
+def _write_guide(book: _Book, plans: list[Plan]) -> None:
+    sheet, rows = book.sheet(GUIDE, [34, 70, 14, 14]), count()
 
-    sheet.column_dimensions["A"].width = 34
-    sheet.column_dimensions["B"].width = 70
-    sheet.column_dimensions["C"].width = 14
-    sheet.column_dimensions["D"].width = 14
-
-    def line(*values: Any, bold: bool = False, fill: str | None = None) -> None:
-        out = []
-        for value in values:
-            cell = WriteOnlyCell(sheet, value=value)
-            cell.font = Font(bold=bold)
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
-            if fill:
-                cell.fill = PatternFill("solid", fgColor=fill)
-            out.append(cell)
-        sheet.append(out)
+    def line(*values: Any, **look: Any) -> None:
+        row = next(rows)
+        for column, value in enumerate(values):
+            book.write(sheet, row, column, value, book.style(text_wrap=True, valign="top", **look))
 
     line("Kortlægning / The mapping", bold=True)
-    if mark:
+    if book.mark:
         invented = "Tallene er opfundet til afprøvning. / The figures are invented for testing."
-        line(mark, invented, bold=True, fill="FFF0B8")
+        line(book.mark, invented, bold=True, bg_color="#FFF0B8")
     line()
     for title, text in GUIDE_TEXT:
         line(title, text)
     line("Tidsserier", "Arket Tidsserier viser hver indikator for hver kommune med et år i hver kolonne. / The sheet "
          "Tidsserier shows each indicator for each municipality with a year in each column.")  # fmt: skip
     line()
-    line("Ark / Sheet", "Indhold / Content", "Rækker / Rows", "I alt / In all", bold=True, fill="E3EEF1")
-    told = table_texts(warehouse)
+    line("Ark / Sheet", "Indhold / Content", "Rækker / Rows", "I alt / In all", bold=True, bg_color="#E3EEF1")
+    told = table_texts(book.warehouse)
     for table, _, shown, total in plans:
         text = told.get(f"mart.{table}", "")
         if shown < total:
             text += NEWEST_ONLY
         line(table, text, shown, total)
     line()
-    if warehouse.exists("meta.run"):
-        facts = warehouse.rows("SELECT run_id, started_at, as_of FROM meta.run")
+    if book.warehouse.exists("meta.run"):
+        facts = book.warehouse.rows("SELECT run_id, started_at, as_of FROM meta.run")
         for run_id, started, as_of in facts:
             line("Kørsel / Run", str(run_id))
-            line("Bygget / Built", _day(started))
+            line("Bygget / Built", f"{started:%d.%m.%Y}")
             if as_of is not None:
-                line("Kendt pr. / Known as of", _day(as_of))
+                line("Kendt pr. / Known as of", f"{as_of:%d.%m.%Y}")
 
 
 NEWEST_ONLY = " – kun nyeste periode, resten er i Parquet-filen / newest period only, the rest is in the Parquet file"
@@ -406,7 +417,3 @@ def table_texts(warehouse: Warehouse) -> dict[str, str]:
         "SELECT table_name, any_value(table_label_da), any_value(table_label_en) FROM meta.data_dictionary GROUP BY ALL"
     )
     return {table: f"{da} / {en}" for table, da, en in rows}
-
-
-def _day(value: date | datetime) -> str:
-    return f"{value.day:02d}.{value.month:02d}.{value.year}"

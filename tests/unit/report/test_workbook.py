@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
-from datetime import datetime
+import zipfile
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape
+from xlsxwriter.worksheet import Worksheet
 
-from flows.report.workbook import ADDED_LABELS, CODED, DICTIONARY, GUIDE, ORDER, SERIES, write_workbook
+from flows.report.workbook import ADDED_LABELS, CODED, DICTIONARY, GUIDE, ILLEGAL, ORDER, SERIES, write_workbook
 from tests.report_database import SUPPRESSED_CODE, make_database
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse
@@ -126,7 +136,7 @@ def test_a_withheld_figure_is_empty_and_marked(book: openpyxl.Workbook) -> None:
     assert withheld
     assert all(row[value].value is None for row in withheld)
     assert all(row[status].value == "suppressed" for row in withheld)
-    assert all(row[status].fill.fgColor.rgb == "00D9D6CD" for row in withheld)
+    assert all(row[status].fill.fgColor.rgb == "FFD9D6CD" for row in withheld)
 
 
 def test_every_sheet_bears_the_mark_of_synthetic_data(book: openpyxl.Workbook) -> None:
@@ -144,6 +154,120 @@ def test_a_large_table_goes_in_with_its_newest_period_and_says_so(files: tuple[P
     guide = [row for row in smaller[GUIDE].iter_rows(values_only=True) if row[0] == "indicator_value"]
     assert "kun nyeste periode" in str(guide[0][1])
     assert guide[0][2] == len(rows) < guide[0][3]
+
+
+TEXTS = (
+    FORMULA, "=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "{=1}", "#N/A", "TRUE", "007", "1e5", "http://example.org",
+    "internal:'mapping'!A1", "<r><t>a</t></r>", "<r></r>", "<r>", "<r></c></row>", "_x0041_", "\ufffe", "a\r\nb\rc",
+    " a ", "\x00\x0b=1", "a" * 32_767,
+)  # fmt: skip
+
+
+def texts_read_back(folder: Path, texts: Sequence[str]) -> list[openpyxl.cell.Cell]:
+    """Return the cells that texts in a table of the mart become."""
+    database = folder / "texts.duckdb"
+    database.unlink(missing_ok=True)
+    with Warehouse.open(database) as warehouse:
+        warehouse.execute("CREATE SCHEMA mart")
+        warehouse.load("mart.texts", pd.DataFrame({"place": range(len(texts)), "text": texts}))
+    sheet = openpyxl.load_workbook(write_workbook(database, folder / "texts.xlsx"))["texts"]
+    return [row[1] for row in sheet.iter_rows(min_row=3)]
+
+
+def as_shown(text: str) -> str:
+    """Return a text as a cell shows it: what XML cannot hold replaced, every end of line the same."""
+    return text.translate(ILLEGAL).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_no_text_becomes_a_formula_a_link_or_markup(tmp_path: Path) -> None:
+    for cell, text in zip(texts_read_back(tmp_path, TEXTS), TEXTS, strict=True):
+        assert cell.data_type == "s", text
+        assert cell.hyperlink is None, text
+        assert unescape(cell.value) == as_shown(text), text
+        assert bool(cell.quotePrefix) == text.startswith(("=", "+", "-", "@", "\t", "\r", "<r>")), text
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(ANY_TEXT | st.tuples(st.sampled_from(TEXTS[:20]), ANY_TEXT).map("".join), min_size=1, max_size=200))
+def test_any_text_reads_back(texts: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        cells = texts_read_back(Path(folder), texts)
+    assert [unescape(cell.value) for cell in cells] == [as_shown(text) for text in texts]
+    assert {cell.data_type for cell in cells} == {"s"}
+
+
+def test_every_kind_of_value_is_itself_and_no_number_is_empty(tmp_path: Path) -> None:
+    with Warehouse.open(tmp_path / "a.duckdb") as warehouse:
+        warehouse.execute(
+            "CREATE SCHEMA mart; CREATE TABLE mart.kinds AS SELECT 1 AS place, 'nan'::DOUBLE AS not_a_number, "
+            "'-inf'::DOUBLE AS endless, 12.5::DECIMAL(18,4) AS exact, 170141183460469231731687303715884105727 AS huge, "
+            "DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29 12:30:00' AS moment, TIME '12:30:00' AS clock, "
+            "INTERVAL 36 HOUR AS span, [1, 2] AS list, true AS yes, NULL::INTEGER AS none"
+        )
+    book = openpyxl.load_workbook(write_workbook(tmp_path / "a.duckdb", tmp_path / "a.xlsx"))
+    row = {name.value: cell for name, cell in zip(book["kinds"][2], book["kinds"][3], strict=False)}
+    told = {name: cell.value for name, cell in row.items()}
+    assert {name for name, value in told.items() if value is None} == {"not_a_number", "endless", "none"}
+    assert (told["exact"], told["huge"], told["yes"], told["list"]) == (12.5, pytest.approx(2.0**127), True, "1, 2")
+    assert (told["day"], told["moment"]) == (datetime(2024, 2, 29), datetime(2024, 2, 29, 12, 30))
+    assert (told["clock"], told["span"]) == (time(12, 30), timedelta(hours=36))
+
+
+def test_a_long_name_is_cut_and_none_is_lost(tmp_path: Path) -> None:
+    names = [f"{'a' * 31}{end}" for end in ("", "b", "c")]
+    with Warehouse.open(tmp_path / "a.duckdb") as warehouse:
+        warehouse.execute("CREATE SCHEMA mart")
+        for place, name in enumerate(names):
+            warehouse.execute(f"CREATE TABLE mart.{name} AS SELECT {place} AS place")
+    book = openpyxl.load_workbook(write_workbook(tmp_path / "a.duckdb", tmp_path / "a.xlsx"))
+    assert book.sheetnames[0] == GUIDE
+    assert len({name.casefold() for name in book.sheetnames}) == 4
+    assert all(len(name) <= 31 for name in book.sheetnames)
+    assert [book[name]["A3"].value for name in book.sheetnames[1:]] == [0, 1, 2]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "a.duckdb"
+    with Warehouse.open(path) as warehouse:
+        warehouse.execute("CREATE SCHEMA mart; CREATE TABLE mart.a AS SELECT i FROM range(9) rows(i)")
+    return path
+
+
+@pytest.mark.parametrize("fails", ["a row", "the packing"])
+def test_a_full_disk_is_told_as_one_and_leaves_nothing_behind(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "a.xlsx"
+    path.write_text("what stood there before", encoding="utf-8")
+    monkeypatch.setattr(*((Worksheet, "_write_row") if fails == "a row" else (zipfile.ZipFile, "write")), full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        write_workbook(small, path)
+    assert type(refused.value) is OSError
+    assert refused.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "what stood there before"
+
+
+def test_what_an_ended_writing_left_is_cleared_away(small: Path, tmp_path: Path) -> None:
+    (tmp_path / ".a.xlsx.part").mkdir()
+    (tmp_path / ".a.xlsx.part" / "tmpabc").write_text("half a sheet", encoding="utf-8")
+    (tmp_path / ".b.xlsx.part").write_text("half a workbook", encoding="utf-8")
+    for name in ("a.xlsx", "b.xlsx"):
+        write_workbook(small, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xlsx", "b.xlsx"]
+
+
+def test_a_place_that_is_no_folder_is_an_error_of_the_machine(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(NotADirectoryError):
+        write_workbook(small, tmp_path / "file" / "a.xlsx")
 
 
 def test_a_file_without_mart_is_refused(tmp_path: Path) -> None:
@@ -183,7 +307,11 @@ def test_every_sheet_prints_on_pages_and_tells_what_its_columns_mean(book: openp
     for name in book.sheetnames[1:]:
         sheet = book[name]
         assert sheet.page_setup.orientation == "landscape", name
-        assert sheet.page_setup.fitToWidth == 1, name
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage, name
+        assert sheet.page_setup.fitToWidth in (None, 1), name  # one page is what stands for nothing said
+        assert sheet.page_setup.fitToHeight == 0, name
+        assert sheet.page_setup.paperSize == 9, name
+        assert (sheet.oddFooter.left.text, sheet.oddFooter.right.text) == ("&A", "Side &P af &N"), name
         assert sheet.print_title_rows == "$2:$3", name
     notes = {cell.value: cell.comment.text for cell in book["expected"][3] if cell.comment}
     assert notes["difference"].startswith("Faktisk minus forventet")
