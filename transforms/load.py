@@ -271,14 +271,11 @@ def _fill(warehouse: Warehouse, table: str, given: CanonicalRows, absent: Absent
     before, held = int(warehouse.scalar(f"SELECT count(*) FROM {table}")), prod(map(len, codes.values()))
     for cells in absent_cells(warehouse, table, codes, given.source.time.column):
         held -= cells.num_rows
-        warehouse.register("_absent", cells)
-        try:
+        with warehouse.registered("_absent", cells):
             warehouse.execute(
                 f"INSERT INTO {table} BY NAME SELECT {named}, {value} AS value, "
                 f"{quote_literal(absent.status)} AS value_status, true AS _is_filled FROM _absent{where}"
             )
-        finally:
-            warehouse.unregister("_absent")
     return int(warehouse.scalar(f"SELECT count(*) FROM {table}")) - before, held == before
 
 

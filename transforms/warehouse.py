@@ -203,13 +203,19 @@ class Warehouse:
         """Forget a registered frame."""
         self._connection.unregister(name)
 
+    @contextmanager
+    def registered(self, name: str, data: pd.DataFrame | pa.Table) -> Iterator[None]:
+        """Make a frame or Arrow table visible under `name` for some statements."""
+        self.register(name, data)
+        try:
+            yield
+        finally:
+            self.unregister(name)
+
     def load(self, table: str, data: pd.DataFrame | pa.Table) -> None:
         """Create (or replace) `schema.table` from a frame or Arrow table."""
-        self.register("_loading", data)
-        try:
+        with self.registered("_loading", data):
             self.execute(f"CREATE OR REPLACE TABLE {quote_table(table)} AS SELECT * FROM _loading")
-        finally:
-            self.unregister("_loading")
 
     def attach(self, path: Path, alias: str, *, read_only: bool = True) -> None:
         """Attach another database file under `alias`."""

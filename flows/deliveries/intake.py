@@ -286,7 +286,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Read:
-    """The accepted rows of a table, judged, their tally and claims; `given` is what every row was held against."""
+    """The accepted rows of a table as typed, their tally and claims; `given` is what every row was held against."""
 
     claims: Claims
     given: Mapping[str, str]
@@ -379,7 +379,7 @@ class Intake:
                 for number, table in enumerate(tables)
             ]
             if not all(judged):
-                self._judge(outcome, warehouse)
+                self._judge(outcome, warehouse, partial(store.remove_incoming, warehouse))
             newest = store.newest_date(warehouse, contract.period_field, request.day)
             settle_period(outcome, self.period, stated, claims, newest, request.day)
         except Refusal as refusal:
@@ -430,6 +430,9 @@ class Intake:
 
         None as well for what is refused: that is told when the table is taken.
         """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         outcome = self._outcome([table], request, bounds)
         try:
             claims, stated, blocks = self._begin(outcome, [table])
@@ -438,11 +441,16 @@ class Intake:
             given, columns = _given(outcome, stated), outcome.contract.columns
             parser = Parser(table.layout, self.people, outcome.tally, given)
             with without_collector():
-                store.begin_incoming(scratch, columns)
-                for block in blocks or ():
-                    store.add_incoming(scratch, columns, parser.typed(block))
-                self._judge(outcome, scratch)
-                rows = store.incoming(scratch)
+                rows = pa.concat_tables([parser.typed(block) for block in blocks or ()])
+
+            def remove(rejected: Collection[int]) -> None:
+                nonlocal rows
+                rows = rows.filter(pc.invert(pc.is_in(rows["row_number"], pa.array(rejected, pa.int64()))))
+                store.put_incoming(scratch, columns, rows)
+
+            store.put_incoming(scratch, columns, rows)
+            self._judge(outcome, scratch, remove)
+            store.end_incoming(scratch)
             return Read(claims[0], given, rows, outcome.tally, outcome.accepted, outcome.persons)
         except KommunekortError:
             return None
@@ -469,7 +477,7 @@ class Intake:
         given = _given(outcome, period)
         if read is not None and read.given == given:
             outcome.tally, outcome.accepted, outcome.persons = read.tally, read.accepted, read.persons
-            store.put_incoming(warehouse, read.rows)
+            store.put_incoming(warehouse, columns, read.rows)
             return True
         parser = Parser(table.layout, self.people, outcome.tally, given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
@@ -493,12 +501,11 @@ class Intake:
     def _read_ahead(self, table: Table) -> Read | None:
         """Return what another process has read of a table; None when it has not, or has ended over it."""
         reading = self.ahead.pop(id(table), None)
-        try:
-            return None if reading is None else reading.result()
-        except BrokenExecutor:
-            return None
+        with suppress(BrokenExecutor):
+            return reading.result() if reading else None
+        return None
 
-    def _judge(self, outcome: Outcome, warehouse: Warehouse) -> None:
+    def _judge(self, outcome: Outcome, warehouse: Warehouse, remove: Callable[[Collection[int]], None]) -> None:
         """Apply the rules over rows; those that break a rule are taken out."""
         contract, tally, day = outcome.contract, outcome.tally, outcome.moment.date()
         rules = [
@@ -515,7 +522,7 @@ class Intake:
             tally.add(Fault(row, "", "duplicate"))
         rejected = {*repeated, *(row for rule, _, rows in broken if rule.rejects for row in rows)}
         if rejected:
-            store.remove_incoming(warehouse, rejected)
+            remove(rejected)
             tally.rejected += len(rejected)
         outcome.accepted = store.count_incoming(warehouse)
         if "person_id" in contract.columns:
@@ -690,7 +697,7 @@ def deliver(
     `from_folder` they lie in the drop folder (`folder`, whose subfolders may be named by municipality): those that hold
     other persons are one delivery, one that holds the same is a later version of it; what came from there before
     changes nothing, and the trouble of one stays its own. They are left to their owner, since deleting personal data is
-    the sender's act. With several `workers` as many processes read and judge files ahead of the one that stores them.
+    the sender's act. With several `workers` as many processes read and judge files, and this one stores them.
     A refused delivery is a receipt with the verdict «afvist», not an error. Raises UsageError when the key is missing
     or open to others, the municipality, kind
     or period given is unknown, or the restricted database is in use.
@@ -774,10 +781,8 @@ def receive(
     for path in [files] if isinstance(files, Path) else files:
         try:
             opened.append(_open(path, intake, bounds, folder))
-        except UsageError:
-            raise
         except KommunekortError as error:
-            if not intake.from_folder:
+            if isinstance(error, UsageError) or not intake.from_folder:
                 raise
             log.error("%s", error)
             yield _failed(mask(path.name), path, request)
@@ -791,8 +796,8 @@ def receive(
         tables = _distinct([table for one in opened for table in one.tables])
         hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
     alone = [group[0] for group, _ in hand_ins if len(group) == 1]
-    submit = pool.reading(alone, request, bounds) if pool else lambda: None
-    yield from _taken(hand_ins, request, intake, warehouse, bounds, submit)
+    prepare = pool.reading(alone, request, bounds) if pool else lambda _: None
+    yield from _taken(hand_ins, request, intake, warehouse, bounds, prepare)
     for stranger in [stranger for one in opened for stranger in one.strangers]:
         yield intake.refuse_file(
             stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
@@ -805,44 +810,61 @@ LEAST_FILES, MOST_BYTES = 8, 64 * 2**20
 
 @dataclass(frozen=True)
 class Readers:
-    """Processes that read tables, `ahead` of whoever takes them; not more than every one of them holds two."""
+    """Processes that read tables, `ahead` of the one that takes them, which is one of their `number` and reads as well.
+
+    `here` is what it reads with. What is read waits in memory: of every process at most four tables.
+    """
 
     pool: ProcessPoolExecutor
     number: int
     ahead: dict[int, Future[Read | None]]
+    here: Reader
 
-    def reading(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Callable[[], None]:
-        """Return what has the next of some tables read."""
+    def reading(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Callable[[Table], None]:
+        """Return what is to be called before each is taken: it has the next ones read, here too until that is ready."""
         found = [table for table in tables if table.size <= MOST_BYTES]
         waiting = deque(found if len(found) >= LEAST_FILES else [])
 
-        def submit() -> None:
-            while waiting and len(self.ahead) < 2 * self.number:
+        def prepare(taken: Table) -> None:
+            while waiting and len(self.ahead) < 4 * self.number:
+                awaited, busy = self.ahead.get(id(taken)), sum(not each.done() for each in self.ahead.values())
+                if busy > self.number and (awaited is None or awaited.done()):
+                    return
                 table = waiting.popleft()
-                with suppress(BrokenExecutor):  # one of them has ended: the rest is read here
+                if busy > self.number:
+                    self.ahead[id(table)] = Future()
+                    self.ahead[id(table)].set_result(_read_table(table, request, bounds, self.here))
+                    continue
+                with suppress(BrokenExecutor):  # one of them has ended: the rest is read in its turn
                     self.ahead[id(table)] = self.pool.submit(_read_table, table, request, bounds)
 
-        return submit
+        return prepare
 
 
 @contextmanager
 def readers(intake: Intake, known: Collection[str], number: int, files: int) -> Iterator[Readers | None]:
-    """Start so many processes, which load the key themselves; None when one is wanted."""
+    """Start what makes `number` processes with this one; they load the key themselves. None when one is wanted."""
     if number == 1:
         yield None
         return
     asked = (intake.municipality, intake.kind, intake.period)
-    with ProcessPoolExecutor(number, get_context("spawn"), _begin_reading, (intake.sources, known, asked)) as pool:
-        for _ in range(number if files >= LEAST_FILES else 0):
+    beside = number - 1
+    with (
+        store.open_scratch(intake.sources[1] / "restricted") as scratch,
+        ProcessPoolExecutor(beside, get_context("spawn"), _begin_reading, (intake.sources, known, asked)) as pool,
+    ):
+        for _ in range(beside if files >= LEAST_FILES else 0):
             pool.submit(int)  # they start while the files are opened
         try:
-            yield Readers(pool, number, intake.ahead)
+            yield Readers(pool, number, intake.ahead, (intake, known, scratch))
         finally:
             for reading in intake.ahead.values():
                 reading.cancel()
 
 
-_reader: list[tuple[Intake, Collection[str], Warehouse]] = []
+Reader = tuple[Intake, Collection[str], Warehouse]
+"""Who reads, the contents that are known, and a database in memory."""
+_reader: list[Reader] = []
 _open_in_reader = ExitStack()
 
 
@@ -855,9 +877,9 @@ def _begin_reading(
     _reader[:] = [(Intake(keys, *asked, keys.pseudonymiser()), known, scratch)]
 
 
-def _read_table(table: Table, request: Request, bounds: Bounds) -> Read | None:
+def _read_table(table: Table, request: Request, bounds: Bounds, reader: Reader | None = None) -> Read | None:
     """Return the rows of a table, or None when whoever takes it has to look for itself."""
-    intake, known, scratch = _reader[0]
+    intake, known, scratch = reader or _reader[0]
     with suppress(KommunekortError), hide_unforeseen(f"receiving {table.label}"):
         return intake.read(table, request, bounds, known, scratch)
     return None
@@ -865,11 +887,11 @@ def _read_table(table: Table, request: Request, bounds: Bounds) -> Read | None:
 
 def _taken(
     hand_ins: Sequence[Unit], request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds,
-    submit: Callable[[], None],
+    prepare: Callable[[Table], None],
 ) -> Iterator[Receipt]:  # fmt: skip
     """Yield the receipts of hand-ins, each taken in its turn while others are read."""
     for group, strangers in hand_ins:
-        submit()
+        prepare(group[0])
         beside = [
             Remark(
                 f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
@@ -882,10 +904,8 @@ def _taken(
         try:
             with hide_unforeseen(f"receiving {group[0].label}"):
                 yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
-        except UsageError:
-            raise
         except KommunekortError as error:
-            if not intake.from_folder:
+            if isinstance(error, UsageError) or not intake.from_folder:
                 raise
             log.error("%s", error)
             yield _failed(" + ".join(table.label for table in group), Path(group[0].hint), request)

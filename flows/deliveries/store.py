@@ -300,15 +300,10 @@ def replace_person_ids(warehouse: Warehouse, table: str, mapping: Mapping[str, s
     """Replace every pseudonym of a table by the one it is mapped to."""
     import pyarrow as pa
 
-    warehouse.register(
-        "_mapping",
-        pa.table({"old": pa.array(list(mapping), pa.string()), "new": pa.array(list(mapping.values()), pa.string())}),
-    )
-    try:
+    ids = pa.table([pa.array(each, pa.string()) for each in (mapping.keys(), mapping.values())], ["old", "new"])
+    with warehouse.registered("_mapping", ids):
         name = quote_table(f"restricted.{table}")
         warehouse.execute(f"UPDATE {name} SET person_id = m.new FROM _mapping m WHERE person_id = m.old")
-    finally:
-        warehouse.unregister("_mapping")
 
 
 def copy_database(warehouse: Warehouse, source: Path, key: str) -> None:
@@ -337,50 +332,43 @@ class RowRule:
 
 
 def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
-    """Make the empty temporary table a delivery's rows wait in until they are judged."""
+    """Make the empty temporary table a delivery's rows wait in until they are judged; they are read as `incoming`."""
     listed = ", ".join(
         f"{quote_identifier(column)} {kind}" for column, kind in {"_row_number": "BIGINT", **columns}.items()
     )
     end_incoming(warehouse)
-    warehouse.execute(f"CREATE TEMP TABLE incoming ({listed})")
+    warehouse.execute(f"CREATE TEMP TABLE waiting ({listed}); CREATE TEMP VIEW incoming AS FROM temp.waiting")
 
 
 def end_incoming(warehouse: Warehouse) -> None:
     """Forget the rows that waited."""
-    warehouse.unregister("incoming")
-    warehouse.execute("DROP TABLE IF EXISTS temp.incoming")
+    warehouse.execute("DROP VIEW IF EXISTS temp.incoming; DROP TABLE IF EXISTS temp.waiting")
+    warehouse.unregister("_block")
 
 
 def add_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Table) -> None:
-    """Add typed rows. `age_at_permit_years` is whole years from `birth_date`, which itself is not kept."""
+    """Add typed rows."""
+    with warehouse.registered("_block", rows):
+        warehouse.execute(f"INSERT INTO temp.waiting BY NAME {_stored_form(columns, rows)}")
+
+
+def put_incoming(warehouse: Warehouse, columns: Mapping[str, str], rows: pa.Table) -> None:
+    """Let typed rows wait that were judged elsewhere; they are not copied."""
+    warehouse.register("_block", rows)
+    warehouse.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS {_stored_form(columns, rows)}")
+
+
+def _stored_form(columns: Mapping[str, str], rows: pa.Table) -> str:
+    """Return the query of `_block` as stored: `age_at_permit_years` is whole years from `birth_date`, which is not."""
     present = set(rows.column_names)
-    chosen = []
+    chosen = ["row_number AS _row_number"]
     for column, kind in columns.items():
         if column == "age_at_permit_years":
             expression = "date_sub('year', birth_date, permit_date)"
         else:
             expression = quote_identifier(column) if column in present else "NULL"
         chosen.append(f"CAST({expression} AS {kind}) AS {quote_identifier(column)}")
-    warehouse.register("_block", rows)
-    try:
-        warehouse.execute(
-            f"INSERT INTO temp.incoming BY NAME SELECT row_number AS _row_number, {', '.join(chosen)} FROM _block"
-        )
-    finally:
-        warehouse.unregister("_block")
-
-
-def put_incoming(warehouse: Warehouse, rows: pa.Table) -> None:
-    """Let rows wait that were judged elsewhere (`incoming`); they are not copied."""
-    warehouse.execute("DROP TABLE temp.incoming")
-    warehouse.register("incoming", rows)
-
-
-def incoming(warehouse: Warehouse) -> pa.Table:
-    """Return the rows waiting, in no order; texts as codes, which are less to hand over."""
-    rows = warehouse.arrow("SELECT * FROM temp.incoming")
-    coded = [c.dictionary_encode() if str(c.type) == "string" else c for c in rows.columns]
-    return rows.from_arrays(coded, rows.column_names)
+    return f"SELECT {', '.join(chosen)} FROM _block"
 
 
 @contextmanager
@@ -427,11 +415,8 @@ def remove_incoming(warehouse: Warehouse, rows: Collection[int]) -> None:
     """Delete rows by their numbers."""
     import pyarrow as pa
 
-    warehouse.register("_listed", pa.table({"row": pa.array(rows, pa.int64())}))
-    try:
-        warehouse.execute("DELETE FROM temp.incoming WHERE _row_number IN (SELECT row FROM _listed)")
-    finally:
-        warehouse.unregister("_listed")
+    with warehouse.registered("_listed", pa.table({"row": pa.array(rows, pa.int64())})):
+        warehouse.execute("DELETE FROM temp.waiting WHERE _row_number IN (SELECT row FROM _listed)")
 
 
 def count_incoming(warehouse: Warehouse) -> int:

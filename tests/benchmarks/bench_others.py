@@ -117,7 +117,7 @@ def many_by_one(folder: Path, rows: int) -> Work:
 
 
 def many_by_two(folder: Path, rows: int) -> Work:
-    """Time the reception of many files, read by two processes ahead of the one that stores."""
+    """Time the reception of many files by two processes: both read, one stores."""
     return _many(folder, rows, 2)
 
 
@@ -166,7 +166,7 @@ def deliveries(folder: Path, rows: int) -> Work:
 
     def work() -> Mapping[str, Any]:
         found = measure(_emptied(folder / "deliveries"), rows, 5 * rows)
-        facts = {"rows": found.rows, "rows a second": int(found.speed)}
+        facts: dict[str, Any] = {"rows": found.rows, "rows a second": int(found.speed)}
         facts |= {"times a load as text by DuckDB": f"{found.seconds / found.plain_load:.1f}"}
         return {"seconds": found.seconds, "cpu": found.cpu, "peak_mb": float(found.peak_mb), **facts}
 

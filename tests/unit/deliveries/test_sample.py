@@ -4,12 +4,14 @@ import multiprocessing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.deliveries.intake import Intake, Table, deliver
+from flows.deliveries.files import Bounds
+from flows.deliveries.intake import Intake, Read, Request, Table, _open, deliver
 from flows.deliveries.keys import birth_date, is_modulus11, keygen, load_keys, normalise_cpr, sex_code
-from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, rows_of
+from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, open_scratch, rows_of
 from flows.sample.deliveries import Written, made_up_cpr, write_deliveries
 from flows.sample.world import World, build_world
 
@@ -60,11 +62,18 @@ def told_of(folder: Path, key: Path) -> list[object]:
 def test_files_read_by_other_processes_are_taken_in_the_same(
     written: list[Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bool
 ) -> None:
-    """Also when these end over a file: then it is read here."""
+    """This one reads some ahead as well. When the others end over a file, it is read here in its turn."""
     keygen(tmp_path / "k")
     taken = []
     read: list[bool] = []
-    ahead = Intake._read_ahead
+    here: list[bool] = []
+    ahead, reading = Intake._read_ahead, Intake.read
+
+    def noted_here(*given: Any) -> Read | None:
+        here.append(True)
+        return reading(*given)
+
+    monkeypatch.setattr(Intake, "read", noted_here)
 
     def noted(intake: Intake, table: Table) -> object:
         if ending and len(read) == 2:
@@ -85,6 +94,33 @@ def test_files_read_by_other_processes_are_taken_in_the_same(
     assert taken[0] == taken[1]
     assert len(read) == len(written) >= 8
     assert all(read) != ending
+    assert 0 < len(here) < len(written)
+
+
+def test_rows_read_ahead_in_several_blocks_are_those_of_one(
+    written: list[Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keygen(tmp_path / "k")
+    intake = Intake.checked(load_keys(tmp_path / "k"), None, None, None)
+    request = Request(synthetic=True, received_at=datetime(2016, 4, 15, tzinfo=UTC))
+    delivery = next(each for each in written if each.path.suffix == ".csv" and each.faulty and each.rows > 100)
+    rows = delivery.path.read_bytes().splitlines(keepends=True)
+    path = tmp_path / delivery.path.name
+    path.write_bytes(b"".join([*rows, *rows[1:9]]))  # the last repeat the first, blocks away
+    found: list[Read] = []
+    with open_scratch(tmp_path) as scratch:
+        for size in (1 << 23, 700):
+            monkeypatch.setattr("flows.deliveries.files.BLOCK", size)
+            (table,) = _open(path, intake, Bounds(), None).tables
+            read = intake.read(table, request, Bounds(), (), scratch)
+            assert read is not None
+            found.append(read)
+    one, several = found
+    assert several.rows.column("person_id").num_chunks > 3
+    assert one.rows.equals(several.rows)
+    assert (one.accepted, one.persons, one.tally) == (several.accepted, several.persons, several.tally)
+    assert one.accepted == one.rows.num_rows == one.tally.rows_in - one.tally.rejected
+    assert one.tally.rejected > one.tally.totals["", "duplicate"] > 4
 
 
 def test_the_same_world_writes_the_same_bytes(world: World, written: list[Written], tmp_path: Path) -> None:
