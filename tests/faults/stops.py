@@ -20,6 +20,8 @@ from tests.faults.tally import Tally
 def stop_at_random(folder: Path, base: Path, origin: Path, times: int, *, plain: bool = True, seed: int = 19) -> Tally:
     """Stop runs by SIGTERM, SIGINT and SIGKILL in turn, each at a random moment of its work."""
     tally = Tally(f"signals, {'plain' if plain else 'under Prefect'}")
+    # A shell that starts this in the background lets it ignore SIGINT, and what it starts would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dice = random.Random(seed)
     words = ["run", "--force", "--from", str(origin), *(["--plain"] if plain else [])]
     length = None
