@@ -149,7 +149,6 @@ def open_client(
     contact: str = "",
     headers: Mapping[str, str] | None = None,
     read_timeout: float = 60.0,
-    connect_timeout: float = 10.0,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """Return a client that speaks to the host of `base_url` only, and never follows a redirect.
@@ -169,7 +168,7 @@ def open_client(
     return httpx.Client(
         base_url=base,
         headers={"User-Agent": user_agent(contact), **(headers or {})},
-        timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
+        timeout=httpx.Timeout(read_timeout, connect=10.0),
         verify=base.scheme == "https",  # without, the certificates need not be read
         follow_redirects=False,
         trust_env=not local,  # a proxy of the organisation must not catch loopback

@@ -307,36 +307,32 @@ def _check_source(client: httpx.Client, source: Source, options: FetchOptions) -
         told = describe(client, query.table, patience=options.patience)
     except KommunekortError as error:
         return [finding_of(source, explained(source, error) if isinstance(error, AnsweredError) else error)]
-    place = f"flows/sources/{source.id}.yml"
     if told is None or not told.hierarchies:
         return [Finding(source.id, "new", f"{query.table} has no description; whether it answers is seen by a fetch")]
     found: list[Finding] = []
+
+    def fault(text: str) -> None:
+        found.append(Finding(source.id, "fault", f"flows/sources/{source.id}.yml: {text}"))
+
     for dimension in query.dimensions:
         if _is_taken_as_total(dimension, told):
             text = f"{query.table} is not by {dimension.text_da}: taken as «{dimension.total_text}»"
             found.append(Finding(source.id, "new", text))
         elif _hierarchy(dimension, told) not in told.hierarchies:
             listed = ", ".join(f"{name} ({of})" for name, of in told.hierarchies.items())
-            text = f"{place}: {query.table} has no hierarchy for {dimension.text_da}; it has {listed}"
-            found.append(
-                Finding(source.id, "fault", f"{text}; add one to `hierarchies:` or the dimension's `headings:`")
-            )
+            text = f"{query.table} has no hierarchy for {dimension.text_da}; it has {listed}"
+            fault(f"{text}; add one to `hierarchies:` or the dimension's `headings:`")
     if query.area_hierarchy not in told.hierarchies:
-        text = f"{place}: {query.table} has no {query.area_hierarchy}; correct `area_hierarchy:`"
-        found.append(Finding(source.id, "fault", text))
+        fault(f"{query.table} has no {query.area_hierarchy}; correct `area_hierarchy:`")
     if told.measures:
-        absent = [m for m in query.measures if not {_key(heading) for heading in m.headings} & told.measures.keys()]
         listed = ", ".join(told.measures)
-        found += [
-            Finding(
-                source.id, "fault", f"{place}: no measure {m.headings[0]!r}; the table has {listed}; add its heading"
-            )
-            for m in absent
-        ]
+        for measure in query.measures:
+            if not {_key(heading) for heading in measure.headings} & told.measures.keys():
+                fault(f"no measure {measure.headings[0]!r}; the table has {listed}; add its heading")
     periods = told.periods.get(query.period_kind, ())
     if told.periods and not periods:
         kinds = ", ".join(told.periods)
-        found.append(Finding(source.id, "fault", f"{place}: no periods of kind {query.period_kind}; it has {kinds}"))
+        fault(f"no periods of kind {query.period_kind}; it has {kinds}")
     newest = periods[-1] if periods else "not told"
     return found or [Finding(source.id, "ok", f"{query.table}, newest period {newest}, {source.licence}")]
 
@@ -494,8 +490,9 @@ def read_json(content: bytes, name: str) -> Answer:
         raise DataRefused(f"{name}: not JSON; fetch it again") from None
     if isinstance(data, list) and data and isinstance(data[0], dict):
         data = data[0]
+    neither = DataRefused(f"{name}: neither an answer of version 3 (columns, rows) nor of version 2 (Variables, Data)")
     if not isinstance(data, dict):
-        raise DataRefused(f"{name}: neither an answer of version 3 (columns, rows) nor of version 2 (Variables, Data)")
+        raise neither
     if "cause" in data:
         raise DataRefused(f"{name}: Jobindsats refused the question: {data['cause']}")
     if more := [key for key, told in data.items() if _MORE.fullmatch(key) and told]:
@@ -507,9 +504,7 @@ def read_json(content: bytes, name: str) -> Answer:
             headings, rows = [str(each["Label"]) for each in data["Variables"]], data["Data"]
         table = [tuple(_cell(cell) for cell in row) for row in rows]
     except (KeyError, TypeError):
-        raise DataRefused(
-            f"{name}: neither an answer of version 3 (columns, rows) nor of version 2 (Variables, Data)"
-        ) from None
+        raise neither from None
     for number, row in enumerate(table, start=1):
         if len(row) != len(headings):
             raise DataRefused(f"{name}: row {number} has {len(row)} cells for {len(headings)} columns")

@@ -55,6 +55,10 @@ if TYPE_CHECKING:
 
 
 Presentation = Literal["Code", "Value", "CodeAndValue", "ValueAndCode"]
+WAYS: dict[Presentation, str] = {
+    "Code": "{0.id}", "Value": "{0.text}", "CodeAndValue": "{0.id} {0.text}", "ValueAndCode": "{0.text} {0.id}"
+}  # fmt: skip
+"""What each presentation writes for a value of a variable."""
 
 LONGEST_LINE = 64 * 1024
 PART = 1024**2
@@ -99,7 +103,7 @@ class AnswerCheck:
         query = self._query
         rows, found = self._body.end()
         if not rows:
-            raise DataRefused(f"StatBank {query.table}: the answer has no rows; check the select of the source")
+            raise _refused(query, "the answer has no rows; check the select of the source")
         ways = [_check_column(query, chosen, found[chosen.code], self._infos) for chosen in query.variables]
         return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
 
@@ -109,6 +113,7 @@ class _Body:
 
     def __init__(self, query: Query, beside: ThreadPoolExecutor):
         self._query = query
+        self._refused = partial(_refused, query)
         self._beside = beside
         self._waiting: deque[Future[None]] = deque()
         self._header_seen = False
@@ -210,43 +215,40 @@ class _Body:
             shown = last.decode("utf-8", "replace")[-80:]
             raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
 
-    def _refused(self, why: str) -> DataRefused:
-        return DataRefused(f"StatBank {self._query.table}: {why}")
+
+def _refused(query: Query, why: str) -> DataRefused:
+    """Return the refusal of an answer."""
+    return DataRefused(f"StatBank {query.table}: {why}")
 
 
 def _check_column(query: Query, chosen: Selected, found: set[str], infos: list[TableInfo]) -> Presentation:
     """Return how one column writes its categories; DataRefused when it holds anything but the codes asked for."""
     variables = [v for v in (info.variable(chosen.code) for info in infos) if v is not None]
     way, codes = _understood(found, variables)
+    column = chosen.code.upper()
     if way is None:
         strange = sorted(found - _written(variables[0], "Code").keys())[0]
-        raise DataRefused(
-            f"StatBank {query.table}: column {chosen.code.upper()} holds {strange!r}, which tableinfo does not "
-            f"have; near it: {near(strange, variables[0])}; fetch again, or correct the source file"
-        )
+        told = f"which tableinfo does not have; near it: {near(strange, variables[0])}"
+        raise _refused(query, f"column {column} holds {strange!r}, {told}; fetch again, or correct the source file")
     if way == "Code" and (extra := sorted(codes - set(chosen.values))):
-        raise DataRefused(
-            f"StatBank {query.table}: column {chosen.code.upper()} holds {extra[0]!r}, which was not asked for"
-        )
+        raise _refused(query, f"column {column} holds {extra[0]!r}, which was not asked for")
     if variables[0].time and (absent := sorted(set(chosen.values) - codes)):
-        raise DataRefused(
-            f"StatBank {query.table}: no row for {len(absent)} of {len(chosen.values)} periods, first "
-            f"{absent[0]}; the answer is not whole, fetch again"
-        )
+        raise _not_whole(query, absent, f"{len(chosen.values)} periods")
     municipalities = {area.code for area in areas_at(["municipality"])}
     absent = sorted(municipalities - codes) if municipalities.issubset(chosen.values) else []
     if len(absent) > len(municipalities) // 10:  # BULK leaves zeros out: a few may have nobody, hardly a tenth
-        raise DataRefused(
-            f"StatBank {query.table}: no row for {len(absent)} of {len(municipalities)} municipalities, first "
-            f"{absent[0]}; the answer is not whole, fetch again"
-        )
+        raise _not_whole(query, absent, f"{len(municipalities)} municipalities")
     return way
+
+
+def _not_whole(query: Query, absent: list[str], asked: str) -> DataRefused:
+    told = f"no row for {len(absent)} of {asked}, first {absent[0]}"
+    return _refused(query, f"{told}; the answer is not whole, fetch again")
 
 
 def _understood(found: set[str], variables: list[Variable]) -> tuple[Presentation | None, set[str]]:
     """Return the first presentation under which every value is known, and the codes the values stand for."""
-    ways: tuple[Presentation, ...] = ("Code", "Value", "CodeAndValue", "ValueAndCode")
-    for way in ways:
+    for way in WAYS:
         for variable in variables:
             written = _written(variable, way)
             if found <= written.keys():
@@ -256,13 +258,7 @@ def _understood(found: set[str], variables: list[Variable]) -> tuple[Presentatio
 
 def _written(variable: Variable, way: Presentation) -> dict[str, str]:
     """Return what `way` writes for each code of `variable` -> the code."""
-    if way == "Code":
-        return {value.id: value.id for value in variable.values}
-    if way == "Value":
-        return {value.text: value.id for value in variable.values}
-    if way == "CodeAndValue":
-        return {f"{value.id} {value.text}": value.id for value in variable.values}
-    return {f"{value.text} {value.id}": value.id for value in variable.values}
+    return {WAYS[way].format(value): value.id for value in variable.values}
 
 
 # One extract of a StatBank table brought to disk: in one answer or in parts, each checked while it arrives.

@@ -7,7 +7,6 @@ One module, since from a folder to the rows of a source is one way, each step of
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -55,6 +54,7 @@ from flows.connectors.statbank.match import (
     refusal_parts,
     relates_unlike,
 )
+from flows.store.snapshots import sha256_of
 from transforms.areas import areas, inhabitants
 from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused, UsageError
@@ -79,17 +79,13 @@ def header_of(source: Source) -> str:
     return ";".join([*(dimension.id.upper() for dimension in source.dimensions), VALUE])
 
 
-def is_canonical(path: Path, source: Source, catalogue: Catalogue) -> bool:
-    """Return whether a file can be scanned in place: UTF-8, `;`, the source's header, codes, plain numbers.
-
-    Codes are checked on the first and last 500 rows; the bytes of all rows are searched for what only texts, quotes,
-    Danish decimals, thousands points, blank lines or a cut end would leave there. Never raises for a file's content.
-    """
-    return canonical_scan(path, source, catalogue) is not None
-
-
 def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> int | None:
-    """Return the data rows of a canonical file (see is_canonical), or None when it must be normalised first."""
+    """Return the data rows of a file that can be scanned in place, or None when it must be normalised first.
+
+    It can when it is UTF-8 with `;`, the source's header, codes and plain numbers. Codes are checked on the first and
+    last 500 rows; the bytes of all rows are searched for what only texts, quotes, Danish decimals, thousands points,
+    blank lines or a cut end would leave there. Never raises for a file's content.
+    """
     header = header_of(source).encode()
     with path.open("rb") as file:
         first = file.readline(4096).removeprefix(UTF8_BOM)
@@ -100,24 +96,19 @@ def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> int | No
         rows, tail = 0, b"\n"
         while block := file.read(_BLOCK):
             seam = tail + block
-            lines = _lines(seam)
-            if not _plain(seam, source.decimals) or lines.is_odd:
+            ends, is_odd = _line_ends(seam)
+            if not _plain(seam, source.decimals) or is_odd:
                 return None
-            rows += lines.ends - tail.count(b"\n")
+            rows += ends - tail.count(b"\n")
             tail = seam[-64:]
         return rows if rows and tail.endswith(b"\n") else None
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """What the line ends of a block tell: how many, and whether a line is blank or ends half."""
+def _line_ends(block: bytes) -> tuple[int, bool]:
+    """Return how many lines end in a block, and whether one of them is blank or ends half.
 
-    ends: int
-    is_odd: bool
-
-
-def _lines(block: bytes) -> _Lines:
-    """Look at a block as an array: six times faster than searching the bytes for short patterns."""
+    Looked at as an array: six times faster than searching the bytes for short patterns.
+    """
     import numpy as np
 
     signs = np.frombuffer(block, np.uint8)
@@ -128,7 +119,7 @@ def _lines(block: bytes) -> _Lines:
         lone = bool((returns[:-1] > ends[1:]).any())
         after = ends | returns
     blank = bool((ends[:-1] & after[1:]).any())
-    return _Lines(int(np.count_nonzero(ends)), blank or lone)
+    return int(np.count_nonzero(ends)), blank or lone
 
 
 def _plain(block: bytes, decimals: int) -> bool:
@@ -240,7 +231,7 @@ def recognise(
         else:
             accepted[fit.source.id] = (fit, checked)
     if not accepted:
-        raise _nearest(candidate, misfits)
+        raise max(misfits, key=lambda misfit: misfit.score).reason
     fits = [fit for fit, _ in accepted.values()]
     with TemporaryDirectory(prefix="kommunekort-") as scratch:
 
@@ -409,11 +400,6 @@ def _sources(table: Table, catalogue: Catalogue, told: Told | None) -> list[Sour
     return known
 
 
-def _nearest(candidate: Candidate, misfits: Sequence[Misfit]) -> DataRefused:
-    """Return the reason of the source that came nearest; two headings of the file's name count most."""
-    return max(misfits, key=lambda misfit: misfit.score).reason
-
-
 def _telling(checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]) -> list[Match]:
     """Return the matches that tell presentation and language: of all columns but time, whose code is its text."""
     return [match for dimension, pairs in checked if dimension.role != "time" for _, match in pairs]
@@ -570,11 +556,8 @@ class _Writer:
         self.tally.rejects.append(reject)
         if len(self.tally.rejects) > MAX_REJECTS:
             first = self.tally.rejects[0]
-            raise self._too_many(first)
-
-    def _too_many(self, first: Reject) -> DataRefused:
-        rule = f"the first of more than {MAX_REJECTS:,} unreadable rows: {first.field}: {first.rule}"
-        return refusal(self.table.path, rule, "download the table again", row=first.row, value=first.value)
+            rule = f"the first of more than {MAX_REJECTS:,} unreadable rows: {first.field}: {first.rule}"
+            raise refusal(self.table.path, rule, "download the table again", row=first.row, value=first.value)
 
 
 def _deciding_style(table: Table, fit: Fit, catalogue: Catalogue, doubtful: str) -> Style:
@@ -753,7 +736,7 @@ def recognise_directory(
             recognised = recognise(
                 path, catalogue, limits, name=name, told=said.get(name), earlier=known, compared=compared
             )
-            first = digests.setdefault(_sha256(path), name)
+            first = digests.setdefault(sha256_of(path), name)
             if first != name:
                 raise refusal(path, f"a copy of {first}, byte for byte", "nothing is lost, remove one of them")
             found.accepted.append((path, recognised))
@@ -794,11 +777,6 @@ def _cells_beside(accepted: Sequence[tuple[Path, Recognised]], catalogue: Catalo
         return {key: value for key, (value, _, _) in seen.items()}
 
     return lambda source: cells(source.id)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _said_of(told: Mapping[str, Told], names: Mapping[str, Path], catalogue: Catalogue) -> dict[str, Told]:

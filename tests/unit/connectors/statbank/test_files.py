@@ -9,7 +9,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from flows.connectors.statbank.files import is_canonical, normalise, recognise
+from flows.connectors.statbank.files import canonical_scan, normalise, recognise
 from flows.connectors.statbank.forms import FileShape, sniff
 from tests.unit.connectors.statbank.statbank_extracts import (
     FOLK1E_AXES,
@@ -257,7 +257,7 @@ CANONICAL = canonical_folk1e()
 def test_what_can_be_scanned_in_place(tmp_path: Path, catalogue: Catalogue, change: Any, canonical: bool) -> None:
     path = tmp_path / "f.csv"
     path.write_bytes(change(CANONICAL))
-    assert is_canonical(path, catalogue.sources["statbank_folk1e"], catalogue) is canonical
+    assert (canonical_scan(path, catalogue.sources["statbank_folk1e"], catalogue) is not None) is canonical
 
 
 def test_the_middle_of_a_large_file_is_looked_at_too(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -266,7 +266,7 @@ def test_the_middle_of_a_large_file_is_looked_at_too(tmp_path: Path, catalogue: 
     source = catalogue.sources["statbank_folk1e"]
     path = tmp_path / "f.csv"
     path.write_bytes(header + row * 30_000)
-    assert is_canonical(path, source, catalogue)
+    assert canonical_scan(path, source, catalogue) is not None
     for odd in (b"101;TOT;Alder i alt;TOT;2024K1;5\n", b"101;TOT;IALT;TOT;2024K1;1.229\n", b"\n"):
         path.write_bytes(header + row * 15_000 + odd + row * 15_000)
-        assert not is_canonical(path, source, catalogue)
+        assert canonical_scan(path, source, catalogue) is None

@@ -15,7 +15,7 @@ from flows.cli.manage import chooser
 from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
 from flows.connectors.statbank.client import canonical_rows, fetch_source
-from flows.connectors.statbank.files import is_canonical
+from flows.connectors.statbank.files import canonical_scan
 from flows.connectors.statbank.query import TableInfo, Value, parse_tableinfo, plan_query
 from flows.connectors.statbank.scaffold import Guess, new_source, slug
 from flows.store.snapshots import SnapshotStore
@@ -175,7 +175,7 @@ def test_the_written_source_stages_its_own_extract(root: Path) -> None:
     catalogue = loaded(root)
     source = catalogue.source("statbank_bolx9")
     _, staging, fixture, *_ = made.paths
-    assert is_canonical(fixture, source, catalogue)
+    assert canonical_scan(fixture, source, catalogue) is not None
     with Warehouse.open() as warehouse:
         prepare(warehouse)
         given = CanonicalRows(source=source, snapshot_id="statbank_bolx9/x", paths=[fixture])
