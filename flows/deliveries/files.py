@@ -15,8 +15,10 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -39,6 +41,7 @@ UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
+OPEN_DOCUMENT = {"content.xml", "mimetype"}  # members of every ODS
 OTHER_KINDS = {
     b"%pdf": "PDF", b"{\\rt": "RTF", b"7z\xbc\xaf": "7-Zip", b"rar!": "RAR", b"<htm": "HTML", b"<!do": "HTML",
     b"<?xm": "XML", b"\x89png": "PNG", b"\xff\xd8\xff": "JPEG", b"gif8": "GIF", b"bzh": "bzip2", b"\xfd7zx": "xz",
@@ -113,12 +116,7 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
         raise Refusal(label, "Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
     other = next((kind for magic, kind in OTHER_KINDS.items() if start.lower().startswith(magic)), None)
     if other:
-        raise Refusal(
-            label,
-            f"Filen er {other}; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
-            f"this is {other}; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
-            is_table=False,
-        )
+        raise _no_table(label, other, other)
     form: Literal["csv", "xlsx", "xlsb", "ods"] = "csv"
     if start.startswith(ZIP_MAGIC):
         with _archive(open_part(), label) as archive:
@@ -126,6 +124,15 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
     with open_part() as stream:
         digest, size, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
     return Part(label, hint, form, open_part, digest, size, encoding, remarks)
+
+
+def _no_table(label: str, what_da: str, what_en: str) -> Refusal:
+    return Refusal(
+        label,
+        f"Filen er {what_da}; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
+        f"this is {what_en}; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
+        is_table=False,
+    )
 
 
 def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
@@ -150,12 +157,7 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
             continue
         wide = wide or _wide_encoding(chunk)
         if wide == "-" and b"\0" in chunk:
-            raise Refusal(
-                label,
-                "Filen er ikke en tekstfil; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
-                "this is no text file; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
-                is_table=False,
-            )
+            raise _no_table(label, "ikke en tekstfil", "no text file")
         try:
             utf8 = utf8 and decoder.decode(chunk) is not None
         except UnicodeDecodeError:
@@ -307,17 +309,12 @@ def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "xlsb", "o
     names = {name.lstrip("/") for name in archive.namelist()}
     if "xl/workbook.xml" in names:
         return "xlsx"
-    if "content.xml" in names and "mimetype" in names:
+    if names >= OPEN_DOCUMENT:
         return "ods"
     if "xl/workbook.bin" in names:
         return "xlsb"
     if "[Content_Types].xml" in names:
-        raise Refusal(
-            label,
-            "Filen er et Word- eller PowerPoint-dokument; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
-            "this is a Word or PowerPoint document; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
-            is_table=False,
-        )
+        raise _no_table(label, "et Word- eller PowerPoint-dokument", "a Word or PowerPoint document")
     raise Refusal(
         label, "Der ligger en ZIP i ZIP-filen; pak filerne én gang.", "a ZIP inside the ZIP; pack the files once"
     )
@@ -326,10 +323,7 @@ def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "xlsb", "o
 def _is_archive(archive: zipfile.ZipFile) -> bool:
     """Tell whether a ZIP holds files to read, and is not itself a workbook or a document."""
     names = {name.lstrip("/") for name in archive.namelist()}
-    return not names & {"xl/workbook.xml", "xl/workbook.bin", "[Content_Types].xml"} and not names >= {
-        "content.xml",
-        "mimetype",
-    }
+    return not names & {"xl/workbook.xml", "xl/workbook.bin", "[Content_Types].xml"} and not names >= OPEN_DOCUMENT
 
 
 def _members(path: Path, archive: zipfile.ZipFile, hint: str, bounds: Bounds) -> tuple[list[Part], list[Stranger]]:
@@ -376,14 +370,12 @@ def _name(entry: zipfile.ZipInfo) -> str:
     """
     name = entry.filename
     if not entry.flag_bits & 0x800 and not name.isascii():
-        try:
+        with suppress(UnicodeEncodeError):
             raw = name.encode("cp437")
             try:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
                 name = raw.decode("cp850")
-        except UnicodeEncodeError:
-            pass
     return name.replace("\\", "/")
 
 
@@ -413,10 +405,7 @@ def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) ->
             f"the workbook is larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
         )
     with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
-        content = b""
-        while chunk := read_chunk(stream, label):
-            content += chunk
-    return io.BytesIO(content)
+        return io.BytesIO(b"".join(iter(partial(read_chunk, stream, label), b"")))
 
 
 # Which kind of delivery a table is, where its heading stands, and which column is which field.
@@ -617,14 +606,10 @@ def _first_rows(text: io.StringIO, delimiter: str) -> tuple[list[list[str]], lis
     reader = csv.reader(text, delimiter=delimiter)
     rows: list[list[str]] = []
     lines: list[int] = []
-    try:
-        for row in reader:
+    with suppress(csv.Error):  # what was read so far is enough to look for a heading in
+        for row in islice(reader, HEADING_ROWS):
             rows.append(row)
             lines.append(reader.line_num)
-            if len(rows) >= HEADING_ROWS:
-                break
-    except csv.Error:
-        pass  # what was read so far is enough to look for a heading in
     return rows, lines
 
 
@@ -823,11 +808,8 @@ def _fit(rows: list[tuple[int, str]], layout: Layout, delimiter: str, cut_row: i
 
 def _has_required(cells: Sequence[str], layout: Layout) -> bool:
     """Tell whether every required field that has a column can be read in a row."""
-    for name, position in layout.positions.items():
-        each = layout.contract.field(name)
-        if each.required and (position >= len(cells) or not _is_readable(each, cells[position])):
-            return False
-    return True
+    fields = ((layout.contract.field(name), place) for name, place in layout.positions.items())
+    return all(place < len(cells) and _is_readable(each, cells[place]) for each, place in fields if each.required)
 
 
 def _is_readable(each: DeliveryField, text: str) -> bool:

@@ -657,11 +657,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """What is known about a delivery beside its bytes. Codes and periods given here win over those in the file."""
+    """When a delivery came, and whether it is invented."""
 
-    municipality: str | None = None
-    kind: str | None = None
-    period: str | None = None
     synthetic: bool = False
     received_at: datetime | None = None
 
@@ -706,9 +703,9 @@ def deliver(
     for path in files:
         if not from_folder and not path.is_file():
             raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
-    request = Request(municipality, kind, period, synthetic, received_at)
+    request = Request(synthetic, received_at)
     keys = load_keys(key_file, data_dir)
-    intake = Intake.checked(keys, request.municipality, request.kind, request.period, from_folder=from_folder)
+    intake = Intake.checked(keys, municipality, kind, period, from_folder=from_folder)
     intake = replace(intake, sources=(key_file, data_dir))
     receipts: list[Receipt] = []
     with (
@@ -726,8 +723,14 @@ def deliver(
     return receipts
 
 
-def _failed(label: str, path: Path, request: Request) -> Receipt:
-    """Return the receipt of a file on which the program itself fails; no ledger holds it, so it is tried again."""
+def _failed(error: KommunekortError, label: str, path: Path, request: Request, intake: Intake) -> Receipt:
+    """Return the receipt of a file on which the program itself fails; no ledger holds it, so it is tried again.
+
+    What the user can mend is raised, and everything where the file is not one of a drop folder.
+    """
+    if isinstance(error, UsageError) or not intake.from_folder:
+        raise error
+    log.error("%s", error)
     return Receipt(
         "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist",
         request.moment.strftime("%Y-%m-%dT%H:%M:%SZ"), is_synthetic=request.synthetic,
@@ -782,10 +785,7 @@ def receive(
         try:
             opened.append(_open(path, intake, bounds, folder))
         except KommunekortError as error:
-            if isinstance(error, UsageError) or not intake.from_folder:
-                raise
-            log.error("%s", error)
-            yield _failed(mask(path.name), path, request)
+            yield _failed(error, mask(path.name), path, request, intake)
     for one in opened:
         one.tell_of_strangers()
     if intake.from_folder:
@@ -905,10 +905,7 @@ def _taken(
             with hide_unforeseen(f"receiving {group[0].label}"):
                 yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
         except KommunekortError as error:
-            if isinstance(error, UsageError) or not intake.from_folder:
-                raise
-            log.error("%s", error)
-            yield _failed(" + ".join(table.label for table in group), Path(group[0].hint), request)
+            yield _failed(error, " + ".join(table.label for table in group), Path(group[0].hint), request, intake)
 
 
 def _half(table: Table) -> Refusal:
@@ -942,17 +939,15 @@ def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Tab
     groups: dict[Key, list[Table]] = {}
     for key, table in zip(keys, tables, strict=True):
         groups.setdefault(key, []).append(table)
-    order = {id(table): number for number, table in enumerate(tables)}
-    return sorted(groups.values(), key=lambda group: (is_correction(group[0].hint), order[id(group[0])]))
+    return sorted(groups.values(), key=lambda group: is_correction(group[0].hint))
 
 
 def _key(table: Table, intake: Intake) -> Key:
-    try:
-        with hide_unforeseen(f"receiving {table.label}"):
-            tells = {"municipality", "period"} & table.layout.positions.keys()
-            claims = _peek(table) if tells else claims_of(table.hint, None)
-    except Refusal:
-        claims = claims_of(table.hint, None)  # told again, with its receipt, when the table is taken
+    with hide_unforeseen(f"receiving {table.label}"):
+        claims = claims_of(table.hint, None)
+        if {"municipality", "period"} & table.layout.positions.keys():
+            with suppress(Refusal):  # told again, with its receipt, when the table is taken
+                claims = _peek(table)
     named = claims.named_municipality
     code = intake.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
     return is_correction(table.hint), table.kind, code or (named.code if named else None), claims.sign
@@ -1013,17 +1008,14 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
         contract = table.layout.contract
         names = [name for name in table.layout.positions if contract.field(name).type == "cpr"]
         keyed = names or [name for name in contract.key if name in table.layout.positions]
-        try:
-            with hide_unforeseen(f"receiving {table.label}"):
-                for block in table.blocks():
-                    if names:
-                        ids = intake.people.people(block.columns[names[0]], clean).person_id.to_pylist()
-                        found.update(filter(None, ids))
-                    else:
-                        rows = zip(*(block.columns[name].to_pylist() for name in keyed), strict=True)
-                        found.update("\t".join(map(clean, row)) for row in rows)
-        except Refusal:  # told when the table is taken
-            continue
+        with suppress(Refusal), hide_unforeseen(f"receiving {table.label}"):  # told when the table is taken
+            for block in table.blocks():
+                if names:
+                    ids = intake.people.people(block.columns[names[0]], clean).person_id.to_pylist()
+                    found.update(filter(None, ids))
+                else:
+                    rows = zip(*(block.columns[name].to_pylist() for name in keyed), strict=True)
+                    found.update("\t".join(map(clean, row)) for row in rows)
     return found
 
 
