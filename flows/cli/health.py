@@ -231,13 +231,8 @@ def lock_holder(root: Path) -> int | None:
 
 def hours_running(settings: Settings) -> float | None:
     """Return for how long the newest unfinished run has been at work, in hours."""
-    for record in run_record.unfinished(settings):
-        try:
-            started = datetime.fromisoformat(str(record.get("started_at")))
-        except ValueError:
-            return None
-        return (datetime.now(UTC) - started).total_seconds() / 3600
-    return None
+    started = next((record.get("started_at") for record in run_record.unfinished(settings)), None)
+    return None if started is None else (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() / 3600
 
 
 def check_published(settings: Settings) -> Iterator[Fault]:

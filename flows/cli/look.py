@@ -399,11 +399,7 @@ def described(database: Path, name: str) -> Row:
         }
     for row in indicators:
         if row["indicator_id"] == name:
-            return {
-                "kind": "indicator",
-                "name": name,
-                **{key: value for key, value in row.items() if key != "indicator_id"},
-            }
+            return {"kind": "indicator", "name": row.pop("indicator_id"), **row}
     found = [row for row in rows if row["column_name"] == name]
     if found:
         keys = ("data_type", "unit", "label_da", "label_en", "description_da", "description", "allowed_values")

@@ -211,11 +211,10 @@ def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None
     rows = _last_validation(settings)
     if suite != "all":
         named = {suite, f"staging.{suite}"}
-        found = [row for row in rows if row["table_name"] in named]
-        if not found:
+        shown = [row for row in rows if row["table_name"] in named]
+        if not shown:
             known = ", ".join(sorted({str(row["table_name"]).removeprefix("staging.") for row in rows}))
             raise UsageError(f"there is no suite {suite}; known: {known}")
-        shown = found
     else:
         tables = dict.fromkeys(str(row["table_name"]) for row in rows)
         shown = [_suite_row(table, [row for row in rows if row["table_name"] == table]) for table in tables]

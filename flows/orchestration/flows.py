@@ -286,16 +286,10 @@ def today(prefix: str) -> Callable[[], str]:
 
 
 HOOKS: list[FlowStateHook[..., Any]] = [after_bad_end]
+ENDS: dict[str, Any] = {"on_failure": HOOKS, "on_crashed": HOOKS, "on_cancellation": HOOKS}
 
 
-@flow(
-    name="nightly",
-    flow_run_name=today("nightly"),
-    persist_result=False,
-    on_failure=HOOKS,
-    on_crashed=HOOKS,
-    on_cancellation=HOOKS,
-)
+@flow(name="nightly", flow_run_name=today("nightly"), persist_result=False, **ENDS)
 def nightly(
     origin: str = "sample",
     data: Path | None = None,
@@ -318,14 +312,7 @@ def nightly(
     return run_flow(data, Asked(origin, as_of=end_of_day(as_of), only=list(only or ()), force=force))
 
 
-@flow(
-    name="build",
-    flow_run_name=today("build"),
-    persist_result=False,
-    on_failure=HOOKS,
-    on_crashed=HOOKS,
-    on_cancellation=HOOKS,
-)
+@flow(name="build", flow_run_name=today("build"), persist_result=False, **ENDS)
 def build(origin: str = "sample", data: Path | None = None, as_of: datetime | None = None) -> State[Any]:
     """Build from the snapshots at hand, fetching nothing; check and publish. Ends as `nightly` does.
 

@@ -75,6 +75,10 @@ def _import_all() -> None:
         import_module(name)
 
 
+BOUNDS = ("suppression_threshold", "minimum_denominator", "rounding_base", "least_rate_denominator")
+"""The settings by which persons are protected: they are part of what a build is made of, and told with it."""
+
+
 # Facts of a run as frames: what `transforms/meta/*.sql` reads from the `run` schema.
 
 
@@ -108,10 +112,7 @@ def run_frames(
                     "run_id": run.run_id,
                     "fingerprint": release["fingerprint"],
                     "code_version": release["code_version"],
-                    "suppression_threshold": release["suppression_threshold"],
-                    "minimum_denominator": release["minimum_denominator"],
-                    "rounding_base": release["rounding_base"],
-                    "least_rate_denominator": release["least_rate_denominator"],
+                    **{name: release[name] for name in BOUNDS},
                     "is_synthetic": release["is_synthetic"],
                     "data_mark": "SYNTETISKE DATA / SYNTHETIC DATA" if release["is_synthetic"] else None,
                 }
@@ -258,10 +259,7 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
     made_of = {
         "code_version": code_version(),
         "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
-        "suppression_threshold": settings.suppression_threshold,
-        "minimum_denominator": settings.minimum_denominator,
-        "rounding_base": settings.rounding_base,
-        "least_rate_denominator": settings.least_rate_denominator,
+        **settings.model_dump(include=set(BOUNDS)),
         "deliveries": ledger.state,
         "as_of": run.as_of.isoformat() if run.as_of else None,
         "until": run.until.isoformat() if run.until else None,
@@ -647,11 +645,8 @@ class _Builder:
 
     def load_run_facts(self, plan: transforms_tables.Plan) -> None:
         frames = run_frames(self.catalogue, self.used, self.run, self.candidate)
-        for name, frame in {
-            **frames,
-            "run.lineage": lineage_frame(plan),
-            "run.column_label": column_labels(self.dictionary),
-        }.items():
+        frames |= {"run.lineage": lineage_frame(plan), "run.column_label": column_labels(self.dictionary)}
+        for name, frame in frames.items():
             self.warehouse.load(name, frame)
 
     def load_before(self, previous: Path | None) -> None:

@@ -162,7 +162,7 @@ def conditions_frame(places: Places, conditions: Conditions, last_year: int) -> 
         "reach_manufacturing_share": conditions.manufacturing_share,
         "reach_newcomer_demand": conditions.newcomer_demand,
     }
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "municipality_code": np.repeat(places.codes, len(years)),
             "year": np.tile(years, len(places.codes)),
@@ -170,7 +170,6 @@ def conditions_frame(places: Places, conditions: Conditions, last_year: int) -> 
             **{name: np.repeat(values, len(years)) for name, values in fixed.items()},
         }
     )
-    return frame
 
 
 # How each municipality organises the effort: the answers of an invented questionnaire.
@@ -253,10 +252,9 @@ def draw_organisation(seed: int, places: Places, conditions: Conditions) -> pd.D
             "firm_partnerships_count": rng.poisson(18, n),
         }
     )
-    frame = frame.assign(**{f"use_{kind}_pct": _use(rng, kind, frame) for kind in KINDS})
+    uses = {f"use_{kind}_pct": _use(rng, kind, frame) for kind in KINDS}
     scores = {f"self_evaluation_{theme}_score": rng.integers(1, 6, n) for theme in _THEMES}
-    frame = frame.assign(**scores)
-    return frame[[size != "islet" for size in places.sizes]].reset_index(drop=True)
+    return frame.assign(**uses, **scores)[[size != "islet" for size in places.sizes]].reset_index(drop=True)
 
 
 def _use(rng: np.random.Generator, kind: str, frame: pd.DataFrame) -> Floats:
