@@ -175,8 +175,7 @@ def as_json(receipt: Receipt) -> str:
 
 def as_html(receipt: Receipt) -> str:
     """Return the receipt as one self-contained page, Danish with English beside it; every text is escaped."""
-    template = _template()
-    return template.render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict])
+    return _template().render(receipt=receipt, verdict_en=VERDICT_EN[receipt.verdict])
 
 
 @cache

@@ -237,10 +237,7 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "groups": method_groups(data),
             "effects": effects(data),
             "columns": column_labels(data),
-            "method_names": {
-                str(row["method_code"]): (str(row["label_da"]), str(row["label_en"]))
-                for row in data.tables.get("reference.methods", [])
-            },
+            "method_names": method_names(data),
         },
         "ordbog.html": {"tables": dictionary_tables(data)},
         "deltagere.html": {"multiples": participants(data), "programme": PROGRAMME},
@@ -259,13 +256,9 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     shown = pages.ordered(data)
     first = MAP_FIRST if MAP_FIRST in shown else next(iter(shown), None)
     overview = [key for key in OVERVIEW if key in data.indicators] or shown[:5]
-    expected: dict[str, Row] = {}
-    outcomes = sorted({str(row["outcome_id"]) for row in data.tables.get("mart.expected", [])})
-    if outcomes:
-        rows = sorted(
-            (r for r in data.tables["mart.expected"] if r["outcome_id"] == outcomes[0]), key=lambda r: str(r["period"])
-        )
-        expected = {str(row["municipality_code"]): row for row in rows}
+    by_period = sorted(data.tables.get("mart.expected", []), key=lambda row: str(row["period"]))
+    outcomes = sorted({str(row["outcome_id"]) for row in by_period})
+    expected = {str(row["municipality_code"]): row for row in by_period if row["outcome_id"] == outcomes[0]}
     names = {str(m["municipality_code"]): m for m in data.municipalities}
     drawn = drawings.draw(options.boundaries, names)
     return {
@@ -342,12 +335,8 @@ def participants(data: ReportData) -> list[Multiples]:
 
 def by_year(data: ReportData, cells: Mapping[str, Cell], indicator_id: str) -> dict[int, float]:
     """Return a series' known values by the year of their day."""
-    out = {}
-    for period in data.history.get(indicator_id, []):
-        cell = cells.get(period)
-        if cell is not None and cell.value is not None and cell.day is not None:
-            out[cell.day.year] = cell.value
-    return out
+    told = [cells[period] for period in data.history.get(indicator_id, []) if period in cells]
+    return {cell.day.year: cell.value for cell in told if cell.value is not None and cell.day is not None}
 
 
 def industry_names(data: ReportData) -> dict[str, words.Words]:
@@ -384,13 +373,16 @@ def method_groups(data: ReportData) -> list[tuple[words.Words, list[Row]]]:
     ]
 
 
+def method_names(data: ReportData) -> dict[str, words.Words]:
+    """Return the Danish and English name of every method by its code."""
+    rows = data.tables.get("reference.methods", [])
+    return {str(row["method_code"]): (str(row["label_da"]), str(row["label_en"])) for row in rows}
+
+
 def effects(data: ReportData) -> list[tuple[words.Words, list[Row]]]:
     """Return the rows of mart.method_effect by method: all contexts first, then during and after, then each context."""
     first = {"all": 0, "during": 1, "after": 2}
-    names = {
-        str(row["method_code"]): (str(row["label_da"]), str(row["label_en"]))
-        for row in data.tables.get("reference.methods", [])
-    }
+    names = method_names(data)
     out: dict[words.Words, list[Row]] = {}
     for row in sorted(data.tables.get("mart.method_effect", []), key=lambda r: first.get(str(r["context_code"]), 3)):
         method = str(row["method_code"])

@@ -6,6 +6,7 @@ One module, since the pages share their rows, sentences and drawings.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -129,10 +130,7 @@ def receipts(folder: Path | None) -> list[Row] | None:
         return None
     rows = []
     for path in folder.glob("*.json"):
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            content = {}
+        content = _json(path) or {}
         if "verdict" in content:
             rows.append({key: content.get(key) for key in RECEIPT_KEYS})
     return sorted(rows, key=lambda row: str(row["received_at"]), reverse=True)
@@ -193,10 +191,7 @@ def revisions(database: Path) -> list[Row] | None:
 
 def changes(data: ReportData, changed: list[Row] | None) -> list[tuple[Row, int]]:
     """Return the municipalities with how many of their figures changed with this release, most first."""
-    counted: dict[str, int] = {}
-    for row in changed or []:
-        code = str(row["municipality_code"])
-        counted[code] = counted.get(code, 0) + 1
+    counted = Counter(str(row["municipality_code"]) for row in changed or [])
     found = [(m, counted[code]) for m in data.municipalities if (code := str(m["municipality_code"])) in counted]
     return sorted(found, key=lambda pair: (-pair[1], danish_key(str(pair[0]["municipality_name"]))))
 
@@ -454,9 +449,8 @@ def _reading_order(item: tuple[str, Row]) -> tuple[bool, str]:
 
 def estimates(data: ReportData, code: str) -> list[Estimate]:
     """Return the newest estimate per outcome of what a municipality could expect."""
-    newest: dict[str, Row] = {}
-    for row in sorted(data.of("mart.expected", code) or [], key=lambda r: str(r["period"])):
-        newest[str(row["outcome_id"])] = row
+    by_period = sorted(data.of("mart.expected", code) or [], key=lambda r: str(r["period"]))
+    newest = {str(row["outcome_id"]): row for row in by_period}
     return [Estimate(row, *outcome(outcome_id, data.indicators)) for outcome_id, row in sorted(newest.items())]
 
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,27 +197,15 @@ STEP = 7919  # prime, so that every serial comes once and neighbours look unrela
 
 def made_up_cpr(births: Sequence[date], sexes: Sequence[str]) -> list[str]:
     """Return a distinct ten-digit number for each person, true to birth date and sex (M, K), same every time."""
-    waiting: dict[tuple[date, str], Iterator[str]] = {}
-    numbers: list[str] = []
-    for born, sex in zip(births, sexes, strict=True):
-        key = (born, sex)
-        if key not in waiting:
-            waiting[key] = _candidates(born, sex)
-        numbers.append(next(waiting[key]))
-    return numbers
+    waiting = cache(_candidates)  # whoever shares birth date and sex takes from the same row of numbers
+    return [next(waiting(born, sex)) for born, sex in zip(births, sexes, strict=True)]
 
 
 def _candidates(born: date, sex: str) -> Iterator[str]:
     start = f"{born:%d%m%y}"
-    fits = partial(_fits, born, sex)
     all_numbers = (f"{start}{(step * STEP + born.toordinal()) % 10_000:04d}" for step in range(10_000))
-    if (born.day, born.month) == (1, 1):
-        return filter(fits, all_numbers)
-    return filter(fits, (number for number in all_numbers if not is_modulus11(number)))
-
-
-def _fits(born: date, sex: str, number: str) -> bool:
-    return birth_date(number) == born and sex_code(number) == sex
+    fitting = (number for number in all_numbers if birth_date(number) == born and sex_code(number) == sex)
+    return fitting if (born.day, born.month) == (1, 1) else (each for each in fitting if not is_modulus11(each))
 
 
 Rows = list[list[Any]]
@@ -373,9 +361,7 @@ class DeliveryTables:
         names = ["cpr", "measure_kind_code", "start_date", "end_date", "weekly_hours", "industry_code", "note"]
         rows: Rows = [
             [person, MEASURES[kind], _day(start), _day(end), float(hours), _industry(industry), None]
-            for person, kind, start, end, hours, industry in self._of(
-                code, self._world.measures, "kind", "weekly_hours"
-            )
+            for person, kind, start, end, hours, industry in self._of(code, self._world.measures, "kind")
         ]
         return names, rows
 
@@ -384,12 +370,12 @@ class DeliveryTables:
         rows: Rows = [
             [person, _day(start), _day(end), float(hours), _industry(industry), bool(subsidised), "Opdigtet ApS"]
             for person, subsidised, start, end, hours, industry in self._of(
-                code, self._world.employment, "is_subsidised", "weekly_hours"
+                code, self._world.employment, "is_subsidised"
             )
         ]
         return names, rows
 
-    def _of(self, code: str, frame: pd.DataFrame, first: str, hours: str) -> Iterable[tuple[Any, ...]]:
+    def _of(self, code: str, frame: pd.DataFrame, first: str) -> Iterable[tuple[Any, ...]]:
         """Return the frame's rows that fall in a stay in a municipality, one per person, first column and start."""
         stays = self._stays[code]
         chosen = frame[np.isin(frame["person_id"], stays["person_id"])]
@@ -400,7 +386,7 @@ class DeliveryTables:
         if first == "kind":
             chosen = chosen.drop_duplicates(["person_id", first, "start_date"])
         cpr = self._people["cpr"].reindex(chosen["person_id"])
-        columns = [chosen[name] for name in (first, "start_date", "end_date", hours, "industry_code")]
+        columns = [chosen[name] for name in (first, "start_date", "end_date", "weekly_hours", "industry_code")]
         return zip(cpr, *columns, strict=True)
 
     def _organisation(self, code: str) -> tuple[list[str], Rows]:
