@@ -40,8 +40,14 @@ def give_back() -> None:
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):  # the C library of Linux has it
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with suppress(OSError, AttributeError):  # the C library of Linux has them
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, LARGE)  # M_MMAP_THRESHOLD, which would else grow with what is freed
+        libc.malloc_trim(0)
+
+
+LARGE = 2**20
+"""Bytes from which what is freed goes back to the system at once, and not into pieces of a heap."""
 
 
 def quote_identifier(name: str) -> str:

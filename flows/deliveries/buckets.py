@@ -61,8 +61,10 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
     )
 
 
-BUCKET_ROWS = 250_000
+BUCKET_ROWS = 500_000
 """Rows of persons in one bucket, about: some 100 MB while they are counted."""
+READING = 16
+"""That part of the memory is the reader's: it would fill all of it with what the next bucket reads anew."""
 
 
 def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
@@ -80,7 +82,8 @@ def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) 
     """Return the counts of one bucket of so many; the key is read here, where the rows are."""
     give_back()  # what the bucket before has left
     with hide_unforeseen(f"counting persons, bucket {number + 1} of {buckets}"):
-        keys, limit = load_keys(settings.key_file, settings.root), part_of(settings.memory_limit, settings.workers)
+        keys = load_keys(settings.key_file, settings.root)
+        limit = part_of(settings.memory_limit, READING * settings.workers)
         with open_restricted(settings.restricted, keys.database_key, read_only=True, memory_limit=limit) as warehouse:
             rows = person_rows(warehouse, wanted, number, buckets)
         return counts_of(rows)

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -685,16 +686,48 @@ def choose(settings: Settings, warehouse: Warehouse, *, synthetic: bool, known: 
 
 
 def person_rows(warehouse: Warehouse, wanted: Wanted, number: int = 0, buckets: int = 1) -> PersonRows:
-    """Return the rows of the persons of one bucket: those whose pseudonym lies in its part of all there could be."""
+    """Return the rows of the persons of one bucket: those whose pseudonym lies in its part of all there could be.
+
+    In as few bytes as they need: a number stands for each pseudonym, and codes are categories.
+    """
+    import pyarrow as pa
+
     low, high = (f"{2**32 * edge // buckets:08x}" for edge in (number, number + 1))
     between = None if buckets == 1 else (low, high if number + 1 < buckets else "g")
-    cases, measures, employment = (
-        rows_of(
-            warehouse, table, wanted.deliveries[kind], superseded=wanted.superseded, between=between, columns=columns
-        ).to_pandas()
+    tables = [
+        _coded(
+            rows_of(
+                warehouse,
+                table,
+                wanted.deliveries[kind],
+                superseded=wanted.superseded,
+                between=between,
+                columns=columns,
+            ).select(columns)
+        )
         for (table, kind), columns in zip(TABLES[:3], ROW_COLUMNS, strict=True)
+    ]
+    told = [chunk for table in tables for chunk in table["person_id"].chunks]
+    persons = pa.chunked_array(told, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    numbers = pa.chunked_array([chunk.indices for chunk in persons.chunks], pa.int32())
+    starts = accumulate(map(len, tables), initial=0)
+    cases, measures, employment = (
+        table.set_column(0, "person_id", numbers[start : start + len(table)]).to_pandas()
+        for table, start in zip(tables, starts, strict=False)
     )
     return PersonRows(cases, measures, employment, wanted.until, wanted.untils, wanted.models)
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    """Return a table with its texts as codes and their levels, and its days as points in time."""
+    import pyarrow as pa
+
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_string(column.type):
+            column = column.dictionary_encode()
+        columns[name] = column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column
+    return pa.table(columns)
 
 
 DRAWS = 3

@@ -106,7 +106,7 @@ def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Po
     used = np.zeros(bits)
     exposed = cells.factors[0]
     for _ in range(1 if context is None else 3):
-        offset = (shift @ exposed.table.T)[cells.group, exposed.codes]
+        offset = (shift @ exposed.numbers.T)[cells.group, exposed.codes]
         fit = fit_hazard(cells, offset)
         linear = offset + cells.linear(fit.beta) + fit.effect[cells.group]
         s, w = score_weight_by_cell(cells, fit.baseline, linear)
@@ -150,7 +150,7 @@ def trait_scores(histories: Tally, methods: list[str], covariates: list[str]) ->
     fit = fit_hazard(cells)
     score = np.zeros(len(histories))
     for name, (table, places) in cells.tables.items():
-        score += (table @ fit.beta[places])[histories.codes[name]]
+        score += (table.astype(np.float64) @ fit.beta[places])[histories.codes[name]]
     return np.asarray(np.round(score * 50) / 50 + 0.0, dtype=np.float64)
 
 

@@ -143,16 +143,17 @@ def counts_of(rows: PersonRows) -> PersonCounts:
         tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy())
         for new in (newcomer_counts(rows, alone), newcomer_counts(apart, each))
     ]
-    origins = pd.concat(
-        [whole.assign(is_own=False), alone.assign(is_own=True), each.assign(is_own=True)], ignore_index=True
-    )
-    own = pd.concat([followed[~followed["person_id"].isin(moved)], followed_persons(apart, each)], ignore_index=True)
+    origins = [
+        tally(cases.assign(is_own=is_own), ["is_own", "origin_country_code"])
+        for is_own, cases in ((False, whole), (True, alone), (True, each))
+    ]
+    own = (followed[~followed["person_id"].isin(moved)], followed_persons(apart, each))
     return PersonCounts(
         tally(rows.cases.drop_duplicates(["municipality_code", "person_id"]), ["municipality_code"]),
         added(newcomers),
         tally(placements(rows), ["municipality_code", "industry_code", "followed_by_job"]),
-        tally(origins, ["is_own", "origin_country_code"]),
-        tally(own, ["municipality_code", *BROUGHT, "permit_year", *FOLLOWED]),
+        added(origins),
+        added([tally(part, ["municipality_code", *BROUGHT, "permit_year", *FOLLOWED]) for part in own]),
         tally(followed, ["municipality_code", *FIRST_JOB_TRAITS, *FOLLOWED]),
         _first_job_persons(followed, rows.models),
         told,
@@ -188,16 +189,16 @@ def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
 
 def _first_job_persons(followed: pd.DataFrame, models: Mapping[str, str]) -> Tally:
     """Return the persons followed, each once per group, by breakdown_id and breakdown_code."""
-    import pandas as pd
-
     seen = followed[followed["interval_count"] > followed["first_interval"]]
-    seen = seen.assign(country="000", org_model_code=seen["municipality_code"].map(models).astype("object"))
-    parts = [
-        seen[["person_id", kind]].rename(columns={kind: "breakdown_code"}).drop_duplicates().dropna()
-        .assign(breakdown_id=kind)
-        for kind in FIRST_JOB_GROUPS
-    ]  # fmt: skip
-    return tally(pd.concat(parts), ["breakdown_id", "breakdown_code"])
+    seen = seen.assign(
+        country=_among(["000"], np.zeros(len(seen))), org_model_code=seen["municipality_code"].map(models)
+    )
+    parts = []
+    for kind in FIRST_JOB_GROUPS:
+        each = seen[["person_id", kind]].rename(columns={kind: "breakdown_code"}).drop_duplicates().dropna()
+        each["breakdown_id"] = _among([kind], np.zeros(len(each)))
+        parts.append(tally(each, ["breakdown_id", "breakdown_code"]))
+    return added(parts)
 
 
 FIRST_JOB_GROUPS = ("country", "org_model_code", *FIRST_JOB_TRAITS)
@@ -236,10 +237,18 @@ def with_conditions(cells: Tally, conditions: pd.DataFrame) -> Tally:
 
 
 def numbered(rows: PersonRows) -> PersonRows:
-    """Return the same rows with a number for each pseudonym: shorter to compare, and the same for nobody else."""
+    """Return the same rows with a number for each pseudonym, the same for nobody else, and codes as categories.
+
+    Both are shorter to hold and to compare; categories ascend.
+    """
     import pandas as pd
 
-    frames = [rows.cases, rows.measures, rows.employment]
+    def coded(frame: pd.DataFrame) -> pd.DataFrame:
+        codes = {str(name): frame[name].astype("category") for name in frame if str(name).endswith("_code")}
+        return frame.assign(**{name: each.cat.set_categories(sorted(each.cat.categories))
+                               for name, each in codes.items()})  # fmt: skip
+
+    frames = [coded(frame) for frame in (rows.cases, rows.measures, rows.employment)]
     codes, _ = pd.factorize(pd.concat([frame["person_id"] for frame in frames], ignore_index=True))
     edges = np.cumsum([len(frame) for frame in frames])[:-1]
     cases, measures, employment = (
@@ -256,7 +265,9 @@ def own_rows(rows: PersonRows) -> PersonRows:
     """
 
     def own(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame.assign(person_id=frame["person_id"] * 1000 + frame["municipality_code"].astype(str).astype(int))
+        municipality = frame["municipality_code"].cat
+        numbers = np.array(municipality.categories, dtype=np.int64)[municipality.codes]
+        return frame.assign(person_id=frame["person_id"] * 1000 + numbers)
 
     rows = numbered(rows)
     return replace(rows, cases=own(rows.cases), measures=own(rows.measures), employment=own(rows.employment))
@@ -264,24 +275,48 @@ def own_rows(rows: PersonRows) -> PersonRows:
 
 def one_case_per_person(data: PersonRows) -> pd.DataFrame:
     """Return one case per person: the first permit, at the municipality that took over first. Traits as groups."""
-    import numpy as np
     import pandas as pd
 
     cases = data.cases.sort_values(["person_id", "permit_date", "takeover_date", "municipality_code"])
-    cases = cases.drop_duplicates("person_id").copy()
-    ages = cases["age_at_permit_years"].astype("float64")
-    labels = ["18-24", "25-29", "30-39", "40-49", "50-64"]
-    cases["age_group"] = pd.cut(ages, [17, 24, 29, 39, 49, 64], labels=labels).astype("str")
-    cases["education_code"] = cases["education_code"].fillna("unknown")
-    cases["basis_group"] = np.where(cases["residence_basis_code"].isin(FAMILY), "family", "refugee")
-    cases["danish_track_code"] = cases["danish_track_code"].fillna("none")
-    cases["match_category_code"] = cases["match_category_code"].fillna("not_assessed")
-    cases["has_partner"] = cases["has_partner"].map({True: "yes", False: "no"}).fillna("unknown")
-    children = cases["children_count"].astype("float64")
-    cases["has_children"] = np.select([children > 0, children == 0], ["yes", "no"], "unknown")
+    cases = cases.drop_duplicates("person_id").reset_index(drop=True)
+    ages, children = (cases[name].astype("float64") for name in ("age_at_permit_years", "children_count"))
+    partner = cases["has_partner"]
     years = pd.to_datetime(cases["permit_date"]).dt.year
-    cases["cohort"] = ((years - data.until.year) // 2).astype("str")
-    return cases.assign(is_adult=ages.between(18, 64)).reset_index(drop=True)
+    cohort, cohorts = pd.factorize((years - data.until.year) // 2, sort=True)
+    labels = ["18-24", "25-29", "30-39", "40-49", "50-64"]
+    return cases.assign(
+        age_group=pd.cut(ages, [17, 24, 29, 39, 49, 64], labels=labels),
+        education_code=_filled(cases["education_code"], "unknown"),
+        basis_group=_among(["refugee", "family"], cases["residence_basis_code"].isin(FAMILY)),
+        danish_track_code=_filled(cases["danish_track_code"], "none"),
+        match_category_code=_filled(cases["match_category_code"], "not_assessed"),
+        has_partner=_among(["unknown", "yes", "no"], np.select([partner.eq(True), partner.eq(False)], [1, 2])),
+        has_children=_among(["unknown", "yes", "no"], np.select([children > 0, children == 0], [1, 2])),
+        cohort=_among([str(level) for level in cohorts], cohort),
+        is_adult=ages.between(18, 64),
+    )
+
+
+def _among(labels: Sequence[str], places: npt.ArrayLike) -> pd.Categorical[str]:
+    """Return for each row the label at its place."""
+    import pandas as pd
+
+    return pd.Categorical.from_codes(np.asarray(places, dtype=np.int8), pd.Index(labels))
+
+
+def _filled(codes: pd.Series[str], missing: str) -> pd.Series[Any]:
+    """Return codes as categories, with a code of its own for those that are missing."""
+    categories = codes.astype("category")
+    return categories.cat.set_categories(sorted({*categories.cat.categories, missing})).fillna(missing)
+
+
+def last_days(data: PersonRows, municipality: pd.Series[str], otherwise: date | None) -> pd.Series[pd.Timestamp]:
+    """Return the last day that the municipality of each row tells of."""
+    import pandas as pd
+
+    codes = municipality.astype("category").cat
+    days = pd.to_datetime(pd.Series([data.untils.get(code, otherwise) for code in codes.categories], dtype="object"))
+    return pd.Series(days.to_numpy()[codes.codes], index=municipality.index)
 
 
 def followed_persons(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
@@ -292,17 +327,17 @@ def followed_persons(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    newest = pd.Timestamp(max(data.untils.values(), default=data.until))
+    newest = max(data.untils.values(), default=data.until)
     traits = one_case[one_case["is_adult"]]
-    until = pd.to_datetime(traits["municipality_code"].map(data.untils).fillna(newest))
+    until = last_days(data, traits["municipality_code"], newest)
     recent = traits[pd.to_datetime(traits["permit_date"]).dt.year > until.dt.year - COHORT_YEARS]
     stays = case_stays(data, recent["person_id"])
     columns = ["person_id", "permit_date", *BROUGHT, *JUDGED_TRAITS]
     cases = stays.merge(recent[columns], on="person_id", how="inner")
     ordinary = data.employment[~data.employment["is_subsidised"].astype("bool")]
     spells = ordinary.loc[ordinary["person_id"].isin(recent["person_id"]), ["person_id", "start_date", "end_date"]]
-    last = cases["municipality_code"].map(dict(data.untils))
-    followed = person_periods(cases.assign(last_date=pd.to_datetime(last)), spells, newest.date())
+    last = last_days(data, cases["municipality_code"], None)
+    followed = person_periods(cases.assign(last_date=last), spells, newest)
     years = pd.to_datetime(followed["permit_date"]).dt.year
     return followed.drop(columns="last_date").assign(permit_year=years)
 
@@ -326,7 +361,7 @@ def case_stays(data: PersonRows, wanted: pd.Series[str]) -> pd.DataFrame:
     again = cases["person_id"].duplicated() | late
     entry = cases["permit_date"].where(~again, cases["takeover_date"].fillna(cases["permit_date"]))
     moved_on = entry.shift(-1).where(cases["person_id"].shift(-1) == cases["person_id"]) - pd.Timedelta(days=1)
-    reason = cases["end_reason_code"].fillna("") if "end_reason_code" in cases else pd.Series("", index=cases.index)
+    reason = cases["end_reason_code"] if "end_reason_code" in cases else pd.Series("", index=cases.index)
     ended = cases["end_date"].where(reason != "employed")
     end = ended.where(ended <= moved_on.fillna(pd.Timestamp.max), moved_on)
     gone = reason.isin(LEAVING) & ended.notna() & (ended <= moved_on.fillna(pd.Timestamp.max))
@@ -343,7 +378,7 @@ def newcomers(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     cases = one_case[one_case["is_adult"]]
-    until = pd.to_datetime(cases["municipality_code"].map(data.untils).fillna(pd.Timestamp(data.until)))
+    until = last_days(data, cases["municipality_code"], data.until)
     oldest = until - pd.DateOffset(years=NEWCOMER_YEARS)
     return pd.DataFrame(cases[pd.to_datetime(cases["permit_date"]) > oldest])
 
@@ -359,16 +394,16 @@ def newcomer_counts(own: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     data = own
     new = newcomers(data, one_case)
     taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
-    used = {kind: set(rows["person_id"]) for kind, rows in taken.groupby("measure_kind_code")}
+    used = {kind: rows["person_id"].unique() for kind, rows in taken.groupby("measure_kind_code", observed=True)}
     flags = {
         "newcomers_count": new["sex_code"].notna() | new["sex_code"].isna(),
         "women_newcomers_pct": new["sex_code"] == "K",
         "basic_education_newcomers_pct": new["education_code"].isin(["none", "primary"]),
         "family_newcomers_pct": new["basis_group"] == "family",
         "activity_ready_newcomers_pct": new["match_category_code"] == "activity_ready",
-        **{indicator: new["person_id"].isin(used.get(kind, set())) for indicator, kind in USE_INDICATORS.items()},
+        **{indicator: new["person_id"].isin(used.get(kind, [])) for indicator, kind in USE_INDICATORS.items()},
     }
-    wide = pd.DataFrame({"municipality_code": new["municipality_code"], **flags}).groupby("municipality_code").sum()
+    wide = pd.DataFrame(flags).groupby(new["municipality_code"].astype("object")).sum()
     wide = wide.reindex(sorted(data.cases["municipality_code"].unique()), fill_value=0)
     return wide.rename_axis("municipality_code").reset_index().melt("municipality_code", None, "indicator_id", "k")
 

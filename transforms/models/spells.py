@@ -163,11 +163,12 @@ def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[st
     stop = np.floor(weeks / STEP_WEEKS).astype(np.int64) + job
     who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
     begin, end = measures["start_week"].to_numpy(np.float64), measures["end_week"].to_numpy(np.float64)
-    frame = pd.DataFrame({"who": who, "method": measures["method_code"].astype(str).to_numpy(), "start": begin})
-    frame = frame.assign(end=end)[frame["who"] >= 0]
+    method_of = measures["method_code"].astype("category").array
+    frame = pd.DataFrame({"who": who, "method": method_of, "start": begin, "end": end})
+    frame = frame[frame["who"] >= 0]
     in_time = frame[frame["start"].to_numpy() < weeks[frame["who"].to_numpy()]]
     exposed = dict.fromkeys(sorted(frame["method"].unique()), 0) | {
-        str(method): int(n) for method, n in in_time.groupby("method")["who"].nunique().items()
+        str(method): int(n) for method, n in in_time.groupby("method", observed=True)["who"].nunique().items()
     }
     frame = frame[frame["start"].notna()].sort_values(["who", "method", "start"], kind="stable")
     frame = frame.drop_duplicates(["who", "method"])
@@ -180,9 +181,10 @@ def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[st
     rows = persons[["municipality_code", *covariates]].assign(stop=stop, has_event=job)
     for method in sorted(frame["method"].unique()):
         chosen = ((frame["method"] == method) & (begun < limit)).to_numpy()
-        column = np.full(len(persons), None, dtype="object")
-        column[frame["who"].to_numpy()[chosen]] = steps[chosen]
-        rows[TOOK + method] = column
+        who = frame["who"].to_numpy()[chosen]
+        told, is_empty = np.zeros(len(persons), dtype=np.int64), np.ones(len(persons), dtype=np.bool_)
+        told[who], is_empty[who] = steps[chosen], False
+        rows[TOOK + method] = pd.arrays.IntegerArray(told, is_empty)
     return tally(rows, list(rows.columns)), exposed
 
 

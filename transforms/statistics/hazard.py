@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,15 @@ from transforms.statistics.intervals import Floats
 from transforms.statistics.tally import Codes, Integers, Tally, grouped
 from transforms.warehouse import give_back
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 BLOCK = 2**19
 """Cells worked on at a time: some tens of megabytes of floats."""
 TABLE = 2**20
 """Most entries of a table of municipalities by levels that sums are taken into at once."""
+Design = Floats | npt.NDArray[np.uint8]
+"""Columns of the design per level: numbers, or dummies of 0 and 1 in a byte each."""
 
 
 # Counts that carry a discrete-time likelihood: persons alike share a cell, so millions of persons stay few rows.
@@ -33,7 +38,7 @@ class Column:
     """One covariate within a factor: its level per level of the factor, and its columns of the design per level."""
 
     level: Codes
-    table: Floats
+    table: Design
     places: Integers  # of its columns in the design
 
 
@@ -42,9 +47,14 @@ class Factor:
     """Covariates that stand together: the place of each cell in `table` (levels x some columns of the design)."""
 
     codes: Codes
-    table: Floats
+    table: Design
     places: Integers  # of the table's columns in the design
     columns: tuple[Column, ...]
+
+    @property
+    def numbers(self) -> Floats:
+        """Return the table as floats, for the product of matrices: eight times as large, so never kept."""
+        return self.table.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,11 @@ class Cells:
 
     factors: tuple[Factor, ...]  # the exposures' first, when there are any
     names: tuple[str, ...]  # of the columns of the design; numeric ones standardised, categories as dummies
-    tables: dict[str, tuple[Floats, Integers]]  # per covariate: level x columns, and their places in the design
+    tables: dict[str, tuple[Design, Integers]]  # per covariate: level x columns, and their places in the design
     group: Codes  # per cell: index of its municipality in `groups`
     groups: tuple[str, ...]
     at_risk: Codes  # periods x cells: persons x intervals at risk
-    events: Codes  # periods x cells
+    events: csr_array[Any]  # periods x cells: hardly any cell has one
 
     @property
     def periods(self) -> int:
@@ -73,7 +83,7 @@ class Cells:
         """Return the part of the linear predictor that the covariates give, per cell."""
         out = np.zeros(len(self.group))
         for factor in self.factors:
-            out += (factor.table @ beta[factor.places])[factor.codes]
+            out += (factor.numbers @ beta[factor.places])[factor.codes]
         return out
 
     def by_group(self, values: Floats) -> Floats:
@@ -89,7 +99,7 @@ class Cells:
         """Return persons at risk and jobs as municipalities x periods."""
         at_risk, events = (
             np.stack([np.bincount(self.group, row, len(self.groups)) for row in table], axis=1)
-            for table in (self.at_risk, self.events)
+            for table in (self.at_risk, self.events.toarray())
         )
         return at_risk.astype(np.float64), events.astype(np.float64)
 
@@ -124,11 +134,13 @@ def build_cells(
     numeric ones are standardised over the time at risk. A period holds `intervals_per_period` intervals of one baseline
     hazard.
     """
+    from scipy.sparse import hstack
+
     give_back()
     keys = ["municipality_code", *covariates]
     codes: dict[str, list[Codes]] = {name: [] for name in keys}
     masks: list[Codes] = []
-    counts: list[tuple[Codes, Codes]] = []
+    counts: list[list[Any]] = []
     levels: dict[str, tuple[Any, ...]] = {}
     for chunk in [spans] if isinstance(spans, Tally) else spans:
         first, stop = (chunk.values(name).astype(np.int64) for name in ("first", "stop"))
@@ -147,24 +159,26 @@ def build_cells(
         levels = dict(chunk.levels)
     if not counts:
         raise ValueError("no spans")
-    at_risk, events = (np.concatenate(tables, axis=1) for tables in zip(*counts, strict=True))
-    counts.clear()
+    at_risk = np.concatenate([each.pop() for each in counts], axis=1)
+    events = hstack([each.pop() for each in counts], format="csr")
     whole = {name: np.concatenate(codes.pop(name)) for name in keys}
+    give_back()
     weight = at_risk.sum(axis=0, dtype=np.float64)
     names: list[str] = [f"bit{b}" for b in range(bits)]
-    tables: dict[str, tuple[Floats, Integers]] = {}
+    tables: dict[str, tuple[Design, Integers]] = {}
     for name in covariates:
         by_level = np.bincount(whole[name], weight, len(levels[name])).astype(np.float64)
         table, own = _columns(name, levels[name], by_level)
         tables[name] = table, np.arange(len(names), len(names) + len(own))
         names += own
     factors: list[Factor] = []
+    del weight
     if bits:
         mask = np.concatenate(masks)
         values = np.flatnonzero(np.bincount(mask))
-        exposed = ((values[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.float64)
+        exposed = ((values[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.uint8)
         places = np.arange(bits)
-        found, each = np.searchsorted(values, mask).astype(np.uint32), np.arange(len(values), dtype=np.uint32)
+        found, each = _narrowed(np.searchsorted(values, mask)), np.arange(len(values), dtype=np.uint32)
         factors.append(Factor(found, exposed, places, (Column(each, exposed, places),)))
     numeric = [name for name in covariates if is_numeric(levels[name])]
     for together in ([name for name in covariates if name not in numeric], numeric):
@@ -179,7 +193,7 @@ def build_cells(
     return Cells(tuple(factors), tuple(names), tables, to[municipality], groups, at_risk, events)
 
 
-def _factor(covariates: Sequence[tuple[Codes, Floats, Integers]]) -> Factor:
+def _factor(covariates: Sequence[tuple[Codes, Design, Integers]]) -> Factor:
     """Return covariates (codes per cell, table per level, places of its columns) as one factor of those that occur."""
     size = len(covariates[0][0])
     order, new = grouped([(codes, len(table)) for codes, table, _ in covariates], size)
@@ -187,14 +201,16 @@ def _factor(covariates: Sequence[tuple[Codes, Floats, Integers]]) -> Factor:
     found[order] = np.repeat(np.arange(len(new), dtype=np.uint32), np.diff([*new, size]))
     columns = tuple(Column(codes[order[new]], table, places) for codes, table, places in covariates)
     table = np.concatenate([column.table[column.level] for column in columns], axis=1)
-    return Factor(found, table, np.concatenate([column.places for column in columns]), columns)
+    return Factor(_narrowed(found), table, np.concatenate([column.places for column in columns]), columns)
 
 
 def _counts(
     cell: Integers, first: Integers, stop: Integers, event: npt.NDArray[np.bool_], count: Integers,
     size: int, periods: int, length: int,
-) -> tuple[Codes, Codes]:  # fmt: skip
-    """Return at_risk and events as periods x cells, in as few bytes as they need."""
+) -> list[Any]:  # fmt: skip
+    """Return events and at_risk as periods x cells, in as few bytes as they need."""
+    from scipy.sparse import csr_array
+
     at_risk, events = list[Codes](), list[Codes]()
     for period in range(periods):
         low, high = period * length, (period + 1) * length
@@ -203,14 +219,14 @@ def _counts(
         at_risk.append(_narrowed(np.bincount(cell[here], overlap * count[here], size)))
         now = here[event[here] & (stop[here] <= high)]
         events.append(_narrowed(np.bincount(cell[now], count[now], size)))
-    return np.stack(at_risk), np.stack(events)
+    return [csr_array(np.stack(events)), np.stack(at_risk)]
 
 
 def _narrowed(counts: npt.NDArray[Any]) -> Codes:
     return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
-def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Floats, list[str]]:
+def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Design, list[str]]:
     """Return a covariate's columns of the design per level, and their names; one that does not vary gives none."""
     if is_numeric(levels):
         known = weight > 0
@@ -221,7 +237,7 @@ def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Floats, 
             return np.empty((len(levels), 0)), []
         return np.where(known, (values - mean) / spread, 0.0)[:, None], [name]
     shown = [i for i in range(len(levels)) if weight[i] > 0 and i != int(np.argmax(weight))]
-    return np.eye(len(levels))[:, shown], [f"{name}={levels[i]}" for i in shown]
+    return np.eye(len(levels), dtype=np.uint8)[:, shown], [f"{name}={levels[i]}" for i in shown]
 
 
 @dataclass(frozen=True)
@@ -244,27 +260,34 @@ def chance(rate: Floats) -> Floats:
     return np.asarray(-np.expm1(-np.clip(rate, LEAST, MOST)), dtype=np.float64)
 
 
-def score_weight(events: Floats, at_risk: Floats, rate: Floats) -> tuple[Floats, Floats]:
+def score_weight(events: Floats | Codes, at_risk: Floats | Codes, rate: Floats) -> tuple[Floats, Floats]:
     """Return the score and the Fisher weight of each count with respect to the logarithm of `rate`."""
     rate = np.clip(rate, LEAST, MOST)
-    mu = -np.expm1(-rate)
-    slope = rate / mu
-    return (events - at_risk * mu) * slope, at_risk * rate * (1 - mu) * slope
+    mu = np.negative(rate)
+    np.negative(np.expm1(mu, out=mu), out=mu)
+    slope, score = rate / mu, at_risk * mu
+    np.subtract(events, score, out=score)
+    score *= slope
+    rate *= at_risk
+    rate *= np.subtract(1, mu, out=mu)
+    rate *= slope
+    return score, rate
 
 
 def counts_at_risk(
     cells: Cells, block: slice, baseline: Floats, linear: Floats
-) -> Iterator[tuple[int, Integers, Floats, Floats, Floats]]:
+) -> Iterator[tuple[int, Integers, Codes, Codes, Floats]]:
     """Yield per period of a block: period, the cells at risk (places in the block), at_risk, events and rate.
 
     `linear`: the linear predictor of the block's cells without the baseline.
     """
     own, shared = np.exp(linear), np.exp(baseline)
+    del linear
     for period in range(cells.periods):
         counts = cells.at_risk[period, block]
-        rows = np.flatnonzero(counts)
-        events = cells.events[period, block][rows].astype(np.float64)
-        yield period, rows, counts[rows].astype(np.float64), events, own[rows] * shared[period]
+        rows = np.flatnonzero(counts > 0)
+        events = cells.events[[period], block].toarray()[0]
+        yield period, rows, counts[rows], events[rows], own[rows] * shared[period]
 
 
 def score_weight_by_cell(cells: Cells, baseline: Floats, linear: Floats) -> tuple[Floats, Floats]:
@@ -278,7 +301,9 @@ def score_weight_by_cell(cells: Cells, baseline: Floats, linear: Floats) -> tupl
     return score, weight
 
 
-def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _accumulate(
+    cells: Cells, theta: Floats, offset: Floats | None, u: Floats
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Return the information and score of (baseline, beta), those of u per municipality, and their cross information.
 
     Order: information, score, score of u, information of u, cross (municipalities x coefficients).
@@ -289,14 +314,17 @@ def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Fl
     level_score = [np.zeros(len(factor.table)) for factor in factors]
     pairs = [(many, few, np.zeros((len(many.table), few.table.shape[1]))) for many, few in _pairs(factors)]
     group_score = np.zeros(size)
-    effects = [factor.table @ theta[t + factor.places] for factor in factors]
-    for block in cells.blocks():
-        group = cells.group[block]
-        linear = offset[block].copy()
+    effects = [factor.numbers @ theta[t + factor.places] for factor in factors]
+
+    def linear(block: slice) -> Floats:
+        out = u[cells.group[block]] if offset is None else offset[block] + u[cells.group[block]]
         for effect, factor in zip(effects, factors, strict=True):
-            linear += effect[factor.codes[block]]
+            out += effect[factor.codes[block]]
+        return out
+
+    def over_time(block: slice, group: Codes) -> tuple[Floats, Floats]:
         score, weight = np.zeros(len(group)), np.zeros(len(group))
-        for period, rows, at_risk, events, rate in counts_at_risk(cells, block, theta[:t], linear):
+        for period, rows, at_risk, events, rate in counts_at_risk(cells, block, theta[:t], linear(block)):
             s, w = score_weight(events, at_risk, rate)
             score[rows] += s
             weight[rows] += w
@@ -304,6 +332,11 @@ def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Fl
             cross[:, period] += np.bincount(group[rows], w, size)
             for factor, table in zip(factors, level_weight, strict=True):
                 table[period] += np.bincount(factor.codes[block][rows], w, len(factor.table))
+        return score, weight
+
+    for block in cells.blocks():
+        group = cells.group[block]
+        score, weight = over_time(block, group)
         group_score += np.bincount(group, score, size)
         for factor, sums in zip(factors, level_score, strict=True):
             sums += np.bincount(factor.codes[block], score, len(factor.table))
@@ -314,16 +347,18 @@ def _accumulate(cells: Cells, theta: Floats, offset: Floats) -> tuple[Floats, Fl
             for place in range(table.shape[1]):
                 values = weight * few.table[few.codes[block], place]
                 table[:, place] += np.bincount(many.codes[block], values, len(table))
+    if len(cells.group) > BLOCK:
+        give_back()
     h[np.arange(t), np.arange(t)] = cross[:, :t].sum(axis=0)
     for factor, table, sums in zip(factors, level_weight, level_score, strict=True):
-        places = t + factor.places
-        g[places] = sums @ factor.table
-        h[:t, places] = table @ factor.table
+        places, numbers = t + factor.places, factor.numbers
+        g[places] = sums @ numbers
+        h[:t, places] = table @ numbers
         h[places, :t] = h[:t, places].T
-        h[np.ix_(places, places)] = _cross(factor.table, table.sum(axis=0))
+        h[np.ix_(places, places)] = _cross(numbers, table.sum(axis=0))
     for many, few, table in pairs:
         rows, columns = t + many.places, t + few.places
-        h[np.ix_(rows, columns)] = many.table.T @ table
+        h[np.ix_(rows, columns)] = many.numbers.T @ table
         h[np.ix_(columns, rows)] = h[np.ix_(rows, columns)].T
     return h, g, group_score, cross[:, :t].sum(axis=1), cross
 
@@ -341,10 +376,10 @@ def _narrow(factor: Factor, groups: int) -> tuple[Column, ...]:
     return (Column(np.arange(len(factor.table), dtype=np.uint32), factor.table, factor.places),)
 
 
-def _by_group(group: Codes, size: int, level: Codes, table: Floats, weight: Floats) -> Floats:
+def _by_group(group: Codes, size: int, level: Codes, table: Design, weight: Floats) -> Floats:
     """Return the rows of `table` that cells have, times their weight, summed per municipality."""
     if size * len(table) <= TABLE:
-        return np.asarray(_crossed(group, size, level, len(table), weight) @ table, dtype=np.float64)
+        return np.asarray(_crossed(group, size, level, len(table), weight) @ table.astype(np.float64), dtype=np.float64)
     return np.stack([np.bincount(group, weight * column[level], size) for column in table.T], axis=1)
 
 
@@ -378,13 +413,12 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     """
     give_back()  # of what making the cells has taken, half is not theirs
     t, size = cells.periods, len(cells.groups)
-    known = np.zeros(len(cells.group)) if offset is None else offset
     theta = np.zeros(t + len(cells.names))
     events, at_risk = (table.sum(axis=1, dtype=np.float64) for table in (cells.events, cells.at_risk))
     theta[:t] = np.log(-np.log1p(-(events + 0.5) / (at_risk + 1)))
     u, s = np.zeros(size), 0.2
     for _ in range(rounds):
-        h, g, score, weight, cross = _accumulate(cells, theta, known + u[cells.group])
+        h, g, score, weight, cross = _accumulate(cells, theta, offset, u)
         shrink = 1 / (weight + 1 / s**2) if random_effect else np.zeros(size)
         left = score - u / s**2
         step = _solve(h - cross.T @ (cross * shrink[:, None]), g - cross.T @ (shrink * left))
@@ -396,7 +430,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
             s = between_sd((u * (1 + 1 / (safe * s**2)))[informed], 1 / safe[informed])
         if max(np.max(np.abs(step), initial=0), np.max(np.abs(moved), initial=0)) < 1e-5:
             break
-    h, _, _, weight, cross = _accumulate(cells, theta, known + u[cells.group])
+    h, _, _, weight, cross = _accumulate(cells, theta, offset, u)
     shrink = 1 / (weight + 1 / s**2)
     if random_effect:
         h = h - cross.T @ (cross * shrink[:, None])

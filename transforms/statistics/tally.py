@@ -161,7 +161,8 @@ def _coded(values: npt.NDArray[Any] | pd.Series[Any]) -> tuple[tuple[Any, ...], 
         count = int(column.max()) + 1
         return tuple(range(count)), column.to_numpy().astype(_small(count))
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype("object")
+        told, to = _merged([*column.cat.categories.tolist(), None])
+        return told, to[column.cat.codes]
     numeric = pd.api.types.is_float_dtype(column.dtype)
     codes, uniques = pd.factorize(column, sort=True, use_na_sentinel=True)
     levels = list(np.asarray(uniques).tolist())

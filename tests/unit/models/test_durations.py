@@ -67,7 +67,7 @@ def test_hazard_agrees_with_statsmodels_glm() -> None:
         columns[:, factor.places] = factor.table[factor.codes]
     period, cell = np.nonzero(cells.at_risk)
     design = np.column_stack([np.eye(12)[period], columns[cell]])
-    at_risk, events = (table[period, cell].astype(float) for table in (cells.at_risk, cells.events))
+    at_risk, events = (table[period, cell].astype(float) for table in (cells.at_risk, cells.events.toarray()))
     counts = np.column_stack([events, at_risk - events])
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
     theirs = sm.GLM(counts, design, family=family).fit()
