@@ -782,7 +782,7 @@ def publishable(
     by_id = {each.delivery_id: each for each in _accepted(warehouse, synthetic)}
     allowed = {each.delivery_id for each in _accepted(warehouse, synthetic, known)}
     chosen: dict[str, State] = {}
-    outlived = _outlived(warehouse)
+    outlived, contents = _outlived(warehouse), _contents(warehouse)
     for code, state in sorted(in_force.items()):
         persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
         others = tuple(each for each in state if each.kind not in PERSON_KINDS)
@@ -793,7 +793,7 @@ def publishable(
         near = [
             ids
             for ids in (NOTHING, *earlier)
-            if _changed_persons(warehouse, persons, ids, by_id, threshold) < threshold
+            if _changed_persons(warehouse, contents, persons, ids, by_id, threshold) < threshold
         ]
         usable = [ids for ids in near if ids <= allowed and ids not in outlived]
         if near:
@@ -847,14 +847,8 @@ def _published_states(
     return found
 
 
-def _changed_persons(
-    warehouse: Warehouse, one: frozenset[str], other: frozenset[str], by_id: Mapping[str, Delivery], enough: int
-) -> int:
-    """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone.
-
-    Against nothing everybody is new, and no more are counted than show that they are `enough`. Who was
-    forgotten and is delivered again is no change, and nobody knows who that is: so many fewer are counted.
-    """
+def _contents(warehouse: Warehouse) -> str:
+    """Return the query of all rows of persons, superseded ones too: delivery_id, person_id and a hash of the rest."""
     parts = []
     for table, kind in TABLES[: len(PERSON_KINDS)]:
         names = [name for name in (table, _superseded(table)) if exists(warehouse, name)]
@@ -871,7 +865,23 @@ def _changed_persons(
             f"FROM {quote_table(f'restricted.{name}')}"
             for name in names
         ]
-    rows = " UNION ALL ".join(parts)
+    return " UNION ALL ".join(parts)
+
+
+def _changed_persons(
+    warehouse: Warehouse,
+    rows: str,
+    one: frozenset[str],
+    other: frozenset[str],
+    by_id: Mapping[str, Delivery],
+    enough: int,
+) -> int:
+    """Return how many persons have other rows in one set of deliveries than in the other; all when rows are gone.
+
+    `rows`: see `_contents`. Against nothing everybody is new, and no more are counted than show that they are
+    `enough`. Who was forgotten and is delivered again is no change, and nobody knows who that is: so many fewer are
+    counted.
+    """
     both = sorted(one | other)
 
     def of(ids: Iterable[str]) -> str:  # told in the query, by which groups of other deliveries are passed over
