@@ -11,9 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from flows.deliveries.buckets import BUCKET_ROWS, load_person_data, on_cluster, part_of, spread
 from flows.deliveries.keys import load_keys
@@ -28,6 +33,7 @@ from transforms.models.persons import PersonCounts, add_counts
 
 pytest.importorskip("distributed")
 PERSONS = 60
+SET_UP = (ROOT / "flows/orchestration/README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def door(tmp_path: Path) -> Door:
 class Cluster:
     """A scheduler and workers, each a process of its own; whatever they write lies in one folder."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, protocol: str = "tcp") -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
         self.environment = {
@@ -46,8 +52,8 @@ class Cluster:
             "KOMMUNEKORT_KEY_FILE": str(settings.key_file), "DASK_TEMPORARY_DIRECTORY": str(folder),
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
-        self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        self.address = self._wait(r"Scheduler at: +(tcp://\S+)", "scheduler.log")
+        self._start("scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", "0")
+        self.address = self._wait(rf"Scheduler at: +({protocol}://\S+)", "scheduler.log")
         for _ in range(2):
             self._start("worker", self.address, "--no-nanny", "--nthreads", "1", "--local-directory", str(folder))
 
@@ -76,10 +82,10 @@ class Cluster:
 
 
 @contextmanager
-def cluster(tmp_path: Path, settings: Settings) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, settings: Settings, protocol: str = "tcp") -> Iterator[Cluster]:
     folder = tmp_path / "cluster"
     folder.mkdir()
-    made = Cluster(folder, settings)
+    made = Cluster(folder, settings, protocol)
     try:
         yield made
     finally:
@@ -114,6 +120,55 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes_and_keeps_no_person(
     for secret in secrets | numbers | {settings.key_file.read_text(encoding="utf-8").strip()}:
         assert secret.encode() not in written
         assert secret.encode() not in handed
+
+
+def certified(folder: Path) -> dict[str, str]:
+    """Write an authority and a host it vouches for; return the variables of the documentation that name them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "invented")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(today - timedelta(1))
+        .not_valid_after(today + timedelta(1)).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    public, private = folder / "host.pem", folder / "host.key"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    tls = "DASK_DISTRIBUTED__COMM__TLS__"
+    roles = {f"{tls}{role}__{what}": str(path) for role in ("SCHEDULER", "WORKER", "CLIENT")
+             for what, path in (("CERT", public), ("KEY", private))}  # fmt: skip
+    return {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true", f"{tls}CA_FILE": str(public), **roles}
+
+
+@pytest.mark.long
+def test_a_cluster_by_tls_gives_the_same_bytes_and_lets_nobody_in_without_a_certificate(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    settings = settings_of(door)
+    with open_restricted(settings.restricted, load_keys(door.key).database_key, read_only=True) as warehouse:
+        chosen = choose(settings, warehouse, synthetic=False)
+    assert chosen is not None
+    variables = certified(tmp_path)
+    for name in variables:
+        assert re.sub("SCHEDULER|WORKER|CLIENT", "${role}", name) in SET_UP
+    with monkeypatch.context() as told:
+        for name, value in variables.items():
+            told.setenv(name, value)
+        dask.config.refresh()
+        with cluster(tmp_path, settings, "tls") as by_tls:
+            counted = on_cluster(by_tls.address, chosen.wanted, 4)
+            told.undo()
+            dask.config.refresh()
+            monkeypatch.setattr("flows.deliveries.buckets.ANSWERS_WITHIN", "2s")
+            for address in (by_tls.address, by_tls.address.replace("tls:", "tcp:")):
+                with pytest.raises(UsageError, match="does not answer"):
+                    on_cluster(address, chosen.wanted, 4)
+    assert bytes_of(add_counts(counted)) == bytes_of(add_counts(spread(settings, chosen.wanted, 1)))
 
 
 @pytest.mark.long
