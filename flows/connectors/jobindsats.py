@@ -528,6 +528,7 @@ def read_csv(content: bytes, name: str) -> Answer:
     return Answer(tuple(rows[0]), [tuple(cell.strip() for cell in row) for row in rows[1:]])
 
 
+@lru_cache(2**16, typed=True)  # an answer of hundreds of thousands of cells has a few thousand different ones
 def _cell(cell: Any) -> Cell:
     if cell is None:
         return None
