@@ -327,6 +327,7 @@ def fuzz(folder: Path, count: int, seed: int) -> int:
     return whole
 
 
+@pytest.mark.long
 def test_deliveries_in_any_layout_give_the_original_values(tmp_path: Path) -> None:
     assert fuzz(tmp_path, EVERYDAY, seed=0) > 0.8 * EVERYDAY
 

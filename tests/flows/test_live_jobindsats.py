@@ -88,6 +88,7 @@ def test_the_preflight_finds_every_table_as_it_should_be(tmp_path: Path) -> None
     assert not [request for request in replica.requests if "/v3/data" in request]
 
 
+@pytest.mark.long
 def test_job_titles_are_no_industries(tmp_path: Path) -> None:
     made = answers()
     made["y25i10"] = made.pop("y25i07")

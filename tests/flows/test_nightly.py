@@ -157,6 +157,7 @@ def test_ctrl_c_at_a_terminal_stays_cancelled(ours: Settings) -> None:
     assert run_record.standing_alarm(ours) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("report", "name", "message"),
     [

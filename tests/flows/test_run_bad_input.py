@@ -164,6 +164,7 @@ def test_a_run_on_a_bad_file_keeps_the_old_snapshot_and_says_why(own_data: Publi
     assert own_data.state() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", REFUSED)
 @pytest.mark.usefixtures("in_a_hurry")
 def test_data_that_break_a_rule_are_refused_whole(fault: str, own_data: Published, tmp_path: Path) -> None:
@@ -183,6 +184,7 @@ def test_data_that_break_a_rule_are_refused_whole(fault: str, own_data: Publishe
         assert warehouse.scalar("SELECT count(*) FROM meta.validation WHERE NOT success AND severity = 'critical'")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_a_hurry")
 def test_small_faults_are_set_aside_and_published_around(own_data: Published, tmp_path: Path) -> None:
     """A row twice, a mark, and Christiansø left out: 98 areas of 99 are enough, and no mark becomes 0."""
@@ -249,6 +251,7 @@ def test_a_source_nobody_knows_is_one_sentence(own_data: Published) -> None:
         run_from(own_data.settings, own_data.origin, only=["statbank_x"])
 
 
+@pytest.mark.long
 def test_real_and_invented_figures_never_meet(own_data: Published, tmp_path: Path) -> None:
     """Files without the mark SYNTHETIC count as real: a build from them takes no snapshot of invented ones."""
     folder = copy_extracts(own_data.origin, tmp_path / "in", "AULKP01")

@@ -122,6 +122,7 @@ def test_two_files_pasted_together_are_one_sentence(tmp_path: Path) -> None:
         take(CASES / "statbank_folders" / "two_files_pasted_together", tmp_path / "data")
 
 
+@pytest.mark.long
 @in_cases
 @pytest.mark.parametrize(
     "name", ["two_selections_of_one_table", "two_selections_in_one_file", "small_areas_removed_by_hand"]

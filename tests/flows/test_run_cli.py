@@ -86,6 +86,7 @@ def test_nothing_new_is_exit_3_in_five_seconds_and_changes_nothing(data: Publish
     assert data.state() == before
 
 
+@pytest.mark.long
 def test_json_is_one_object_and_quiet_is_silence(data: Published) -> None:
     answer = kommunekort("run", "--plain", "--from", data.origin, "--json", data=data.settings.root)
     assert answer.code == 3
@@ -164,6 +165,7 @@ def test_build_publishes_from_the_snapshots_at_hand(data: Published, tmp_path: P
     assert Published(Settings(data=own), data.origin).rows("SELECT count(*) FROM mart.mapping") == [(98,)]
 
 
+@pytest.mark.long
 def test_status_and_sources_tell_what_is_there(data: Published) -> None:
     told = kommunekort("status", "--json", data=data.settings.root).json
     assert told["run_id"] == data.release["run_id"]
@@ -178,6 +180,7 @@ def test_status_and_sources_tell_what_is_there(data: Published) -> None:
     assert rows["statbank_folk1e"]["status"] == "missing"
 
 
+@pytest.mark.long
 def test_sql_prints_tables_csv_and_json(data: Published) -> None:
     query = (
         "SELECT municipality_code, municipality_name, size_band FROM mart.mapping "
@@ -222,6 +225,7 @@ def test_sql_reads_the_mapping_and_nothing_else(query: str, data: Published, tmp
     assert data.state() == before
 
 
+@pytest.mark.long
 def test_a_query_that_fails_is_exit_2_and_an_empty_one_exit_1(data: Published) -> None:
     one_sentence(kommunekort("sql", "DROP TABLE mart.mapping", data=data.settings.root), 2, "the query failed")
     one_sentence(kommunekort("sql", " ;", data=data.settings.root), 1, "the query is empty; give one SELECT")
@@ -268,6 +272,7 @@ def shell_quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+@pytest.mark.long
 def test_before_the_first_run_every_command_says_what_to_do(tmp_path: Path) -> None:
     empty = tmp_path / "data"
     one_sentence(kommunekort("sql", "SELECT 1", data=empty), 1, "nothing is published yet; run `kommunekort run`")
@@ -276,6 +281,7 @@ def test_before_the_first_run_every_command_says_what_to_do(tmp_path: Path) -> N
     assert "nothing yet" in kommunekort("status", data=empty).out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -300,6 +306,7 @@ def test_a_data_folder_below_a_file_is_one_sentence(tmp_path: Path, few_extracts
     one_sentence(answer, 1, "cannot write to the data directory", "choose another with --data")
 
 
+@pytest.mark.long
 def test_a_second_writer_is_refused_at_once_and_readers_are_not(data: Published) -> None:
     with (data.settings.root / ".lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

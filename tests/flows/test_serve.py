@@ -90,6 +90,7 @@ def kommunekort(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "url", "told"),
     [

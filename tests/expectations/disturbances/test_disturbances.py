@@ -72,6 +72,7 @@ def test_quiet_nights_are_quiet() -> None:
     assert sum(v.word == "warn" for v in found) <= 2
 
 
+@pytest.mark.long
 def test_a_period_far_ahead_does_not_break_the_rules_themselves() -> None:
     chosen = [kind for kind in kinds() if kind.name == "a period of 2099 beside"]
     assert [v.word for v in verdicts("statbank_indoph1", chosen)] == ["stop"]

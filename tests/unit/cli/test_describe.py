@@ -76,6 +76,7 @@ def test_a_profile_tells_status_and_never_nought(data: Path) -> None:
         profiled(data / "kommunekort.duckdb", "101")
 
 
+@pytest.mark.long
 def test_the_commands_answer_in_words_and_in_json(data: Path) -> None:
     shown = run("profile", "Aalborg", "--data", str(data))
     assert shown.returncode == 0

@@ -310,6 +310,7 @@ def test_an_alarm_that_stands(ours: Settings) -> None:
     assert "run r1 refused" in only(health.check_state(ours)).found
 
 
+@pytest.mark.long
 def test_a_schedule_nobody_keeps(ours: Settings) -> None:
     ours.root.mkdir(parents=True)
     note = {"cron": "0 2 * * *", "timezone": "Europe/Copenhagen", "started_at": "2026-01-01T00:00:00+00:00"}
@@ -338,6 +339,7 @@ def test_the_public_interfaces_are_asked_only_when_wanted(ours: Settings) -> Non
     assert other.called
 
 
+@pytest.mark.long
 def test_the_command_tells_and_exits(ours: Settings) -> None:
     record.raise_alarm(ours, "r1", "refused", "rule broken")
     ended = CliRunner().invoke(app, ["doctor", "--data", str(ours.root)])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from flows.cli.console import Display
@@ -43,6 +44,7 @@ def test_each_download_has_a_bar_while_it_lasts() -> None:
     assert "statbank_folk1a" not in drawn(console).splitlines()[-1]
 
 
+@pytest.mark.long
 def test_a_fetch_on_a_terminal_draws_its_downloads(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "flows.cli.main", "fetch", "--only", "statbank_folk1a", "--data", str(tmp_path)]

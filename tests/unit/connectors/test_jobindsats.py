@@ -288,6 +288,7 @@ ARRIVES = {query_of(each).table: each for each in CATALOGUE.sources.values() if 
 TOTALS = ("I alt", "Alder i alt", "Alle aldre", "Total")
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_stands_beside_or_is_turned_the_figures_are_the_same(tmp_path: Path, data: st.DataObject) -> None:

@@ -84,6 +84,7 @@ def delivered(door: Door, by: datetime | None = None, upto: str | None = None) -
         return person_rows(warehouse, chosen.wanted)
 
 
+@pytest.mark.long
 def test_a_delivery_counts_from_the_second_it_was_received(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
@@ -93,6 +94,7 @@ def test_a_delivery_counts_from_the_second_it_was_received(door: Door) -> None:
     assert len(delivered(door, APRIL).cases) == 20
 
 
+@pytest.mark.long
 def test_a_delivery_corrected_later_is_in_force_as_of_then(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
@@ -131,6 +133,7 @@ def test_an_older_period_that_comes_late_does_not_take_the_place_of_a_newer_one(
     assert (len(delivered(door).cases), delivered(door).until) == (20, date(2016, 3, 31))
 
 
+@pytest.mark.long
 def test_a_kind_that_came_later_is_waited_for_as_it_was_then(door: Door) -> None:
     deliver_cases(door, 20, APRIL)
     deliver_rest(door, JUNE)
@@ -157,6 +160,7 @@ def test_nothing_is_known_of_the_ledger_before_its_first_line(door: Door) -> Non
     assert state_of(settings_of(door), synthetic=False, known=Known(upto=before.last_delivery)) is None
 
 
+@pytest.mark.long
 def test_an_invented_delivery_does_not_hide_the_real_one_of_an_earlier_period(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
@@ -179,6 +183,7 @@ def test_rows_deleted_by_an_earlier_version_are_told_in_one_sentence(door: Door)
     assert len(delivered(door, JULY).cases) == 22
 
 
+@pytest.mark.long
 def test_superseded_rows_stay_beside_those_in_force_and_a_new_column_is_no_hindrance(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)

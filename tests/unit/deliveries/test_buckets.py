@@ -34,6 +34,7 @@ def parts(door: Door, buckets: int) -> Iterator[PersonRows]:
             yield person_rows(warehouse, chosen.wanted, number, buckets)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("buckets", [1, 3, 64])
 def test_every_row_is_in_one_bucket_and_every_person_whole(door: Door, buckets: int) -> None:
     for _ in range(2):
@@ -95,6 +96,7 @@ def counts_in(settings: Settings, monkeypatch: pytest.MonkeyPatch, buckets: int)
     return bytes_of(data.counts) + pickle.dumps([data.states, data.untils, data.deliveries, data.until])
 
 
+@pytest.mark.long
 def test_one_and_seven_buckets_and_two_processes_give_the_same_bytes(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def figures(data: PersonData) -> str:
     return newcomer_shares(data, Gate(secret=data.rounding_key)).to_json()
 
 
+@pytest.mark.long
 def test_what_is_published_stands_until_enough_persons_lie_between(door: Door) -> None:
     first = known(door)
     publish(door, first, "1")
@@ -236,6 +237,7 @@ def held(door: Door, number: str) -> int:
     )
 
 
+@pytest.mark.long
 def test_every_row_of_the_person_goes_superseded_ones_too(door: Door) -> None:
     deliver_cases(door, 48, JUNE)
     assert held(door, cpr(3)) == 4  # two cases, a measure, a job
@@ -251,6 +253,7 @@ def test_every_row_of_the_person_goes_superseded_ones_too(door: Door) -> None:
     assert ("person_id",) not in columns
 
 
+@pytest.mark.long
 def test_after_forgetting_a_municipality_is_left_out_until_enough_others_lie_between(door: Door) -> None:
     """Its figures made anew would differ from those that are published by this one person."""
     settings, first = settings_of(door), known(door)

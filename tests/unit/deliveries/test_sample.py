@@ -58,6 +58,7 @@ def told_of(folder: Path, key: Path) -> list[object]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", [False, True])
 def test_files_read_by_other_processes_are_taken_in_the_same(
     written: list[Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bool

@@ -168,6 +168,7 @@ def together(one: PersonRows, other: PersonRows, until: date) -> PersonRows:
     return replace(one, **both, untils={"101": UNTIL, "147": until})
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.tuples(NUMBERS, DAYS, st.integers(0, 900)), min_size=1, max_size=12),

@@ -93,6 +93,7 @@ def test_validate_and_publish_are_the_rest_of_the_night(own_data: Published, mon
     assert [fault for fault in status_facts(own_data.settings)["faults"] if "alarm" in fault] == []
 
 
+@pytest.mark.long
 def test_a_publication_that_fails_is_in_the_ledger_and_raises_the_alarm(
     own_data: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,6 +300,7 @@ def test_regions_merge_and_municipalities_keep_their_codes(night: Night) -> None
     assert any("has no 084, 085 of OMRÅDE" in note for note in report.notes["statbank_auk01"])
 
 
+@pytest.mark.long
 def test_a_dimension_renamed_is_read_with_one_line(night: Night, tmp_path: Path) -> None:
     before = night.snapshots()
     _education_anew(night.replica)
@@ -335,6 +336,7 @@ def _lines(rows: CanonicalRows) -> list[str]:
     return sorted(line for path in rows.paths for line in path.read_text("utf-8-sig").split())
 
 
+@pytest.mark.long
 def test_new_industries_are_read_at_their_total_with_one_line(tmp_path: Path) -> None:
     """DB25 groups the industries otherwise; where a table has a total, that is the same and the parts are left out."""
     theirs = [("TOT", "I alt"), ("A", "Landbrug"), ("BCDE", "Industri"), ("GHI", "Handel"), ("STUV", "Andet")]
@@ -370,6 +372,7 @@ def test_new_industries_are_read_at_their_total_with_one_line(tmp_path: Path) ->
     assert any("PEND101 has no 1, 2, 3, 4" in note for note in plan.notes)
 
 
+@pytest.mark.long
 def test_a_table_that_ended_may_go_without_a_word(quiet: Path, tmp_path: Path) -> None:
     shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
     with night_in(tmp_path) as gone:
@@ -412,6 +415,7 @@ def test_a_quiet_night_asks_one_description_a_table(quiet: Path, tmp_path: Path)
     ]
 
 
+@pytest.mark.long
 def test_preflight_tells_every_source_before_anything_is_fetched(tmp_path: Path) -> None:
     with night_in(tmp_path) as first:
         _drop_code("HFUDD11", "HFUDD", "H70")(first.replica)

@@ -7,6 +7,7 @@ from math import comb, inf
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,7 @@ def test_releases_of_any_settings_tell_no_more_than_the_number_rounded_to_five(
             assert gate.count(figure, "state", one) == gate.count(figure, "state", other)
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from([5, 10, 15, 20]), st.integers(0, 60))
 def test_what_is_published_leaves_room_for_the_base_in_values(base: int, told_at: int) -> None:
@@ -271,6 +273,7 @@ grids = st.integers(2, 5).flatmap(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(grids)
 def test_no_withheld_cell_of_a_two_way_table_is_known_from_its_margins(counts: list[list[int]]) -> None:
@@ -291,6 +294,7 @@ def test_a_square_of_hidden_cells_can_be_broken_only_by_the_exact_bounds() -> No
     assert exposed(published, relations, 5, hidden) == []
 
 
+@pytest.mark.long
 def test_the_bounds_are_those_of_every_table_that_fits() -> None:
     for seed in range(20):
         rng = random.Random(seed)
@@ -378,6 +382,7 @@ def areas_table(warehouse: Warehouse, seed: int) -> pd.DataFrame:
     return frame.assign(value=frame["value"].mask(small))
 
 
+@pytest.mark.long
 def test_regions_provinces_and_totals_by_kind_give_no_municipality_away(tmp_path: Path) -> None:
     with Warehouse.open(tmp_path / "a.duckdb") as warehouse:
         tables.prepare(warehouse)

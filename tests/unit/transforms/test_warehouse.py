@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from expectations.check import prepare, run_set_rule
@@ -7,17 +9,20 @@ from expectations.rules import Rule
 from transforms.errors import DataRefused, UsageError, fault_sentence
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
-HUNGRY = "SELECT list(i ORDER BY hash(i)) AS value FROM range(50_000_000) t(i)"
+HUNGRY = "SELECT list(i ORDER BY hash(i)) AS value FROM range(5_000_000) t(i)"
 
 
-def error_of(sql: str, memory: str = "1GB") -> Exception:
-    with Warehouse.open(memory_limit=memory, threads=1) as warehouse, pytest.raises(DatabaseError) as raised:
+def error_of(sql: str, memory: str = "1GB", spill: Path | None = None) -> Exception:
+    with (
+        Warehouse.open(memory_limit=memory, threads=1, temp_directory=spill) as warehouse,
+        pytest.raises(DatabaseError) as raised,
+    ):
         warehouse.execute(sql)
     return raised.value
 
 
-def test_too_little_memory_is_the_machine_s_fault() -> None:
-    told = explain_database_error(error_of(HUNGRY, "20MB"), "loading x")
+def test_too_little_memory_is_the_machine_s_fault(tmp_path: Path) -> None:
+    told = explain_database_error(error_of(HUNGRY, "20MB", tmp_path), "loading x")
     assert isinstance(told, UsageError)
     assert str(told).startswith("loading x: too little memory; raise KOMMUNEKORT_MEMORY_LIMIT")
 
@@ -37,9 +42,9 @@ def test_a_value_never_makes_it_the_machine_s_fault(sql: str, value: str) -> Non
     assert isinstance(explain_database_error(error_of(sql.format(value)), "loading x"), DataRefused)
 
 
-def test_a_rule_that_lacks_memory_needs_no_other_sql() -> None:
+def test_a_rule_that_lacks_memory_needs_no_other_sql(tmp_path: Path) -> None:
     rule = Rule("hungry", "main.x", "set", "critical", "stop", "", HUNGRY)
-    with Warehouse.open(memory_limit="20MB", threads=1) as warehouse:
+    with Warehouse.open(memory_limit="20MB", threads=1, temp_directory=tmp_path) as warehouse:
         prepare(warehouse)
         with pytest.raises(UsageError, match="too little memory") as raised:
             run_set_rule(warehouse, rule, {})

@@ -356,6 +356,7 @@ def test_any_bytes_end_in_a_sentence(tmp_path: Path, catalogue: Catalogue, conte
     survives(tmp_path / "f", catalogue, content)
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.sampled_from(SEEDS),

@@ -73,6 +73,7 @@ def taken_for(path: Path) -> str | None:
         return None
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_no_recorded_table_is_taken_for_another(real_dir: Path, tmp_path: Path) -> None:
     seen: set[tuple[str, tuple[str, ...]]] = set()

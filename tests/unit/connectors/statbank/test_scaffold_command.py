@@ -43,6 +43,7 @@ def new_source(*words: str | Path) -> Result:
     return CliRunner().invoke(app, ["new-source", *map(str, words)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("origin", ["sample", "live"])
 @pytest.mark.usefixtures("standin")
 def test_a_table_becomes_a_source(checkout: Path, origin: str) -> None:
