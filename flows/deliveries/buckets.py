@@ -63,8 +63,8 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
 
 BUCKET_ROWS = 500_000
 """Rows of persons in one bucket, about: some 100 MB while they are counted."""
-READING = 16
-"""That part of the memory is the reader's: it would fill all of it with what the next bucket reads anew."""
+READING = 10
+"""So many times less memory than it may use is the reader's: it would fill it all with what it reads anew each time."""
 
 
 def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
