@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -103,9 +104,30 @@ def raise_on_signals() -> None:
         if number == signal.SIGINT and at_terminal():
             raise KeyboardInterrupt
         _stopped_by.append(number)
+        # A library that catches it, in a callback or as it tidies up, would tell of it as of a fault of its own.
+        logging.disable(logging.CRITICAL)
+        sys.unraisablehook = lambda unraisable: None
         raise Terminated(number)
 
     _on_signals(stop)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a signal that ends programs wait for the end of a block that must be done whole; `ended_in_time` does not."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    _on_signals(lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _on_signals(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from flows.deliveries.store import Known
-from flows.run.processes import Terminated, ended_in_time, stopped
+from flows.run.processes import Terminated, ended_in_time, stopped, uninterrupted
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_gone, published_release, this_process
@@ -541,14 +541,26 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
 
     The caller holds the writer lock. What is raised inside goes on; when sources did not answer, told as what it is.
     """
+
+    def stopped_by(stop: BaseException) -> None:
+        signalled = stop if isinstance(stop, Terminated) else stopped()
+        result.status, result.message = "cancelled", "interrupted before its end"
+        if signalled is not None:
+            result.status, result.message = "crashed", str(signalled)
+
     try:
-        reconcile(settings, alone=True)
-        record(settings, result)
+        with uninterrupted():
+            reconcile(settings, alone=True)
+            record(settings, result)
     except (OSError, UsageError) as error:
         told = error if isinstance(error, UsageError) else of_the_machine(error)
         if result.is_watched:
             settle_alarm(settings, result.run.run_id, "failed", str(told))
         raise told from None
+    except (Terminated, KeyboardInterrupt) as stop:
+        stopped_by(stop)
+        enter(settings, result)
+        raise
 
     def last_words(number: int) -> None:
         if result.status in ("running", "cancelled", "crashed"):
@@ -575,13 +587,13 @@ def recorded(settings: Settings, result: RunResult) -> Iterator[RunResult]:
         result.status, result.message = "failed", fault_sentence(fault)
         raise
     except BaseException as stop:
-        signalled = stop if isinstance(stop, Terminated) else stopped()
-        result.status, result.message = "cancelled", "interrupted before its end"
-        if signalled is not None:
-            result.status, result.message = "crashed", str(signalled)
+        stopped_by(stop)
         raise
     finally:
-        enter(settings, result)
+        with uninterrupted():
+            if result.status == "running":  # a second signal, or one while the ending was told
+                stopped_by(KeyboardInterrupt())
+            enter(settings, result)
 
 
 def enter(settings: Settings, result: RunResult) -> None:

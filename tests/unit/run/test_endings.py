@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,11 @@ from flows.orchestration import flows as deployment
 from flows.orchestration.flows import run_flow, state_of
 from flows.run import record as run_record
 from flows.run.night import ORDER, Asked
+from flows.run.processes import Terminated, uninterrupted
 from flows.run.record import ENDINGS, RunInfo, RunResult, error_of, status_of
 from flows.settings import Settings
 from flows.store import baselines, builds
+from flows.store.snapshots import replace_synced
 from tests.fixtures.world import Published, run_from
 from transforms.errors import DataRefused, NothingNew, UsageError
 
@@ -52,6 +57,58 @@ def test_every_ending_is_told_alike_to_prefect_command_and_alarm(status: str, tm
     run_record.settle_alarm(ours, "r1", status, "why")
     standing = run_record.standing_alarm(ours)
     assert {"clear": None, "raise": "r1", "leave": "r0"}[ending.alarm] == (standing and standing["run_id"])
+
+
+@pytest.fixture
+def stoppable() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise Terminated(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("writing", "status"), [(0, "crashed"), (1, "published")])
+@pytest.mark.usefixtures("stoppable")
+def test_a_signal_while_the_ledger_is_written_leaves_no_run_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writing: int, status: str, after: bool
+) -> None:
+    times = itertools.count()
+
+    def written(path: Path, text: str) -> None:
+        steps = [lambda: replace_synced(path, text), terminate if next(times) == writing else lambda: None]
+        for step in steps if after else steps[::-1]:
+            step()
+
+    monkeypatch.setattr(run_record, "replace_synced", written)
+    ours = Settings(data=tmp_path)
+    result = RunResult(RunInfo.start(ours, "live"), is_watched=True)
+    with pytest.raises(Terminated), run_record.recorded(ours, result):
+        result.status = "published"
+    assert next(run_record.records(ours))["status"] == status
+    assert (run_record.standing_alarm(ours) is None) == (status == "published")
+
+
+@pytest.mark.usefixtures("stoppable")
+def test_what_must_be_done_whole_is_and_then_the_signal_ends_it() -> None:
+    done = []
+
+    def work() -> None:
+        with uninterrupted():
+            terminate()
+            done.append("whole")
+
+    with pytest.raises(Terminated):
+        work()
+    assert done == ["whole"]
+    with pytest.raises(Terminated):
+        terminate()
 
 
 @pytest.mark.parametrize(
