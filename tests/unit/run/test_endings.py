@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +23,7 @@ from flows.run import record as run_record
 from flows.run.night import ORDER, Asked
 from flows.run.processes import Terminated, uninterrupted
 from flows.run.record import ENDINGS, RunInfo, RunResult, error_of, status_of
-from flows.settings import Settings
+from flows.settings import ROOT, Settings
 from flows.store import baselines, builds
 from flows.store.snapshots import replace_synced
 from tests.fixtures.world import Published, run_from
@@ -109,6 +111,29 @@ def test_what_must_be_done_whole_is_and_then_the_signal_ends_it() -> None:
     assert done == ["whole"]
     with pytest.raises(Terminated):
         terminate()
+
+
+CATCHES_ALL = """
+import logging, os, signal
+from flows.run.processes import raise_on_signals, stopped
+raise_on_signals()
+class Tidy:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        [None for _ in range(1000)]
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    [None for _ in range(1000)]
+except BaseException:
+    logging.getLogger("library").error("closing failed", exc_info=True)
+Tidy()
+print(stopped())
+"""
+
+
+def test_a_library_that_catches_a_signal_tells_nothing_of_it() -> None:
+    ended = subprocess.run([sys.executable, "-c", CATCHES_ALL], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (ended.stdout, ended.stderr) == ("stopped before its end (SIGTERM)\n", "")
 
 
 @pytest.mark.parametrize(
