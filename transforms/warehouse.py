@@ -6,11 +6,10 @@ No other module imports the duckdb client, so a change of version or of target
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,21 +32,6 @@ HELD = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")
 
 class Locked(UsageError):
     """Another process has the file open to write into it."""
-
-
-def give_back() -> None:
-    """Give freed memory back to the system: what many parts, one after another, leave in pieces would add up."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):  # the C library of Linux has them
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-3, LARGE)  # M_MMAP_THRESHOLD, which would else grow with what is freed
-        libc.malloc_trim(0)
-
-
-LARGE = 2**20
-"""Bytes from which what is freed goes back to the system at once, and not into pieces of a heap."""
 
 
 def quote_identifier(name: str) -> str:

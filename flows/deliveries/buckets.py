@@ -6,8 +6,8 @@ back are counts.
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -26,11 +26,13 @@ from flows.deliveries.store import (
 )
 from flows.settings import Settings
 from transforms.errors import KommunekortError, UsageError
+from transforms.machine import ahead
 from transforms.models.persons import PersonCounts, PersonData, add_counts, counts_of
-from transforms.warehouse import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from transforms.warehouse import Warehouse
 
 
 def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
@@ -63,36 +65,43 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
 
 BUCKET_ROWS = 500_000
 """Rows of persons in one bucket, about: some 100 MB while they are counted."""
-READING = 10
-"""So many times less memory than it may use is the reader's: it would fill it all with what it reads anew each time."""
+READER_MEMORY = "64MB"
+"""Enough for one bucket. With more, the reader would fill it all with what it reads anew each time, and be slower."""
 
 
 def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
     """Return the counts of every bucket: by the cluster that is set, else one after another or by as many processes."""
     if settings.dask is not None:
         return on_cluster(settings.dask, wanted, buckets)
-    count = partial(count_bucket, settings, wanted, buckets)
     if settings.workers == 1 or buckets == 1:
-        return [count(number) for number in range(buckets)]
+        return count_here(settings, wanted, buckets)
+    count = partial(count_bucket, settings, wanted, buckets)
     with ProcessPoolExecutor(min(settings.workers, buckets), mp_context=get_context("spawn")) as pool:
         return list(pool.map(count, range(buckets)))
 
 
+def count_here(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
+    """Return the counts of every bucket, each read while the one before is counted."""
+    with hide_unforeseen("counting persons"), open_reader(settings) as warehouse:
+        read = partial(person_rows, warehouse, wanted, buckets)
+        with closing(ahead(read, range(buckets))) as each:
+            return [counts_of(rows) for rows in each]
+
+
 def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) -> PersonCounts:
     """Return the counts of one bucket of so many; the key is read here, where the rows are."""
-    give_back()  # what the bucket before has left
     with hide_unforeseen(f"counting persons, bucket {number + 1} of {buckets}"):
-        keys = load_keys(settings.key_file, settings.root)
-        limit = part_of(settings.memory_limit, READING * settings.workers)
-        with open_restricted(settings.restricted, keys.database_key, read_only=True, memory_limit=limit) as warehouse:
-            rows = person_rows(warehouse, wanted, number, buckets)
+        with open_reader(settings) as warehouse:
+            rows = person_rows(warehouse, wanted, buckets, number)
         return counts_of(rows)
 
 
-def part_of(memory: str, processes: int) -> str:
-    """Return the part of an amount of memory, such as `2GB`, that each of several processes may use."""
-    told = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", memory)
-    return memory if told is None else f"{float(told[1]) / processes:g}{told[2]}"
+@contextmanager
+def open_reader(settings: Settings) -> Iterator[Warehouse]:
+    """Open the restricted database to read buckets."""
+    key = load_keys(settings.key_file, settings.root).database_key
+    with open_restricted(settings.restricted, key, read_only=True, memory_limit=READER_MEMORY) as warehouse:
+        yield warehouse
 
 
 # Many machines: the same function on the workers of an existing Dask cluster that share the data folder.

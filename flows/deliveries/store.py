@@ -26,6 +26,7 @@ from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync
 from transforms.errors import DataRefused, KommunekortError, UsageError
+from transforms.machine import give_back
 from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
 from transforms.periods import COPENHAGEN, span
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
@@ -542,18 +543,17 @@ def rows_of(
     between: tuple[str, str] | None = None,
     columns: Sequence[str] = ("*",),
 ) -> pa.Table:
-    """Return the stored rows of deliveries, by id, with their `period`; one row per stored row.
+    """Return the stored rows of deliveries, by id; one row per stored row.
 
     `superseded`: some of the deliveries may have been superseded since; their rows are kept elsewhere. `between`: only
     persons whose pseudonym is at or after the first text and before the second. `columns`: only these of the table.
     Person rows: for aggregation under `transforms.disclosure` only, never for export.
     """
     source = _stored(warehouse, table, superseded=superseded)
-    part = "WHERE t.person_id >= ? AND t.person_id < ? " if between else ""
+    part = "AND person_id >= ? AND person_id < ? " if between else ""
     return warehouse.arrow(
-        f"SELECT d.period, d.is_synthetic, {', '.join(f't.{column}' for column in columns)} FROM ({source}) t JOIN ("
-        "SELECT * FROM restricted.delivery WHERE delivery_id IN (SELECT unnest(?))) d USING (delivery_id) "
-        f"{part}ORDER BY t.municipality_code, t._row_number",
+        f"SELECT {', '.join(columns)} FROM ({source}) WHERE delivery_id IN (SELECT unnest(?)) {part}"
+        "ORDER BY municipality_code, _row_number",
         [list(deliveries), *(between or ())],
     )
 
@@ -685,28 +685,21 @@ def choose(settings: Settings, warehouse: Warehouse, *, synthetic: bool, known: 
     )
 
 
-def person_rows(warehouse: Warehouse, wanted: Wanted, number: int = 0, buckets: int = 1) -> PersonRows:
+def person_rows(warehouse: Warehouse, wanted: Wanted, buckets: int = 1, number: int = 0) -> PersonRows:
     """Return the rows of the persons of one bucket: those whose pseudonym lies in its part of all there could be.
 
     In as few bytes as they need: a number stands for each pseudonym, and codes are categories.
     """
     import pyarrow as pa
 
+    give_back()  # what the bucket before has left
     low, high = (f"{2**32 * edge // buckets:08x}" for edge in (number, number + 1))
     between = None if buckets == 1 else (low, high if number + 1 < buckets else "g")
     tables = [
-        _coded(
-            rows_of(
-                warehouse,
-                table,
-                wanted.deliveries[kind],
-                superseded=wanted.superseded,
-                between=between,
-                columns=columns,
-            ).select(columns)
-        )
+        _coded(rows_of(warehouse, table, wanted.deliveries[kind], superseded=wanted.superseded, between=between,
+                       columns=columns))
         for (table, kind), columns in zip(TABLES[:3], ROW_COLUMNS, strict=True)
-    ]
+    ]  # fmt: skip
     told = [chunk for table in tables for chunk in table["person_id"].chunks]
     persons = pa.chunked_array(told, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
     numbers = pa.chunked_array([chunk.indices for chunk in persons.chunks], pa.int32())

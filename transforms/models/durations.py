@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from transforms.machine import ahead
 from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, model_card
 from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 from transforms.statistics.hazard import (
@@ -254,7 +255,7 @@ def model_durations(
     card = pd.DataFrame(columns=CARD)
     delivering = int((base["n_count"] >= min_n).sum())
     if len(part) and part.values("job_interval").any() and delivering >= min_municipalities:
-        spans = (_spans(each, intervals) for each in part.parts("municipality_code"))
+        spans = ahead(lambda each: _spans(each, intervals), part.parts("municipality_code"))
         cells = build_cells(spans, covariates, intervals)
         tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells, intervals))
         table = _means(part, numeric).reindex(list(cells.groups))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import UsageError
+from transforms.machine import ahead
 from transforms.models.findings import apply_rules, check_rules
 from transforms.models.spells import TWO_PARTS, Variant, exposure_spans
 from transforms.statistics.hazard import (
@@ -134,7 +135,7 @@ def _cells(histories: Tally, methods: list[str], covariates: list[str], variant:
     """Return the cells of one variant of the analysis, its time at risk cut one municipality at a time."""
     bits = len(methods) * (2 if variant in TWO_PARTS else 1)
     periods = -(-int(histories.values("stop").max()) // PERIOD_STEPS)
-    spans = (exposure_spans(part, methods, variant) for part in histories.parts("municipality_code"))
+    spans = ahead(lambda part: exposure_spans(part, methods, variant), histories.parts("municipality_code"))
     cells = build_cells(spans, covariates, periods, intervals_per_period=PERIOD_STEPS, bits=bits)
     last = int(np.flatnonzero(cells.at_risk.any(axis=1))[-1]) + 1
     return replace(cells, at_risk=cells.at_risk[:last], events=cells.events[:last])
@@ -207,10 +208,10 @@ def method_effects(
     scored = histories.with_columns({"trait_score": trait_scores(histories, codes, covariates)})
     took = [name for name in histories.levels if name not in {"municipality_code", *covariates}]
     scored = added([scored.only(["municipality_code", "trait_score", *took])])
-    main, used = _fit(scored, codes)
-    lagged = _fit(scored, codes, "lagged")[0]
-    weeks, weeks_used = _fit(scored, codes, "first_weeks")
-    phases, phase_used = _fit(scored, codes, "phases")
+    variants: tuple[Variant, ...] = ("started", "lagged", "first_weeks", "phases")
+    (main, used), (lagged, _), (weeks, weeks_used), (phases, phase_used) = ahead(
+        lambda variant: _fit(scored, codes, variant), variants, threads=2
+    )
     rows: list[dict[str, object]] = []
     for k, code in enumerate(codes):
         n = {"method_code": code, "n_persons": persons, "n_exposed": exposed[code]}

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from transforms.machine import ahead, give_back
 from transforms.statistics.intervals import Floats
 from transforms.statistics.tally import Codes, Integers, Tally, grouped
-from transforms.warehouse import give_back
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -322,7 +322,8 @@ def _accumulate(
             out += effect[factor.codes[block]]
         return out
 
-    def over_time(block: slice, group: Codes) -> tuple[Floats, Floats]:
+    def over_time(block: slice) -> tuple[slice, Floats, Floats]:
+        group = cells.group[block]
         score, weight = np.zeros(len(group)), np.zeros(len(group))
         for period, rows, at_risk, events, rate in counts_at_risk(cells, block, theta[:t], linear(block)):
             s, w = score_weight(events, at_risk, rate)
@@ -332,11 +333,10 @@ def _accumulate(
             cross[:, period] += np.bincount(group[rows], w, size)
             for factor, table in zip(factors, level_weight, strict=True):
                 table[period] += np.bincount(factor.codes[block][rows], w, len(factor.table))
-        return score, weight
+        return block, score, weight
 
-    for block in cells.blocks():
+    for block, score, weight in ahead(over_time, cells.blocks()):
         group = cells.group[block]
-        score, weight = over_time(block, group)
         group_score += np.bincount(group, score, size)
         for factor, sums in zip(factors, level_score, strict=True):
             sums += np.bincount(factor.codes[block], score, len(factor.table))

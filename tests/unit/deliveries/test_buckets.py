@@ -31,7 +31,7 @@ def parts(door: Door, buckets: int) -> Iterator[PersonRows]:
         chosen = choose(settings, warehouse, synthetic=False)
         assert chosen is not None
         for number in range(buckets):
-            yield person_rows(warehouse, chosen.wanted, number, buckets)
+            yield person_rows(warehouse, chosen.wanted, buckets, number)
 
 
 @pytest.mark.long

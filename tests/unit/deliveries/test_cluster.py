@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from flows.deliveries.buckets import BUCKET_ROWS, load_person_data, on_cluster, part_of, spread
+from flows.deliveries.buckets import BUCKET_ROWS, load_person_data, on_cluster, spread
 from flows.deliveries.keys import load_keys
 from flows.deliveries.store import Wanted, choose, open_restricted, person_ids, person_tables
 from flows.settings import ROOT, Settings
@@ -220,8 +220,5 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(door: Door, monke
     assert "127.0.0.1:9" in str(told.value)
 
 
-def test_processes_share_the_memory_and_a_bucket_is_small() -> None:
-    assert part_of("2GB", 2) == "1GB"
-    assert part_of("1.5 GiB", 3) == "0.5GiB"
-    assert part_of("80%", 2) == "80%"
+def test_a_bucket_is_small() -> None:
     assert BUCKET_ROWS <= 500_000
