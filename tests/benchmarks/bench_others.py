@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench_ingest import Work
-from tests.benchmarks.harness import Benchmark, Bound, Step
+from tests.benchmarks.harness import Benchmark, Bound, Step, in_child
 
 HERE = "tests.benchmarks.bench_others"
 DELIVER = "kommunekort deliver"
@@ -63,6 +63,15 @@ def benchmarks() -> tuple[Benchmark, ...]:
         full_rows=2_000_000,
         runs=3,
     )
+    growth = Benchmark(
+        name="growth",
+        title="ten times as many such persons, by one process: seconds as for all of them",
+        prepare=f"{HERE}:nothing",
+        steps=(Step(TENTH, f"{HERE}:people_of", share=0.1), Step(ALL, f"{HERE}:people_of")),
+        bounds=(Bound(ALL, 1.2, TENTH), Bound(ALL, 2048)),
+        full_rows=10_000_000,
+        runs=1,
+    )
     many = Benchmark(
         name="many",
         title="measures of 98 municipalities in a file each, read by one process and by two",
@@ -72,10 +81,11 @@ def benchmarks() -> tuple[Benchmark, ...]:
         full_rows=6_000_000,
         runs=3,
     )
-    return models, deliveries, report, people, many
+    return models, deliveries, report, people, growth, many
 
 
 ALONE, TOGETHER, CLUSTER = "one process", "two processes", "a scheduler and two workers"
+TENTH, ALL = "1,000,000 persons", "10,000,000 persons"
 
 
 def people_alone(folder: Path, rows: int) -> Work:
@@ -109,6 +119,12 @@ def _people(folder: Path, **more: Any) -> Work:
         return {"counting s": f"{made.loaded:.1f}", "fitting s": f"{made.fitted:.1f}", "figures": made.digest()}
 
     return work
+
+
+def people_of(folder: Path, rows: int) -> Work:
+    """Time one process over so many persons, made ready in a process of their own."""
+    in_child("tests.benchmarks.bench_people:prepare", folder / str(rows), rows)
+    return _people(folder / str(rows))
 
 
 def many_by_one(folder: Path, rows: int) -> Work:
