@@ -208,13 +208,11 @@ def stream_to_file(
                 closing(client.send(request, stream=True)) as response,
                 partial.open("wb") as writer,
             ):
-                _check_status(response, request)
+                _check_status(response)
                 digest, size = hashlib.sha256(), 0
                 take = on_begin() if on_begin else None
-                for block in _body(response, request, deadline):
+                for block in _body(response, deadline, max_bytes):
                     size += len(block)
-                    if size > max_bytes:
-                        raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
                     digest.update(block)
                     writer.write(block)
                     if take:
@@ -243,14 +241,10 @@ def read_body(
     """Return the answer's body, for the small answers that fit in memory; errors as in `stream_to_file`."""
     request = client.build_request(method, url, json=json, params=params)
     for attempt, deadline in attempts(_where(request), patience):
-        blocks = bytearray()
         with attempt, _told(request), closing(client.send(request, stream=True)) as response:
-            _check_status(response, request)
-            for block in _body(response, request, deadline):
-                blocks += block
-                if len(blocks) > max_bytes:
-                    raise DataRefused(f"{_where(request)}: more than {max_bytes:,} bytes; ask for less")
-    return bytes(blocks)
+            _check_status(response)
+            content = b"".join(_body(response, deadline, max_bytes))
+    return content
 
 
 @contextmanager
@@ -264,19 +258,19 @@ def _told(request: httpx.Request) -> Iterator[None]:
         raise DataRefused(f"{_where(request)}: {_explain(error)}") from None
 
 
-def _check_status(response: httpx.Response, request: httpx.Request) -> None:
-    status = response.status_code
+def _check_status(response: httpx.Response) -> None:
+    status, where = response.status_code, _where(response.request)
     if status in PASSING_STATUS or status >= 500:
         said = _shown(_error_body(response))
         reason = f"answered {status}" + (f" ({said})" if said else "")
         raise TryAgainError(reason, retry_after(response.headers.get("retry-after")))
     if 300 <= status < 400:
         target = _host_of(response.headers.get("location", "")) or "another page"
-        raise DataRefused(f"{_where(request)}: redirected to {target}; not followed, check the base address")
+        raise DataRefused(f"{where}: redirected to {target}; not followed, check the base address")
     if status >= 400:
-        raise AnsweredError(_where(request), status, _error_body(response))
+        raise AnsweredError(where, status, _error_body(response))
     if status != 200:
-        raise DataRefused(f"{_where(request)}: answered {status}, which is no data")
+        raise DataRefused(f"{where}: answered {status}, which is no data")
 
 
 def _error_body(response: httpx.Response) -> str:
@@ -302,18 +296,20 @@ def _host_of(location: str) -> str:
         return ""
 
 
-def _body(response: httpx.Response, request: httpx.Request, deadline: float) -> Iterator[bytes]:
+def _body(response: httpx.Response, deadline: float, max_bytes: int) -> Iterator[bytes]:
     """Yield the decoded body; an HTML page instead of data is refused, and the deadline bounds a slow drip."""
-    first = True
+    where, size = _where(response.request), 0
     for block in response.iter_bytes():
-        if first and _is_html(response.headers.get("content-type", ""), block):
+        if size == 0 and _is_html(response.headers.get("content-type", ""), block):
             raise GivenUpError(
-                f"{_where(request)}: answered 200 with an HTML page instead of data; "
+                f"{where}: answered 200 with an HTML page instead of data; "
                 "the service is probably closed for maintenance, try later"
             )
-        first = False
         if time.monotonic() > deadline:
             raise TryAgainError("the transfer took too long")
+        size += len(block)
+        if size > max_bytes:
+            raise DataRefused(f"{where}: more than {max_bytes:,} bytes; ask for less")
         yield block
 
 
