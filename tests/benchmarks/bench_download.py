@@ -83,12 +83,12 @@ def wait_for(base: str) -> None:
 
 def warmed(base: str, source: Source) -> dict[str, Any]:
     """Ask once for everything, so that the world is simulated; return the body of the request."""
-    from flows.connectors.statbank.query import parse_tableinfo, plan_query
+    from flows.connectors.statbank.query import make_plan, parse_tableinfo
 
     address = f"{base}/tableinfo"
     for language in ("da", "en"):
         described = httpx.post(address, json={"table": source.table, "lang": language, "format": "JSON"}, timeout=120)
-    body: dict[str, Any] = plan_query(source, parse_tableinfo(described.content)).body()
+    body: dict[str, Any] = make_plan(source, parse_tableinfo(described.content), None).query.body()
     httpx.post(f"{base}/data", json=body, timeout=600).raise_for_status()
     return body
 

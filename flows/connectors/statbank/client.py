@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import httpx
 
 from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding_of
-from flows.connectors.http import AnsweredError, Blocks, Patience, Progress, Received, stream_to_file
+from flows.connectors.http import AnsweredError, Blocks, Received, stream_to_file
 from flows.connectors.statbank.files import Seen, bulk_codes, normalise
 from flows.connectors.statbank.query import (
     LANGUAGE,
     LANGUAGES,
+    Language,
     Plan,
     Query,
     Selected,
@@ -37,7 +38,6 @@ from flows.connectors.statbank.query import (
     near,
     own_words,
     parse_tableinfo,
-    plan_query,
     tableinfo_bytes,
     texts_changed_since,
 )
@@ -269,34 +269,28 @@ MAX_BYTES = 8 * 1024**3
 
 @dataclass(frozen=True)
 class DownloadedExtract:
-    """One checked extract on disk: its files (name -> path, format; and SHA-256), rows, query, publication time."""
+    """One checked extract on disk: its files (name -> path, format; and SHA-256), and its rows."""
 
     files: dict[str, tuple[Path, str]]
     hashes: dict[str, str]
     rows: int
-    query: dict[str, Any]
     presentation: Presentation
-    published_at: str
 
 
 def download(
     client: httpx.Client,
     source: Source,
-    info: TableInfo,
+    infos: Sequence[TableInfo],
+    query: Query,
     folder: Path,
-    *,
-    danish: TableInfo | None = None,
-    query: Query | None = None,
-    on_progress: Progress | None = None,
-    patience: Patience | None = None,
+    options: FetchOptions = FetchOptions(),
 ) -> DownloadedExtract:
-    """Fetch the extract of `source` (or the part of it that `query` asks for) into `folder` and check it.
+    """Fetch the extract of `source` that `query` asks for into `folder` and check it.
 
     BULK in one file; CSV, in files by period as the cell limit demands, where the source leaves dimensions out.
+    `infos` are the table's descriptions in the languages the texts may be in.
     Raises DataRefused with StatBank's own words when it refuses, and when the answer is not what was asked for.
     """
-    query = query or plan_query(source, info)
-    infos = [info, *([danish] if danish else [])]
     received: list[Received] = []
     checks: list[Checked] = []
     waiting = [query]
@@ -306,7 +300,8 @@ def download(
             waiting[:0] = _halves(source, part)
             continue
         path = folder / f"{query.table.lower()}{f'-{len(received) + 1}' if received else ''}.csv"
-        progress = _added_to(sum(file.bytes for file in received), on_progress) if on_progress else None
+        before = sum(file.bytes for file in received)
+        progress = partial(_tell_bytes, options.on_progress, source.id, before) if options.on_progress else None
         with AnswerCheck(part, infos) as check:
             try:
                 answer = stream_to_file(
@@ -318,7 +313,7 @@ def download(
                     max_bytes=MAX_BYTES,
                     on_progress=progress,
                     on_begin=check.begin,
-                    patience=patience,
+                    patience=options.patience,
                 )
             except AnsweredError as error:
                 if error_code(error) != "REQUEST-LIMIT":
@@ -332,15 +327,13 @@ def download(
         files={file.path.name: (file.path, query.file_format.lower()) for file in received},
         hashes={file.path.name: file.sha256 for file in received},
         rows=sum(check.rows for check in checks),
-        query=query.record(),
         presentation=checks[0].presentation,
-        published_at=info.published_at,
     )
 
 
-def _added_to(before: int, on_progress: Progress) -> Progress:
-    """Return the progress of a part as progress of the whole, so that a later part does not begin at 0 again."""
-    return lambda size: on_progress(before + size)
+def _tell_bytes(on_progress: Callable[[str, int], None], source_id: str, before: int, size: int) -> None:
+    """Tell the progress of a part as progress of the whole, so that a later part does not begin at 0 again."""
+    on_progress(source_id, before + size)
 
 
 def _halves(source: Source, query: Query) -> tuple[Query, Query]:
@@ -367,11 +360,11 @@ class Rest:
 
 def one_period(query: Query, period: str) -> Query:
     """Return the query cut down to one period; DataRefused when the table has no such period."""
-    periods = query.variables[-1]
-    if period not in periods.values:
-        near = difflib.get_close_matches(period, periods.values, 3, 0.5) or periods.values[-3:]
+    periods = query.variables[-1].values
+    if period not in periods:
+        near = difflib.get_close_matches(period, periods, 3, 0.5) or periods[-3:]
         raise DataRefused(f"{query.table} has no period {period}; near it: {', '.join(near)}")
-    return replace(query, variables=(*query.variables[:-1], replace(periods, values=(period,), whole=False)))
+    return query.of_periods((period,))
 
 
 def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) -> Rest:
@@ -422,29 +415,24 @@ SYNTHETIC_MARK = "SYNTHETIC"
 
 
 def fetch_source(
-    client: httpx.Client,
-    source: Source,
-    store: SnapshotStore,
-    catalogue: Catalogue,
-    options: FetchOptions,
+    client: httpx.Client, source: Source, store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> FetchResult:
     """Bring the snapshots of `source` up to date; not downloaded when its `updated` stamp and query are known.
 
     Raises DataRefused when StatBank cannot be reached, refuses, or answers something else than asked for.
     """
-    origin, period, patience = options.origin, options.period, options.patience
+    origin, period = options.origin, options.period
     assert source.table is not None, "every StatBank source names its table"
     previous = store.newest(source.id, synthetic=options.synthetic)
-    described = {"en": tableinfo_bytes(client, source.table, "en", patience=patience)}
+    describe = partial(tableinfo_bytes, client, source.table, patience=options.patience)
+    described = {"en": describe("en")}
     info = parse_tableinfo(described["en"], source)
     before = previous.manifest.query.get("rectangle") if previous is not None else None
     plan = None
     with suppress(DataRefused):  # told again below, with the publisher's Danish texts
         plan = make_plan(source, info, catalogue, None, before)
     if plan is None or plan.notes:
-        described["da"] = _known_danish(previous, info) or tableinfo_bytes(
-            client, source.table, "da", patience=patience
-        )
+        described["da"] = _known_danish(previous, info) or describe("da")
         plan = make_plan(source, info, catalogue, parse_tableinfo(described["da"], source), before)
     query, record = plan.query, plan.record()
     trouble = "" if info.active or source.has_ended(datetime.now(UTC).date()) else _closed(info)
@@ -453,29 +441,19 @@ def fetch_source(
     if unasked and previous is not None and _same(previous, record, info, origin):
         return told("unchanged", previous, f"not updated since {info.updated:%Y-%m-%d %H:%M}")
     if "da" not in described:
-        described["da"] = tableinfo_bytes(client, source.table, "da", patience=patience)
+        described["da"] = describe("da")
     danish = parse_tableinfo(described["da"], source)
-    known = previous.path / "tableinfo.da.json" if previous is not None else None
-    changed: list[str] = []
-    if known is not None and known.is_file():
-        changed = texts_changed_since(source, parse_tableinfo(known.read_bytes(), source), danish, query)
+    held = _kept_description(previous, "da")
+    changed = texts_changed_since(source, parse_tableinfo(held, source), danish, query) if held is not None else []
     told = partial(FetchResult, source.id, trouble=trouble, notes=(*plan.notes, *changed))
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store.root) as scratch:
         folder = Path(scratch)
         rest = None if period is None else rest_of(previous, plan, period, folder)
-        extract = download(
-            client,
-            source,
-            info,
-            folder,
-            danish=danish,
-            query=query if period is None else one_period(query, period),
-            on_progress=partial(options.on_progress, source.id) if options.on_progress else None,
-            patience=patience,
-        )
+        asked = query if period is None else one_period(query, period)
+        extract = download(client, source, [info, danish], asked, folder, options)
         files = dict(extract.files)
-        published_at = extract.published_at
+        published_at = info.published_at
         if rest is not None and previous is not None:
             received = frozenset().union(*(lines_of(path) for path, _ in files.values()))
             if received == rest.taken_out:
@@ -506,11 +484,7 @@ def fetch_source(
 
 
 def check_all(
-    client: httpx.Client,
-    sources: Iterable[Source],
-    store: SnapshotStore,
-    catalogue: Catalogue,
-    options: FetchOptions,
+    client: httpx.Client, sources: Iterable[Source], store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> list[Finding]:
     """Return what the descriptions of the tables show, before anything is downloaded: every fault and news of each."""
     look = partial(_check_source, client, store, catalogue, options)
@@ -535,18 +509,17 @@ def _check_source(
         found.append(Finding(source.id, "fault", _closed(english)))
     areas = sum(len(v.codes) for v in english.variables if v.map is not None)
     told = (
-        f"{plan.query.cells:,} cells by {plan.query.file_format}, newest period {_newest_period(english)}, updated "
+        f"{plan.query.cells:,} cells by {plan.query.file_format}, newest period {english.periods[-1]}, updated "
         f"{english.updated:%Y-%m-%d}, {english.unit}, cells left out are {english.suppressed_data_value!r}, "
         f"{source.licence}" + (f", {areas} areas" if areas else "")
     )
-    periods = next(variable.codes[-2:] for variable in english.variables if variable.time)
     found = found or [Finding(source.id, "ok", told)]
-    return [replace(each, periods=periods, published_at=english.published_at) for each in found]
+    return [replace(each, periods=english.periods[-2:], published_at=english.published_at) for each in found]
 
 
 def _closed(info: TableInfo) -> str:
     return (
-        f"{info.id} is closed: StatBank gives it no new periods (the last is {_newest_period(info)}, updated "
+        f"{info.id} is closed: StatBank gives it no new periods (the last is {info.periods[-1]}, updated "
         f"{info.updated:%Y-%m-%d}); find the table that follows it, or write the day it "
         "ended as `ended:` in its source file"
     )
@@ -554,22 +527,18 @@ def _closed(info: TableInfo) -> str:
 
 def _known_danish(previous: Snapshot | None, info: TableInfo) -> bytes | None:
     """Return the Danish description kept with the last extract, when the table has not been updated since."""
-    if previous is None or previous.manifest.published_at != info.published_at:
-        return None
-    path = previous.path / "tableinfo.da.json"
-    return path.read_bytes() if path.is_file() else None
+    is_current = previous is not None and previous.manifest.published_at == info.published_at
+    return _kept_description(previous, "da") if is_current else None
 
 
-def _newest_period(info: TableInfo) -> str:
-    return next(variable.codes[-1] for variable in info.variables if variable.time)
+def _kept_description(snapshot: Snapshot | None, lang: Language) -> bytes | None:
+    """Return the description of the table that came with an extract, None where there is none."""
+    path = snapshot.path / f"tableinfo.{lang}.json" if snapshot is not None else None
+    return path.read_bytes() if path is not None and path.is_file() else None
 
 
 def fetch_all(
-    client: httpx.Client,
-    sources: Iterable[Source],
-    store: SnapshotStore,
-    catalogue: Catalogue,
-    options: FetchOptions,
+    client: httpx.Client, sources: Iterable[Source], store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> list[FetchResult]:
     """Fetch several sources at once; one that fails keeps its newest snapshot and says why in one sentence.
 
@@ -663,12 +632,12 @@ def _new_codes(
             continue
         known = {code.code for code in catalogue.readable(source, dimension)} | spellings.get(dimension.id, {}).keys()
         if new := [code for code in rectangle.get(dimension.id.upper(), ()) if code not in known]:
-            danish, english = (_texts_of(source, snapshot, lang, dimension.id) for lang in ("da", "en"))
+            danish, english = (_texts_of(source, snapshot, lang, dimension.id) for lang in LANGUAGES)
             found[dimension.id] = [Code(code, danish.get(code, code), english.get(code, code)) for code in new]
     return found
 
 
-def _texts_of(source: Source, snapshot: Snapshot, lang: str, dimension: str) -> dict[str, str]:
-    path = snapshot.path / f"tableinfo.{lang}.json"
-    variable = parse_tableinfo(path.read_bytes(), source).variable(dimension) if path.is_file() else None
+def _texts_of(source: Source, snapshot: Snapshot, lang: Language, dimension: str) -> dict[str, str]:
+    raw = _kept_description(snapshot, lang)
+    variable = parse_tableinfo(raw, source).variable(dimension) if raw is not None else None
     return {value.id: value.text for value in variable.values} if variable is not None else {}

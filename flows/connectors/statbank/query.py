@@ -81,6 +81,11 @@ class TableInfo(_Answer):
         return next((v for v in self.variables if v.id.upper() == code.upper()), None)
 
     @property
+    def periods(self) -> tuple[str, ...]:
+        """Return the periods of the table, oldest first."""
+        return next(variable.codes for variable in self.variables if variable.time)
+
+    @property
     def published_at(self) -> str:
         """Return `updated` as UTC in ISO 8601."""
         return self.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -270,23 +275,23 @@ class Query:
 
     def halves(self) -> tuple[Query, Query] | None:
         """Return the query cut in two by period; None when it has one period only."""
-        periods = self.variables[-1]
-        middle = len(periods.values) // 2
-        if not middle:
-            return None
-        first, second = (
-            replace(self, variables=(*self.variables[:-1], replace(periods, values=part, whole=False)))
-            for part in (periods.values[:middle], periods.values[middle:])
-        )
-        return first, second
+        periods = self.variables[-1].values
+        middle = len(periods) // 2
+        return (self.of_periods(periods[:middle]), self.of_periods(periods[middle:])) if middle else None
+
+    def of_periods(self, periods: tuple[str, ...]) -> Query:
+        """Return the query cut down to some of its periods."""
+        time = replace(self.variables[-1], values=periods, whole=False)
+        return replace(self, variables=(*self.variables[:-1], time))
+
+    @property
+    def _form(self) -> dict[str, Any]:
+        return {"table": self.table, "format": self.file_format, "lang": LANGUAGE, "valuePresentation": PRESENTATION}
 
     def body(self) -> dict[str, Any]:
         """Return the JSON of the request. No timeOrder: streaming formats refuse it."""
         return {
-            "table": self.table,
-            "format": self.file_format,
-            "lang": LANGUAGE,
-            "valuePresentation": PRESENTATION,
+            **self._form,
             "delimiter": "Semicolon",
             "variables": [
                 {"code": self.renamed.get(v.code, v.code), "values": ["*"] if v.whole else list(v.values)}
@@ -298,17 +303,14 @@ class Query:
         """Return what the manifest keeps: `rectangle` has every code written out, so that zero cells stay known."""
         rectangle = {variable.code.upper(): list(variable.values) for variable in self.variables}
         return {
-            "table": self.table,
-            "format": self.file_format,
-            "lang": LANGUAGE,
-            "valuePresentation": PRESENTATION,
+            **self._form,
             "rectangle": rectangle,
             "left_out": list(self.left_out),
             **({"renamed": dict(self.renamed)} if self.renamed else {}),
         }
 
 
-_PERIOD_FORMS = {"year": r"\d{4}", "quarter": r"\d{4}K[1-4]", "month": r"\d{4}M(0[1-9]|1[0-2])"}
+PERIOD_FORMS = {"year": r"\d{4}", "quarter": r"\d{4}K[1-4]", "month": r"\d{4}M(0[1-9]|1[0-2])"}
 
 
 @dataclass(frozen=True)
@@ -327,11 +329,6 @@ class Plan:
         """Return what the manifest keeps of the question."""
         spelt = {name: dict(codes) for name, codes in self.spellings.items()}
         return {**self.query.record(), **({"spellings": spelt} if spelt else {})}
-
-
-def plan_query(source: Source, tableinfo: TableInfo) -> Query:
-    """Return the query of `source` with its select expressions worked out against `tableinfo`; see `make_plan`."""
-    return make_plan(source, tableinfo, None).query
 
 
 def make_plan(
@@ -381,9 +378,9 @@ def make_plan(
         if spelt:
             spellings[dimension.id] = spelt
         chosen.append(_select(place, dimension, variable, tableinfo, spelt))
+        held = (before or {}).get(dimension.id.upper(), ())
         if dimension.role == "time":
             _check_periods(place, source, chosen[-1])
-            held = (before or {}).get(dimension.id.upper(), ())
             if withdrawn := [code for code in held if code not in variable.codes]:
                 notes.append(
                     f"{place}: {tableinfo.id} has withdrawn {_listed(withdrawn)}, which the last extract holds"
@@ -391,9 +388,8 @@ def make_plan(
         if catalogue is not None and dimension.role != "time":
             known = {code.code for code in catalogue.readable(source, dimension)} | spelt.keys()
             new = {v.id: _both(texts[v.id], v.text) for v in variable.values if v.id not in known}
-            held = (before or {}).get(dimension.id.upper(), ())
-            gone = [code for code in catalogue.selected(source, dimension) if code not in variable.codes]
-            gone = [code for code in gone if code not in spelt.values()]
+            there = {*variable.codes, *spelt.values()}
+            gone = [code for code in catalogue.selected(source, dimension) if code not in there]
             if dimension.id not in tableinfo.renamed:
                 _check_withdrawn(place, dimension, tableinfo, [code for code in gone if code in held])
             notes += _new_codes(place, catalogue, dimension, chosen[-1], new)
@@ -440,7 +436,7 @@ def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query
 
 def _check_periods(place: str, source: Source, chosen: Selected) -> None:
     """Refuse periods of another kind than the source's: no build could read them."""
-    form = _PERIOD_FORMS.get(source.frequency or "", r".+")
+    form = PERIOD_FORMS.get(source.frequency or "", r".+")
     strange = [code for code in chosen.values if not re.fullmatch(form, code)]
     if strange:
         raise DataRefused(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import yaml
 
-from flows.connectors.statbank.query import TableInfo, Value, Variable
+from flows.connectors.statbank.query import PERIOD_FORMS, TableInfo, Value, Variable
 from transforms.areas import areas
 from transforms.catalogue import Catalogue, Code, load_catalogue
 from transforms.errors import UsageError
@@ -30,7 +30,6 @@ SELECTOR_IDS = frozenset(
 SELECTOR_TEXTS = re.compile(r"\b(unit|measure|seasonal|frequency|price|dranst)\b", re.IGNORECASE)
 TOTAL_IDS = ("TOT", "IALT", "TOT1", "MOK", "000", "00", "0")
 TOTAL_TEXT = re.compile(r"\b(total|i alt)\b", re.IGNORECASE)
-PERIOD_KINDS = {r"\d{4}": "year", r"\d{4}K[1-4]": "quarter", r"\d{4}M\d\d": "month"}
 LETTERS = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
 
 
@@ -109,11 +108,12 @@ def draft_dimensions(
 
 def period_kind(info: TableInfo) -> str:
     """Return year, quarter or month; UsageError for every other kind of period."""
-    codes = next(variable.codes for variable in info.variables if variable.time)
-    for pattern, kind in PERIOD_KINDS.items():
-        if all(re.fullmatch(pattern, code) for code in codes):
+    for kind, form in PERIOD_FORMS.items():
+        if all(re.fullmatch(form, period) for period in info.periods):
             return kind
-    raise UsageError(f"{info.id}: periods such as {codes[-1]} are not supported; only years, quarters and months are")
+    raise UsageError(
+        f"{info.id}: periods such as {info.periods[-1]} are not supported; only years, quarters and months are"
+    )
 
 
 def _add_dimension(
@@ -353,20 +353,14 @@ def _source_text(name: str, danish: TableInfo, english: TableInfo, draft: Draft)
     dimensions = [f"  - {_flow(dimension)}\n" for dimension in draft.dimensions]
     # A tenth of the cells: BULK leaves zeros out, and a bound is moved once a year of deliveries is known.
     expectations = {"min_rows": max(1, cells // 10), "quarantine_max_share": 0.01}
-    return "".join(
-        [
-            *notes,
-            yaml.safe_dump(head, allow_unicode=True, sort_keys=False, width=1000),
-            "dimensions:\n",
-            *dimensions,
-            yaml.safe_dump({"expectations": expectations}, sort_keys=False),
-        ]
-    )
+    beginning = yaml.safe_dump(head, allow_unicode=True, sort_keys=False, width=1000)
+    end = yaml.safe_dump({"expectations": expectations}, sort_keys=False)
+    return "".join([*notes, beginning, "dimensions:\n", *dimensions, end])
 
 
 def _lag(info: TableInfo, kind: str) -> int:
     """Return the days from the first day of the newest period to its publication."""
-    newest = next(variable.codes[-1] for variable in info.variables if variable.time)
+    newest = info.periods[-1]
     part = int(newest[5:]) if kind != "year" else 1
     first_day = date(int(newest[:4]), (part - 1) * MONTHS[kind] + 1, 1)
     return max(0, (info.updated.date() - first_day).days)

@@ -18,7 +18,7 @@ from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank import client
 from flows.connectors.statbank.client import download, fetch_all, fetch_source
-from flows.connectors.statbank.query import tableinfo
+from flows.connectors.statbank.query import make_plan, tableinfo
 from flows.sample.standin import Fault, Script, running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.faults.network import closed_for_maintenance
@@ -356,9 +356,8 @@ def test_progress_names_the_source(world: World) -> None:
 
 def test_download_can_be_used_alone(world: World) -> None:
     info = tableinfo(world.client, "FOLK1A")
-    extract = download(world.client, FOLK1A, info, world.folder)
+    extract = download(world.client, FOLK1A, [info], make_plan(FOLK1A, info, None).query, world.folder)
     assert (extract.rows, extract.presentation, list(extract.files)) == (420, "Code", ["folk1a.csv"])
-    assert extract.published_at == info.published_at
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from flows.connectors.statbank.query import (
     Query,
     Selected,
     TableInfo,
+    make_plan,
     matching,
     near,
     own_words,
     parse_tableinfo,
-    plan_query,
 )
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, PERIODS, RAS200, RAS302
 from transforms.catalogue import Source
@@ -95,7 +95,7 @@ def test_expressions_on_codes() -> None:
 
 
 def test_the_rectangle_is_known_before_the_request() -> None:
-    query = plan_query(FOLK1A, info(CODES))
+    query = make_plan(FOLK1A, info(CODES), None).query
     assert query.header == ("OMRÅDE", "KØN", "ALDER", "CIVILSTAND", "TID", "INDHOLD")
     assert query.cells == 4 * 1 * 3 * 1 * 2
     assert query.file_format == "BULK"
@@ -106,19 +106,19 @@ def test_the_rectangle_is_known_before_the_request() -> None:
 
 
 def test_codes_come_in_the_publishers_order_once() -> None:
-    query = plan_query(selecting(FOLK1A, "ALDER", "3*", "30", "IALT"), info(CODES))
+    query = make_plan(selecting(FOLK1A, "ALDER", "3*", "30", "IALT"), info(CODES), None).query
     assert query.variables[2].values == ("IALT", "3", *(str(age) for age in range(30, 40)))
 
 
 def test_a_dimension_left_out_means_csv_without_it() -> None:
     codes = {"OMRÅDE": ["101"], "ALDER": AGES, "CIVILSTAND": ["TOT", "U"], "KØN": ["M", "K"], "Tid": ["2018", "2019"]}
-    query = plan_query(RAS302, info(codes, "RAS302"))
+    query = make_plan(RAS302, info(codes, "RAS302"), None).query
     assert (query.file_format, query.left_out) == ("CSV", ("KØN",))
     assert "KØN" not in query.header
     fixed = info(codes, "RAS302")
     stuck = [v.model_copy(update={"elimination": False}) for v in fixed.variables]
     with pytest.raises(DataRefused, match="KØN: RAS302 does not let it be left out"):
-        plan_query(RAS302, fixed.model_copy(update={"variables": tuple(stuck)}))
+        make_plan(RAS302, fixed.model_copy(update={"variables": tuple(stuck)}), None)
 
 
 @pytest.mark.parametrize(("periods", "over"), [(4, True), (1, False)])
@@ -162,26 +162,26 @@ def test_what_has_changed_is_named_with_what_is_near(
     source: Source, codes: dict[str, list[str]], sentence: str
 ) -> None:
     with pytest.raises(DataRefused, match=sentence):
-        plan_query(source, info(codes))
+        make_plan(source, info(codes), None)
 
 
 def test_a_new_dimension_stands_at_its_total_where_it_may_be_left_out() -> None:
     described = info({**CODES, "HERKOMST": ["1"]})
-    assert plan_query(FOLK1A, described).left_out == ("HERKOMST",)
-    assert plan_query(FOLK1A, described).file_format == "CSV"
+    assert make_plan(FOLK1A, described, None).query.left_out == ("HERKOMST",)
+    assert make_plan(FOLK1A, described, None).query.file_format == "CSV"
     fixed = [
         variable.model_copy(update={"elimination": False}) if variable.id == "HERKOMST" else variable
         for variable in described.variables
     ]
     with pytest.raises(DataRefused, match="dimensions: HERKOMST is missing here; FOLK1A of 2025-08-11 has OMRÅDE"):
-        plan_query(FOLK1A, described.model_copy(update={"variables": tuple(fixed)}))
+        make_plan(FOLK1A, described.model_copy(update={"variables": tuple(fixed)}), None)
 
 
 def test_a_selector_finds_exactly_one_code() -> None:
     codes = {"OMRÅDE": ["101"], "KØN": ["M", "K"], "BEREGNING": ["BFK", "EFK"], "Tid": ["2022", "2023"]}
-    assert plan_query(RAS200, info(codes, "RAS200")).variables[2].values == ("BFK",)
+    assert make_plan(RAS200, info(codes, "RAS200"), None).query.variables[2].values == ("BFK",)
     with pytest.raises(DataRefused, match=r"BEREGNING: a selector must select exactly one code, not 2 \(BFK, EFK\)"):
-        plan_query(selecting(RAS200, "BEREGNING", "*"), info(codes, "RAS200"))
+        make_plan(selecting(RAS200, "BEREGNING", "*"), info(codes, "RAS200"), None)
 
 
 def test_near_offers_something_even_when_nothing_is_alike() -> None:

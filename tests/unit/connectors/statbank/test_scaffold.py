@@ -16,7 +16,7 @@ from flows.connectors import FetchOptions
 from flows.connectors.http import open_client
 from flows.connectors.statbank.client import canonical_rows, fetch_source
 from flows.connectors.statbank.files import canonical_scan
-from flows.connectors.statbank.query import TableInfo, Value, parse_tableinfo, plan_query
+from flows.connectors.statbank.query import TableInfo, Value, make_plan, parse_tableinfo
 from flows.connectors.statbank.scaffold import Guess, new_source, slug
 from flows.store.snapshots import SnapshotStore
 from tests.conftest import ROOT
@@ -191,7 +191,7 @@ def test_the_written_source_stages_its_own_extract(root: Path) -> None:
 
 def test_the_written_source_plans_a_query(root: Path) -> None:
     new_source(described("da"), described("en"), root)
-    query = plan_query(loaded(root).source("statbank_bolx9"), described("en"))
+    query = make_plan(loaded(root).source("statbank_bolx9"), described("en"), None).query
     assert query.cells == len(VARIABLES[0]["values"]) * 1 * 1 * 2 * 2
 
 
@@ -264,7 +264,7 @@ def test_a_real_table_becomes_a_source(root: Path, real_dir: Path) -> None:
     new_source(danish, english, root)
     source = loaded(root).source("statbank_straf42")
     assert [d.total for d in source.dimensions] == ["00", "TOT", "000", "TOT", "TOT", None]
-    assert plan_query(source, english).cells == 30
+    assert make_plan(source, english, None).query.cells == 30
 
 
 @pytest.mark.real
