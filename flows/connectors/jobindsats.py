@@ -28,6 +28,8 @@ from pydantic import SecretStr
 
 from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding_of
 from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
+from flows.connectors.statbank.files import Recognised
+from flows.connectors.statbank.forms import filled
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
 from transforms.catalogue import Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
@@ -77,14 +79,13 @@ class Description:
     """
 
     hierarchies: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     measures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     periods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def describe(client: httpx.Client, table: str, *, patience: Patience | None = None) -> Description | None:
     """Return the description of a table; None where the service has none (version 2, or no such page)."""
-    if version_of(str(client.base_url).rstrip("/")) == 2:
+    if version_of(str(client.base_url)) == 2:
         return None
     try:
         raw = read_body(client, "GET", f"table/{table}", params={"format": "json"}, patience=patience)
@@ -104,18 +105,11 @@ def parse_description(raw: bytes) -> Description:
     told = told[0] if isinstance(told, list) and told else told
     if not isinstance(told, dict):
         return Description()
-    hierarchies: dict[str, str] = {}
-    values: dict[str, frozenset[str]] = {}
-    for dimension in _dicts(told.get("dimensions")):
-        name = str(dimension.get("dimension_name") or dimension.get("dimension_id") or "")
-        for hierarchy in _dicts(dimension.get("hierarchies")):
-            key = str(hierarchy.get("hierarchy_id") or "")
-            hierarchies[key] = name
-            values[key] = frozenset(
-                str(value.get("value_name"))
-                for level in _dicts(hierarchy.get("levels"))
-                for value in _dicts(level.get("values"))
-            )
+    hierarchies = {
+        str(hierarchy.get("hierarchy_id") or ""): str(each.get("dimension_name") or each.get("dimension_id") or "")
+        for each in _dicts(told.get("dimensions"))
+        for hierarchy in _dicts(each.get("hierarchies"))
+    }
     measures = {
         _key(str(measure.get("measure_name"))): (str(group.get("mgroup_id")), str(measure.get("measure_id")))
         for group in _dicts(told.get("mgroups"))
@@ -125,7 +119,7 @@ def parse_description(raw: bytes) -> Description:
         str(kind.get("periodtype_id")): tuple(sorted(str(v.get("period_id")) for v in _dicts(kind.get("values"))))
         for kind in _dicts(told.get("periods"))
     }
-    return Description(hierarchies, values, measures, periods)
+    return Description(hierarchies, measures, periods)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -191,21 +185,16 @@ def _measure_groups(query: JobindsatsQuery, told: Description) -> dict[str, str]
 
 
 def fetch_all(
-    client: httpx.Client,
-    sources: Iterable[Source],
-    store: SnapshotStore,
-    catalogue: Catalogue,
-    options: FetchOptions,
+    client: httpx.Client, sources: Iterable[Source], store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> list[FetchResult]:
     """Fetch several tables one by one; one that fails keeps its newest snapshot and says why in one sentence.
 
     The list of all tables is asked first: what has not been updated since its last answer is not asked for again, and
     invented answers only once per world they are made from, unless `again`.
     """
-    wanted = list(sources)
     results: list[FetchResult] = []
     updates: Mapping[str, Update] | None = None
-    for source in wanted:
+    for source in sources:
         try:
             previous = store.newest(source.id, synthetic=options.synthetic)
             if not _is_same_world(previous, options):
@@ -258,7 +247,7 @@ def updates_of(client: httpx.Client, patience: Patience | None = None) -> dict[s
 
     It only spares questions, so whatever goes wrong here is told by the questions that are then asked.
     """
-    if version_of(str(client.base_url).rstrip("/")) == 2:
+    if version_of(str(client.base_url)) == 2:
         return {}
     try:
         listed = json.loads(_decoded(read_body(client, "GET", "tables", params={"format": "json"}, patience=patience)))
@@ -291,11 +280,7 @@ def _table_key(table: str) -> str:
 
 
 def check_all(
-    client: httpx.Client,
-    sources: Iterable[Source],
-    store: SnapshotStore,
-    catalogue: Catalogue,
-    options: FetchOptions,
+    client: httpx.Client, sources: Iterable[Source], store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> list[Finding]:
     """Return what the descriptions of the tables show, before any figure is asked for."""
     return [finding for source in sources for finding in _check_source(client, source, options)]
@@ -400,7 +385,7 @@ def download(
     The table's description is asked first, so that only the measures wanted are asked for, by hierarchies it has; when
     the narrow question is refused, the plain one is asked. Raises DataRefused with the publisher's own reason.
     """
-    query, version = query_of(source), version_of(str(client.base_url).rstrip("/"))
+    query, version = query_of(source), version_of(str(client.base_url))
     target = folder / f"{source.id}.json"
     try:
         described = describe(client, query.table, patience=patience)
@@ -568,9 +553,9 @@ def read_export(content: bytes, name: str) -> Answer:
     stub_width = next((n for n in range(len(grid[0])) if any(row[n] for row in heads)), 0)
     if stub_width == 0:
         raise DataRefused(f"{name}: not an export from jobindsats.dk (no headings over the columns)")
-    stubs = [_filled([row[n] for row in body]) for n in range(stub_width)]
+    stubs = [filled([row[n] for row in body]) for n in range(stub_width)]
     columns = range(stub_width, len(grid[0]))
-    headings = [_filled([row[n] for n in columns]) for row in heads if any(row)]
+    headings = [filled([row[n] for n in columns]) for row in heads if any(row)]
     axes = [*stubs, *headings]
     kinds = [_kind(axis) for axis in axes]
     for wanted in (PERIOD, AREA):
@@ -608,14 +593,6 @@ def _ends(row: Sequence[str]) -> bool:
     return not any(row) or row[0].lower().startswith(FOOTERS)
 
 
-def _filled(texts: Sequence[str]) -> list[str]:
-    """Return texts with each gap filled from before: a group's text may stand at its first member only."""
-    filled: list[str] = []
-    for text in texts:
-        filled.append(text or (filled[-1] if filled else ""))
-    return filled
-
-
 def _kind(axis: Sequence[str]) -> str:
     values = set(axis) - {""}
     if values and all(is_period(value) for value in values):
@@ -641,7 +618,7 @@ _TOTAL_TEXT = re.compile(r"(.+ )?i alt|alle( .+)?|total|hele landet|begge køn|m
 
 
 def canonical_rows(source: Source, snapshot: Snapshot, catalogue: Catalogue, folder: Path) -> CanonicalRows:
-    """Return the answers of a snapshot as canonical rows, written to `folder`; errors as in `read_cells`."""
+    """Return the answers of a snapshot as canonical rows, written to `folder`; errors as in `_Cells`."""
     snapshot.verify()
     return write_rows(source, snapshot.data_paths(), catalogue, folder, snapshot.id)
 
@@ -650,7 +627,8 @@ def write_rows(
     source: Source, paths: Sequence[Path], catalogue: Catalogue, folder: Path, snapshot_id: str = ""
 ) -> CanonicalRows:
     """Write the cells of answers as one canonical CSV: the source's dimensions in their order, then INDHOLD."""
-    cells = read_cells(source, paths, catalogue)
+    cells = _Cells(source, catalogue)
+    cells.read(paths)
     target = folder / f"{source.id}.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as stream:
@@ -669,42 +647,35 @@ def write_rows(
     )
 
 
-@dataclass
-class Cells:
-    """The cells of one or more answers: key (as the source's dimensions) -> value or mark; and what came beside."""
+class _Cells:
+    """The cells of one or more answers: key (as the source's dimensions) -> value or mark; and what came beside.
 
-    values: dict[tuple[str, ...], str] = field(default_factory=dict)
-    rejected: list[RejectedRow] = field(default_factory=list)
-    new_codes: dict[str, list[Code]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
-def read_cells(source: Source, paths: Sequence[Path], catalogue: Catalogue) -> Cells:
-    """Return every cell of the answers by its codes; one that is given twice with the same figure counts once.
+    A cell that is given twice with the same figure counts once.
 
     Marks: `..` withheld, `...` not there. A null is withheld where the source says that the publisher's nulls are, or
     where it stands beside a rate of its own; a rate beside a withheld count is withheld too. Areas and texts of a
     dimension that have no code are kept as they are and named. Cells with an unreadable period or number are rejected
     one by one. Raises DataRefused for a file that is no answer, lacks a column, or gives a cell twice with two figures.
     """
-    return _Reader(source, catalogue).read(paths)
 
-
-class _Reader:
     def __init__(self, source: Source, catalogue: Catalogue):
         self.query = query_of(source)
         self.coders = [_Coder(source, dimension, catalogue) for dimension in self.query.dimensions]
         self.units = {measure.id: measure.unit for measure in self.query.measures}
-        self.cells = Cells()
+        self.values: dict[tuple[str, ...], str] = {}
+        self.rejected: list[RejectedRow] = []
+        self.new_codes: dict[str, list[Code]] = {}
+        self.notes: list[str] = []
         self.areas: dict[str, Code] = {}
         self.named: dict[str, str] = {}
         self.copies = 0
 
-    def read(self, paths: Sequence[Path]) -> Cells:
+    def read(self, paths: Sequence[Path]) -> None:
+        """Take the cells of further answers in."""
         for path in paths:
             answer = read_answer(path)
             columns = _columns(answer, self.query, path.name)
-            self.cells.notes += columns.notes
+            self.notes += columns.notes
             self._take(answer, columns, path.name)
         for coder in self.coders:
             if len(coder.new) > len(coder.found):  # job titles, say, where industries are meant
@@ -714,15 +685,14 @@ class _Reader:
                 )
         new = {AREA_ID: list(self.areas.values())}
         new |= {coder.dimension.column.upper(): list(coder.new.values()) for coder in self.coders}
-        self.cells.new_codes = {name: codes for name, codes in new.items() if codes}
-        self.cells.notes += [
+        self.new_codes = {name: codes for name, codes in new.items() if codes}
+        self.notes += [
             f"{name.lower()} without a code, kept as it is: {', '.join(code.text_da for code in codes[:5])}"
             + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
-            for name, codes in self.cells.new_codes.items()
+            for name, codes in self.new_codes.items()
         ]
         if self.copies:
-            self.cells.notes.append(f"{self.copies} cells came twice with the same figure and count once")
-        return self.cells
+            self.notes.append(f"{self.copies} cells came twice with the same figure and count once")
 
     def _take(self, answer: Answer, columns: _Columns, name: str) -> None:
         danish = _is_danish(answer, columns)
@@ -749,7 +719,7 @@ class _Reader:
                 self._add((area, *kept, measure, period), value, name)
 
     def _withheld(self, values: dict[str, str]) -> dict[str, str]:
-        """Return one row's values with nulls and rates settled, see `read_cells`."""
+        """Return one row's values with nulls and rates settled, see `_Cells`."""
         if self.query.nulls == "suppressed":
             values = {measure: WITHHELD if value == NOT_THERE else value for measure, value in values.items()}
         for measure in self.query.measures:
@@ -763,9 +733,9 @@ class _Reader:
         return values
 
     def _add(self, key: tuple[str, ...], value: str, name: str) -> None:
-        known = self.cells.values.get(key)
+        known = self.values.get(key)
         if known is None:
-            self.cells.values[key] = value
+            self.values[key] = value
             return
         if known != value:
             raise DataRefused(
@@ -785,7 +755,7 @@ class _Reader:
         return code
 
     def _reject(self, name: str, row: int, rule: str, text: str, cells: int = 1) -> None:
-        self.cells.rejected += [RejectedRow(name, row, rule, text)] * cells
+        self.rejected += [RejectedRow(name, row, rule, text)] * cells
 
 
 AREA_ID, MEASURE_ID = "OMRÅDE", "MÅLING"
@@ -893,7 +863,7 @@ def _beside(answer: Answer, columns: Sequence[int], name: str) -> tuple[dict[int
     for column in columns:
         heading = answer.headings[column]
         texts = Counter(row[column] or "" for row in answer.rows if not isinstance(row[column], Number))
-        if all(text == "" or _is_number(text) for text in texts):
+        if all(_value(text, "count", None) is not None for text in texts):
             notes.append(f"measure {heading!r} is not asked for and left out")
             continue
         totals = [text for text in texts if _TOTAL_TEXT.fullmatch(_key(text))]
@@ -924,18 +894,7 @@ def _export_columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Colum
     return _Columns(1, 0, list(others), {}, measure_axis=(measures[0], names))
 
 
-@dataclass(frozen=True)
-class RecognisedFile:
-    """What a file by hand was taken for, why in words, and what it holds."""
-
-    source_id: str
-    why: str
-    periods: tuple[str, ...]
-    areas: int
-    rows: int
-
-
-def recognise_file(path: Path, name: str, catalogue: Catalogue, scratch: Path) -> RecognisedFile | None:
+def recognise_file(path: Path, name: str, catalogue: Catalogue, scratch: Path) -> Recognised | None:
     """Return which source an export or a saved answer belongs to; None when it is nothing of Jobindsats.
 
     Raises DataRefused with the reason when the file is of Jobindsats but cannot be taken.
@@ -957,33 +916,32 @@ def recognise_file(path: Path, name: str, catalogue: Catalogue, scratch: Path) -
         if "jobindsats" in title:
             raise DataRefused(f"{path.name}: an export from jobindsats.dk of no table used here; nothing is lost")
         return None
-    source = recognise(path, catalogue, f"{name} {title}")
+    source = recognise(answer, path.name, catalogue, f"{name} {title}")
     rows = write_rows(source, [path], catalogue, scratch)
     _refuse_unreadable(source, rows)
     with rows.paths[0].open(encoding="utf-8", newline="") as stream:
         cells = list(csv.DictReader(stream, delimiter=";", quoting=csv.QUOTE_NONE))
     periods = tuple(sorted({cell[source.time.id.upper()] for cell in cells}))
     why = "its name or title says so" if _is_named(source, f"{name} {title}") else "no other table has these columns"
-    return RecognisedFile(source.id, why, periods, len({cell[AREA_ID] for cell in cells}), len(cells))
+    areas = len({cell[AREA_ID] for cell in cells})
+    return Recognised(source.id, "text", "da", why=why, periods=periods, areas=areas, rows=len(cells))
 
 
-def recognise(path: Path, catalogue: Catalogue, said: str = "") -> Source:
+def recognise(answer: Answer, name: str, catalogue: Catalogue, said: str = "") -> Source:
     """Return the Jobindsats source whose measures and dimensions a file holds; DataRefused when none or several do.
 
     `said` is the file's name and title: where several sources have the same columns, and where tables are known that
     have no source but look the same (`lookalikes`), it must hold the table's id or the source's title.
     """
-    answer = read_answer(path)
     fitting: list[Source] = []
     faults: list[DataRefused] = []
     named = [source for source in _of_jobindsats(catalogue) if _is_named(source, said)]
     for source in named or _of_jobindsats(catalogue):
         try:
-            _columns(answer, query_of(source), path.name)
+            _columns(answer, query_of(source), name)
+            fitting.append(source)
         except DataRefused as refused:
             faults.append(refused)
-            continue
-        fitting.append(source)
     if named and not fitting:
         raise faults[0]
     most = max((len(query_of(source).measures) for source in fitting), default=0)
@@ -991,9 +949,7 @@ def recognise(path: Path, catalogue: Catalogue, said: str = "") -> Source:
     alike = [table for source in best for table in (query_of(source).table, *source.lookalikes)]
     if len(best) != 1 or (len(alike) > 1 and not named):
         told = " and ".join(alike) or "no source of Jobindsats"
-        raise DataRefused(
-            f"{path.name}: its columns ({', '.join(answer.headings)}) fit {told}; name it after its table"
-        )
+        raise DataRefused(f"{name}: its columns ({', '.join(answer.headings)}) fit {told}; name it after its table")
     return best[0]
 
 
@@ -1004,7 +960,7 @@ def _of_jobindsats(catalogue: Catalogue) -> list[Source]:
 def _is_named(source: Source, said: str) -> bool:
     """Return whether a text holds a table's id, however it is spelled (ptv_a02, PTVA02), or the source's title."""
     letters = re.sub(r"[^a-z0-9æøå]", "", said.casefold())
-    return re.sub(r"[^a-z0-9]", "", query_of(source).table.casefold()) in letters or _key(source.title_da) in _key(said)
+    return _table_key(query_of(source).table) in letters or _key(source.title_da) in _key(said)
 
 
 def _title_of(path: Path) -> str:
@@ -1036,11 +992,6 @@ def _known_area(text: str) -> str | None:
     key = " ".join(text.split()).casefold()
     residual = next((code for word, code in RESIDUAL_AREAS if key.startswith(word)), None)
     return residual or area_code(text)
-
-
-def _is_number(text: str) -> bool:
-    plain = text.replace("\u00a0", "").replace(" ", "")
-    return plain in (".", "..", "*", "-") or any(p.fullmatch(plain) for p in (_NUMBER, _GROUPED, _GROUPED_DECIMALS))
 
 
 def _is_danish(answer: Answer, columns: _Columns) -> bool | None:
@@ -1082,7 +1033,7 @@ def _shortest(number: str) -> str:
     return point.rstrip("0").rstrip(".") if "." in point else point
 
 
-def _absent(source: Source, cells: Cells) -> tuple[Absent, ...]:
+def _absent(source: Source, cells: _Cells) -> tuple[Absent, ...]:
     """Return that a municipality without a row is missing, where others have one in the same period."""
     municipalities = [area.code for area in areas_at(["municipality"])]
     if not query_of(source).all_municipalities or not {key[0] for key in cells.values} & set(municipalities):

@@ -278,8 +278,7 @@ def take_jobindsats(taking: Taking, by_source: dict[str, list[tuple[Path, Recogn
         if told is None:
             continue
         del report.refused_files[name]
-        taken = Recognised(told.source_id, "text", "da", (), told.why, told.periods, told.areas, told.rows)
-        by_source.setdefault(told.source_id, []).append((path, taken))
+        by_source.setdefault(told.source_id, []).append((path, told))
 
 
 def taken_row(source: Source, name: str, recognised: Recognised) -> dict[str, Any]:

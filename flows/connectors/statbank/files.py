@@ -13,7 +13,6 @@ import shutil
 import zipfile
 import zlib
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,14 +44,17 @@ from flows.connectors.statbank.match import (
     Candidate,
     Content,
     Fit,
+    How,
     Match,
     Misfit,
     Reading,
     Resolver,
     Unshown,
     inhabitants_fault,
+    other_selector,
     refusal_parts,
     relates_unlike,
+    takes,
 )
 from flows.store.snapshots import sha256_of
 from transforms.areas import areas, inhabitants
@@ -150,17 +152,15 @@ def _is_row_of_codes(line: bytes, resolvers: Sequence[Resolver]) -> bool:
     if len(cells) != len(resolvers) or not (value in MARKS or re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value)):
         return False
     matches = [resolver.match(cell) for resolver, cell in zip(resolvers, cells, strict=True)]
-    pinned = [resolver.dimension.select[0] for resolver in resolvers]
     return all(
-        match is not None and match.code == cell and (resolver.dimension.role != "selector" or match.code == pin)
-        for match, cell, resolver, pin in zip(matches, cells, resolvers, pinned, strict=True)
+        match is not None and match.code == cell and takes(resolver.dimension, cell)
+        for match, cell, resolver in zip(matches, cells, resolvers, strict=True)
     )
 
 
 # Which table is this file: what fits it is settled in match.py; here its figures are looked at and the outcome told.
 
 
-Presentation = Literal["code", "text", "both"]
 LOOKED_AT = 1_000_000
 Earlier = Callable[["Source"], Mapping[str, str]]
 """Returns source -> its canonical cells of the last time, key to value; empty when there are none."""
@@ -181,7 +181,7 @@ class Recognised:
     """
 
     source_id: str
-    presentation: Presentation
+    presentation: How
     language: Literal["da", "en", ""]
     filled: tuple[tuple[str, str], ...] = ()
     why: str = ""
@@ -294,10 +294,8 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
     totals = [(i, d.total) for i, d in enumerate(source.dimensions) if d.role == "category"]
     low, high = source.expectations.value_min, source.expectations.value_max
     last = earlier(source)
-    counts: Counter[str] = Counter()
-    firsts: dict[str, str] = {}
+    seen = Content(rows)
     wholes = _Wholes(source)
-    largest = 0.0
     with path.open(encoding="utf-8-sig") as lines:
         next(lines)
         for line in islice(lines, LOOKED_AT):
@@ -305,29 +303,26 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
             if text in MARKS:
                 continue
             value = float(text)
-            counts["figures"] += 1
-            counts["zeros"] += value == 0
-            counts["fractions"] += not value.is_integer()
-            largest = max(largest, value)
+            seen.figures += 1
+            seen.zeros += value == 0
+            seen.fractions += not value.is_integer()
+            seen.largest = max(seen.largest, value)
             if (low is not None and value < low) or (high is not None and value > high):
-                counts["outside"] += 1
-                firsts.setdefault("outside", text)
+                seen.outside += 1
+                seen.first_outside = seen.first_outside or text
             wholes.take(key, value)
-            if last and key in last:
-                counts["known"] += 1
-                counts["agreeing"] += _agree(text, last[key])
+            if key in last:
+                seen.known += 1
+                seen.agreeing += _agree(text, last[key])
             if area is not None and source.expectations.inhabitants_share is not None:
                 codes = key.split(";")
                 if all(codes[i] == total for i, total in totals) and codes[area] in inhabitants():
-                    counts["judged"] += 1
+                    seen.judged += 1
                     if inhabitants_fault(source, codes[area], value):
-                        counts["strange"] += 1
-                        firsts.setdefault("strange", f"{text} in {areas()[codes[area]].name_da}")
-    return Content(
-        rows, counts["figures"], counts["zeros"], counts["outside"], firsts.get("outside", ""), counts["judged"],
-        counts["strange"], firsts.get("strange", ""), counts["known"], counts["agreeing"], *wholes.judged(),
-        largest, counts["fractions"],
-    )  # fmt: skip
+                        seen.strange += 1
+                        seen.first_strange = seen.first_strange or f"{text} in {areas()[codes[area]].name_da}"
+    seen.totalled, seen.unlike_total, seen.first_unlike = wholes.judged()
+    return seen
 
 
 # With this many of the 98 municipalities beside it, a country's figure is held against their sum.
@@ -405,7 +400,7 @@ def _telling(checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]) -
     return [match for dimension, pairs in checked if dimension.role != "time" for _, match in pairs]
 
 
-def _presentation(matches: Sequence[Match]) -> Presentation:
+def _presentation(matches: Sequence[Match]) -> How:
     hows = {match.how for match in matches}
     return "text" if "text" in hows else "both" if "both" in hows else "code"
 
@@ -434,13 +429,19 @@ class Reject:
 
 
 @dataclass
-class Tally:
-    """What was counted while rows passed; `rows` are the file rows of the rows written, in their order."""
+class Normalised:
+    """What became of a file: `rows_in == rows_out + repeated + len(rejects)`.
+
+    `rows` are the file rows of the rows written, in their order. `canonical`: the file itself can be scanned and
+    nothing was written. `repeated` rows stood before with the same value and were not written again.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
     rejects: list[Reject] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
+    canonical: bool = False
+    repeated: int = 0
 
 
 class _Codes(dict[str, str | None]):
@@ -456,7 +457,7 @@ class _Codes(dict[str, str | None]):
         return code
 
 
-def write_table(table: Table, fit: Fit, catalogue: Catalogue, out: Path) -> Tally:
+def write_table(table: Table, fit: Fit, catalogue: Catalogue, out: Path) -> Normalised:
     """Write the placed table to `out` and return what was counted; DataRefused when the file as a whole is at fault."""
     decimals = fit.source.decimals
     try:
@@ -472,9 +473,9 @@ class _Writer:
         self.fit = fit
         self.numbers = numbers
         self.maps = [_Codes(Resolver(catalogue, fit.source, dimension)) for dimension in fit.source.dimensions]
-        self.tally = Tally()
+        self.tally = Normalised()
 
-    def write(self, out: Path) -> Tally:
+    def write(self, out: Path) -> Normalised:
         with out.open("w", encoding="utf-8", newline="\n") as file:
             file.write(header_of(self.fit.source) + "\n")
             for chunk in self.table.chunks():
@@ -519,14 +520,9 @@ class _Writer:
     ) -> None:
         for codes, column, found in zip(self.maps, columns, used, strict=True):
             dimension = codes.resolver.dimension
-            if dimension.role != "selector":
-                continue
-            pin = dimension.select[0]
-            strange = found - {None, pin}
-            if strange:
+            if strange := {code for code in found if code is not None and not takes(dimension, code)}:
                 at = next(i for i, code in enumerate(column) if code in strange)
-                rule = f"the source holds {dimension.id} {pin} only"
-                step = f"download {self.fit.source.table} with that one"
+                rule, step = other_selector(self.fit.source, dimension)
                 raise refusal(self.table.path, rule, step, row=chunk.rows[at], value=column[at])
 
     def _without_rejects(
@@ -578,21 +574,6 @@ def _deciding_style(table: Table, fit: Fit, catalogue: Catalogue, doubtful: str)
     raise refusal(table.path, rule, "download the table with texts", value=doubtful)
 
 
-@dataclass(frozen=True)
-class Normalised:
-    """What became of a file: `rows_in == rows_out + repeated + len(rejects)`.
-
-    `canonical`: the file itself can be scanned and nothing was written. `repeated` rows stood before with the same
-    value and were not written again.
-    """
-
-    rows_in: int
-    rows_out: int
-    rejects: list[Reject]
-    canonical: bool
-    repeated: int = 0
-
-
 def bulk_codes(path: Path, source: Source) -> dict[str, list[str]] | None:
     """Return dimension id -> the codes a canonical file holds; None when it writes a zero out.
 
@@ -638,7 +619,7 @@ def normalise(
     """
     rows = canonical_scan(path, source, catalogue) if path.is_file() else None
     if rows is not None and (seen is None or rows > COMPARED_UP_TO):
-        return Normalised(rows, rows, [], canonical=True)
+        return Normalised(rows, rows, canonical=True)
     table = open_table(path, limits)
     fit = Candidate(table, catalogue).place(source)
     if isinstance(fit, Misfit):
@@ -646,18 +627,18 @@ def normalise(
     working = out.with_name(out.name + ".part")
     try:
         tally = write_table(table, fit, catalogue, working)
-        repeated = _drop_repeated(working, path, tally, seen) if seen is not None else 0
+        if seen is not None:
+            _drop_repeated(working, path, tally, seen)
         working.replace(out)
     finally:
         working.unlink(missing_ok=True)
-    return Normalised(tally.rows_in, tally.rows_out - repeated, tally.rejects, False, repeated)
+    return tally
 
 
-def _drop_repeated(canonical: Path, path: Path, tally: Tally, seen: Seen) -> int:
+def _drop_repeated(canonical: Path, path: Path, tally: Normalised, seen: Seen) -> None:
     """Leave out of a canonical file the cells that `seen` holds with the same value, and add the others to it."""
     if len(seen) + tally.rows_out > COMPARED_UP_TO:
-        return 0
-    repeated = 0
+        return
     kept = canonical.with_name(canonical.name + ".kept")
     with canonical.open(encoding="utf-8") as lines, kept.open("w", encoding="utf-8", newline="\n") as out:
         out.write(next(lines))
@@ -667,22 +648,18 @@ def _drop_repeated(canonical: Path, path: Path, tally: Tally, seen: Seen) -> int
             if before == (value, path.name, row):
                 out.write(line)
             elif _plain_value(before[0]) == _plain_value(value):
-                repeated += 1
+                tally.repeated += 1
+                tally.rows_out -= 1
             else:
                 kept.unlink()
-                raise _contradiction(before, value, path, row, key)
+                first, file, at = before
+                rule = f"{key.replace(';', ' ')} is {value} here and {first} in {file} row {at}"
+                raise refusal(path, rule, "keep the file that is right", row=row, value=value)
     kept.replace(canonical)
-    return repeated
 
 
 def _plain_value(text: str) -> str | float:
     return text if text in MARKS else float(text)
-
-
-def _contradiction(before: tuple[str, str, int], value: str, path: Path, row: int, key: str) -> DataRefused:
-    first, file, at = before
-    rule = f"{key.replace(';', ' ')} is {value} here and {first} in {file} row {at}"
-    return refusal(path, rule, "keep the file that is right", row=row, value=value)
 
 
 # A folder of files: what each is, and what the user says of it.

@@ -14,10 +14,11 @@ import re
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import chain, product
+from itertools import accumulate, chain, compress, product
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -31,8 +32,8 @@ BLOCK = 1 << 20
 UTF8_BOM = codecs.BOM_UTF8
 # UTF-8 read as Windows-1252 gives Ã or Â followed by what stands for a continuation byte.
 _MOJIBAKE = re.compile("[ÃÂ][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]|\ufffd")
+_ZIP = b"PK\x03\x04"
 _SIGNATURES = {
-    b"PK\x03\x04": "zip",
     b"\xd0\xcf\x11\xe0": "an old .xls or a password-protected workbook; save it as .xlsx without password",
     b"%PDF": "a PDF; download the table as CSV",
     b"\x89PNG": "an image; download the table as CSV",
@@ -62,15 +63,13 @@ class FileShape:
     """What a file is made of, told from its bytes alone.
 
     `layout` is `long` (one row per cell, a value column) or `wide` (periods as columns); `header` is the heading's
-    fields of a long CSV and empty for the other forms; `newline` is the one the first line ends with. `above` counts
-    the lines over the heading (`sep=;`, a title); `has_row_names` tells that each row begins with a number of its own.
+    fields of a long CSV and empty for the other forms. `above` counts the lines over the heading (`sep=;`, a title);
+    `has_row_names` tells that each row begins with a number of its own.
     """
 
     format: Format
     gz: bool = False
     encoding: str = "utf-8"
-    bom: bool = False
-    newline: str = "\n"
     delimiter: str = ";"
     layout: Literal["long", "wide"] = "long"
     header: tuple[str, ...] = ()
@@ -81,12 +80,9 @@ class FileShape:
 
 def refusal(path: Path, rule: str, next_step: str, *, row: int | None = None, value: str | None = None) -> DataRefused:
     """Return the error for one file on one line: file, row, value, rule, next step."""
-    parts = [path.name]
-    if row is not None:
-        parts.append(f"row {row}")
-    if value is not None:
-        parts.append(f"'{value[:60]}'")
-    return DataRefused(one_line(f"{': '.join(parts)}: {rule}; {next_step}"))
+    at = [f"row {row}"] if row is not None else []
+    said = [f"'{value[:60]}'"] if value is not None else []
+    return DataRefused(one_line(": ".join([path.name, *at, *said, f"{rule}; {next_step}"])))
 
 
 def one_line(text: str) -> str:
@@ -103,16 +99,13 @@ def is_gzip(path: Path) -> bool:
 def blocks(path: Path, gz: bool) -> Iterator[bytes]:
     """Yield the file's (unzipped) bytes in blocks; DataRefused for a gzip stream that is cut off or damaged."""
     with cast(BinaryIO, gzip.open(path, "rb")) if gz else path.open("rb") as stream:
-        while True:
-            try:
-                block = stream.read(BLOCK)
-            except EOFError:
-                raise refusal(path, "the gzip stream is cut off", "download it again") from None
-            except (gzip.BadGzipFile, zlib.error):
-                raise refusal(path, "the gzip stream is damaged", "download it again") from None
-            if not block:
-                return
-            yield block
+        try:
+            while block := stream.read(BLOCK):
+                yield block
+        except EOFError:
+            raise refusal(path, "the gzip stream is cut off", "download it again") from None
+        except (gzip.BadGzipFile, zlib.error):
+            raise refusal(path, "the gzip stream is damaged", "download it again") from None
 
 
 def read_whole(path: Path, gz: bool, limits: Limits) -> bytes:
@@ -121,31 +114,27 @@ def read_whole(path: Path, gz: bool, limits: Limits) -> bytes:
     for block in blocks(path, gz):
         size += len(block)
         if size > limits.in_memory_bytes:
-            raise refusal(
-                path,
-                f"over {limits.in_memory_bytes // 1_000_000} MB in a format that is read into memory",
-                "download it as CSV with codes",
-            )
+            rule = f"over {limits.in_memory_bytes // 1_000_000} MB in a format that is read into memory"
+            raise refusal(path, rule, "download it as CSV with codes")
         parts.append(block)
     return b"".join(parts)
 
 
-def signature_of(path: Path, head: bytes) -> str | None:
-    """Return `zip` or None for text; DataRefused for an empty file, another binary format or a web page."""
+def is_zip(path: Path, head: bytes) -> bool:
+    """Tell a ZIP from text; DataRefused for an empty file, another binary format or a web page."""
     if not head.strip():
         raise refusal(path, "the file is empty", "download it again")
     for signature, meaning in _SIGNATURES.items():
         if head.startswith(signature):
-            if meaning == "zip":
-                return meaning
-            raise refusal(path, f"the file is {meaning.split(';')[0]}", meaning.split("; ")[1])
-    if head.startswith(_UTF16):
-        return None
+            what, step = meaning.split("; ")
+            raise refusal(path, f"the file is {what}", step)
+    if head.startswith((_ZIP, *_UTF16)):
+        return head.startswith(_ZIP)
     if b"\x00" in head:
         raise refusal(path, "the file is binary, not an extract", "download the table as CSV")
     if re.match(rb"(\xef\xbb\xbf)?\s*<", head):
         raise refusal(path, f"the file is {_markup(path, head)}, not data", "download the table as CSV")
-    return None
+    return False
 
 
 def _markup(path: Path, head: bytes) -> str:
@@ -169,27 +158,19 @@ def encoding_of(path: Path, gz: bool) -> str:
     Windows, DOS and Mac wrote æ ø å with bytes of their own; the page under which the bytes are letters is taken.
     Raises DataRefused when none does.
     """
-    counts = [0] * 256
-    utf8 = codecs.getincrementaldecoder("utf-8")()
-    broken: UnicodeDecodeError | None = None
-    for number, block in enumerate(blocks(path, gz)):
-        if number == 0 and block.startswith(_UTF16):
-            return _checked_utf16(path, gz)
-        if broken is None:
-            try:
-                utf8.decode(block)
-            except UnicodeDecodeError as error:
-                broken = error
-        if not block.isascii():
-            for byte in block:
-                counts[byte] += byte >= 0x80
+    if next(blocks(path, gz)).startswith(_UTF16):
+        if _undecodable(path, gz, "utf-16") is not None:
+            raise refusal(path, "the UTF-16 is cut off or damaged", "save it as CSV UTF-8")
+        return "utf-16"
+    broken = _undecodable(path, gz, "utf-8")
     if broken is None:
-        try:
-            utf8.decode(b"", final=True)
-        except UnicodeDecodeError:
-            raise refusal(path, "cut off inside a letter at the end of the file", "download it again") from None
         return "utf-8"
-    used = {byte: count for byte, count in enumerate(counts) if count}
+    if broken.reason == "unexpected end of data":
+        raise refusal(path, "cut off inside a letter at the end of the file", "download it again")
+    counts: Counter[int] = Counter()
+    for block in blocks(path, gz):
+        counts.update(block)
+    used = {byte: count for byte, count in counts.items() if byte >= 0x80}
     page, fault = min(((page, _misread(page, used)) for page in _CODE_PAGES), key=lambda pair: pair[1])
     if fault > 0.2:
         byte = broken.object[broken.start]
@@ -209,15 +190,16 @@ def _misread(page: str, used: dict[int, int]) -> float:
     return strange / sum(used.values())
 
 
-def _checked_utf16(path: Path, gz: bool) -> str:
-    decoder = codecs.getincrementaldecoder("utf-16")()
+def _undecodable(path: Path, gz: bool, encoding: str) -> UnicodeDecodeError | None:
+    """Return the first fault of a file under an encoding, None when every byte can be read."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for block in blocks(path, gz):
             decoder.decode(block)
         decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise refusal(path, "the UTF-16 is cut off or damaged", "save it as CSV UTF-8") from None
-    return "utf-16"
+    except UnicodeDecodeError as error:
+        return error
+    return None
 
 
 def check_text(path: Path, text: str, first_row: int = 1) -> None:
@@ -225,13 +207,8 @@ def check_text(path: Path, text: str, first_row: int = 1) -> None:
     if ("Ã" in text or "Â" in text or "\ufffd" in text) and (lost := _MOJIBAKE.search(text)):
         around = text[max(lost.start() - 12, 0) : lost.end() + 12]
         row = first_row + text.count("\n", 0, lost.start())
-        raise refusal(
-            path,
-            "letters were garbled by an earlier conversion",
-            "download it again and open it as UTF-8",
-            row=row,
-            value=around,
-        )
+        rule = "letters were garbled by an earlier conversion"
+        raise refusal(path, rule, "download it again and open it as UTF-8", row=row, value=around)
 
 
 def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[str]]:
@@ -259,12 +236,9 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
     if rest.strip() and is_footnote(rest, shape.delimiter):
         yield [rest]
     elif rest.strip():
-        raise refusal(
-            path,
-            "the last line has no line break, so the file may be cut off inside a value",
-            "download it again, or add the line break if the line is whole",
-            value=rest[-60:],
-        )
+        rule = "the last line has no line break, so the file may be cut off inside a value"
+        step = "download it again, or add the line break if the line is whole"
+        raise refusal(path, rule, step, value=rest[-60:])
 
 
 def composed(text: str) -> str:
@@ -360,6 +334,11 @@ def in_memory(rows: Sequence[tuple[int, Sequence[str], str]]) -> Callable[[], It
     return once
 
 
+def _cells_of(axes: Iterable[Sequence[str]], values: Sequence[str]) -> list[tuple[int, Sequence[str], str]]:
+    """Return the rows of values listed cell by cell, the last axis running fastest."""
+    return list(zip(range(1, len(values) + 1), product(*axes), values, strict=True))
+
+
 # StatBank's CSV and BULK: the delimiter told from the content, and rows read column by column in chunks.
 
 
@@ -376,11 +355,9 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
     check_text(path, text)
     if "\n" not in text and "\r" in text:
         raise refusal(path, "its lines end with CR alone", "save it as CSV UTF-8 again")
-    newline = "\r\n" if text.split("\n", 1)[0].endswith("\r") else "\n"
     lines = [line.rstrip("\r") for line in text.split("\n")[:_LOOKED_AT]]
     if not any(line.strip() for line in lines):
         raise refusal(path, "the file is empty", "download it again")
-    bom = head.startswith(UTF8_BOM)
     given = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())
     delimiters = (given[1],) if given else DELIMITERS
     for number, line in enumerate(lines[:_TITLE_LINES]):
@@ -393,20 +370,13 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
                 row_names = _has_row_names(header, lines[number + 1 :], delimiter)
                 below = next((line for line in lines[number + 1 :] if line.strip()), "")
                 header = header[1:] if row_names and len(header) == len(_fields(below, delimiter)) else header
-                return FileShape(
-                    "csv", gz, encoding, bom, newline, delimiter, "long", tuple(header), number, row_names, title
-                )
+                return FileShape("csv", gz, encoding, delimiter, "long", tuple(header), number, row_names, title)
     delimiter, periods = max(((d, _most_periods(lines, d)) for d in delimiters), key=lambda pair: pair[1])
     if periods:
-        return FileShape("csv", gz, encoding, bom, newline, delimiter, "wide")
+        return FileShape("csv", gz, encoding, delimiter, "wide")
     first = next(line for line in lines if line.strip())
-    raise refusal(
-        path,
-        "no value column INDHOLD and no row of periods, so it is no StatBank extract",
-        "download the table from statistikbanken.dk as CSV",
-        row=1,
-        value=first,
-    )
+    rule = "no value column INDHOLD and no row of periods, so it is no StatBank extract"
+    raise refusal(path, rule, "download the table from statistikbanken.dk as CSV", row=1, value=first)
 
 
 def _has_row_names(header: Sequence[str], lines: Sequence[str], delimiter: str) -> bool:
@@ -501,47 +471,37 @@ class _LongRows:
         while len(row) > self.width and not row[-1].strip():
             row.pop()
         if len(row) != self.width or not any(cell.strip() for cell in row[1:]):
-            self._odd(number, line, row)
+            self.odd(number, line, row)
             return None
-        if self.waiting is not None:
-            raise self._between()
+        self.refuse_waiting()
         cells = row[self.shift :]
         if cells[self.value_at].strip().casefold() not in VALUE_NAMES:
             return cells
         if [cell.strip().casefold() for cell in cells] != [name.casefold() for name in self.names]:
-            raise refusal(
-                self.table.path, "a second heading: two tables stand in one file",
-                "save each table in a file of its own", row=number, value=line,
-            )  # fmt: skip
+            raise self._put_together("a second heading: two tables stand in one file", number, line)
         self.table.remark("the heading stands again below, where files were put together")
         return None
 
-    def _odd(self, number: int, line: str, row: list[str]) -> None:
+    def odd(self, number: int, line: str, row: list[str]) -> None:
         """Pass a remark over, unless rows follow it; DataRefused for a row of another width."""
         if [cell for cell in row if cell.strip().casefold() in VALUE_NAMES] and len(row) > 1:
-            rule, step = "a second heading: two tables stand in one file", "save each table in a file of its own"
-            raise refusal(self.table.path, rule, step, row=number, value=line)
+            raise self._put_together("a second heading: two tables stand in one file", number, line)
         lone = not any(cell.strip() for cell in row[1:])
         if lone and (is_footnote(line, self.delimiter) or len(row[0].split()) > 3):
             self.waiting = self.waiting or (number, line)
             self.table.remark("remarks below the figures were passed over")
             return
         cut = "it may be cut off" if len(row) < self.width else "a text may hold the delimiter without quotes"
-        raise refusal(
-            self.table.path,
-            f"{len(row)} fields where the header has {self.width}; {cut}",
-            "download it again with ';' between the fields",
-            row=number,
-            value=line,
-        )
+        rule = f"{len(row)} fields where the header has {self.width}; {cut}"
+        raise refusal(self.table.path, rule, "download it again with ';' between the fields", row=number, value=line)
 
-    def _between(self) -> DataRefused:
-        assert self.waiting is not None
-        number, line = self.waiting
-        return refusal(
-            self.table.path, "text between the rows, as where files were pasted together",
-            "save each table in a file of its own", row=number, value=line,
-        )  # fmt: skip
+    def refuse_waiting(self) -> None:
+        """Refuse a remark that rows follow; those below the last row are passed over."""
+        if self.waiting is not None:
+            raise self._put_together("text between the rows, as where files were pasted together", *self.waiting)
+
+    def _put_together(self, rule: str, number: int, line: str) -> DataRefused:
+        return refusal(self.table.path, rule, "save each table in a file of its own", row=number, value=line)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -565,12 +525,11 @@ _NUMBER = re.compile(r"[-−]?[0-9][0-9.,  ]*")
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things stand: the row of periods, the first value column, the head rows and the data rows."""
+    """Where things stand: the row of periods, the first value column, the head rows and the last data row."""
 
     periods: int
     left: int
     heads: tuple[int, ...]
-    first: int
     last: int
 
 
@@ -588,7 +547,7 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
         return _long_grid(path, shape, grid, heading, table_id)
     layout = _layout(path, grid)
     headings = grid[layout.periods][: layout.left]
-    heads = [_filled_right(grid[row], layout.left) for row in layout.heads]
+    heads = [[*grid[row][: layout.left], *filled(grid[row][layout.left :])] for row in layout.heads]
     rows: list[tuple[int, Sequence[str], str]] = []
     stub = [""] * layout.left
     for number in range(layout.periods + 1, layout.last + 1):
@@ -599,18 +558,12 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
         if not any(row[layout.left :]):
             continue  # a line that only names the group below it
         for column in range(layout.left, width):
-            if not grid[layout.periods][column]:
-                if row[column]:
-                    raise refusal(
-                        path,
-                        "a figure stands under no period",
-                        "download the table again",
-                        row=number + 1,
-                        value=row[column],
-                    )
-                continue
-            cells = (*stub, *(head[column] for head in heads), grid[layout.periods][column])
-            rows.append((number + 1, cells, row[column]))
+            period, figure = grid[layout.periods][column], row[column]
+            if figure and not period:
+                rule = "a figure stands under no period"
+                raise refusal(path, rule, "download the table again", row=number + 1, value=figure)
+            if period:
+                rows.append((number + 1, (*stub, *(head[column] for head in heads), period), figure))
     names = (*(name or None for name in headings), *(None for _ in heads), TIME)
     statement = " ".join(cell for row in grid[: layout.periods] for cell in row if cell)
     return Table(path, shape, names, in_memory(rows), statement, table_id or title_id(statement))
@@ -618,11 +571,8 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
 
 def _heading_of(grid: Sequence[Sequence[str]]) -> int | None:
     """Return the row that is the heading of one value a row, or None."""
-    for number, row in enumerate(grid[:_TITLE_LINES]):
-        filled = [cell.casefold() for cell in row if cell]
-        if len(filled) > 2 and VALUE_NAMES & set(filled):
-            return number
-    return None
+    filled = [[cell.casefold() for cell in row if cell] for row in grid[:_TITLE_LINES]]
+    return next((n for n, cells in enumerate(filled) if len(cells) > 2 and VALUE_NAMES & set(cells)), None)
 
 
 def _long_grid(
@@ -634,20 +584,17 @@ def _long_grid(
     value_at = _value_column(path, names, heading + 1)
     statement = " ".join(cell for row in grid[:heading] for cell in row if cell)
     rows: list[tuple[int, Sequence[str], str]] = []
-    table = Table(
-        path, shape, tuple(names[:value_at] + names[value_at + 1 :]), in_memory(rows), statement,
-        table_id or title_id(statement),
-    )  # fmt: skip
+    keys = tuple(names[:value_at] + names[value_at + 1 :])
+    table = Table(path, shape, keys, in_memory(rows), statement, table_id or title_id(statement))
     taken = _LongRows(table, names, value_at)
     for number, row in enumerate(grid[heading + 1 :], start=heading + 2):
         cells = [row[n] for n in columns]
         if not any(cells):
             continue
         if not any(cells[1:]):
-            taken._odd(number, cells[0], cells[:1])
+            taken.odd(number, cells[0], cells[:1])
             continue
-        if taken.waiting is not None:
-            raise taken._between()
+        taken.refuse_waiting()
         rows.append((number, cells[:value_at] + cells[value_at + 1 :], cells[value_at]))
     return table
 
@@ -664,26 +611,27 @@ def _layout(path: Path, grid: list[list[str]]) -> _Layout:
         rule = "a period and a figure in every row, but no column headed INDHOLD"
         raise refusal(path, rule, "give the column of the figures that heading")
     if strange is not None:
-        raise refusal(
-            path, "not a period, in the row of periods", "keep only periods there", row=periods + 1, value=strange
-        )
+        rule = "not a period, in the row of periods"
+        raise refusal(path, rule, "keep only periods there", row=periods + 1, value=strange)
     figures = [n for n in range(periods + 1, len(grid)) if any(map(_is_figure, grid[n][left:]))]
     if not figures:
         raise refusal(path, "no figures below the periods", "download the table again", row=periods + 1)
     above = [n for n in range(periods) if not any(grid[n][:left]) and any(grid[n][left:])]
     below = [n for n in range(periods + 1, figures[0]) if any(grid[n][left:])]
-    return _Layout(periods, left, (*above, *below), figures[0], figures[-1])
+    return _Layout(periods, left, (*above, *below), figures[-1])
 
 
 def _is_figure(cell: str) -> bool:
     return bool(cell) and (cell in MARKS or _NUMBER.fullmatch(cell) is not None)
 
 
-def _filled_right(row: Sequence[str], left: int) -> list[str]:
-    filled, latest = list(row), ""
-    for column in range(left, len(row)):
-        latest = filled[column] = row[column] or latest
-    return filled
+def filled(texts: Iterable[str]) -> list[str]:
+    """Return texts with each gap filled from before: a group's text may stand at its first member only."""
+
+    def latest(before: str, text: str) -> str:
+        return text or before
+
+    return list(accumulate(texts, latest))
 
 
 def _filled_down(above: Sequence[str], stub: Sequence[str]) -> list[str]:
@@ -702,8 +650,10 @@ _PLAIN = re.compile(r"-?[0-9]+")
 _NOTHING = frozenset({"na", "nan", "null", "none", "<na>", "n/a"})
 # What publishers set behind a figure: a star, a number of a footnote, r for revised.
 _NOTE_SIGN = re.compile(r"(?<=[0-9])(\s*\*+|\s+[0-9]\)|r|[¹²³†])$")
-_ENGLISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?")
-_DANISH = re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:[. ][0-9]{3})+)(?:,([0-9]+))?")
+_STYLES: dict[Style, re.Pattern[str]] = {
+    "en": re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?"),
+    "da": re.compile(r"(-?)([0-9]+|[1-9][0-9]{0,2}(?:[. ][0-9]{3})+)(?:,([0-9]+))?"),
+}
 
 
 class Undecided(Exception):
@@ -731,7 +681,7 @@ def readings(text: str, decimals: int) -> dict[Style, str]:
     two it has where the rest are zeros (7.300). In a table without decimals a fraction must be zeros.
     """
     found: dict[Style, str] = {}
-    for style, pattern in (("en", _ENGLISH), ("da", _DANISH)):
+    for style, pattern in _STYLES.items():
         match = pattern.fullmatch(text)
         if match is None:
             continue
@@ -740,12 +690,9 @@ def readings(text: str, decimals: int) -> dict[Style, str]:
         could_be_group = len(fraction) == 3 and len(whole) <= 3 and not whole.startswith("0")
         if could_be_group and (decimals == 0 or len(fraction.rstrip("0")) > decimals):
             continue
-        if decimals == 0 and fraction:
-            if fraction.strip("0"):
-                continue
-            fraction = ""
-        number = f"{sign}{digits}.{fraction}" if fraction else f"{sign}{digits}"
-        found["en" if style == "en" else "da"] = number
+        if decimals == 0 and fraction.strip("0"):
+            continue
+        found[style] = f"{sign}{digits}.{fraction}" if fraction and decimals else f"{sign}{digits}"
     return found
 
 
@@ -870,15 +817,11 @@ def read_jsonstat(path: Path, shape: FileShape, limits: Limits) -> Table:
         raise refusal(path, "the JSON-stat dataset is incomplete", _AGAIN) from None
     if [len(axis) for axis in axes] != sizes or len(values) != prod(sizes):
         raise refusal(path, f"{len(values)} values and sizes {sizes} do not fit the categories", "download it again")
-    measure = [name.casefold() == _MEASURE for name in ids]
-    several = any(is_measure and size != 1 for is_measure, size in zip(measure, sizes, strict=True))
-    if several:
+    if any(name.casefold() == _MEASURE and size != 1 for name, size in zip(ids, sizes, strict=True)):
         raise refusal(path, "several measures in one dataset", "ask for one measure at a time")
-    names = tuple(name for name, is_measure in zip(ids, measure, strict=True) if not is_measure)
-    rows: list[tuple[int, Sequence[str], str]] = []
-    for number, (cells, value) in enumerate(zip(product(*axes), values, strict=True), start=1):
-        rows.append((number, [c for c, is_measure in zip(cells, measure, strict=True) if not is_measure], value))
-    return Table(path, shape, names, in_memory(rows), label, str(table_id) if table_id else None)
+    kept = [name.casefold() != _MEASURE for name in ids]  # an axis of one code makes no more cells
+    rows = _cells_of(compress(axes, kept), values)
+    return Table(path, shape, tuple(compress(ids, kept)), in_memory(rows), label, str(table_id) if table_id else None)
 
 
 def _codes(category: dict[str, Any]) -> list[str]:
@@ -930,11 +873,8 @@ def read_workbook(path: Path, gz: bool, limits: Limits) -> tuple[list[list[str]]
     grids = [(name, [[_text(cell) for cell in row] for row in rows]) for name, rows in filled]
     tables = [(name, grid) for name, grid in grids if _is_table(grid)] or grids
     if len(tables) != 1:
-        raise refusal(
-            path,
-            f"{len(tables)} filled sheets where StatBank writes one",
-            "keep the sheet of one table per workbook",
-        )
+        rule = f"{len(tables)} filled sheets where StatBank writes one"
+        raise refusal(path, rule, "keep the sheet of one table per workbook")
     name, grid = tables[0]
     check_text(path, "\n".join(" ".join(row) for row in grid))
     return grid, name if _TABLE_ID.fullmatch(name) else None
@@ -952,18 +892,15 @@ def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
     """Refuse what is no workbook or unfolds beyond the limits; sizes are declared, so contents are tested too."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if not any(member.filename == "xl/workbook.xml" for member in members):
+            names = archive.namelist()
+            if "xl/workbook.xml" not in names:
                 raise refusal(path, "a zip file that is no .xlsx workbook", "unpack it, or download CSV")
-            unzipped = sum(member.file_size for member in members)
-            if unzipped > limits.unzipped_bytes or unzipped > limits.unzip_ratio * len(content):
-                raise refusal(
-                    path,
-                    f"the workbook unfolds from {len(content):,} to {unzipped:,} bytes",
-                    "download the table as CSV",
-                )
+            unzipped = sum(member.file_size for member in archive.infolist())
+            if unzipped > min(limits.unzipped_bytes, limits.unzip_ratio * len(content)):
+                rule = f"the workbook unfolds from {len(content):,} to {unzipped:,} bytes"
+                raise refusal(path, rule, "download the table as CSV")
             broken = archive.testzip()
-            sheets = [member.filename for member in members if member.filename.startswith("xl/worksheets/")]
+            sheets = [name for name in names if name.startswith("xl/worksheets/")]
             faulty = next((found for name in sheets if (found := _ERROR_CELL.search(archive.read(name)))), None)
     except _DAMAGED as error:
         raise refusal(path, f"the workbook is damaged ({one_line(str(error))})", "download it again") from None
@@ -1022,11 +959,10 @@ def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
     if not body.rstrip().endswith(";") or len(figures) != prod(map(len, axes)):
         rule = f"{len(figures)} figures where the PX file's variables span {prod(map(len, axes))}"
         raise refusal(path, rule, "download it again")
-    rows = [(n, cells, figure) for n, (cells, figure) in enumerate(zip(product(*axes), figures, strict=True), start=1)]
     said = [entries.get((keyword, ""), []) for keyword in ("TITLE", "DESCRIPTION", "CONTENTS", "UNITS")]
     table_id = " ".join(entries.get(("MATRIX", ""), [])).strip() or None
     statement = " ".join(text for texts in said for text in texts)
-    return Table(path, shape, tuple(names), in_memory(rows), statement, table_id)
+    return Table(path, shape, tuple(names), in_memory(_cells_of(axes, figures)), statement, table_id)
 
 
 DEFAULT_LIMITS = Limits()
@@ -1043,7 +979,7 @@ def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
     try:
         gz = is_gzip(path)
         head = next(blocks(path, gz), b"")
-        if signature_of(path, head) == "zip":
+        if is_zip(path, head):
             return FileShape("xlsx", gz)
         if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
             load_json(path, gz, limits)

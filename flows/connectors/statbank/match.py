@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import permutations
 from typing import TYPE_CHECKING, Literal
 
-from flows.connectors.statbank.forms import Table, is_period, refusal
+from flows.connectors.statbank.forms import Table, refusal
 from transforms.areas import area_code, inhabitants
 from transforms.errors import DataRefused
 
@@ -88,11 +88,6 @@ class Resolver:
         keys = get_close_matches(key_of(cell), shown, n=6, cutoff=0.5)
         return list(dict.fromkeys(f"{shown[key].code} {shown[key].text_da}" for key in keys))[:3]
 
-    def texts(self, code: str) -> list[str]:
-        """Return the Danish and English text of a code, empty for an unknown code."""
-        found = self._by_code.get(code)
-        return [found.text_da, found.text_en] if found else []
-
     def _add(self, text: str, code: str, language: Language | None) -> None:
         self._by_text.setdefault(key_of(text), {})[code] = language
 
@@ -132,7 +127,7 @@ class Resolver:
 
     def _match_period(self, text: str) -> Match | None:
         upper = text.upper().removesuffix(".0")  # a year that pandas has made a decimal number
-        if self._period is None or not is_period(upper) or not (found := self._period.fullmatch(upper)):
+        if self._period is None or not (found := self._period.fullmatch(upper)):
             return None
         if found.lastindex:
             return Match(f"{found[1]}K{found[2]}", "code", "en" if "Q" in upper else "da")
@@ -150,6 +145,16 @@ def refusal_parts(resolver: Resolver, cell: str) -> tuple[str, str]:
     nearest = resolver.nearest(cell)
     hint = f"nearest known: {', '.join(nearest)}" if nearest else "download the table with codes"
     return f"neither a code nor a text of {name}", hint
+
+
+def takes(dimension: Dimension, code: str) -> bool:
+    """Tell whether a code may stand in a dimension: a selector is held at one."""
+    return dimension.role != "selector" or code == dimension.select[0]
+
+
+def other_selector(source: Source, dimension: Dimension) -> tuple[str, str]:
+    """Return (rule, next step) for another code of a selector than the source's."""
+    return f"the source holds {dimension.id} {dimension.select[0]} only", f"download {source.table} with that one"
 
 
 def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | None:
@@ -175,7 +180,6 @@ class Fit:
 class Misfit:
     """Why a table does not fit a source; `score` tells how near it came, for choosing the reason to show."""
 
-    source: Source
     score: tuple[int, int]
     reason: DataRefused
 
@@ -229,7 +233,7 @@ class Candidate:
         if len(fits) == 1 or (tried and not fits):
             return fits[0] if fits else tried[0]
         score = len(named) + sum(bool(self._takers(source, column, free)) for column in unnamed)
-        return self._misfit(source, score, 0, self._unplaced(source, unnamed, free, bool(fits)))
+        return Misfit((score, 0), self._unplaced(source, unnamed, free, bool(fits)))
 
     def check_cells(self, fit: Fit) -> Misfit | list[tuple[Dimension, list[tuple[str, Match]]]]:
         """Resolve every distinct cell; return what each stands for, or the first fault as a Misfit."""
@@ -245,10 +249,8 @@ class Candidate:
                 if match is None:
                     rule, step = refusal_parts(resolver, cell)
                     return self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step)
-                if dimension.role == "selector" and match.code != dimension.select[0]:
-                    rule = f"the source holds {dimension.id} {dimension.select[0]} only"
-                    step = f"download {fit.source.table} with that one"
-                    return self._bad_cell(fit, column, cell, rule, step)
+                if not takes(dimension, match.code):
+                    return self._bad_cell(fit, column, cell, *other_selector(fit.source, dimension))
                 matches.append((cell, match))
             # København among English names is still København; only texts of categories tell a mixed-up file.
             if dimension.role != "area" and (mixed := same_language(matches)):
@@ -262,7 +264,7 @@ class Candidate:
         row = self.row_of(column, cell)
         reason = refusal(self.table.path, rule, step, row=row, value=cell)
         # A table with exactly these columns is nearer than one with totals filled in, whichever cell is wrong.
-        return self._misfit(fit.source, len(self.table.names) + (not fit.filled), self._columns_known(fit), reason)
+        return Misfit((len(self.table.names) + (not fit.filled), self._columns_known(fit)), reason)
 
     def _columns_known(self, fit: Fit) -> int:
         """Return how many columns hold nothing but codes or texts of their dimension, one more than none."""
@@ -271,9 +273,6 @@ class Candidate:
             for name, column in fit.columns.items()
         }
         return 1 + sum(all(r.match(cell) for cell in self.cells[column]) for column, r in resolvers.items())
-
-    def _misfit(self, source: Source, placed: int, resolved: int, reason: DataRefused) -> Misfit:
-        return Misfit(source, (placed, resolved), reason)
 
     def _complete(self, source: Source, columns: Mapping[str, int]) -> Fit | Misfit:
         """Fill the dimensions that have no column with their total, or say why one cannot be filled."""
@@ -287,10 +286,8 @@ class Candidate:
                 if dimension.role != "selector":
                     why = "is missing and no total can stand for it"
                 text = f"column {dimension.id} of {source.table} {why}"
-                reason = refusal(
-                    self.table.path, text, f"download the table with {dimension.id}", row=self._header_row()
-                )
-                return self._misfit(source, len(columns), 0, reason)
+                step = f"download the table with {dimension.id}"
+                return Misfit((len(columns), 0), refusal(self.table.path, text, step, row=self._header_row()))
             filled[dimension.id] = code
         return Fit(source, columns, filled)
 
@@ -353,7 +350,7 @@ class Candidate:
         else:
             rule, step = "no known table has this column beside the others", "add the table with kommunekort new-source"
         reason = refusal(self.table.path, rule, step, row=self._header_row(), value=name)
-        return self._misfit(source, len(known), int(bool(close)), reason)
+        return Misfit((len(known), int(bool(close))), reason)
 
     def _unplaced(
         self, source: Source, columns: Sequence[int], free: Sequence[Dimension], several: bool
@@ -406,7 +403,7 @@ _UNIT = re.compile(r"(?:enhed|units?)\s*:?\s*([^\s,;]+)", re.IGNORECASE)
 _BY = re.compile(r"\s(?:by|efter)\s(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Content:
     """What the figures of a table placed in a source look like, counted over its canonical rows.
 
@@ -418,13 +415,13 @@ class Content:
     """
 
     rows: int
-    figures: int
-    zeros: int
-    outside: int
-    first_outside: str
-    judged: int
-    strange: int
-    first_strange: str
+    figures: int = 0
+    zeros: int = 0
+    outside: int = 0
+    first_outside: str = ""
+    judged: int = 0
+    strange: int = 0
+    first_strange: str = ""
     known: int = 0
     agreeing: int = 0
     totalled: int = 0
@@ -519,9 +516,8 @@ class Reading:
         path, source, seen = self.candidate.table.path, fit.source, self.look(fit)
         unit = _UNIT.search(self.candidate.table.statement)
         if unit and (fault := _other_unit(unit[1], source.unit or "")):
-            raise refusal(
-                path, f"the unit is {fault}, and {source.table} is in {source.unit}", "choose the right table"
-            )
+            rule = f"the unit is {fault}, and {source.table} is in {source.unit}"
+            raise refusal(path, rule, "choose the right table")
         if seen.figures and seen.zeros == seen.figures:
             rule = f"every figure is 0, which {source.table} never is"
             raise refusal(path, rule, "download the table again")
