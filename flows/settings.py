@@ -21,7 +21,40 @@ PREFIX = "KOMMUNEKORT_"
 ALSO_READ = frozenset({"KOMMUNEKORT_DEBUG", "KOMMUNEKORT_REAL"})
 
 
-class Settings(BaseSettings):
+class _Below:
+    """A place in the data folder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, settings: Settings, _: type) -> Path:
+        return settings.root / self.name
+
+
+class Places:
+    """What lies in the data folder, and where."""
+
+    snapshots = _Below("snapshots")
+    """The raw layer."""
+    builds = _Below("builds")
+    """The built databases."""
+    published = _Below("kommunekort.duckdb")
+    """What analysts open: a symbolic link to the newest published build."""
+    exports = _Below("exports")
+    """Parquet and workbook exports."""
+    report = _Below("report")
+    """The HTML report."""
+    receipts = _Below("receipts")
+    """The delivery receipts."""
+    restricted = _Below("restricted")
+    """Person-level data (mode 0700)."""
+    runs = _Below("runs")
+    """The run records."""
+    baselines = _Below("baselines")
+    """The frozen baselines."""
+
+
+class Settings(Places, BaseSettings):
     """What can be set, by `KOMMUNEKORT_<NAME>` in the environment or by a flag of the command.
 
     An empty variable is one that is not set. UsageError for a variable of that prefix that names no setting.
@@ -116,51 +149,6 @@ class Settings(BaseSettings):
         if re.search("[?\ud800-\udfff]", str(root)):  # DuckDB would take the rest for something else, or fail
             raise UsageError(f"--data {root}: DuckDB wants plain text, not a name with a question mark; take another")
         return root
-
-    @property
-    def snapshots(self) -> Path:
-        """Return the folder of the raw layer."""
-        return self.root / "snapshots"
-
-    @property
-    def builds(self) -> Path:
-        """Return the folder of the built databases."""
-        return self.root / "builds"
-
-    @property
-    def published(self) -> Path:
-        """Return the path analysts open: a symbolic link to the newest published build."""
-        return self.root / "kommunekort.duckdb"
-
-    @property
-    def exports(self) -> Path:
-        """Return the folder of Parquet and workbook exports."""
-        return self.root / "exports"
-
-    @property
-    def report(self) -> Path:
-        """Return the folder of the HTML report."""
-        return self.root / "report"
-
-    @property
-    def receipts(self) -> Path:
-        """Return the folder of delivery receipts."""
-        return self.root / "receipts"
-
-    @property
-    def restricted(self) -> Path:
-        """Return the folder of person-level data (mode 0700)."""
-        return self.root / "restricted"
-
-    @property
-    def runs(self) -> Path:
-        """Return the folder of run records."""
-        return self.root / "runs"
-
-    @property
-    def baselines(self) -> Path:
-        """Return the folder of frozen baselines."""
-        return self.root / "baselines"
 
 
 def quiet_prefect(home: Path) -> None:

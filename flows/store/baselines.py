@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,15 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.settings import Settings
 from flows.store import builds, exports
-from flows.store.snapshots import (
-    SnapshotStore,
-    own_folder,
-    read_json,
-    replace_synced,
-    sha256_of,
-    sync,
-    write_synced,
-)
+from flows.store.snapshots import SnapshotStore, own_folder, read_json, replace_synced, sha256_of, sync, write_synced
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse, quote_literal
 
@@ -120,12 +111,7 @@ def write(
     folder = settings.baselines / name
     own_folder(settings.baselines)
     partial = settings.baselines / f".{name}.part"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    hashes = exports.export_parquet(database, partial / "tables")
-    for path in (partial / "tables").iterdir():
-        path.rename(partial / path.name)
-    (partial / "tables").rmdir()
+    hashes = exports.export_parquet(database, partial)
     _export_dictionary(database, partial / "meta.data_dictionary.parquet")
     hashes["meta.data_dictionary.parquet"] = sha256_of(partial / "meta.data_dictionary.parquet")
     store = SnapshotStore(settings.snapshots)

@@ -36,12 +36,7 @@ from flows.store.snapshots import (
     sync,
 )
 from transforms.errors import DataRefused, UsageError
-from transforms.warehouse import (
-    DatabaseError,
-    Locked,
-    Warehouse,
-    explain_database_error,
-)
+from transforms.warehouse import DatabaseError, Locked, Warehouse, explain_database_error
 
 PREFIX = "kommunekort-"
 # DuckDB names the catalog after the file a link leads to, so all builds' files have the same name, each in its folder.

@@ -14,6 +14,14 @@ from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quo
 
 TITLE_DA = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
 TITLE_EN = "Mapping of the municipalities' starting point, organisation and framework conditions"
+ABOUT_DA = (
+    "Én række pr. kommune og emne: indikatorer, det forventede, sammenligningskommuner, udfordringer og potentialer, "
+    "med kilde, dato og status."
+)
+ABOUT_EN = (
+    "One row per municipality and subject: indicators, what could be expected, peers, challenges and potentials, with "
+    "source, date and status."
+)
 LICENCE = "CC-BY-4.0"
 LICENCE_TITLE = "Creative Commons Attribution 4.0 International"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
@@ -46,20 +54,17 @@ def export_parquet(database: Path, folder: Path) -> dict[str, str]:
         told = {"title": TITLE_EN, "title_da": TITLE_DA, "licence": LICENCE, "fingerprint": release["fingerprint"]}
         told |= {"data_mark": release["data_mark"]} if release["data_mark"] else {}
         metadata = ", ".join(f"{name}: {quote_literal(str(value))}" for name, value in told.items())
-        for table in mart_tables(warehouse):
-            target = partial / f"mart.{table}.parquet"
-            warehouse.execute(
-                f"COPY ({_calculable(warehouse, table)}) TO {quote_literal(str(target))} "
-                f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
-            )
-            hashes[target.name] = sha256_of(target)
-            sync(target)
+        rows_of = {f"mart.{table}": _calculable(warehouse, table) for table in mart_tables(warehouse)}
         if warehouse.exists("meta.revision"):
-            target = partial / "meta.revision.parquet"
+            rows_of["meta.revision"] = (
+                "SELECT * REPLACE (value_before::DOUBLE AS value_before, value_after::DOUBLE AS value_after) "
+                "FROM meta.revision ORDER BY run_id, municipality_code, indicator_id, period"
+            )
+        for name, rows in rows_of.items():
+            target = partial / f"{name}.parquet"
             warehouse.execute(
-                "COPY (SELECT * REPLACE (value_before::DOUBLE AS value_before, value_after::DOUBLE AS value_after) "
-                "FROM meta.revision ORDER BY run_id, municipality_code, indicator_id, period) "
-                f"TO {quote_literal(str(target))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
+                f"COPY ({rows}) TO {quote_literal(str(target))} "
+                f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
             )
             hashes[target.name] = sha256_of(target)
             sync(target)
@@ -74,12 +79,10 @@ def write_package(database: Path, folder: Path) -> list[Path]:
 
     The package is a Frictionless Data Package with a table schema per table; the record follows DCAT-AP 3.
     """
-    made: list[Path] = []
     with Warehouse.open(database, read_only=True) as warehouse:
         release = _release(warehouse)
         tables = mart_tables(warehouse)
-        for table in tables:
-            made.append(_write_csv(warehouse, table, folder))
+        made = [_write_csv(warehouse, table, folder) for table in tables]
         package = _package(warehouse, tables, release, folder)
         sources = _sources(warehouse)
     for name, content in (("datapackage.json", package), ("dcat.jsonld", _dcat(package, release, sources))):
@@ -137,11 +140,11 @@ def _write_csv(warehouse: Warehouse, table: str, folder: Path) -> Path:
 
 
 def _sources(warehouse: Warehouse) -> list[dict[str, str]]:
-    rows = warehouse.rows(
-        "SELECT DISTINCT title_en, producer, url, licence FROM meta.source WHERE _snapshot_id IS NOT NULL ORDER BY ALL"
+    rows = warehouse.arrow(
+        "SELECT DISTINCT title_en AS title, producer, url AS path, licence FROM meta.source "
+        "WHERE _snapshot_id IS NOT NULL ORDER BY ALL"
     )
-    names = "title", "producer", "path", "licence"
-    return [{name: str(value) for name, value in zip(names, row, strict=True) if value} for row in rows]
+    return [{name: str(value) for name, value in row.items() if value} for row in rows.to_pylist()]
 
 
 def _package(warehouse: Warehouse, tables: list[str], release: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -162,16 +165,15 @@ def _package(warehouse: Warehouse, tables: list[str], release: dict[str, Any], f
 
 def _resource(warehouse: Warehouse, table: str, folder: Path) -> dict[str, Any]:
     packed = folder / f"mart.{table}.csv.zip"
-    described = warehouse.rows(
-        "SELECT column_name, data_type, label_da, label_en, description, unit, allowed_values, table_label_da, "
-        "table_label_en, rests_on_sources FROM meta.data_dictionary WHERE table_name = ? ORDER BY column_position",
+    columns = warehouse.arrow(
+        "SELECT column_name AS name, data_type AS type, label_da, label_en, description, unit, allowed_values, "
+        "table_label_da, table_label_en, rests_on_sources FROM meta.data_dictionary WHERE table_name = ? "
+        "ORDER BY column_position",
         [f"mart.{table}"],
-    )
-    names = "name", "type", "label_da", "label_en", "description", "unit", "allowed", "table_da", "table_en", "sources"
-    columns = [dict(zip(names, row, strict=True)) for row in described]
+    ).to_pylist()
     return {
         "name": f"mart.{table}".replace("_", "-"),
-        "title": f"{columns[0]['table_da']} / {columns[0]['table_en']}",
+        "title": f"{columns[0]['table_label_da']} / {columns[0]['table_label_en']}",
         "path": packed.name,
         "innerpath": f"mart.{table}.csv",
         "compression": "zip",
@@ -180,12 +182,8 @@ def _resource(warehouse: Warehouse, table: str, folder: Path) -> dict[str, Any]:
         "mediatype": "text/csv",
         "encoding": "utf-8",
         "parquet": f"mart.{table}.parquet",
-        "restsOnSources": [part for part in (columns[0]["sources"] or "").split(", ") if part],
-        "schema": {
-            "fields": list(_fields(columns)),
-            "primaryKey": _key_of(warehouse, table),
-            "missingValues": [""],
-        },
+        "restsOnSources": [part for part in (columns[0]["rests_on_sources"] or "").split(", ") if part],
+        "schema": {"fields": list(_fields(columns)), "primaryKey": _key_of(warehouse, table), "missingValues": [""]},
     }
 
 
@@ -202,9 +200,13 @@ def _fields(columns: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             field |= {"type": "datetime", "format": "%Y-%m-%d %H:%M:%S"}
         if column["unit"]:
             field["unit"] = column["unit"]
-        if column["allowed"]:
-            field["constraints"] = {"enum": column["allowed"].split(", ")}
+        if column["allowed_values"]:
+            field["constraints"] = {"enum": column["allowed_values"].split(", ")}
         yield field
+
+
+def _in_both_languages(mark: str, danish: str, english: str) -> list[dict[str, str]]:
+    return [{"@value": mark + text, "@language": lang} for lang, text in (("da", danish), ("en", english))]
 
 
 def _dcat(package: dict[str, Any], release: dict[str, Any], sources: list[dict[str, str]]) -> dict[str, Any]:
@@ -234,22 +236,8 @@ def _dcat(package: dict[str, Any], release: dict[str, Any], sources: list[dict[s
         "@id": f"urn:kommunekort:{release['run_id']}",
         "@type": "dcat:Dataset",
         "dct:identifier": release["run_id"],
-        "dct:title": [
-            {"@value": mark + TITLE_DA, "@language": "da"},
-            {"@value": mark + TITLE_EN, "@language": "en"},
-        ],
-        "dct:description": [
-            {
-                "@value": f"{mark}Én række pr. kommune og emne: indikatorer, det forventede, sammenligningskommuner, "
-                "udfordringer og potentialer, med kilde, dato og status.",
-                "@language": "da",
-            },
-            {
-                "@value": f"{mark}One row per municipality and subject: indicators, what could be expected, peers, "
-                "challenges and potentials, with source, date and status.",
-                "@language": "en",
-            },
-        ],
+        "dct:title": _in_both_languages(mark, TITLE_DA, TITLE_EN),
+        "dct:description": _in_both_languages(mark, ABOUT_DA, ABOUT_EN),
         "dct:publisher": {"@id": "urn:kommunekort:publisher", "@type": "foaf:Agent", "foaf:name": "kommunekort"},
         "dct:accessRights": {"@id": f"{access}PUBLIC"},
         "dcat:keyword": ["kommuner", "integration", "beskæftigelse", "municipalities", "employment"],

@@ -143,8 +143,7 @@ class SnapshotStore:
         try:
             known = hashes or {}
             entries = tuple(
-                _move_in(partial, name, *file, known.get(name)) if move else _copy_in(partial, name, *file)
-                for name, file in sorted(files.items())
+                _take_in(partial, name, *file, known.get(name), move) for name, file in sorted(files.items())
             )
             manifest = Manifest(
                 source_id=source_id,
@@ -279,30 +278,19 @@ def _received(snapshot: Snapshot) -> datetime:
     return datetime.fromisoformat(snapshot.manifest.retrieved_at)
 
 
-def _copy_in(folder: Path, name: str, source: Path, file_format: str) -> SnapshotFile:
-    """Copy one file in, synced to disk, and return its entry."""
+def _take_in(
+    folder: Path, name: str, source: Path, file_format: str, known: str | None, is_moved: bool
+) -> SnapshotFile:
+    """Copy or move one file in, synced to disk, and return its entry; `known` is its SHA-256 when somebody has it."""
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while block := reader.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-            writer.write(block)
-        writer.flush()
-        to_disk(writer.fileno())
-    return SnapshotFile(name, digest.hexdigest(), size, file_format)
-
-
-def _move_in(folder: Path, name: str, source: Path, file_format: str, known: str | None) -> SnapshotFile:
-    """Move one file in, synced to disk, and return its entry; `known` is its SHA-256 when somebody has it."""
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as reader:
+    if not is_moved:
+        shutil.copyfile(source, target)
+    with (source if is_moved else target).open("rb") as reader:
         digest = known or hashlib.file_digest(reader, "sha256").hexdigest()
         to_disk(reader.fileno())
-    move(source, target)
+    if is_moved:
+        move(source, target)
     return SnapshotFile(name, digest, target.stat().st_size, file_format)
 
 
