@@ -25,11 +25,10 @@ from typing import TYPE_CHECKING, Literal, TextIO
 from urllib.parse import quote
 
 from flows.connectors.statbank.forms import (
-    DEFAULT_LIMITS,
     MARKS,
+    UNZIP_RATIO,
     UTF8_BOM,
     Chunk,
-    Limits,
     MixedStyles,
     NumberReader,
     Style,
@@ -203,7 +202,6 @@ class Told:
 def recognise(
     path: Path,
     catalogue: Catalogue,
-    limits: Limits = DEFAULT_LIMITS,
     *,
     name: str | None = None,
     told: Told | None = None,
@@ -218,7 +216,7 @@ def recognise(
     gives known cells of a source, and `compared` says in words whose they are. Raises DataRefused, with the reason
     nearest to a fit, when no source fits, and Unshown when nothing shows which.
     """
-    table = open_table(path, limits)
+    table = open_table(path)
     sources = _sources(table, catalogue, told)
     candidate = Candidate(table, catalogue)
     placed = [candidate.place(source) for source in sources]
@@ -595,15 +593,7 @@ Seen = dict[str, tuple[str, str, int]]
 """Key of a cell -> its value, and the file and row that said it first."""
 
 
-def normalise(
-    path: Path,
-    source: Source,
-    catalogue: Catalogue,
-    out: Path,
-    limits: Limits = DEFAULT_LIMITS,
-    *,
-    seen: Seen | None = None,
-) -> Normalised:
+def normalise(path: Path, source: Source, catalogue: Catalogue, out: Path, *, seen: Seen | None = None) -> Normalised:
     """Write the file's rows to `out` as canonical CSV, or find that the file is canonical and write nothing.
 
     Canonical: UTF-8 without BOM, `;`, LF, header = the source's dimension ids in upper case and in its order +
@@ -620,7 +610,7 @@ def normalise(
     rows = canonical_scan(path, source, catalogue) if path.is_file() else None
     if rows is not None and (seen is None or rows > COMPARED_UP_TO):
         return Normalised(rows, rows, canonical=True)
-    table = open_table(path, limits)
+    table = open_table(path)
     fit = Candidate(table, catalogue).place(source)
     if isinstance(fit, Misfit):
         raise fit.reason
@@ -685,7 +675,6 @@ class Directory:
 def recognise_directory(
     folder: Path,
     catalogue: Catalogue,
-    limits: Limits = DEFAULT_LIMITS,
     *,
     scratch: Path | None = None,
     told: Mapping[str, Told] | None = None,
@@ -701,7 +690,7 @@ def recognise_directory(
     if not folder.is_dir():
         raise refusal(folder, "no such folder", "give the folder that holds the downloaded files")
     found = Directory([], [], {})
-    names = dict(_members(folder, scratch, limits, found))
+    names = dict(_members(folder, scratch, found))
     found.names.update({path: name for name, path in names.items()})
     said = _said_of(told or {}, names, catalogue)
     digests: dict[str, str] = {}
@@ -710,9 +699,7 @@ def recognise_directory(
     def take(name: str, path: Path, known: Earlier, compared: str) -> None:
         try:
             _refuse_unfinished(path, name)
-            recognised = recognise(
-                path, catalogue, limits, name=name, told=said.get(name), earlier=known, compared=compared
-            )
+            recognised = recognise(path, catalogue, name=name, told=said.get(name), earlier=known, compared=compared)
             first = digests.setdefault(sha256_of(path), name)
             if first != name:
                 raise refusal(path, f"a copy of {first}, byte for byte", "nothing is lost, remove one of them")
@@ -810,7 +797,7 @@ def _refuse_unfinished(path: Path, name: str) -> None:
         raise refusal(path, "Excel's mark of a workbook that is open", "save the workbook and close it")
 
 
-def _members(folder: Path, scratch: Path | None, limits: Limits, found: Directory) -> Iterator[tuple[str, Path]]:
+def _members(folder: Path, scratch: Path | None, found: Directory) -> Iterator[tuple[str, Path]]:
     """Yield the files to try, name and place; what cannot be one is put among the refused."""
     for path in _files(folder):
         name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")  # to be told, and written down
@@ -823,7 +810,7 @@ def _members(folder: Path, scratch: Path | None, limits: Limits, found: Director
             if scratch is None or not _is_archive(path):
                 yield name, path
                 continue
-            members = _unpacked(path, scratch / str(len(list(scratch.iterdir()))), limits)
+            members = _unpacked(path, scratch / str(len(list(scratch.iterdir()))))
         except (DataRefused, OSError) as error:
             found.refused.append((path, _told(path, error)))
             continue
@@ -845,14 +832,14 @@ def _is_archive(path: Path) -> bool:
     return not any(name.startswith(("xl/", "[Content_Types]", "mimetype")) for name in names)
 
 
-def _unpacked(path: Path, target: Path, limits: Limits) -> list[tuple[str, Path]]:
+def _unpacked(path: Path, target: Path) -> list[tuple[str, Path]]:
     """Unpack a ZIP of extracts; DataRefused for one that is empty, locked, damaged, or unfolds beyond the limits."""
     members: list[tuple[str, Path]] = []
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX")]
             size = sum(entry.file_size for entry in entries)
-            if size > min(_UNPACKED_BYTES, limits.unzip_ratio * max(path.stat().st_size, 1000)):
+            if size > min(_UNPACKED_BYTES, UNZIP_RATIO * max(path.stat().st_size, 1000)):
                 raise refusal(path, f"the ZIP unfolds to {size:,} bytes", "send the files themselves")
             if any(entry.flag_bits & 1 for entry in entries):
                 raise refusal(path, "the ZIP is locked with a password", "unpack it into the folder")

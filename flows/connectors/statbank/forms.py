@@ -48,14 +48,11 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 Format = Literal["csv", "xlsx", "jsonstat", "px"]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much one file may ask for before it is refused unread."""
-
-    in_memory_bytes: int = 100_000_000  # forms that must be read whole: XLSX, JSON-stat, wide CSV
-    unzipped_bytes: int = 300_000_000
-    unzip_ratio: int = 200
-    line_chars: int = 1_000_000
+# How much one file may ask for before it is refused unread.
+IN_MEMORY_BYTES = 100_000_000  # forms that must be read whole: XLSX, JSON-stat, wide CSV
+UNZIPPED_BYTES = 300_000_000
+UNZIP_RATIO = 200
+LINE_CHARS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -108,13 +105,13 @@ def blocks(path: Path, gz: bool) -> Iterator[bytes]:
             raise refusal(path, "the gzip stream is damaged", "download it again") from None
 
 
-def read_whole(path: Path, gz: bool, limits: Limits) -> bytes:
+def read_whole(path: Path, gz: bool) -> bytes:
     """Return all (unzipped) bytes of a file that must be read whole; DataRefused above the bound."""
     parts, size = [], 0
     for block in blocks(path, gz):
         size += len(block)
-        if size > limits.in_memory_bytes:
-            rule = f"over {limits.in_memory_bytes // 1_000_000} MB in a format that is read into memory"
+        if size > IN_MEMORY_BYTES:
+            rule = f"over {IN_MEMORY_BYTES // 1_000_000} MB in a format that is read into memory"
             raise refusal(path, rule, "download it as CSV with codes")
         parts.append(block)
     return b"".join(parts)
@@ -211,7 +208,7 @@ def check_text(path: Path, text: str, first_row: int = 1) -> None:
         raise refusal(path, rule, "download it again and open it as UTF-8", row=row, value=around)
 
 
-def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[str]]:
+def line_chunks(path: Path, shape: FileShape) -> Iterator[list[str]]:
     """Yield the file's lines, BOM and line ends removed, a block at a time; the memory used stays constant.
 
     Raises DataRefused for garbled letters, an endless line, and a last line without its line break: StatBank
@@ -228,7 +225,7 @@ def line_chunks(path: Path, shape: FileShape, limits: Limits) -> Iterator[list[s
         check_text(path, text, row)
         lines = (rest + text).replace("\r\n", "\n").split("\n")
         rest = lines.pop()
-        if len(rest) > limits.line_chars:
+        if len(rest) > LINE_CHARS:
             raise refusal(path, "a line has no end", "download it again as CSV with line breaks")
         row += len(lines)
         if lines:
@@ -392,7 +389,7 @@ def _has_row_names(header: Sequence[str], lines: Sequence[str], delimiter: str) 
     return bool(firsts) and counted and (unnamed or wider)
 
 
-def read_long(path: Path, shape: FileShape, limits: Limits) -> Table:
+def read_long(path: Path, shape: FileShape) -> Table:
     """Return a long CSV as a table whose chunks stream from the file; the header is checked here."""
     names = list(shape.header)
     value_at = _value_column(path, names, shape.above + 1)
@@ -400,7 +397,7 @@ def read_long(path: Path, shape: FileShape, limits: Limits) -> Table:
 
     def chunks() -> Iterator[Chunk]:
         first, rows = 1, _LongRows(table, names, value_at)
-        for lines in line_chunks(path, shape, limits):
+        for lines in line_chunks(path, shape):
             numbers = range(first, first + len(lines))
             first += len(lines)
             above = max(shape.above + 2 - numbers[0], 0)
@@ -422,11 +419,11 @@ def _value_column(path: Path, names: Sequence[str], row: int) -> int:
     return next(i for i, name in enumerate(folded) if name in VALUE_NAMES)
 
 
-def read_cells(path: Path, shape: FileShape, limits: Limits) -> list[list[str]]:
+def read_cells(path: Path, shape: FileShape) -> list[list[str]]:
     """Return a wide CSV as a grid of text, one list per file row, blank rows kept so that row numbers hold."""
-    if path.stat().st_size > limits.in_memory_bytes:
+    if path.stat().st_size > IN_MEMORY_BYTES:
         raise refusal(path, "too large to be read as periods in columns", "download it as CSV with one value per row")
-    lines = list(chain.from_iterable(line_chunks(path, shape, limits)))
+    lines = list(chain.from_iterable(line_chunks(path, shape)))
     return [[cell.strip() for cell in _fields(line, shape.delimiter)] if line.strip() else [] for line in lines]
 
 
@@ -763,13 +760,13 @@ _MEASURE = "contentscode"
 _AGAIN = "ask for the table as CSV with codes"
 
 
-def load_json(path: Path, gz: bool, limits: Limits) -> dict[str, Any]:
+def load_json(path: Path, gz: bool) -> dict[str, Any]:
     """Return the dataset object of a JSON-stat file, numbers kept as text.
 
     Raises DataRefused for other JSON, naming the error when it is one of StatBank's error answers.
     """
     try:
-        text = read_whole(path, gz, limits).decode("utf-8-sig")
+        text = read_whole(path, gz).decode("utf-8-sig")
         content = json.loads(text, parse_float=plain_number, parse_int=str)
     except UnicodeDecodeError:
         raise refusal(path, "the JSON is not UTF-8", "download it again") from None
@@ -798,19 +795,19 @@ def _other_json(content: Any) -> str:
     return "JSON, but no JSON-stat dataset"
 
 
-def read_jsonstat(path: Path, shape: FileShape, limits: Limits) -> Table:
+def read_jsonstat(path: Path, shape: FileShape) -> Table:
     """Return a JSON-stat dataset as a table named by dimension ids, cells as codes, null as `..`.
 
     Row numbers are the position in the value list, from 1. Raises DataRefused when ids, sizes, categories and
     values do not fit each other, or when the dataset holds several measures.
     """
-    dataset = load_json(path, shape.gz, limits)
+    dataset = load_json(path, shape.gz)
     try:
         dimensions = dataset["dimension"]
         ids = [str(name) for name in dataset.get("id") or dimensions["id"]]
         sizes = [int(size) for size in dataset.get("size") or dimensions["size"]]
         axes = [_codes(dimensions[name]["category"]) for name in ids]
-        values = _values(dataset, prod(sizes), limits)
+        values = _values(dataset, prod(sizes))
         table_id = (dataset.get("extension") or {}).get("px", {}).get("tableid")
         label = str(dataset.get("label", ""))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
@@ -831,9 +828,9 @@ def _codes(category: dict[str, Any]) -> list[str]:
     return [str(code) for code in (index if index is not None else category["label"])]
 
 
-def _values(dataset: dict[str, Any], count: int, limits: Limits) -> list[str]:
+def _values(dataset: dict[str, Any], count: int) -> list[str]:
     """Return every cell as text: sparse objects filled with `..`, a cell's status mark where it has no value."""
-    if count < 0 or count * 10 > limits.in_memory_bytes:
+    if count < 0 or count * 10 > IN_MEMORY_BYTES:
         raise ValueError("size")
     given, status = dataset["value"], dataset.get("status") or {}
     if isinstance(given, dict):
@@ -854,7 +851,7 @@ def _values(dataset: dict[str, Any], count: int, limits: Limits) -> list[str]:
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
-def read_workbook(path: Path, gz: bool, limits: Limits) -> tuple[list[list[str]], str | None]:
+def read_workbook(path: Path, gz: bool) -> tuple[list[list[str]], str | None]:
     """Return (grid of the only sheet, table id when the sheet is named like one).
 
     Numbers become text with a point and no thousands marks; rows keep their place in the sheet. Raises DataRefused
@@ -862,8 +859,8 @@ def read_workbook(path: Path, gz: bool, limits: Limits) -> tuple[list[list[str]]
     """
     import python_calamine as calamine
 
-    content = read_whole(path, gz, limits)
-    _check_archive(path, content, limits)
+    content = read_whole(path, gz)
+    _check_archive(path, content)
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
@@ -888,7 +885,7 @@ def _is_table(grid: Sequence[Sequence[str]]) -> bool:
 _ERROR_CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*\bt="e"')
 
 
-def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
+def _check_archive(path: Path, content: bytes) -> None:
     """Refuse what is no workbook or unfolds beyond the limits; sizes are declared, so contents are tested too."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -896,7 +893,7 @@ def _check_archive(path: Path, content: bytes, limits: Limits) -> None:
             if "xl/workbook.xml" not in names:
                 raise refusal(path, "a zip file that is no .xlsx workbook", "unpack it, or download CSV")
             unzipped = sum(member.file_size for member in archive.infolist())
-            if unzipped > min(limits.unzipped_bytes, limits.unzip_ratio * len(content)):
+            if unzipped > min(UNZIPPED_BYTES, UNZIP_RATIO * len(content)):
                 rule = f"the workbook unfolds from {len(content):,} to {unzipped:,} bytes"
                 raise refusal(path, rule, "download the table as CSV")
             broken = archive.testzip()
@@ -929,14 +926,14 @@ _PX_FIGURE = re.compile(r'"([^"]*)"|([^\s"]+)')
 _PX_AGAIN = "download the table as CSV"
 
 
-def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
+def read_px(path: Path, shape: FileShape) -> Table:
     """Return a PX file as a table named by the texts of its variables, cells as codes where it has them.
 
     Source: PX file format specification, https://www.scb.se/en/services/statistical-programs-for-px-files/px-file-format/.
     UTF-8 where its bytes are that, else Windows-1252. Row numbers are the position in DATA, from 1. Raises DataRefused
     when the values and the figures do not fit each other.
     """
-    content = read_whole(path, shape.gz, limits)
+    content = read_whole(path, shape.gz)
     says_utf8 = re.search(rb'CODEPAGE\s*=\s*"utf-?8"', content[:2000], re.IGNORECASE) is not None
     try:
         text = content.decode("utf-8-sig")  # Danish letters of Windows-1252 are no UTF-8
@@ -965,10 +962,7 @@ def read_px(path: Path, shape: FileShape, limits: Limits) -> Table:
     return Table(path, shape, tuple(names), in_memory(_cells_of(axes, figures)), statement, table_id)
 
 
-DEFAULT_LIMITS = Limits()
-
-
-def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
+def sniff(path: Path) -> FileShape:
     """Return the form of a file from its bytes: format, gzip, encoding, BOM, line ends, delimiter, header.
 
     The file's name is not asked. Raises DataRefused, in one sentence, for an empty, cut-off or damaged file, a web
@@ -982,7 +976,7 @@ def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
         if is_zip(path, head):
             return FileShape("xlsx", gz)
         if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
-            load_json(path, gz, limits)
+            load_json(path, gz)
             return FileShape("jsonstat", gz)
         if _PX_START.match(head):
             return FileShape("px", gz, layout="wide")
@@ -991,16 +985,16 @@ def sniff(path: Path, limits: Limits = DEFAULT_LIMITS) -> FileShape:
         raise refusal(path, f"cannot be read ({error.strerror})", "check the file's permissions") from None
 
 
-def open_table(path: Path, limits: Limits = DEFAULT_LIMITS) -> Table:
+def open_table(path: Path) -> Table:
     """Return a file of any accepted form as a table; DataRefused with the reason otherwise."""
-    shape = sniff(path, limits)
+    shape = sniff(path)
     if shape.format == "jsonstat":
-        return read_jsonstat(path, shape, limits)
+        return read_jsonstat(path, shape)
     if shape.format == "px":
-        return read_px(path, shape, limits)
+        return read_px(path, shape)
     if shape.format == "xlsx":
-        grid, table_id = read_workbook(path, shape.gz, limits)
+        grid, table_id = read_workbook(path, shape.gz)
         return read_grid(path, shape, grid, table_id)
     if shape.layout == "wide":
-        return read_grid(path, shape, read_cells(path, shape, limits), None)
-    return read_long(path, shape, limits)
+        return read_grid(path, shape, read_cells(path, shape), None)
+    return read_long(path, shape)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.connectors.statbank.files import normalise, recognise
-from flows.connectors.statbank.forms import Limits, sniff
+from flows.connectors.statbank.forms import sniff
 from tests.unit.connectors.statbank.statbank_extracts import canonical_folk1e, catalogue_in, folk1e_text, write
 from transforms.catalogue import Catalogue
 from transforms.errors import DataRefused
@@ -241,8 +241,10 @@ def test_two_tables_that_fit_alike_are_named(tmp_path: Path) -> None:
         recognise(path, both)
 
 
-def test_a_file_that_must_be_read_whole_has_a_bound(tmp_path: Path, catalogue: Catalogue) -> None:
-    small = Limits(in_memory_bytes=1000)
+def test_a_file_that_must_be_read_whole_has_a_bound(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.connectors.statbank.forms.IN_MEMORY_BYTES", 1000)
     for name, content in (
         ("a.json", dataset(label="x" * 1000)),
         ("b.json.gz", gzip.compress(dataset(label="x" * 1000))),
@@ -252,7 +254,7 @@ def test_a_file_that_must_be_read_whole_has_a_bound(tmp_path: Path, catalogue: C
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(DataRefused, match=r"read into memory|too large to be read"):
-            recognise(path, catalogue, small)
+            recognise(path, catalogue)
 
 
 def test_an_endless_line_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
