@@ -116,12 +116,11 @@ Blocks = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Received:
-    """A body on disk: SHA-256 and size of the decoded bytes, and the answer's headers in lower case."""
+    """A body on disk: SHA-256 and size of the decoded bytes."""
 
     path: Path
     sha256: str
     bytes: int
-    headers: Mapping[str, str]
 
 
 class AnsweredError(DataRefused):
@@ -221,7 +220,7 @@ def stream_to_file(
                         on_progress(size)
                 writer.flush()
                 os.fsync(writer.fileno())
-                received = Received(path, digest.hexdigest(), size, dict(response.headers))
+                received = Received(path, digest.hexdigest(), size)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

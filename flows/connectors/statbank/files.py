@@ -528,9 +528,9 @@ class _Writer:
     ) -> tuple[list[list[str | None]], list[str | None], list[int]]:
         kept = []
         for at, value in enumerate(values):
-            bad = next((i for i, column in enumerate(columns) if column[at] is None), None)
+            bad = next((codes for codes, column in zip(self.maps, columns, strict=True) if column[at] is None), None)
             if bad is not None:
-                self._reject(self._unknown_code(chunk, at, bad))
+                self._reject(self._unknown_code(chunk, at, bad.resolver))
             elif value is None:
                 rule = "a whole number or a mark" if self.numbers.decimals == 0 else "a number or a mark"
                 self._reject(Reject(chunk.rows[at], "INDHOLD", chunk.values[at], f"must be {rule}"))
@@ -539,8 +539,7 @@ class _Writer:
         rows = [chunk.rows[at] for at in kept]
         return [[column[at] for at in kept] for column in columns], [values[at] for at in kept], rows
 
-    def _unknown_code(self, chunk: Chunk, at: int, which: int) -> Reject:
-        resolver = self.maps[which].resolver
+    def _unknown_code(self, chunk: Chunk, at: int, resolver: Resolver) -> Reject:
         name = resolver.dimension.id
         cell = chunk.columns[self.fit.columns[name]][at]
         rule, hint = refusal_parts(resolver, cell)
