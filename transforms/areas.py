@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -45,10 +45,16 @@ class Area:
     province_code: str
 
 
+def reference_rows(name: str, folder: Path = REFERENCE) -> list[dict[str, str]]:
+    """Return the rows of a reference file, every column as text; what a short line lacks is empty."""
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";", restval=""))
+
+
 @cache
 def areas() -> dict[str, Area]:
     """Return every known area by code, in StatBank's hierarchical order."""
-    found = {row["code"]: Area(**row) for row in _read("areas.csv")}
+    found = {row["code"]: Area(**row) for row in reference_rows("areas.csv")}
     strange = sorted({area.level for area in found.values()} - set(LEVELS))
     if strange:
         raise UsageError(f"transforms/reference/areas.csv: unknown level {strange[0]!r}; use one of {LEVELS}")
@@ -59,7 +65,7 @@ def areas() -> dict[str, Area]:
 def aliases() -> dict[str, list[str]]:
     """Return the further names of each area, by code, as the reference file lists them."""
     found: dict[str, list[str]] = {}
-    for row in _read("area_aliases.csv"):
+    for row in reference_rows("area_aliases.csv"):
         found.setdefault(row["code"], []).append(row["alias"])
     return found
 
@@ -78,7 +84,7 @@ def inhabitants() -> dict[str, tuple[float, float]]:
     """
     return {
         row["area_code"]: (float(row["inhabitants_from"]), float(row["inhabitants_to"]))
-        for row in _read("inhabitants.csv")
+        for row in reference_rows("inhabitants.csv")
     }
 
 
@@ -115,9 +121,9 @@ def _municipality(code: str | None) -> str | None:
 @cache
 def _names() -> dict[str, str]:
     names: dict[str, str] = {}
-    aliases = [(row["code"], row["alias"]) for row in _read("area_aliases.csv")]
+    further = [(code, alias) for code, known in aliases().items() for alias in known]
     official = [(area.code, name) for area in areas().values() for name in (area.name_da, area.name_en)]
-    for code, name in official + aliases:
+    for code, name in official + further:
         if code not in areas():
             raise UsageError(f"transforms/reference/area_aliases.csv: {name!r} has unknown code {code!r}")
         if names.setdefault(_key(name), code) != code:
@@ -130,8 +136,3 @@ def _names() -> dict[str, str]:
 def _key(text: str) -> str:
     composed = unicodedata.normalize("NFC", text).translate(DASHES)
     return " ".join(composed.casefold().split())
-
-
-def _read(name: str) -> Iterator[dict[str, str]]:
-    with (REFERENCE / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter=";")

@@ -5,7 +5,6 @@ One module, since every part of a source file is checked against the same lists,
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from transforms.areas import Level, areas, areas_at
+from transforms.areas import Level, areas, areas_at, reference_rows
 from transforms.errors import UsageError
 
 # The publishers' code lists: every code a dimension can hold, with its Danish and English text.
@@ -61,18 +60,15 @@ def load_codelists(path: Path = CODELISTS) -> dict[str, list[Code]]:
     """
     lists: dict[str, list[Code]] = {}
     lines: dict[tuple[str, str], int] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file, delimiter=";"), start=2):
-            where = (row["codelist"], row["code"])
-            if where in lines:
-                raise _error(path, number, f"code {where[1]} of {where[0]} is already on line {lines[where]}")
-            lines[where] = number
-            if row["kind"] not in get_args(Kind):
-                raise _error(path, number, f"kind {row['kind']!r} is not one of {', '.join(get_args(Kind))}")
-            code = Code(
-                row["code"], row["text_da"], row["text_en"], cast(Kind, row["kind"]), tuple(row["leaves"].split())
-            )
-            lists.setdefault(where[0], []).append(code)
+    for number, row in enumerate(reference_rows(path.name, path.parent), start=2):
+        where = (row["codelist"], row["code"])
+        if where in lines:
+            raise _error(path, number, f"code {where[1]} of {where[0]} is already on line {lines[where]}")
+        lines[where] = number
+        if row["kind"] not in get_args(Kind):
+            raise _error(path, number, f"kind {row['kind']!r} is not one of {', '.join(get_args(Kind))}")
+        kind, leaves = cast(Kind, row["kind"]), tuple(row["leaves"].split())
+        lists.setdefault(where[0], []).append(Code(row["code"], row["text_da"], row["text_en"], kind, leaves))
     for name, codes in lists.items():
         lists[name] = _resolve(name, codes, lines, path)
     return lists
@@ -88,7 +84,7 @@ def _resolve(name: str, codes: list[Code], lines: dict[tuple[str, str], int], pa
             raise _error(path, lines[name, code.code], f"{code.code} of {name} covers {strange[0]}, which is no leaf")
         if (code.kind == "leaf") == bool(covered):
             raise _error(path, lines[name, code.code], f"{code.code} of {name}: only totals and subtotals have leaves")
-        resolved.append(Code(code.code, code.text_da, code.text_en, code.kind, covered))
+        resolved.append(replace(code, leaves=covered))
     return resolved
 
 
@@ -512,8 +508,8 @@ Location = Sequence[int | str]
 class YamlFile:
     """A parsed YAML mapping that still knows its lines."""
 
-    def __init__(self, path: Path, shown_as: str):
-        """Read `path`; UsageError with the line when it is no YAML mapping or gives a key twice."""
+    def __init__(self, path: Path, shown_as: str, verb: str = "given"):
+        """Read `path`; UsageError with the line when it is no YAML mapping, or a key «is {verb} twice»."""
         self.shown_as = shown_as
         try:
             text = path.read_text(encoding="utf-8")
@@ -526,7 +522,7 @@ class YamlFile:
             raise UsageError(f"{shown_as}:{mark.line + 1 if mark else 1}: {problem}") from None
         if not isinstance(self._root, yaml.MappingNode):
             raise UsageError(f"{shown_as}:1: expected `key: value` lines at the top")
-        _refuse_double_keys(self._root, shown_as)
+        _refuse_double_keys(self._root, shown_as, verb)
         self.data = yaml.load(text, Loader=SafeLoader)
 
     def error(self, location: Location, message: str) -> UsageError:
@@ -551,17 +547,17 @@ class YamlFile:
         return line
 
 
-def _refuse_double_keys(node: yaml.Node, shown_as: str) -> None:
+def _refuse_double_keys(node: yaml.Node, shown_as: str, verb: str) -> None:
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_double_keys(item, shown_as)
+            _refuse_double_keys(item, shown_as, verb)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
-                raise UsageError(f"{shown_as}:{key.start_mark.line + 1}: `{key.value}` is given twice; keep one")
+                raise UsageError(f"{shown_as}:{key.start_mark.line + 1}: `{key.value}` is {verb} twice; keep one")
             seen.add(key.value)
-            _refuse_double_keys(value, shown_as)
+            _refuse_double_keys(value, shown_as, verb)
 
 
 ROOT = Path(__file__).parent.parent
@@ -774,7 +770,5 @@ def _described_columns(dictionary: Path) -> set[str] | None:
 
 
 def _shown(path: Path) -> str:
-    try:
-        return str(path.resolve().relative_to(ROOT))
-    except ValueError:
-        return str(path)
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT) if resolved.is_relative_to(ROOT) else path)

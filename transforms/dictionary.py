@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from transforms.catalogue import SafeLoader
+from transforms.catalogue import YamlFile
 from transforms.errors import UsageError
 from transforms.warehouse import quote_identifier, quote_literal
 
@@ -72,27 +71,11 @@ class Dictionary:
         return found
 
 
-class _UniqueKeyLoader(SafeLoader):
-    """A YAML loader that refuses a key given twice (plain YAML keeps the last one silently)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise UsageError(f"{key_node.start_mark.name}:{line}: `{key}` is described twice; keep one")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 @lru_cache(maxsize=4)
 def load_dictionary(path: Path = DICTIONARY) -> Dictionary:
     """Read dictionary.yml; UsageError naming the column when an entry is wrong or given twice."""
-    with path.open(encoding="utf-8") as stream:
-        raw = yaml.load(stream, Loader=_UniqueKeyLoader)  # a SafeLoader subclass
     columns: dict[str, Column] = {}
-    for name, entry in raw["columns"].items():
+    for name, entry in YamlFile(path, str(path), verb="described").data["columns"].items():
         try:
             columns[name] = Column.model_validate(entry)
         except ValidationError as error:

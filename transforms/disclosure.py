@@ -190,9 +190,8 @@ class Gate:
             out.loc[row, ["expected", "difference", "standard_error"]] = [expected, difference, round(error)]
             out.loc[row, ["single_low", "single_high"]] = [difference - z * round(error), difference + z * round(error)]
         withheld = (out["value_status"] == "suppressed").fillna(False).astype(bool)
-        for is_few in few:
-            if is_few:
-                self.note(figure, None)
+        for _ in range(int(few.sum())):
+            self.note(figure, None)
         shown = ["observed", "expected", "difference", "standard_error", "single_low", "single_high", "n_count"]
         for column in shown:
             out[column] = out[column].mask(withheld)
@@ -258,10 +257,7 @@ def propagate(published: Mapping[Key, float | None], relations: Iterable[Relatio
     bounds: Bounds = {key: (0.0, inf) for key, value in published.items() if value is None}
     open_relations = _with_hidden(published, relations)
     for _ in range(rounds):
-        changed = False
-        for total, parts in open_relations:
-            changed |= _tighten(total, parts, published, bounds)
-        if not changed:
+        if not any([_tighten(total, parts, published, bounds) for total, parts in open_relations]):
             break
     return bounds
 
@@ -338,21 +334,16 @@ def _components(
     hidden: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, float | None]
 ) -> list[list[Key]]:
     """Return the hidden cells in groups that no relation connects, so that each is a small problem."""
-    parent: dict[Key, Key] = {key: key for key in hidden}
+    from scipy.cluster.hierarchy import DisjointSet
 
-    def root(key: Key) -> Key:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
+    linked = DisjointSet(hidden)
     for total, parts in relations:
-        linked = [key for key in (total, *parts) if published[key] is None]
-        for key in linked[1:]:
-            parent[root(key)] = root(linked[0])
+        first, *others = [key for key in (total, *parts) if published[key] is None]
+        for other in others:
+            linked.merge(first, other)
     groups: dict[Key, list[Key]] = {}
     for key in hidden:
-        groups.setdefault(root(key), []).append(key)
+        groups.setdefault(linked[key], []).append(key)
     return list(groups.values())
 
 

@@ -169,13 +169,12 @@ def create_raw_view(warehouse: Warehouse, given: CanonicalRows) -> None:
     """Create `raw.<source>`: every column as text, straight from the files, bad lines kept as rejects."""
     ids = [dimension.id.upper() for dimension in given.source.dimensions] + [VALUE]
     columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in ids)
-    scans = []
-    for path in given.paths:
-        scans.append(
-            f"SELECT *, {quote_literal(given.snapshot_id)} AS _snapshot_id FROM read_csv({quote_literal(str(path))}, "
-            f"delim=';', header=true, auto_detect=false, quote='', escape='', nullstr='', "
-            f"columns={{{columns}}}, store_rejects=true, rejects_limit=0)"
-        )
+    scans = (
+        f"SELECT *, {quote_literal(given.snapshot_id)} AS _snapshot_id FROM read_csv({quote_literal(str(path))}, "
+        f"delim=';', header=true, auto_detect=false, quote='', escape='', nullstr='', "
+        f"columns={{{columns}}}, store_rejects=true, rejects_limit=0)"
+        for path in given.paths
+    )
     view = f"raw.{quote_identifier(given.source.id)}"
     warehouse.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(scans)}")
 
@@ -193,7 +192,8 @@ def load_staging(warehouse: Warehouse, file: SqlFile, given: CanonicalRows, dict
     try:
         create_raw_view(warehouse, given)
         create_table(warehouse, file, dictionary, {"_snapshot_id": given.snapshot_id})
-        _forget_rejects(warehouse)
+        for name in ("reject_errors", "reject_scans"):
+            warehouse.execute(f"DROP TABLE IF EXISTS {name}")
         warehouse.execute("SET preserve_insertion_order = false")
         warehouse.execute(
             f"INSERT INTO {table} BY NAME SELECT * EXCLUDE (_snapshot_id), false AS _is_filled FROM ({file.select})"
@@ -230,11 +230,6 @@ def _quarantine(warehouse: Warehouse, given: CanonicalRows) -> None:
             "VALUES (?, ?, ?, ?, ?, ?)",
             [given.source.id, given.snapshot_id, reject.file_name, reject.row, reject.rule, reject.text],
         )
-
-
-def _forget_rejects(warehouse: Warehouse) -> None:
-    for name in ("reject_errors", "reject_scans"):
-        warehouse.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _move_rejects(warehouse: Warehouse, given: CanonicalRows) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from transforms.areas import reference_rows
 from transforms.dictionary import Dictionary
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import (
@@ -424,35 +425,28 @@ def check_shortage(folder: Path) -> None:
     path = folder / "industry_shortage.csv"
     if not path.is_file():
         return
-    allowed = {
-        "industry_code": {row["code"] for row in _rows(folder / "codelists.csv") if row["codelist"] == INDUSTRIES},
-        "area_code": {
-            row["code"] for row in _rows(folder / "areas.csv") if row["level"] in ("region", "province")
-        },
-    }  # fmt: skip
-    classes = {(row["class_list"], row["shortage_class"]) for row in _rows(folder / "shortage_classes.csv")}
-    rules = {"industry_code": f"an industry of {INDUSTRIES}", "area_code": "the code of a region or a province"}
+    industries = {row["code"] for row in reference_rows("codelists.csv", folder) if row["codelist"] == INDUSTRIES}
+    areas = {row["code"] for row in reference_rows("areas.csv", folder) if row["level"] in ("region", "province")}
+    classes = {(row["class_list"], row["shortage_class"]) for row in reference_rows("shortage_classes.csv", folder)}
     seen: dict[tuple[str, str, str], int] = {}
-    for line, row in enumerate(_rows(path), start=2):
-        for column, codes in allowed.items():
-            if row[column] not in codes:
-                raise _refusal(path, line, column, row[column], rules[column])
-        if (row["class_list"], row["shortage_class"]) not in classes:
-            told = f"a class of the list {row['class_list']!r} in shortage_classes.csv"
-            raise _refusal(path, line, "shortage_class", row["shortage_class"], told)
-        if not _is_day(row["valid_from"]):
-            raise _refusal(path, line, "valid_from", row["valid_from"], "a day as 2019-07-01")
-        if not row["source"]:
-            raise _refusal(path, line, "source", "", "where the entry was taken from")
-        key = (row["area_code"], row["industry_code"], row["valid_from"])
-        if (first := seen.setdefault(key, line)) != line:
-            raise _refusal(path, line, "valid_from", row["valid_from"], f"one entry a day; line {first} is the same")
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file, every column as text; what a short line lacks is empty."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter=";", restval=""))
+    for line, row in enumerate(reference_rows(path.name, folder), start=2):
+        first = seen.setdefault((row["area_code"], row["industry_code"], row["valid_from"]), line)
+        is_known = (row["class_list"], row["shortage_class"]) in classes
+        listed = f"a class of the list {row['class_list']!r} in shortage_classes.csv"
+        checks = (
+            ("industry_code", row["industry_code"] in industries, f"an industry of {INDUSTRIES}"),
+            ("area_code", row["area_code"] in areas, "the code of a region or a province"),
+            ("shortage_class", is_known, listed),
+            ("valid_from", _is_day(row["valid_from"]), "a day as 2019-07-01"),
+            ("source", bool(row["source"]), "where the entry was taken from"),
+            ("valid_from", first == line, f"one entry a day; line {first} is the same"),
+        )
+        for column, holds, rule in checks:
+            if not holds:
+                raise UsageError(
+                    f"transforms/reference/{path.name}: line {line}: {column} {row[column]!r} is not {rule}; "
+                    "correct the line"
+                )
 
 
 def _is_day(text: str) -> bool:
@@ -460,12 +454,6 @@ def _is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
-
-
-def _refusal(path: Path, line: int, column: str, value: str, rule: str) -> UsageError:
-    return UsageError(
-        f"transforms/reference/{path.name}: line {line}: {column} {value!r} is not {rule}; correct the line"
-    )
 
 
 # What a result was made from: one hash over the code and facts that decide it.

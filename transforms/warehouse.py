@@ -116,12 +116,8 @@ class Warehouse:
             # Files that DuckDB 1.3 and later read: texts are stored in a third less time than in the oldest form.
             "storage_compatibility_version": "v1.3.0",
         }
-        if threads is not None:
-            config["threads"] = str(threads)
-        if memory_limit is not None:
-            config["memory_limit"] = memory_limit
-        if temp_directory is not None:
-            config["temp_directory"] = str(temp_directory)
+        limits = {"threads": threads, "memory_limit": memory_limit, "temp_directory": temp_directory}
+        config |= {name: str(value) for name, value in limits.items() if value is not None}
         target = MEMORY if encryption_key is not None else str(path)
         try:
             connection = duckdb.connect(target, read_only=read_only and encryption_key is None, config=config)

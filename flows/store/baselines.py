@@ -265,7 +265,7 @@ def _definition(indicators: pd.DataFrame, outcome_id: str) -> Mapping[str, objec
     from transforms.models.followup import FIELDS
     from transforms.models.steps import DURATION
 
-    is_companion = outcome_id in {companion.outcome_id for companion in COMPANIONS}
+    is_companion = outcome_id in COMPANIONS
     found = indicators[indicators["indicator_id"] == (DURATION if is_companion else outcome_id)].astype("object")
     if found.empty:
         return {"indicator_id": outcome_id}

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from transforms.errors import DataRefused
 from transforms.statistics.intervals import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 SELF_CONTAINMENT = 0.70
 MIN_EMPLOYED = 20_000
@@ -69,8 +64,6 @@ def commuting_areas(
     thresholds but has no flow to any other area), value_status: `estimated`, or `missing` when the municipality
     has no flows at all (it is then an area of its own).
     """
-    import pandas as pd
-
     codes = sorted(municipalities)
     base = average_flows(flows, codes, year, years)
     member = np.arange(len(codes))  # area index of each municipality: the lowest index among its members
@@ -122,8 +115,6 @@ def reach_conditions(conditions: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFr
     workplaces with a known value when they hold at least LEAST_KNOWN_SHARE of the residents' jobs, else it is empty; a
     municipality without flows has its own value.
     """
-    import pandas as pd
-
     codes = sorted(conditions["municipality_code"].unique())
     flow = np.eye(len(codes))
     if not flows.empty:
@@ -152,8 +143,6 @@ def area_conditions(conditions: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFra
     when all are known, `missing` (and no value or denominator) when any is not or the denominator is zero: a part is
     never guessed.
     """
-    import pandas as pd
-
     keys = ["indicator_id", "period"]
     wanted = conditions[keys].drop_duplicates().merge(areas[["municipality_code", "commuting_area_code"]], how="cross")
     frame = wanted.merge(conditions, on=["municipality_code", *keys], how="left")

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from transforms.machine import ahead
 from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, model_card
@@ -30,10 +31,8 @@ from transforms.statistics.intervals import Z95, Floats
 from transforms.statistics.random_effect import LevelFit, Year, fit_levels
 from transforms.statistics.tally import Tally
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 METHOD = "discrete_time_cloglog+levels"
+INTERVALS = FOLLOW_UP_WEEKS // INTERVAL_WEEKS
 MIN_N = 80  # AKF 2006 reports only municipalities with at least 80 persons
 FEWEST = 5
 """Where nobody says otherwise, fewer persons, or fewer with a job, are told nothing of (the disclosure threshold)."""
@@ -45,11 +44,21 @@ TOLERANCE_WEEKS = 0.5
 """No expectation is taken to be known better than this (one standard deviation); the page prints whole weeks."""
 
 
-def restricted_mean(hazard: Floats, interval_weeks: int = INTERVAL_WEEKS) -> Floats:
+def _before(survival: Floats) -> Floats:
+    """Return who was still waiting when each interval began, from who is when it ends."""
+    return np.concatenate([np.ones_like(survival[..., :1]), survival[..., :-1]], axis=-1)
+
+
+def _survival(hazard: Floats) -> tuple[Floats, Floats]:
+    """Return the shares still waiting when each interval begins and when it ends, per row of interval hazards."""
+    survival = np.asarray(np.cumprod(1 - hazard, axis=-1), dtype=np.float64)
+    return _before(survival), survival
+
+
+def restricted_mean(hazard: Floats) -> Floats:
     """Return the mean weeks without a job within the horizon, per row of interval hazards (trapezoid rule)."""
-    survival = np.cumprod(1 - hazard, axis=-1)
-    before = np.concatenate([np.ones_like(survival[..., :1]), survival[..., :-1]], axis=-1)
-    return np.asarray(interval_weeks * (before + survival).sum(axis=-1) / 2, dtype=np.float64)
+    before, survival = _survival(hazard)
+    return np.asarray(INTERVAL_WEEKS * (before + survival).sum(axis=-1) / 2, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -84,23 +93,27 @@ def life_tables(cells: Cells, fit: HazardFit, left: Floats) -> LifeTables:
     return LifeTables(*cells.totals(), left, cells, fit.baseline, cells.linear(fit.beta))
 
 
-def greenwood(hazard: Floats, at_risk: Floats, interval_weeks: int = INTERVAL_WEEKS) -> Floats:
+def greenwood(hazard: Floats, at_risk: Floats) -> Floats:
     """Return the variance of the restricted mean per row (Greenwood 1926), at the given hazards.
 
     With the expected hazard in place of the observed, a municipality where nobody found a job is not thereby certain.
     """
-    survival = np.cumprod(1 - hazard, axis=1)
-    before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
-    area = interval_weeks * (before + survival) / 2
+    before, survival = _survival(hazard)
+    area = INTERVAL_WEEKS * (before + survival) / 2
     # What a relative change of interval j's survival does to the mean: half of j and all that follows.
-    beyond = np.cumsum(area[:, ::-1], axis=1)[:, ::-1] - area + interval_weeks * survival / 2
+    beyond = np.cumsum(area[:, ::-1], axis=1)[:, ::-1] - area + INTERVAL_WEEKS * survival / 2
     return np.asarray(np.sum(beyond**2 * hazard / (np.maximum(at_risk, 1e-9) * (1 - hazard)), axis=1))
 
 
-def weeks_per_level(hazard: Floats, interval_weeks: int = INTERVAL_WEEKS) -> Floats:
+def _moved(hazard: Floats, step: float) -> Floats:
+    """Return hazards with the linear predictor moved by a step."""
+    return np.asarray(-np.expm1(np.exp(step) * np.log1p(-hazard)))
+
+
+def weeks_per_level(hazard: Floats) -> Floats:
     """Return the weeks saved per unit of the linear predictor, per row of hazards."""
     step = 0.01
-    up, down = (restricted_mean(-np.expm1(np.exp(d) * np.log1p(-hazard)), interval_weeks) for d in (step, -step))
+    up, down = (restricted_mean(_moved(hazard, d)) for d in (step, -step))
     return np.asarray((down - up) / (2 * step))
 
 
@@ -110,72 +123,57 @@ def share_in_job(hazard: Floats, leaving: Floats, intervals: int) -> Floats:
     Whoever has left cannot get a job here, so the share is of all who came, not of those who would have stayed. Who
     leaves in an interval is not at risk of a job in it: `hazard` is of those who stay.
     """
-    stays = np.cumprod((1 - hazard) * (1 - leaving), axis=1)
-    before = np.concatenate([np.ones((len(stays), 1)), stays[:, :-1]], axis=1)
+    before = _before(np.asarray(np.cumprod((1 - hazard) * (1 - leaving), axis=1), dtype=np.float64))
     return np.asarray((before * (1 - leaving) * hazard)[:, :intervals].sum(axis=1))
 
 
-def median_weeks(hazard: Floats, interval_weeks: int = INTERVAL_WEEKS) -> Floats:
+def median_weeks(hazard: Floats) -> Floats:
     """Return the weeks after which half have a job, by straight lines within intervals; not a number when never."""
-    survival = np.cumprod(1 - hazard, axis=1)
-    before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
+    before, survival = _survival(hazard)
     reached = survival <= 0.5
     first = np.argmax(reached, axis=1)
     row = np.arange(len(survival))
     top, bottom = before[row, first], survival[row, first]
     within = (top - 0.5) / np.maximum(top - bottom, 1e-12)
-    return np.where(reached.any(axis=1), interval_weeks * (first + within), np.nan)
+    return np.where(reached.any(axis=1), INTERVAL_WEEKS * (first + within), np.nan)
 
 
-def _fit_levels(
-    tables: LifeTables, conditions: pd.DataFrame, areas: npt.NDArray[np.object_] | None, interval_weeks: int
-) -> LevelFit:
+def _fit_levels(tables: LifeTables, conditions: pd.DataFrame, areas: npt.NDArray[np.object_] | None) -> LevelFit:
     """Return the levels: one step of a municipality is its observed minus expected weeks over weeks per level."""
-    observed = restricted_mean(tables.observed_hazard, interval_weeks)
+    observed = restricted_mean(tables.observed_hazard)
 
     def respond(level: Floats) -> tuple[Floats, Floats]:
         hazard = tables.expected_hazard(level)
-        slope = weeks_per_level(hazard, interval_weeks)
-        step = (restricted_mean(hazard, interval_weeks) - observed) / slope
-        return step, greenwood(hazard, tables.at_risk, interval_weeks) / slope**2
+        slope = weeks_per_level(hazard)
+        step = (restricted_mean(hazard) - observed) / slope
+        return step, greenwood(hazard, tables.at_risk) / slope**2
 
     return fit_levels([Year(respond, np.zeros(len(observed)), conditions, areas)])[0]
 
 
-@dataclass(frozen=True)
-class Companion:
-    """A figure told beside the mean weeks: its outcome id, how it comes from hazards, and what it multiplies by."""
-
-    outcome_id: str
-    intervals: int  # 0: the median
-
-
 MEDIAN = "first_job_median_weeks"
-COMPANIONS = (
-    Companion("first_job_within_1_year_pct", 4),
-    Companion("first_job_within_2_years_pct", 8),
-    Companion("first_job_within_3_years_pct", 12),
-    Companion(MEDIAN, 0),
-)
-"""Told with their own 95 % interval; the assessment is that of the mean weeks alone."""
+COMPANIONS = {
+    "first_job_within_1_year_pct": 4,
+    "first_job_within_2_years_pct": 8,
+    "first_job_within_3_years_pct": 12,
+    MEDIAN: 0,
+}
+"""Told beside the mean weeks: outcome id -> the intervals a share is within, 0 for the median. Each with its own 95 %
+interval; the assessment is that of the mean weeks alone."""
 
 
-def _figure(companion: Companion, hazard: Floats, leaving: Floats, interval_weeks: int) -> Floats:
-    if companion.intervals:
-        return 100 * share_in_job(hazard, leaving, companion.intervals)
-    return median_weeks(hazard, interval_weeks)
+def _figure(intervals: int, hazard: Floats, leaving: Floats) -> Floats:
+    return 100 * share_in_job(hazard, leaving, intervals) if intervals else median_weeks(hazard)
 
 
 def _companions(
-    tables: LifeTables, fit: LevelFit, n: Floats, is_few: Few, outcome: str, interval_weeks: int
+    tables: LifeTables, fit: LevelFit, n: Floats, is_few: Few, outcome: str
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the companions' estimates: observed, expected and a 95 % interval by the slope in the level.
 
     The median is withheld where few got a job or few did not; for shares the gate sees to that. Where fewer than half
     got a job it is `not_applicable`; where fewer than half are expected to, it stands without an expectation.
     """
-    import pandas as pd
-
     expected_hazard, observed_hazard = tables.expected_hazard(fit.expected), tables.observed_hazard
     leaving = tables.left / np.maximum(tables.at_risk + tables.left, 1e-9)
     step, out = 0.01, []
@@ -183,15 +181,13 @@ def _companions(
     few = [
         any(is_few(str(c), int(k)) for k in told) for c, *told in zip(tables.cells.groups, jobs, n - jobs, strict=True)
     ]
-    for companion in COMPANIONS:
-        if companion.intervals > tables.at_risk.shape[1]:
+    for companion, intervals in COMPANIONS.items():
+        if intervals > tables.at_risk.shape[1]:
             continue
         observed, expected, up, down = (
-            _figure(companion, h, leaving, interval_weeks)
+            _figure(intervals, h, leaving)
             for h in (
-                observed_hazard, expected_hazard,
-                -np.expm1(np.exp(step) * np.log1p(-expected_hazard)),
-                -np.expm1(np.exp(-step) * np.log1p(-expected_hazard)),
+                observed_hazard, expected_hazard, _moved(expected_hazard, step), _moved(expected_hazard, -step),
             )
         )  # fmt: skip
         error = np.abs(up - down) / (2 * step) * fit.own_error
@@ -201,18 +197,17 @@ def _companions(
             "difference": observed - expected, "standard_error": error,
             "single_low": observed - expected - Z95 * error, "single_high": observed - expected + Z95 * error,
         })  # fmt: skip
-        withheld = np.array(few, dtype=np.bool_) & (companion.intervals == 0)
+        withheld = np.array(few, dtype=np.bool_) & (intervals == 0)
         frame["value_status"] = np.select(
             [withheld, np.isfinite(observed)], ["suppressed", "estimated"], "not_applicable"
         )
-        out.append((companion.outcome_id.replace("first_job", outcome.removesuffix("_weeks")), frame))
+        out.append((companion.replace("first_job", outcome.removesuffix("_weeks")), frame))
     return out
 
 
 def model_durations(
     persons: Tally, covariates: list[str], *, outcome_id: str, period: str,
     municipalities: list[str] | None = None, min_n: int = MIN_N, areas: pd.DataFrame | None = None,
-    follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
     min_municipalities: int = MIN_MUNICIPALITIES, is_few: Few = lambda code, n: n < FEWEST,
 ) -> Modelled:  # fmt: skip
     """Return weeks to a first job held against what the other municipalities predict, with companions; see `assess`.
@@ -231,9 +226,6 @@ def model_durations(
     rule) the assessment is `too_small`; `missing` where nobody has known labour-market conditions or nobody is followed
     for the whole horizon, and everywhere when fewer than `min_municipalities` deliver enough: that is no yardstick.
     """
-    import pandas as pd
-
-    intervals = follow_up_weeks // interval_weeks
     numeric = [name for name in covariates if is_numeric(persons.levels[name])]
     usable = np.ones(len(persons), dtype=np.bool_)
     for name in numeric:
@@ -247,7 +239,7 @@ def model_durations(
     # A municipality nobody of which is followed to the horizon has no mean within it, and is no yardstick either.
     longest = np.zeros(len(places), dtype=np.int64)
     np.maximum.at(longest, used.codes["municipality_code"], used.values("interval_count").astype(np.int64))
-    enough = np.array([n_of[code] >= FEWEST for code in places], dtype=bool) & (longest >= intervals)
+    enough = np.array([n_of[code] >= FEWEST for code in places], dtype=bool) & (longest >= INTERVALS)
     part = used.where(enough[used.codes["municipality_code"]])
     estimates = pd.DataFrame({"municipality_code": pd.Series([], dtype="object")})
     companions: list[tuple[str, pd.DataFrame]] = []
@@ -255,21 +247,21 @@ def model_durations(
     card = pd.DataFrame(columns=CARD)
     delivering = int((base["n_count"] >= min_n).sum())
     if len(part) and part.values("job_interval").any() and delivering >= min_municipalities:
-        spans = ahead(lambda each: _spans(each, intervals), part.parts("municipality_code"))
-        cells = build_cells(spans, covariates, intervals)
-        tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells, intervals))
+        spans = ahead(_spans, part.parts("municipality_code"))
+        cells = build_cells(spans, covariates, INTERVALS)
+        tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells))
         table = _means(part, numeric).reindex(list(cells.groups))
-        fit = _fit_levels(tables, table, _area_of(pd.Series(cells.groups), areas), interval_weeks)
+        fit = _fit_levels(tables, table, _area_of(pd.Series(cells.groups), areas))
         hazard = tables.expected_hazard(fit.expected)
-        observed = restricted_mean(tables.observed_hazard, interval_weeks)
-        expected = restricted_mean(hazard, interval_weeks)
+        observed = restricted_mean(tables.observed_hazard)
+        expected = restricted_mean(hazard)
         n = base.set_index("municipality_code")["n_count"].reindex(list(cells.groups)).to_numpy(np.float64)
         judged = n >= min_n
-        slope = weeks_per_level(hazard, interval_weeks)
+        slope = weeks_per_level(hazard)
         estimates = estimates_of(
             list(cells.groups), observed, expected, fit, slope, TOLERANCE_WEEKS, judged, higher_is_better=False
         )
-        companions = _companions(tables, fit, n, is_few, outcome_id, interval_weeks)
+        companions = _companions(tables, fit, n, is_few, outcome_id)
         without_jobs = {
             c for c, k in zip(cells.groups, tables.events.sum(axis=1), strict=True) if is_few(str(c), int(k))
         }
@@ -293,36 +285,34 @@ def model_durations(
     return Modelled(pd.concat(rows, ignore_index=True), card)
 
 
-def _spans(part: Tally, intervals: int) -> Tally:
+def _spans(part: Tally) -> Tally:
     """Return the cells with what `build_cells` reads."""
-    stop = np.minimum(part.values("interval_count"), intervals)
+    stop = np.minimum(part.values("interval_count"), INTERVALS)
     first, event = part.values("first_interval"), part.values("job_interval")
     return part.with_columns({"first": first, "stop": stop, "has_event": event})
 
 
 def _means(part: Tally, numeric: list[str]) -> pd.DataFrame:
     """Return the mean of numeric covariates over persons, per municipality."""
-    import pandas as pd
-
     codes, places = part.codes["municipality_code"], part.levels["municipality_code"]
     persons = np.maximum(part.by("municipality_code"), 1)
     means = {name: np.bincount(codes, part.count * part.values(name), len(places)) / persons for name in numeric}
     return pd.DataFrame(means, index=pd.Index(places, name="municipality_code"))
 
 
-def _leavers(part: Tally, cells: Cells, intervals: int) -> Floats:
+def _leavers(part: Tally, cells: Cells) -> Floats:
     """Return who left as municipalities x intervals: in the interval after the last one they were followed through."""
-    gone = part.where(_left(part, intervals))
+    gone = part.where(_left(part))
     place = {code: i for i, code in enumerate(cells.groups)}
     row = np.array([place.get(code, 0) for code in part.levels["municipality_code"]], dtype=np.int64)
     return _summed(
-        row[gone.codes["municipality_code"]], gone.values("interval_count"), gone, len(cells.groups), intervals
+        row[gone.codes["municipality_code"]], gone.values("interval_count"), gone, len(cells.groups), INTERVALS
     )
 
 
-def _left(part: Tally, intervals: int) -> npt.NDArray[np.bool_]:
+def _left(part: Tally) -> npt.NDArray[np.bool_]:
     left, job = (part.values(name).astype(bool) for name in ("has_left", "job_interval"))
-    return np.asarray(left & ~job & (part.values("interval_count") < intervals), dtype=np.bool_)
+    return np.asarray(left & ~job & (part.values("interval_count") < INTERVALS), dtype=np.bool_)
 
 
 def _summed(
@@ -334,6 +324,10 @@ def _summed(
 
 
 YEARS = (1, 2, 3)
+FIRST_JOB_COLUMNS = [
+    "breakdown_code", "within_years", "first_job_share_pct", "first_job_share_low_pct", "first_job_share_high_pct",
+    "n_count", "municipality_count", "value_status",
+]  # fmt: skip
 FEWEST_MUNICIPALITIES = 10
 """Fewer municipalities tell too little of how much they differ for an interval to be estimated from."""
 
@@ -351,13 +345,11 @@ def first_job_shares(persons: Mapping[str, Tally], followed: Mapping[str, int], 
     over municipalities with t (Shao and Wu 1989), since persons of one municipality are alike; it says nothing of why
     groups differ.
     """
-    import pandas as pd
     from scipy import stats
 
-    intervals = FOLLOW_UP_WEEKS // INTERVAL_WEEKS
     rows: list[tuple[object, ...]] = []
     for code in sorted(persons):
-        at_risk, events, left = _totals(persons[code], intervals)
+        at_risk, events, left = _totals(persons[code])
         served = int((at_risk.sum(axis=1) > 0).sum())
         n = followed.get(code, 0)
         whole = _shares(at_risk.sum(axis=0)[None], events.sum(axis=0)[None], left.sum(axis=0)[None])[0]
@@ -371,25 +363,23 @@ def first_job_shares(persons: Mapping[str, Tally], followed: Mapping[str, int], 
             bounds = (whole[place], max(whole[place] - half[place], 0.0), min(whole[place] + half[place], 100.0))
             figures = bounds if told else (None, None, None)
             rows.append((code, years, *figures, n, served, "estimated" if told else "suppressed"))
-    names = ["breakdown_code", "within_years", "first_job_share_pct", "first_job_share_low_pct"]
-    names += ["first_job_share_high_pct", "n_count", "municipality_count", "value_status"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=FIRST_JOB_COLUMNS)
 
 
-def _totals(part: Tally, intervals: int) -> tuple[Floats, Floats, Floats]:
+def _totals(part: Tally) -> tuple[Floats, Floats, Floats]:
     """Return persons at risk, jobs and leavers as municipalities x intervals."""
     present, place = np.unique(part.codes["municipality_code"], return_inverse=True)
     first, count = (part.values(name).astype(np.int64) for name in ("first_interval", "interval_count"))
     followed = count > first
     job = followed & part.values("job_interval").astype(bool)
-    gone = followed & _left(part, intervals)
+    gone = followed & _left(part)
 
     def summed(wanted: npt.NDArray[np.bool_], column: npt.NDArray[np.int64]) -> Floats:
-        return _summed(place[wanted], column[wanted], part.where(wanted), len(present), intervals + 1)
+        return _summed(place[wanted], column[wanted], part.where(wanted), len(present), INTERVALS + 1)
 
     change = summed(followed, first) - summed(followed, count)
     events, left = summed(job, count - 1), summed(gone, count)
-    return np.cumsum(change, axis=1)[:, :intervals], events[:, :intervals], left[:, :intervals]
+    return np.cumsum(change, axis=1)[:, :INTERVALS], events[:, :INTERVALS], left[:, :INTERVALS]
 
 
 def _shares(at_risk: Floats, events: Floats, left: Floats) -> Floats:

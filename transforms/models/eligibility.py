@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from datetime import date
+from typing import get_args
+
+import pandas as pd
 
 from transforms.models.wording import Language, date_text
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    import pandas as pd
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 REASONS = {
@@ -46,8 +44,6 @@ def eligibility(
     where the list of participants is not known), may_apply (by the rule of the applicants' circle),
     is_deadline_passed on `as_of`, reason_da, reason_en.
     """
-    import pandas as pd
-
     names = programmes.set_index("programme_id")
     unit = participants.set_index(["programme_id", "municipality_code"])["project_unit"].to_dict()
     rows = []

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from transforms.statistics.intervals import Z95, Floats, compare_all, explained_share, rank_interval
 from transforms.statistics.random_effect import LevelFit, Year, fit_levels
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = [
     "municipality_code", "outcome_id", "period", "observed", "expected", "difference", "standard_error",
@@ -86,8 +83,6 @@ def estimates_of(
     One difference and one standard error carry everything that is said of a municipality: chance (families
     included), the error of what the others predict, and the tolerance.
     """
-    import pandas as pd
-
     difference = observed - expected
     error = np.sqrt((slope * fit.own_error) ** 2 + tolerance**2)
     between = (slope * fit.sd) ** 2
@@ -144,8 +139,6 @@ def model_card(
     Checks are out of sample, since every expectation comes from the other municipalities: the explained share, and
     the mean observed and expected in each fifth of the expectations (1 = lowest), which agree when it is calibrated.
     """
-    import pandas as pd
-
     rows: list[tuple[str, str, float, float | None]] = [
         (str(name), "coefficient", float(value), float(error))
         for name, value, error in zip(fit.coefficients.index, fit.coefficients, fit.standard_errors, strict=True)
@@ -180,8 +173,6 @@ def fill_conditions(
     the condition, and what was filled in is told. A condition known for fewer than four in five is left out: the
     count then stands in the last result as minus the number that is known.
     """
-    import pandas as pd
-
     table = conditions.set_index("municipality_code").astype("float64")
     told: dict[str, int] = {}
     filled = pd.Series(0, index=table.index)
@@ -210,8 +201,6 @@ def indirect_standardisation(cells: pd.DataFrame, strata: list[str]) -> pd.DataF
     municipality: municipality_code, n, k, expected_rate (0-1), value_status (observed | suppressed | missing):
     `suppressed` where a count is hidden (no k is made up), `missing` where no n is known or a stratum has no rate.
     """
-    import pandas as pd
-
     frame = cells[["municipality_code", *strata, "n", "k"]].copy()
     known = frame[frame["n"].notna() & frame["k"].notna()]
     national = known.groupby(strata, dropna=False, observed=True)[["n", "k"]].sum()
@@ -298,8 +287,6 @@ def model_shares(
     `missing` without count or without any condition. Raises DataRefused when too few municipalities are left for the
     conditions.
     """
-    import pandas as pd
-
     shares = {period: _shares(*given, areas, least) for period, given in years.items()}
     fitted = {period: year for period, year in shares.items() if len(year.part)}
     fits = dict(zip(fitted, fit_levels([year.as_year(areas) for year in fitted.values()]), strict=True))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from transforms.errors import UsageError
 from transforms.models.wording import Language, gap, level, number, official_name, shown, unit_of
 from transforms.statistics.intervals import Z95
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # Rules from a reference file applied to what is known of each municipality; shared by findings and methods.
 
@@ -41,10 +37,9 @@ def check_rules(rules: pd.DataFrame, file: str) -> None:
                 f"{where}: compare_to '{rule['compare_to']}'; rule: one of {', '.join(sorted(comparisons))}"
             )
         numeric = rule["compare_to"] not in {"text", "assessment"}
-        if numeric and rule["operator"] not in {"above", "below"}:
-            raise UsageError(f"{where}: operator '{rule['operator']}'; rule: above or below for a number")
-        if not numeric and rule["operator"] != "one_of":
-            raise UsageError(f"{where}: operator '{rule['operator']}'; rule: one_of for a text")
+        if rule["operator"] not in ({"above", "below"} if numeric else {"one_of"}):
+            told = "above or below for a number" if numeric else "one_of for a text"
+            raise UsageError(f"{where}: operator '{rule['operator']}'; rule: {told}")
     if rules["rule_id"].duplicated().any():
         raise UsageError(f"{file}: rule_id occurs twice: {rules.loc[rules['rule_id'].duplicated(), 'rule_id'].iloc[0]}")
 
@@ -62,8 +57,6 @@ def apply_rules(facts: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
     Output: facts and rule columns plus reference_value, gap (value minus reference) and is_met. A fact that is not
     known gives no row, so a rule can never be met by a gap in the data.
     """
-    import pandas as pd
-
     frame = facts.reindex(columns=FACTS).merge(rules, on="indicator_id", how="inner")
     parts = []
     for (compare_to, operator), part in frame.groupby(["compare_to", "operator"], sort=True):
@@ -119,8 +112,6 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
     (the value without sign) {n}. Sorted by municipality, challenges first, strongest first. Raises UsageError when a
     rule cannot be applied.
     """
-    import pandas as pd
-
     check_rules(rules, FILE)
     met = apply_rules(facts, rules)
     met = met[met["is_met"] & ~_shown_as_nought(met)]
@@ -149,8 +140,6 @@ def find(facts: pd.DataFrame, rules: pd.DataFrame, names: pd.DataFrame) -> pd.Da
 
 def _shown_as_nought(rows: pd.DataFrame) -> pd.Series[bool]:
     """Tell which differences are so small that the reader would see 0."""
-    import pandas as pd
-
     told = [
         how != "assessment"
         and not (_absent(difference) or _absent(reference))
@@ -199,6 +188,5 @@ def _sentence(row: Mapping[Hashable, object], language: Language) -> str:
 
 
 def _absent(value: object) -> bool:
-    import pandas as pd
 
     return value is None or value is pd.NA or value != value

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from transforms.errors import DataRefused
 from transforms.statistics.intervals import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # Two figures may be compared only when they mean the same.
 
@@ -94,8 +90,6 @@ def changes(
     figure AND the correlation of its errors between the dates, since both are in how those measured low came out later;
     neither must be known, and persons counted at both dates do no harm.
     """
-    import pandas as pd
-
     comparable(*definitions)
     frame = groups.merge(baseline[["municipality_code", "value"]], on="municipality_code", how="left")
     frame = frame.merge(
@@ -103,8 +97,7 @@ def changes(
     )
     known = frame[["value", "value_later"]].notna().all(axis=1)
     out = frame[["municipality_code", "group"]].copy()
-    unit = frame["project_unit"] if "project_unit" in frame else pd.Series(pd.NA, index=frame.index)
-    out["project_unit"] = unit.astype("object").where(unit.notna(), frame["municipality_code"])
+    out["project_unit"] = _project_unit(frame)
     out["value_status"] = np.where(known, "estimated", "missing")
     value, after = (frame.loc[known, c].to_numpy(np.float64) for c in ("value", "value_later"))
     if value.size < MIN_KNOWN:
@@ -123,6 +116,20 @@ def changes(
     for name, numbers in columns.items():
         out[name] = pd.Series(numbers, index=frame.index[known]).reindex(frame.index).astype("Float64")
     return out
+
+
+def _project_unit(frame: pd.DataFrame) -> pd.Series[str]:
+    """Return what each municipality applied as: the unit of those that applied together, else its own code."""
+    unit = frame.get("project_unit", pd.Series(pd.NA, index=frame.index)).astype("object")
+    return unit.where(unit.notna(), frame["municipality_code"])
+
+
+def _by_unit(panel: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the known figures of a panel as unit x period, by group: participants that applied as one are one."""
+    frame = panel.dropna(subset=["value"]).merge(groups, on="municipality_code", how="inner")
+    own = frame["municipality_code"].astype("object")
+    frame["unit"] = own.where(frame["group"] != "participant", _project_unit(frame))
+    return frame.pivot_table(index=["group", "unit"], columns="period", values="value", aggfunc="mean")
 
 
 def _common_slope(value: Floats, after: Floats, group: npt.NDArray[np.object_]) -> tuple[float, float]:
@@ -160,8 +167,6 @@ def matched_difference(changes_frame: pd.DataFrame, peers: pd.DataFrame) -> pd.D
     (`missing` when the participant or all its allowed peers are unknown). Peers in group `other` only: the sister
     pool is treated too, and a group that is not known is no comparison.
     """
-    import pandas as pd
-
     known = changes_frame[changes_frame["value_status"] == "estimated"].set_index("municipality_code")
     allowed = known[known["group"] == "other"]
     served = allowed[["change", "change_beyond_regression"]].rename_axis("peer_code").reset_index()
@@ -184,8 +189,7 @@ def matched_difference(changes_frame: pd.DataFrame, peers: pd.DataFrame) -> pd.D
 def _units(changes_frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row per unit: municipalities that applied together are one, with the mean of their figures."""
     known = changes_frame[changes_frame["value_status"] == "estimated"]
-    unit = known["project_unit"] if "project_unit" in known else known["municipality_code"]
-    keys = known.assign(unit=unit.where(known["group"] == "participant", known["municipality_code"]))
+    keys = known.assign(unit=_project_unit(known).where(known["group"] == "participant", known["municipality_code"]))
     numbers = [c for c in ("baseline_value", "later_value", "change", "change_beyond_regression") if c in keys]
     return keys.astype(dict.fromkeys(numbers, "float64")).groupby(["unit", "group"], as_index=False)[numbers].mean()
 
@@ -230,9 +234,8 @@ def _matched_estimate(
     """Return the mean matched difference over units, its error (peers counted as often as used), and the freedom."""
     used = matched[matched["value_status"] == "estimated"]
     own = "change" if column == "difference" else "change_beyond_regression"
-    table = changed[changed["value_status"] == "estimated"].set_index("municipality_code")
-    unit = table["project_unit"] if "project_unit" in table else table.index.to_series()
-    unit_of = unit.reindex(used["municipality_code"]).to_numpy()
+    table = changed[changed["value_status"] == "estimated"].set_index("municipality_code", drop=False)
+    unit_of = _project_unit(table).reindex(used["municipality_code"]).to_numpy()
     weight_of = 1 / (used.groupby(unit_of)[column].transform("size").to_numpy(np.float64) * len(set(unit_of)))
     estimate = float(weight_of @ used[column].to_numpy(np.float64))
     treated = table.loc[used["municipality_code"], own].astype("float64").groupby(unit_of).mean().to_numpy()
@@ -269,7 +272,6 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
     (shown apart, in neither side; empty when the names are not known), caution_da, caution_en.
     Raises DataRefused when no participant has a known change and a known peer.
     """
-    import pandas as pd
     from scipy.stats import t
 
     matched = matched_difference(changes_frame, peers)
@@ -292,7 +294,7 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
     hidden = 0 if sisters else SISTER_POOL
     rows = []
     for name, (estimate, error, freedom) in found:
-        half = float(t.ppf(0.975, freedom)) * error if np.isfinite(error) else float("nan")
+        half = float(t.ppf(0.975, freedom)) * error
         alike = estimate / (1 - hidden / others) if hidden and others > hidden else float("nan")
         rows.append((name, estimate, estimate - half, estimate + half, alike, used, int(treated.sum()), others,
                      sisters or pd.NA))  # fmt: skip
@@ -309,8 +311,6 @@ SISTER_POOL = 11
 
 def group_means(changes_frame: pd.DataFrame) -> pd.DataFrame:
     """Return municipalities, mean change and mean expected change per group, the sister pool apart."""
-    import pandas as pd
-
     known = changes_frame[changes_frame["value_status"] == "estimated"]
     out = known.groupby("group").agg(
         municipality_count=("municipality_code", "size"),
@@ -328,24 +328,16 @@ def event_study(panel: pd.DataFrame, groups: pd.DataFrame, baseline_period: str)
     others_count. Before the baseline it shows whether the two went alike; if they did not, or dipped just before it,
     what comes after is no effect. The sister pool and unknown groups are left out.
     """
-    import pandas as pd
     from scipy.stats import t
 
-    frame = panel.dropna(subset=["value"]).merge(groups, on="municipality_code", how="inner")
-    frame = frame[frame["group"].isin(["participant", "other"])]
-    unit = frame["project_unit"] if "project_unit" in frame else pd.Series(pd.NA, index=frame.index)
-    joint = unit.notna() & (frame["group"] == "participant")
-    frame["unit"] = frame["municipality_code"].astype("object").where(~joint, unit.astype("object"))
-    wide = frame.pivot_table(index=["unit", "group"], columns="period", values="value", aggfunc="mean")
+    wide = _by_unit(panel, groups[groups["group"].isin(["participant", "other"])])
     columns = ["period", "is_before", "difference", "difference_low", "difference_high", "units_count", "others_count"]
     rows = []
     for period in wide.columns if baseline_period in wide.columns else []:
         change = (wide[period] - wide[baseline_period]).dropna()
         treated = change.index.get_level_values("group") == "participant"
         estimate, error, freedom = _plain_difference(change.to_numpy(np.float64), np.asarray(treated, dtype=np.bool_))
-        half = (
-            float(t.ppf(0.975, freedom)) * error if np.isfinite(error) and period != baseline_period else float("nan")
-        )
+        half = float(t.ppf(0.975, freedom)) * error if period != baseline_period else float("nan")
         rows.append((period, period < baseline_period, estimate, estimate - half, estimate + half,
                      int(treated.sum()), int((~treated).sum())))  # fmt: skip
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:5], "Float64"))
@@ -365,13 +357,7 @@ def synthetic_controls(
     difference_low, difference_high, placebo_p, fit_error (root mean square before), years_count, others_count. Empty
     with fewer than three years up to the baseline or ten others: then a weighted mean fits anything.
     """
-    import pandas as pd
-
-    frame = panel.dropna(subset=["value"]).merge(groups, on="municipality_code", how="inner")
-    unit = frame["project_unit"] if "project_unit" in frame else pd.Series(pd.NA, index=frame.index)
-    joint = unit.notna() & (frame["group"] == "participant")
-    frame["unit"] = frame["municipality_code"].astype("object").where(~joint, unit.astype("object"))
-    wide = frame.pivot_table(index=["group", "unit"], columns="period", values="value", aggfunc="mean")
+    wide = _by_unit(panel, groups)
     years = [p for p in wide.columns if p <= baseline_period]
     columns = ["project_unit", "difference", "difference_low", "difference_high", "placebo_p", "fit_error",
                "years_count", "others_count"]  # fmt: skip

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from transforms.errors import DataRefused
 from transforms.models.wording import Language, number, signed
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # Openings within reach of a municipality, from the openings posted in each.
 
@@ -196,8 +191,6 @@ def match_industries(
     is_estimated (always true), value_status (estimated | missing), reason_da, reason_en. Raises DataRefused on mixed
     groupings only where a crosswalk is used; map the inputs with `crosswalk.sum_to_level` first.
     """
-    import pandas as pd
-
     keys = ["municipality_code", "industry_code"]
     out = reach.merge(absorption, on="industry_code", how="left").merge(industries, on="industry_code", how="left")
     given: list[tuple[pd.DataFrame | None, list[str], str]] = [
@@ -221,8 +214,6 @@ def match_industries(
 
 def _with_optional(rows: pd.DataFrame, frame: pd.DataFrame | None, on: list[str], column: str) -> pd.DataFrame:
     """Return the rows with a value that may be unknown, and its status: that of the frame when it tells one."""
-    import pandas as pd
-
     status = f"{column.removesuffix('_count').removesuffix('_pct')}_status"
     if frame is None:
         out = rows.copy()
@@ -260,8 +251,6 @@ def _score(part: pd.DataFrame) -> pd.DataFrame:
     A factor that is not known for an industry counts as the mean of those that are, and is not among its factors.
     Industries with less than MIN_JOB_SHARE of the jobs in reach have a score and no rank.
     """
-    import pandas as pd
-
     usable = part["jobs_in_reach_count"].notna() & part["absorption_pct"].notna() & part["job_quotient"].notna()
     usable &= ~part["industry_code"].isin(UNKNOWN_INDUSTRIES)
     rows = part[usable]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,36 +15,17 @@ if TYPE_CHECKING:
 
 PEERS = 7
 NAMED = 3
+COLUMNS = [
+    "municipality_code", "peer_code", "rank", "distance", "compared_weight_share",
+    *(f"condition_{i}{end}" for i in range(1, NAMED + 1) for end in ("", "_gap")), "same_group",
+]  # fmt: skip
 MIN_WEIGHT_SHARE = 0.75
-
-
-@dataclass(frozen=True)
-class PeerResult:
-    """Peers, and the reason wherever there are none or a condition was not used."""
-
-    peers: pd.DataFrame
-    municipalities: pd.DataFrame
-    indicators: pd.DataFrame
-
-
-def _indicator_status(table: pd.DataFrame, weights: pd.Series[float]) -> pd.DataFrame:
-    """Return per weighted condition: indicator_id, weight, known_count, value_status (used | constant | missing)."""
-    import pandas as pd
-
-    known = table.notna().sum()
-    spread = table.std(ddof=0)
-    scale = table.abs().max().clip(lower=1.0)
-    status = np.select([known < 2, spread <= 1e-9 * scale], ["missing", "constant"], "used")
-    return pd.DataFrame({
-        "indicator_id": table.columns, "weight": weights.reindex(table.columns).to_numpy(),
-        "known_count": known.to_numpy(), "value_status": status,
-    })  # fmt: skip
 
 
 def find_peers(
     conditions: pd.DataFrame, weights: pd.DataFrame, groups: pd.DataFrame | None = None, *,
     count: int = PEERS, min_weight_share: float = MIN_WEIGHT_SHARE,
-) -> PeerResult:  # fmt: skip
+) -> pd.DataFrame:  # fmt: skip
     """Return the `count` nearest municipalities per municipality and what sets them apart; a directed relation.
 
     dist(m,k)^2 = sum_j w_j ((x_mj - x_kj)/sd_j)^2 / sum_j w_j over the conditions known for both (Gower 1971),
@@ -55,14 +35,13 @@ def find_peers(
     municipality_group.
 
     Peers rest on at least `min_weight_share` of the weight of ALL conditions, those without a value anywhere counted
-    too: on fewer they would be near in something else than what the weights were chosen for.
+    too: on fewer they would be near in something else than what the weights were chosen for. A municipality of which
+    less is known has no peers and is nobody's.
 
-    Output `peers`: municipality_code, peer_code, rank, distance, condition_1..3 (indicator ids that differ most,
-    in weighted standard deviations), condition_1_gap..3 (peer minus municipality, in standard deviations),
-    compared_weight_share, same_group (empty when unknown). `municipalities`: municipality_code, peer_count,
-    same_group_share, missing_conditions, value_status (`estimated`, or `missing` when less than
-    `min_weight_share` of the total weight is known: then no peers are given and it is nobody's peer). `indicators`: see
-    value_status, `constant` and `missing` ones are not used. Raises DataRefused when no condition can be used.
+    Output: municipality_code, peer_code, rank, distance, condition_1..3 (indicator ids that differ most, in weighted
+    standard deviations), condition_1_gap..3 (peer minus municipality, in standard deviations), compared_weight_share,
+    same_group (empty when unknown). A condition that is known for fewer than two or does not vary is not used. Raises
+    DataRefused when no condition can be used.
     """
     import pandas as pd
 
@@ -70,8 +49,8 @@ def find_peers(
     weight = weight[weight > 0]
     table = conditions.pivot(index="municipality_code", columns="indicator_id", values="value").sort_index()
     table = table.reindex(columns=weight.index).astype("float64")
-    indicators = _indicator_status(table, weight)
-    used = indicators.loc[indicators["value_status"] == "used", "indicator_id"].tolist()
+    varies = table.std(ddof=0) > 1e-9 * table.abs().max().clip(lower=1.0)
+    used = table.columns[varies & (table.notna().sum() >= 2)].tolist()
     if not used:
         raise DataRefused("peers: no condition varies; rule: at least one known, varying condition; check peer_weights")
     scaled = (table[used] / table[used].std(ddof=0)).to_numpy(dtype=np.float64)
@@ -96,21 +75,7 @@ def find_peers(
             row = {"municipality_code": codes[m], "peer_code": codes[k], "rank": rank, "distance": distance[m, k]}
             row["compared_weight_share"] = shared[m, k] / total
             rows.append(row | _largest(names, part[m, k], gap[m, k], both[m, k]))
-    peers = _with_groups(pd.DataFrame(rows, columns=_columns()), groups)
-    missing = [" ".join(str(n) for n in names[~row]) for row in known]
-    status = pd.DataFrame({"municipality_code": codes, "missing_conditions": missing})
-    status["value_status"] = np.where(judged, "estimated", "missing")
-    each = peers.groupby("municipality_code").agg(
-        peer_count=("peer_code", "size"), same_group_share=("same_group", "mean")
-    )
-    status = status.merge(each.reset_index(), on="municipality_code", how="left")
-    status["peer_count"] = status["peer_count"].fillna(0).astype("int64")
-    return PeerResult(peers, status, indicators)
-
-
-def _columns() -> list[str]:
-    named = [f"condition_{i}{end}" for i in range(1, NAMED + 1) for end in ("", "_gap")]
-    return ["municipality_code", "peer_code", "rank", "distance", "compared_weight_share", *named]
+    return _with_groups(pd.DataFrame(rows, columns=COLUMNS[:-1]), groups)
 
 
 def _largest(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from transforms.disclosure import Gate
@@ -64,16 +64,6 @@ def labour_market(warehouse: Warehouse) -> pd.DataFrame:
     wide = wide.reindex(every).rename(columns={value: name for name, value in LABOUR_MARKET.items()})
     known = wide.groupby(level=0).ffill().groupby(level=0).bfill().reset_index()
     return reach_conditions(known[[*keys, *LABOUR_MARKET]], commuting_flows(warehouse))
-
-
-def placements(warehouse: Warehouse) -> pd.DataFrame:
-    """Return placements per municipality and industry, rounded; a count that is withheld is empty."""
-    return warehouse.frame("SELECT * FROM model.placement ORDER BY 1, 2")
-
-
-def industry_placements(warehouse: Warehouse) -> pd.DataFrame:
-    """Return the country's placements per industry, and how many were followed by a job, rounded where known."""
-    return warehouse.frame("SELECT * FROM model.placement_industry WHERE followed_by_job_count IS NOT NULL ORDER BY 1")
 
 
 def municipalities(warehouse: Warehouse) -> list[str]:
@@ -333,12 +323,10 @@ CASES, MEASURES, EMPLOYMENT, ORGANISATION = (
 
 def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, Model]:
     """Return the person-level model tables. Exact counts stay in memory; only what passed the gate is in the tables."""
-    taken: list[tuple[pd.DataFrame, pd.DataFrame]] = []
 
-    def placement(warehouse: Warehouse, part: int) -> pd.DataFrame:
-        if not taken:
-            taken.append(placement_step(warehouse, data, gate))
-        return taken[0][part]
+    @cache
+    def placements(warehouse: Warehouse) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return placement_step(warehouse, data, gate)
 
     placed = MEASURES | EMPLOYMENT | {"reference.industry_crosswalk"}
     figures = {
@@ -352,8 +340,8 @@ def person_models(data: PersonData | None, gate: Gate, fits: Fits) -> dict[str, 
             AREA | CASES | MEASURES | EMPLOYMENT | ORGANISATION,
             lambda warehouse: method_effect_step(warehouse, data, gate),
         ),
-        "model.placement": Model(placed, lambda warehouse: placement(warehouse, 0)),
-        "model.placement_industry": Model(placed, lambda warehouse: placement(warehouse, 1)),
+        "model.placement": Model(placed, lambda warehouse: placements(warehouse)[0]),
+        "model.placement_industry": Model(placed, lambda warehouse: placements(warehouse)[1]),
         "model.organisation": Model(ORGANISATION | CASES, lambda warehouse: organisation_step(data, gate)),
     }
     return {
@@ -415,12 +403,6 @@ def duration_step(warehouse: Warehouse, data: PersonData | None, gate: Gate, fit
     return duration_gate(told[COLUMNS], data, replace(gate, costs={}))
 
 
-FIRST_JOB_COLUMNS = [
-    "breakdown_id", "breakdown_code", "within_years", "first_job_share_pct", "first_job_share_low_pct",
-    "first_job_share_high_pct", "n_count", "municipality_count", "value_status",
-]  # fmt: skip
-
-
 def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
     """Return the shares with a first job within one to three years, by organisation model and trait, by the gate.
 
@@ -429,11 +411,11 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from transforms.models.durations import first_job_shares
+    from transforms.models.durations import FIRST_JOB_COLUMNS, first_job_shares
     from transforms.models.persons import FIRST_JOB_GROUPS, organisation_models
 
     if data is None:
-        return empty(FIRST_JOB_COLUMNS)
+        return empty(["breakdown_id", *FIRST_JOB_COLUMNS])
     models = organisation_models(data.organisation)
     persons = data.counts.first_jobs
     places = persons.values("municipality_code")
@@ -448,7 +430,7 @@ def first_job_step(data: PersonData | None, gate: Gate) -> pd.DataFrame:
         shares = first_job_shares(groups, n, is_few=partial(_is_few, gate, f"first_job:{kind}", data.state))
         told = [_first_job_row(row, kind, data.state, gate) for row in shares.to_dict("records")]
         parts.append(pd.DataFrame(told).assign(breakdown_id=kind))
-    return pd.DataFrame(pd.concat(parts, ignore_index=True)[FIRST_JOB_COLUMNS])
+    return pd.DataFrame(pd.concat(parts, ignore_index=True)[["breakdown_id", *FIRST_JOB_COLUMNS]])
 
 
 def _is_few(gate: Gate, figure: str, state: str, name: str, count: int) -> bool:
@@ -489,13 +471,15 @@ def duration_gate(rows: pd.DataFrame, data: PersonData, gate: Gate) -> pd.DataFr
     return told
 
 
-def areas(warehouse: Warehouse) -> pd.DataFrame:
-    """Return the labour market of each municipality: municipality_code, commuting_area_code."""
+def areas(warehouse: Warehouse, *, with_unknown: bool = False) -> pd.DataFrame:
+    """Return the labour market of each municipality: municipality_code, commuting_area_code.
+
+    With those of which nothing is known, too: each is then a labour market of its own.
+    """
     return warehouse.frame(
-        """
-        SELECT municipality_code, commuting_area_code FROM model.commuting_area
-        WHERE value_status <> 'missing' ORDER BY 1
-        """
+        "SELECT municipality_code, commuting_area_code FROM model.commuting_area "
+        "WHERE ? OR value_status <> 'missing' ORDER BY 1",
+        [with_unknown],
     )
 
 
@@ -618,17 +602,19 @@ def industry_step(warehouse: Warehouse, gate: Gate) -> pd.DataFrame:
 
     jobs = industry_jobs(warehouse)
     employed = national_industries(warehouse)
-    areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
     if jobs.empty or employed.empty:
         return empty(INDUSTRY_COLUMNS)
-    reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
-    taken, followed = placements(warehouse), industry_placements(warehouse)
+    within = areas(warehouse, with_unknown=True)
+    taken = warehouse.frame("SELECT * FROM model.placement ORDER BY 1, 2")
+    followed = warehouse.frame(
+        "SELECT * FROM model.placement_industry WHERE followed_by_job_count IS NOT NULL ORDER BY 1"
+    )
     posted, entered = openings(warehouse), shortage(warehouse)
     return match_industries(
-        reach,
+        jobs_in_reach(jobs, within, int(jobs["year"].max())),
         national_absorption(employed, least_rate_denominator(warehouse)),
         industries(warehouse),
-        openings=None if posted.empty else openings_in_reach(posted, areas),
+        openings=None if posted.empty else openings_in_reach(posted, within),
         shortage=None if entered.empty else entered,
         to_job=None if followed.empty else placement_to_job(followed, gate.least),
         use=None if taken.empty else present_use(taken, gate.least),
@@ -739,11 +725,11 @@ def area_condition_step(warehouse: Warehouse) -> pd.DataFrame:
     from transforms.models.commuting import area_conditions
 
     parts = ratio_parts(warehouse)
-    areas = warehouse.frame("SELECT * FROM model.commuting_area WHERE value_status <> 'missing' ORDER BY 1")
-    if parts.empty or areas.empty:
+    within = areas(warehouse)
+    if parts.empty or within.empty:
         return empty(AREA_VALUE_COLUMNS)
     dates = parts.groupby(["indicator_id", "period"], as_index=False)["reference_date"].first()
-    told = area_conditions(parts.drop(columns="reference_date"), areas)
+    told = area_conditions(parts.drop(columns="reference_date"), within)
     return told.merge(dates, on=["indicator_id", "period"])
 
 
@@ -836,22 +822,16 @@ def wide_conditions(warehouse: Warehouse, period: str) -> pd.DataFrame:
 
 def peer_step(warehouse: Warehouse) -> pd.DataFrame:
     """Return the seven nearest municipalities of each on the newest framework conditions."""
-    from transforms.models.peers import find_peers
+    from transforms.models.peers import COLUMNS, find_peers
 
     long = conditions(warehouse)
     if long["value"].isna().all():
-        return empty(PEER_COLUMNS)
+        return empty(COLUMNS)
     weights = reference_table(warehouse, "peer_weights", ("weight",))
     groups = warehouse.frame(
         "SELECT municipality_code, municipality_group_code AS municipality_group FROM mart.municipality ORDER BY 1"
     )
-    return find_peers(long, weights, groups).peers
-
-
-PEER_COLUMNS = [
-    "municipality_code", "peer_code", "rank", "distance", "condition_1", "condition_1_gap", "condition_2",
-    "condition_2_gap", "condition_3", "condition_3_gap", "compared_weight_share", "same_group",
-]  # fmt: skip
+    return find_peers(long, weights, groups)
 
 
 def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
@@ -867,14 +847,12 @@ def absorption_step(warehouse: Warehouse) -> pd.DataFrame:
     observed = non_western_employment_share(warehouse)
     if jobs.empty or employed.empty or observed.empty:
         return empty(AREA_VALUE_COLUMNS)
-    areas = warehouse.frame("SELECT * FROM model.commuting_area ORDER BY 1")
-    reach = jobs_in_reach(jobs, areas, int(jobs["year"].max()))
+    reach = jobs_in_reach(jobs, areas(warehouse, with_unknown=True), int(jobs["year"].max()))
     crosswalk = reference_table(warehouse, "industry_crosswalk")
     share = observed[["municipality_code", "non_western_employment_pct"]]
     told = expected_absorption(reach, employed, share, crosswalk, least_rate_denominator(warehouse))
-    names = {"expected_absorption_pct": "expected_absorption_pct", "absorption_gap_pct_points": "absorption_gap_pp"}
-    long = told.rename(columns=names).melt(
-        ["municipality_code", "value_status"], list(names.values()), "indicator_id", "value"
+    long = told.rename(columns={"absorption_gap_pct_points": "absorption_gap_pp"}).melt(
+        ["municipality_code", "value_status"], ["expected_absorption_pct", "absorption_gap_pp"], "indicator_id", "value"
     )
     day = observed["reference_date"].iloc[0]
     return long.assign(period=observed["period"].iloc[0], reference_date=day, denominator=None)
@@ -901,11 +879,8 @@ def method_step(warehouse: Warehouse) -> pd.DataFrame:
     """Return the methods each municipality's figures point to, by the rules of `method_rules.csv`."""
     from transforms.models.methods import method_candidates
 
-    return method_candidates(
-        facts(warehouse),
-        reference_table(warehouse, "methods"),
-        reference_table(warehouse, "method_rules"),
-    )
+    methods, rules = (reference_table(warehouse, name) for name in ("methods", "method_rules"))
+    return method_candidates(facts(warehouse), methods, rules)
 
 
 def eligibility_step(warehouse: Warehouse, as_of: date) -> pd.DataFrame:

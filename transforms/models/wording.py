@@ -97,19 +97,17 @@ def gap(value: float | Decimal, unit: str, language: Language) -> str:
 # Names of municipalities as they stand in a sentence.
 
 
-OFFICIAL = {
-    "København": "Københavns Kommune",
-    "Bornholm": "Bornholms Regionskommune",
-    "Copenhagen": "the City of Copenhagen",
+OFFICIAL: dict[tuple[Language, str], str] = {
+    ("da", "København"): "Københavns Kommune",
+    ("da", "Bornholm"): "Bornholms Regionskommune",
+    ("en", "Copenhagen"): "the City of Copenhagen",
+    ("en", "Bornholm"): "the Regional Municipality of Bornholm",
 }
-BORNHOLM_EN = "the Regional Municipality of Bornholm"
 
 
 def official_name(name: str, language: Language) -> str:
     """Return a municipality's official name: Rebild Kommune, Københavns Kommune, Bornholms Regionskommune."""
-    if language == "en":
-        return BORNHOLM_EN if name == "Bornholm" else OFFICIAL.get(name, f"{name} Municipality")
-    return OFFICIAL.get(name, f"{name} Kommune")
+    return OFFICIAL.get((language, name), f"{name} {'Kommune' if language == 'da' else 'Municipality'}")
 
 
 def listed(names: Sequence[str], language: Language) -> str:
@@ -131,9 +129,11 @@ STATUSES = {
     "provisional": ("foreløbigt tal", "provisional"),
     "estimated": ("skøn", "estimate"),
 }
-QUARTERS = re.compile(r"(\d{4})[KQ]([1-4])")
-ROLLING = re.compile(r"(\d{4})QMAT0?([1-4])")
-SPAN = re.compile(r"(\d{4})-(\d{4})")
+FORMS = (
+    (re.compile(r"(\d{4})QMAT0?([1-4])"), "året til og med {1}. kvt. {0}", "the year to Q{1} {0}"),
+    (re.compile(r"(\d{4})-(\d{4})"), "{0}–{1}", "{0}–{1}"),
+    (re.compile(r"(\d{4})[KQ]([1-4])"), "{1}. kvt. {0}", "Q{1} {0}"),
+)
 MONTHS = re.compile(r"(\d{4})M(\d{2})")
 SHORT_DA = ("jan.", "feb.", "marts", "april", "maj", "juni", "juli", "aug.", "sept.", "okt.", "nov.", "dec.")
 SHORT_EN = ("Jan", "Feb", "Mar", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec")
@@ -144,15 +144,9 @@ def period_text(period: str) -> tuple[str, str]:
 
     A rolling year told by quarters, 2025QMAT04, is the four quarters that end with the fourth of 2025.
     """
-    rolling = ROLLING.fullmatch(period)
-    if rolling:
-        return f"året til og med {rolling[2]}. kvt. {rolling[1]}", f"the year to Q{rolling[2]} {rolling[1]}"
-    years = SPAN.fullmatch(period)
-    if years:
-        return f"{years[1]}–{years[2]}", f"{years[1]}–{years[2]}"
-    quarter = QUARTERS.fullmatch(period)
-    if quarter:
-        return f"{quarter[2]}. kvt. {quarter[1]}", f"Q{quarter[2]} {quarter[1]}"
+    for form, danish, english in FORMS:
+        if match := form.fullmatch(period):
+            return danish.format(*match.groups()), english.format(*match.groups())
     month = MONTHS.fullmatch(period)
     if month and 1 <= int(month[2]) <= 12:
         place = int(month[2]) - 1

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from transforms.errors import DataRefused
 from transforms.statistics.intervals import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Response = Callable[[Floats], tuple[Floats, Floats]]
 """From an expected level per municipality: one scoring step towards its own level, and the variance of that step."""
@@ -187,8 +184,6 @@ def fit_levels(years: Sequence[Year]) -> list[LevelFit]:
     next to nothing (Ruppert, Wand and Carroll 2003, Semiparametric Regression). Raises DataRefused with fewer than
     three municipalities per condition.
     """
-    import pandas as pd
-
     if not years:
         return []
     scaled = [standardise(year.conditions) for year in years]

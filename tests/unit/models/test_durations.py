@@ -44,7 +44,7 @@ def cells_of(persons: pd.DataFrame) -> Cells:
 
 
 def test_restricted_mean_by_hand() -> None:
-    assert restricted_mean(np.array([0.5, 0.5]), 10) == pytest.approx(10 * (1 + 0.5) / 2 + 10 * (0.5 + 0.25) / 2)
+    assert restricted_mean(np.array([0.5, 0.5])) == pytest.approx(13 * (1 + 0.5) / 2 + 13 * (0.5 + 0.25) / 2)
     assert restricted_mean(np.zeros(12)) == 156
 
 
@@ -237,8 +237,8 @@ def test_companions_by_hand() -> None:
     leaving = np.array([[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
     # Half of those without a job after the first interval have gone before the second, and are at no risk in it.
     np.testing.assert_allclose(share_in_job(hazard, leaving, 2), [0.2 + 0.8 * 0.5 * 0.5, 0.1])
-    median = median_weeks(hazard, 10)
-    assert median[0] == pytest.approx(10 + 10 * (0.8 - 0.5) / 0.4)
+    median = median_weeks(hazard)
+    assert median[0] == pytest.approx(13 + 13 * (0.8 - 0.5) / 0.4)
     assert np.isnan(median[1])
 
 

@@ -25,7 +25,7 @@ def world(seed: int = 1) -> pd.DataFrame:
 
 def test_distance_and_named_conditions_by_hand() -> None:
     given = long({"a": {"1": 0, "2": 3, "3": 9}, "b": {"1": 5.0, "2": 5, "3": 8}})
-    out = find_peers(given, weigh(a=2, b=1), count=2).peers.set_index(["municipality_code", "peer_code"])
+    out = find_peers(given, weigh(a=2, b=1), count=2).set_index(["municipality_code", "peer_code"])
     sd_a, sd_b = np.std([0, 3, 9]), np.std([5, 5, 8])
     by_hand = np.sqrt((2 * (9 / sd_a) ** 2 + (3 / sd_b) ** 2) / 3)
     assert out.loc[("1", "3"), "distance"] == pytest.approx(by_hand)
@@ -37,8 +37,7 @@ def test_distance_and_named_conditions_by_hand() -> None:
 
 
 def test_seven_each_never_oneself_and_not_symmetric() -> None:
-    result = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1))
-    peers = result.peers
+    peers = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1))
     assert (peers.groupby("municipality_code").size() == 7).all()
     assert (peers["municipality_code"] != peers["peer_code"]).all()
     pairs = set(zip(peers["municipality_code"], peers["peer_code"], strict=True))
@@ -55,49 +54,41 @@ def test_agrees_with_scikit_learn() -> None:
     wide = given.pivot(index="municipality_code", columns="indicator_id", values="value")
     scaled = wide / wide.std(ddof=0) * np.sqrt(weights["weight"].to_numpy() / weights["weight"].sum())
     distance, index = NearestNeighbors(n_neighbors=8).fit(scaled).kneighbors(scaled)
-    out = find_peers(given, weights).peers
+    out = find_peers(given, weights)
     first = out[out["municipality_code"] == wide.index[10]].sort_values("rank")
     assert first["peer_code"].tolist() == wide.index[index[10][1:]].tolist()
     np.testing.assert_allclose(first["distance"].to_numpy(np.float64), distance[10][1:])
 
 
-def test_missing_constant_and_zero_weight_conditions_have_a_status() -> None:
+def test_missing_and_constant_conditions_are_not_used() -> None:
     given = world()
     given.loc[(given["indicator_id"] == "a") & (given["municipality_code"] == MUNICIPALITIES[0]), "value"] = np.nan
     given.loc[given["municipality_code"] == MUNICIPALITIES[1], "value"] = np.nan
     constant = long({"flat": dict.fromkeys(MUNICIPALITIES, 4.0)})
-    result = find_peers(pd.concat([given, constant]), weigh(a=2, b=2, c=2, d=2, e=2, flat=0.25, absent=0.25))
-    status = result.municipalities.set_index("municipality_code")
-    assert status.loc[MUNICIPALITIES[0], ["value_status", "missing_conditions", "peer_count"]].tolist() == [
-        "estimated",
-        "a",
-        7,
-    ]
-    assert status.loc[MUNICIPALITIES[1], ["value_status", "peer_count"]].tolist() == ["missing", 0]
-    assert MUNICIPALITIES[1] not in set(result.peers["peer_code"])
-    assert result.peers["distance"].notna().all()
-    used = result.indicators.set_index("indicator_id")["value_status"]
-    assert used[["a", "flat", "absent"]].tolist() == ["used", "constant", "missing"]
-    own = result.peers[result.peers["municipality_code"] == MUNICIPALITIES[0]]
+    peers = find_peers(pd.concat([given, constant]), weigh(a=2, b=2, c=2, d=2, e=2, flat=0.25, absent=0.25))
+    assert (peers["municipality_code"] == MUNICIPALITIES[0]).sum() == 7
+    assert MUNICIPALITIES[1] not in {*peers["municipality_code"], *peers["peer_code"]}
+    assert peers["distance"].notna().all()
+    assert not peers[["condition_1", "condition_2", "condition_3"]].isin(["flat", "absent"]).any(axis=None)
+    own = peers[peers["municipality_code"] == MUNICIPALITIES[0]]
     assert own["compared_weight_share"].tolist() == pytest.approx([8 / 10.5] * 7), "of the weight of all conditions"
+    both = peers[~peers[["municipality_code", "peer_code"]].isin(MUNICIPALITIES[:1]).any(axis=1)]
+    assert both["compared_weight_share"].to_numpy(np.float64) == pytest.approx(10 / 10.5)
 
 
 @pytest.mark.parametrize(("absent", "peers"), [(1.6, 98 * 7), (1.7, 0), (12.0, 0)])
 def test_conditions_nobody_knows_count_in_the_weight(absent: float, peers: int) -> None:
     """Five conditions of weight 1 are three quarters of 6.66: beyond that there are no peers for anybody."""
-    result = find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1, absent=absent))
-    assert len(result.peers) == peers
-    assert set(result.municipalities["value_status"]) == {"estimated" if peers else "missing"}
+    assert len(find_peers(world(), weigh(a=1, b=1, c=1, d=1, e=1, absent=absent))) == peers
 
 
 def test_overlap_with_official_groups() -> None:
     groups = pd.DataFrame({"municipality_code": MUNICIPALITIES[:-1], "municipality_group": (["910", "920"] * 49)[:97]})
-    result = find_peers(world(), weigh(a=1, b=1, c=1), groups)
-    last = result.peers["peer_code"] == MUNICIPALITIES[-1]
-    assert result.peers.loc[last, "same_group"].isna().all()
-    row = result.peers[~last & (result.peers["municipality_code"] == MUNICIPALITIES[0])].iloc[0]
+    peers = find_peers(world(), weigh(a=1, b=1, c=1), groups)
+    last = peers["peer_code"] == MUNICIPALITIES[-1]
+    assert peers.loc[last, "same_group"].isna().all()
+    row = peers[~last & (peers["municipality_code"] == MUNICIPALITIES[0])].iloc[0]
     assert row["same_group"] == (MUNICIPALITIES.index(row["peer_code"]) % 2 == 0)
-    assert result.municipalities["same_group_share"].dropna().between(0, 1).all()
 
 
 def test_nothing_that_varies_is_refused() -> None:
@@ -110,7 +101,7 @@ def test_what_is_known_for_both_counts_and_is_named_by_its_weight() -> None:
     given = long({"a": {"1": 0.0, "2": 1, "3": 5}, "b": {"1": 0.0, "3": 7}, "c": {"1": 0.0, "2": -2, "3": 1},
                   "d": {"1": 1.0, "2": 1, "3": 2}})  # fmt: skip
     out = find_peers(given, weigh(a=0.1, b=0.05, c=0.2, d=0.05), min_weight_share=0.8)
-    table = out.peers.set_index(["municipality_code", "peer_code"])
+    table = out.set_index(["municipality_code", "peer_code"])
     sd = {name: np.std(part["value"].dropna()) for name, part in given.groupby("indicator_id")}
     by_hand = np.sqrt((0.1 * (1 / sd["a"]) ** 2 + 0.2 * (2 / sd["c"]) ** 2) / 0.35)
     assert table.loc[("1", "2"), "distance"] == pytest.approx(by_hand)
@@ -119,9 +110,7 @@ def test_what_is_known_for_both_counts_and_is_named_by_its_weight() -> None:
     assert table.loc[("1", "2"), ["condition_1_gap", "condition_2_gap", "condition_3_gap"]].tolist() == [
         pytest.approx(-2 / sd["c"]), pytest.approx(1 / sd["a"]), 0
     ]  # fmt: skip
-    assert "condition_4" not in out.peers
-    assert out.municipalities["missing_conditions"].tolist() == ["", "b", ""]
-    assert out.indicators["known_count"].tolist() == [3, 2, 3, 3]
+    assert "condition_4" not in out
 
 
 def test_a_condition_known_of_two_is_used_and_one_of_one_is_missing() -> None:
@@ -130,18 +119,18 @@ def test_a_condition_known_of_two_is_used_and_one_of_one_is_missing() -> None:
                   "near": {"1": 0.0, "2": 3e-9, "3": 0}, "nearer": {"1": 0.0, "2": 1e-9, "3": 0},
                   "large": {"1": 1e9, "2": 1e9 + 1, "3": 1e9}, "none": {"1": 5.0, "2": -5, "3": 1}})  # fmt: skip
     weights = weigh(a=1, two=0.1, one=0.1, near=0.1, nearer=0.1, large=0.1, none=0)
-    found = find_peers(given, weights, count=1, min_weight_share=0.7)
-    assert found.indicators.set_index("indicator_id")["value_status"].to_dict() == {
-        "a": "used", "two": "used", "one": "missing", "near": "used", "nearer": "constant", "large": "constant",
-    }  # fmt: skip
-    tied = find_peers(long({"a": {"1": 0.0, "2": 1, "3": 1}}), weigh(a=1), count=1).peers
+    found = find_peers(given, weights, min_weight_share=0.7).set_index(["municipality_code", "peer_code"])
+    assert found["compared_weight_share"][[("1", "2"), ("2", "1")]].tolist() == pytest.approx([1.2 / 1.5] * 2), (
+        "a, two and near are used; one, nearer and large are not"
+    )
+    assert found["compared_weight_share"][[("1", "3"), ("2", "3")]].tolist() == pytest.approx([1.1 / 1.5] * 2)
+    tied = find_peers(long({"a": {"1": 0.0, "2": 1, "3": 1}}), weigh(a=1), count=1)
     assert tied.set_index("municipality_code")["peer_code"].to_dict() == {"1": "2", "2": "3", "3": "2"}
 
 
 def test_shared_groups_are_told_of_both_known() -> None:
     groups = pd.DataFrame({"municipality_code": ["1", "2"], "municipality_group": ["910", "910"]})
     found = find_peers(long({"a": {"1": 0.0, "2": 1, "3": 5}}), weigh(a=1), groups)
-    same = found.peers.set_index(["municipality_code", "peer_code"])["same_group"]
+    same = found.set_index(["municipality_code", "peer_code"])["same_group"]
     assert same[[("1", "2"), ("2", "1")]].tolist() == [True, True]
     assert same[[("1", "3"), ("3", "1"), ("3", "2")]].isna().all()
-    assert found.municipalities["peer_count"].tolist() == [2, 2, 2]

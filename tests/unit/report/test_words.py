@@ -412,7 +412,7 @@ def test_municipalities_stand_in_sentences_by_their_official_name() -> None:
             assert not re.search(r"\{municipality\}[\wæøå]", sentence), "no ending is hung on a name"
     names = {area.name_da for area in areas_at(["municipality"])}
     assert {"København", "Bornholm"} <= names
-    assert OFFICIAL["København"] == "Københavns Kommune"
+    assert OFFICIAL["da", "København"] == "Københavns Kommune"
 
 
 def test_every_municipality_has_its_official_name_in_every_sentence() -> None:
