@@ -24,10 +24,7 @@ Language = Literal["da", "en"]
 
 SYNTHETIC: Mapping[Language, str] = {"da": "SYNTETISKE DATA / SYNTHETIC", "en": "SYNTHETIC DATA"}
 UNITS: Mapping[str, Mapping[Language, str]] = {
-    "persons": {"da": "Antal", "en": "Number"},
-    "jobs": {"da": "Antal", "en": "Number"},
-    "dwellings": {"da": "Antal", "en": "Number"},
-    "count": {"da": "Antal", "en": "Number"},
+    **{unit: {"da": "Antal", "en": "Number"} for unit in ("persons", "jobs", "dwellings", "count")},
     "pct": {"da": "Pct.", "en": "Per cent"},
     "dkk": {"da": "Kr.", "en": "DKK"},
     "dkk_thousand": {"da": "1.000 kr.", "en": "DKK 1,000"},
@@ -105,7 +102,10 @@ class Table:
 
     def description(self, lang: Language, variables: tuple[Variable, ...] | None = None) -> str:
         """Return «title by region, sex and time», as StatBank describes a table or an extract of it."""
-        names = [v.text[lang] for v in variables or self.variables]
+        return self.described(lang, [v.text[lang] for v in variables or self.variables])
+
+    def described(self, lang: Language, names: list[str]) -> str:
+        """Return the description with dimensions of these names."""
         by, last = ("efter", " og ") if lang == "da" else ("by", " and ")
         return f"{self.title[lang]} {by} {', '.join(names[:-1])}{last if names[:-1] else ''}{names[-1]}"
 
@@ -379,11 +379,6 @@ class Extract:
     values: tuple[tuple[str, ...], ...]
     eliminated: tuple[Variable, ...]
     delimiter: str = ";"
-
-    @property
-    def streaming(self) -> bool:
-        """Tell whether the format streams: no cell limit, zero cells left out, the server's own order."""
-        return self.file_format in STREAMING
 
 
 def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:

@@ -5,24 +5,23 @@ SYNTHETIC / SYNTETISKE DATA. Every table is summed from the same people and coun
 
 from __future__ import annotations
 
-import csv
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from flows.sample.places import CHRISTIANSOE, INDUSTRIES, TEN_GROUP, Floats, Ints, Places
+from flows.sample.truth import INVENTED
 from flows.sample.world import AGE_GROUPS, AGES, ANCESTRIES, World
-from transforms.areas import areas
+from transforms.areas import areas, reference_rows
 from transforms.catalogue import Catalogue, Code, Dimension, Source, load_catalogue
 from transforms.errors import UsageError
+from transforms.periods import span
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 # From the publisher's codes to the sample world's own axes: which leaves of an axis a code covers.
 
 
-GROUPS_CSV = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "municipality_groups.csv"
 Leaves = Callable[[Code], Sequence[int] | Ints]
 
 # Ancestry as each table writes it -> positions of population.ANCESTRIES.
@@ -133,13 +131,6 @@ def contract(counts: Ints | Floats, matrices: Sequence[Floats | None]) -> Floats
     return np.asarray(out, dtype=np.float64)
 
 
-def municipality_groups(area_by_name: dict[str, str], path: Path = GROUPS_CSV) -> dict[str, str]:
-    """Return municipality -> area code of its group (910-960), from the published grouping."""
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle, delimiter=";"))
-    return {row["municipality_code"]: area_by_name[row["group_da"]] for row in rows}
-
-
 # One question to a table of the sample world: its codes turned into sums over the world's own axes.
 
 
@@ -207,7 +198,7 @@ class Ask:
         """Return areas asked for × (places + the dimension's extra codes)."""
         wanted = [code.code for code in self.codes(dimension)]
         return self._once(
-            "area", dimension, lambda: area_matrix(wanted, self.dimension(dimension), self.places, self._groups)
+            "area", dimension, lambda: area_matrix(wanted, self.dimension(dimension), self.world.places, self._groups)
         )
 
     def _once(self, kind: str, dimension: str, make: Callable[[], Floats]) -> Floats:
@@ -220,16 +211,11 @@ class Ask:
         """Return a dimension of the table."""
         return self.source.dimension(name)
 
-    @property
-    def places(self) -> Places:
-        """The world's places."""
-        return self.world.places
-
     @cached_property
     def _groups(self) -> dict[str, str]:
         """Return municipality -> area code of its municipality group, by the group's Danish name."""
         names = {area.name_da: area.code for area in areas().values() if area.level == "municipality_group"}
-        return municipality_groups(names)
+        return {row["municipality_code"]: names[row["group_da"]] for row in reference_rows("municipality_groups.csv")}
 
 
 def with_extra(counts: Ints, extra: Ints) -> Ints:
@@ -277,7 +263,6 @@ def _printed(cells: Floats, decimals: int) -> pa.Array:
 # Periods as the publisher writes them (2016, 2016K1, 2016M01) and the days they speak of.
 
 
-_MONTHS = {"K": 3, "M": 1}
 _FIXED_DAYS = {"october": (10, 1), "november": (11, 30)}
 
 
@@ -292,26 +277,11 @@ def all_periods(first: str, last_year: int) -> list[str]:
     return [period for period in periods if period >= first]
 
 
-def first_day(period: str) -> date:
-    """Return the first day of a period."""
-    months = _MONTHS.get(period[4:5], 12)
-    return date(int(period[:4]), 1 + months * (int(period[5:] or 1) - 1), 1)
-
-
-def last_day(period: str) -> date:
-    """Return the last day of a period."""
-    start, months = first_day(period), _MONTHS.get(period[4:5], 12)
-    following = date(start.year + (start.month + months - 1) // 12, (start.month + months - 1) % 12 + 1, 1)
-    return following - timedelta(days=1)
-
-
 def reference_day(period: str, reference: str) -> date:
     """Return the day a period speaks of: its start, 1 October, the end of November, or its end."""
-    if reference == "start":
-        return first_day(period)
-    if reference == "end":
-        return last_day(period)
-    return date(int(period[:4]), *_FIXED_DAYS[reference])
+    if reference in _FIXED_DAYS:
+        return date(int(period[:4]), *_FIXED_DAYS[reference])
+    return span(period)[0 if reference == "start" else 1]
 
 
 Reference = Literal["start", "october", "november", "end"]
@@ -328,27 +298,7 @@ class Recipe:
     """Counts from 1 up to, not including, this are shown as `..`."""
 
 
-RECIPES: dict[str, Recipe] = {
-    "FOLK1A": Recipe("2008K1", "start"),
-    "FOLK1AM": Recipe("2021M10", "start"),
-    "FOLK1E": Recipe("2008K1", "start"),
-    "INDOPH1": Recipe("2008", "start"),
-    "HFUDD11": Recipe("2008", "october"),
-    "VAN1AAR": Recipe("2008", "end"),
-    "RAS200": Recipe("2008", "november"),
-    "RAS201": Recipe("2008", "november"),
-    "RAS302": Recipe("2008", "november"),
-    "RAS308": Recipe("2008", "november"),
-    "PEND100": Recipe("2008", "november"),
-    "PEND101": Recipe("2008", "november"),
-    "ERHV2": Recipe("2008", "november"),
-    "AULKP01": Recipe("2008K1", "end"),
-    "AUK01": Recipe("2008K1", "end"),
-    "KY038": Recipe("2008", "end", suppress_below=5),
-    "INDKP101": Recipe("2008", "end"),
-    "BOL101": Recipe("2010", "start"),
-    "REGK31": Recipe("2008", "end"),
-}
+RECIPES = {table: Recipe(**row) for table, row in INVENTED["tables"].items()}
 FIRST = {"year": "2008", "quarter": "2008K1", "month": "2021M01"}
 """The first period of a table without a row above: it has figures from the day its source file is written."""
 
@@ -404,7 +354,8 @@ class Cubes:
                 raise UsageError(f"{source.table} has no period {period}")
 
         count = _count_function(source)
-        with self._lock, one_thread():
+        # On matrices this small a second thread of the matrix library only spins, at a core's cost.
+        with self._lock, _controller().limit(limits=1, user_api="blas"):
             values = [count(ask, period) for period in periods]
         return as_table(ask, shown, values, recipe.suppress_below)
 
@@ -424,13 +375,6 @@ class Cubes:
                 raise UsageError(f"{source.table} needs codes for {dimension.id}")
             filled[dimension.id] = given.get(dimension.id, [dimension.total or ""])
         return Ask(self.world, self.catalogue, source, filled), [d.id for d in source.dimensions if d.id in given]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep the matrix library to one thread: on matrices this small a second one only spins, at a core's cost."""
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
 
 
 @cache

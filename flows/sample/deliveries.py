@@ -18,7 +18,8 @@ from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
 from flows.deliveries.receipts import MONTHS
 from flows.deliveries.values import countries, industry_classes, quarter_of
-from transforms.areas import areas
+from flows.sample.truth import MEASURES
+from transforms.areas import areas, reference_rows
 from transforms.catalogue import KINDS, DeliveryField
 
 if TYPE_CHECKING:
@@ -217,32 +218,6 @@ BASES = {"asylum": ("convention", "protection", "convention", "temporary_protect
 EDUCATIONS = {"none": ("none",), "primary": ("primary",), "secondary": ("upper_secondary", "vocational"),
               "higher": ("higher_short", "higher_medium", "higher_long"), "unknown": ("unknown",)}  # fmt: skip
 END_REASONS = {"emigrated": "left_denmark", "died": "other", "moved": "moved"}
-MEASURES = {
-    "private_praktik": "placement_private", "public_praktik": "placement_public",
-    "private_loentilskud": "subsidy_private", "public_loentilskud": "subsidy_public", "igu": "igu", "mentor": "mentor",
-    "danskuddannelse": "danish", "opkvalificering": "upskilling", "branchepakke": "industry_package",
-}  # fmt: skip
-ORGANISATION = {
-    "org_model_code": "org_model", "physical_colocation_code": "physical_colocation",
-    "family_coordinator_code": "family_coordinator", "contract_responsible_code": "contract_responsible",
-    "contract_within_1_month_pct": "contract_within_1_month_pct",
-    "start_firm_directed_days_median": "start_firm_directed_days_median",
-    "started_within_14d_pct": "started_within_14_days_pct", "started_within_30d_pct": "started_within_30_days_pct",
-    "caseload_per_caseworker_count": "caseload_per_caseworker", "job_consultants_fte": "job_consultants_fte",
-    "has_dedicated_job_consultants": "is_dedicated_to_refugees", "danish_provider_code": "danish_provider",
-    "danish_parallel_with_placement_code": "danish_parallel_with_placement",
-    "has_workplace_danish": "is_danish_workplace_based", "health_assessment_code": "health_assessment_offered",
-    "health_assessment_days": "health_assessment_timing_days", "has_day1_job_ready_rule": "is_day1_job_ready_rule",
-    "intake_screening_code": "intake_screening_tool", "political_committee_code": "political_committee",
-    "has_political_goal": "is_political_goal_set",
-    "programme_expenditure_dkk": "programme_expenditure_per_person_year_dkk",
-    "use_placement_private_pct": "use_private_praktik_pct", "use_placement_public_pct": "use_public_praktik_pct",
-    "use_subsidy_private_pct": "use_private_loentilskud_pct", "use_subsidy_public_pct": "use_public_loentilskud_pct",
-    "use_igu_pct": "use_igu_pct", "use_mentor_pct": "use_mentor_pct",
-    "firm_partnerships_count": "firm_partnerships_count",
-}  # fmt: skip
-PACKAGES = {"none": "none", "LG_concept": "lg_concept", "lg_concept": "lg_concept", "own_concept": "own_concept"}
-THEMES = ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
 
 
 @dataclass(frozen=True)
@@ -340,27 +315,21 @@ class DeliveryTables:
             "education_code", "has_partner", "children_count", "danish_track_code", "match_category_code", "end_date",
             "end_reason_code",
         ]  # fmt: skip
-        columns = [
-            "cpr", "person_id", "permit_date", "takeover_date", "residence_basis", "origin_code", "education",
-            "has_partner", "children_count", "danish_track", "match_category", "end_date", "end_reason",
-        ]  # fmt: skip
-        chosen = self._stays[code]
         rows: Rows = []
-        for values in zip(*(chosen[column].tolist() for column in columns), strict=True):
-            cpr, number, permit, takeover, basis, origin, education, partner, children, track, match, end, reason = (
-                values
-            )
-            why = END_REASONS.get(reason) if _day(end) else None
+        for each in self._stays[code].itertuples(index=False):
+            number, end = each.person_id, _day(each.end_date)
             rows.append([
-                cpr, f"Opdigtet Person {number}", _day(permit), _day(takeover), _spread(BASES[basis], number), origin,
-                _spread(EDUCATIONS[education], number), partner, children, f"du{track}", match, _day(end), why,
+                each.cpr, f"Opdigtet Person {number}", _day(each.permit_date), _day(each.takeover_date),
+                _spread(BASES[each.residence_basis], number), each.origin_code,
+                _spread(EDUCATIONS[each.education], number), each.has_partner, each.children_count,
+                f"du{each.danish_track}", each.match_category, end, END_REASONS.get(each.end_reason) if end else None,
             ])  # fmt: skip
         return names, rows
 
     def _measures(self, code: str) -> tuple[list[str], Rows]:
         names = ["cpr", "measure_kind_code", "start_date", "end_date", "weekly_hours", "industry_code", "note"]
         rows: Rows = [
-            [person, MEASURES[kind], _day(start), _day(end), float(hours), _industry(industry), None]
+            [person, MEASURES[kind]["delivered_as"], _day(start), _day(end), float(hours), _industry(industry), None]
             for person, kind, start, end, hours, industry in self._of(code, self._world.measures, "kind")
         ]
         return names, rows
@@ -382,27 +351,28 @@ class DeliveryTables:
         since, until = (chosen["person_id"].map(stays[edge]) for edge in ("since", "until"))
         before, after = chosen["end_date"] < since, chosen["start_date"] >= until
         chosen = chosen[~before & ~after]
-        chosen = chosen.drop_duplicates(["person_id", first, "start_date", "industry_code"])
-        if first == "kind":
-            chosen = chosen.drop_duplicates(["person_id", first, "start_date"])
+        same = ["person_id", first, "start_date", "industry_code"]
+        chosen = chosen.drop_duplicates(same[:3] if first == "kind" else same)
         cpr = self._people["cpr"].reindex(chosen["person_id"])
         columns = [chosen[name] for name in (first, "start_date", "end_date", "weekly_hours", "industry_code")]
         return zip(cpr, *columns, strict=True)
 
     def _organisation(self, code: str) -> tuple[list[str], Rows]:
         answers = self._world.organisation.set_index("municipality_code").loc[code]
+        fields = {field.name for field in load_contracts()["organisation"].fields}
         values: dict[str, Any] = {
             "municipality": areas()[code].name_da,
             "reference_date": self._world.vintage,
             "respondent_role_code": "joint",
             "value_source_code": "survey",
             "confidence_code": "medium",
-            **{name: _plain(answers[column]) for name, column in ORGANISATION.items()},
-            "industry_packages_code": PACKAGES[str(answers["branchepakker_used"])],
         }
-        for theme in THEMES:
-            values[f"rating_{theme}"] = _plain(answers[f"self_evaluation_{theme}_score"])
-            values[f"has_evidence_{theme}"] = "Opdigtet begrundelse" if values[f"rating_{theme}"] >= 4 else None
+        for name, answer in answers.items():
+            if name in fields:
+                values[str(name)] = _plain(answer)
+            if str(name).startswith("rating_"):
+                reason = "Opdigtet begrundelse" if answer >= 4 else None
+                values[str(name).replace("rating", "has_evidence")] = reason
         return list(values), [list(values.values())]
 
 
@@ -420,22 +390,14 @@ def _plain(value: Any) -> Any:
 
 def _industry(group: Any) -> str | None:
     """Return a six-digit DB07 code of a group of 37: the first class of its first division, filled up."""
-    return _FIRST_DIVISION.get(str(group))
+    return _first_classes().get(str(group))
 
 
-def _first_divisions() -> dict[str, str]:
-    import csv
-
-    from transforms.areas import REFERENCE
-
-    with (REFERENCE / "industry_crosswalk.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+@cache
+def _first_classes() -> dict[str, str]:
     found: dict[str, str] = {}
-    for row in rows:
+    for row in reference_rows("industry_crosswalk.csv"):
         classes = sorted(code for code in industry_classes() if code.startswith(row["division_code"]))
-        if classes:
+        if classes and row["db07_37_code"] != "X":
             found.setdefault(row["db07_37_code"], f"{classes[0]}00")
-    return {group: code for group, code in found.items() if group != "X"}
-
-
-_FIRST_DIVISION = _first_divisions()
+    return found

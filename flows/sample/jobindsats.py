@@ -6,15 +6,17 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from flows.sample.people import BASES, NEVER
 from flows.sample.places import INDUSTRIES, NEWCOMER_LEAN, Floats, stream
+from flows.sample.truth import KINDS
+from flows.sample.world import day_of
 from transforms.areas import areas
 from transforms.catalogue import load_codelists
 from transforms.periods import parse_period, span
@@ -26,79 +28,7 @@ if TYPE_CHECKING:
     from flows.sample.world import World
 
 
-# The target group of the sample world as arrays of days, for counting at many points in time.
-
-
 Days = npt.NDArray[np.int64]
-NEVER = np.int64(10**7)
-
-
-def day_number(day: date) -> int:
-    """Return days since 1970-01-01."""
-    return (day - date(1970, 1, 1)).days
-
-
-def days_of(column: Any, missing: np.int64) -> Days:
-    """Return a date column as days since 1970-01-01, `missing` where empty."""
-    days = column.to_numpy().astype("datetime64[D]")
-    return np.where(np.isnat(days), missing, days.astype(np.int64))
-
-
-@dataclass(frozen=True)
-class People:
-    """The target group and its unsubsidised jobs as arrays of days; place is a position in `codes`."""
-
-    codes: list[str]
-    born: Days
-    permit: Days
-    end: Days
-    move: Days
-    place: Days
-    new_place: Days
-    is_refugee: npt.NDArray[np.bool_]
-    job_person: Days
-    job_start: Days
-    job_end: Days
-    job_hours: Floats
-    job_industry: npt.NDArray[np.str_]
-
-    def places(self, day: int) -> Days:
-        """Return the place of each refugee or family-reunified of 18-66 years resident on `day`, -1 for others."""
-        age = (day - self.born) / 365.25
-        here = (self.permit <= day) & (self.end > day) & self.is_refugee & (age >= 18) & (age < 67)
-        return np.where(here, np.where(self.move <= day, self.new_place, self.place), -1)
-
-    def hours(self, first: int, last: int) -> Floats:
-        """Return the unsubsidised hours of each person from `first` to `last`, both days included."""
-        overlap = np.minimum(self.job_end, last) - np.maximum(self.job_start, first) + 1
-        worked = np.clip(overlap, 0, None) * self.job_hours / 7
-        return np.bincount(self.job_person, worked, len(self.born)).astype(np.float64)
-
-
-def people_of(world: World) -> People:
-    """Return the world's frames as arrays."""
-    persons, jobs = world.persons, world.employment
-    known = set(persons["municipality_code"].dropna()) | set(persons["move_municipality_code"].dropna())
-    codes = sorted({*known, *(area.code for area in areas().values() if area.level == "municipality")})
-    position = {code: number for number, code in enumerate(codes)}
-    row_of = np.zeros(int(persons["person_id"].max()) + 1, dtype=np.int64)
-    row_of[persons["person_id"].to_numpy()] = np.arange(len(persons))
-    ordinary = jobs[~jobs["is_subsidised"]]
-    return People(
-        codes=codes,
-        born=days_of(persons["birth_date"], NEVER),
-        permit=days_of(persons["permit_date"], NEVER),
-        end=days_of(persons["end_date"], NEVER),
-        move=days_of(persons["move_date"], NEVER),
-        place=np.array([position[code] for code in persons["municipality_code"]], dtype=np.int64),
-        new_place=np.array([position.get(code, -1) for code in persons["move_municipality_code"]], dtype=np.int64),
-        is_refugee=persons["residence_basis"].isin(["asylum", "family_of_refugee"]).to_numpy(),
-        job_person=row_of[ordinary["person_id"].to_numpy()],
-        job_start=days_of(ordinary["start_date"], NEVER),
-        job_end=days_of(ordinary["end_date"], NEVER),
-        job_hours=ordinary["weekly_hours"].to_numpy(dtype=float),
-        job_industry=ordinary["industry_code"].astype(str).to_numpy(dtype=str),
-    )
 
 
 # Openings on Jobnet in the sample world: a few per cent of the jobs of each municipality and industry a year.
@@ -109,33 +39,6 @@ COUNTRY, ALL_INDUSTRIES = "Hele landet", "Brancher i alt"
 # Invented: openings posted a year per job, higher where newcomers are hired and staff changes often.
 _POSTED_PER_JOB = 0.06 * np.exp(0.4 * NEWCOMER_LEAN)
 _SEASON = np.array([1.15, 1.0, 1.1, 1.05, 1.05, 1.0, 0.75, 1.1, 1.1, 1.0, 0.95, 0.75])
-
-
-def openings(world: World, period: str) -> list[list[Any]]:
-    """Return area, industry text and openings posted in a month (2016M12), which is the same in every vintage.
-
-    The country, then the 98 municipalities, each with all industries together and one by one. Openings are no persons,
-    so small counts are shown.
-    """
-    year, month = int(period[:4]), int(period[5:])
-    jobs = world.labour.sums(year - 1).workers.sum(axis=2)
-    posted = _posted(world, jobs, period, month)
-    rows = _rows(COUNTRY, posted.sum(axis=0))
-    for number, code in enumerate(world.places.codes):
-        if areas()[code].level == "municipality":
-            rows += _rows(areas()[code].name_da, posted[number])
-    return rows
-
-
-def _posted(world: World, jobs: Floats, period: str, month: int) -> Floats:
-    """Return openings posted in a month, places × industries."""
-    rng = stream(world.seed, f"openings {period}")
-    return np.asarray(rng.poisson(jobs * _POSTED_PER_JOB / 12 * _SEASON[month - 1]), dtype=float)
-
-
-def _rows(area: str, posted: Floats) -> list[list[Any]]:
-    found: list[list[Any]] = [[area, ALL_INDUSTRIES, round(float(posted.sum()))]]
-    return found + [[area, text, round(float(posted[n]))] for n, text in enumerate(_industry_texts())]
 
 
 @cache
@@ -166,9 +69,28 @@ class JobindsatsWorld:
         self.latest = world.vintage
 
     @cached_property
-    def people(self) -> People:
-        """The target group as arrays."""
-        return people_of(self._world)
+    def _ordinary(self) -> npt.NDArray[np.bool_]:
+        """Which of the known jobs are unsubsidised."""
+        return ~self._world.known_careers.job_subsidised
+
+    def _days(self, period: str) -> tuple[int, int]:
+        """Return the first and last day of a period as the world counts days."""
+        first, last = (day_of(day.year, day.month, day.day) for day in span(period))
+        return first, last
+
+    def _places(self, day: int) -> Days:
+        """Return the place of each refugee or family-reunified of 18-66 years resident on `day`, -1 for others."""
+        t = self._world.known_traits
+        age = t.age_at(day)
+        here = (t.permit_day <= day) & (t.end_day > day) & (t.basis != BASES.index("other_family"))
+        return np.where(here & (age >= 18) & (age < 67), t.place_at(day), -1)
+
+    def _hours(self, first: int, last: int) -> Floats:
+        """Return the unsubsidised hours of each person from `first` to `last`, both days included."""
+        c, jobs = self._world.known_careers, self._ordinary
+        overlap = np.minimum(c.job_end[jobs], last) - np.maximum(c.job_start[jobs], first) + 1
+        worked = np.clip(overlap, 0, None) * c.job_hours[jobs].astype(np.float64) / 7
+        return np.bincount(c.job_person[jobs], worked, len(self._world.known_traits)).astype(np.float64)
 
     def periods(self, kind: str, count: int) -> list[str]:
         """Return the latest whole periods of a kind as version 3 writes them, oldest first."""
@@ -191,9 +113,9 @@ class JobindsatsWorld:
 
     def refugees(self, period: str) -> list[Row]:
         """Return population, any job, 190 hours in three months, per area."""
-        first, last = (day_number(day) for day in span(period))
-        place = self.people.places(last)
-        month, window = self.people.hours(first, last) > 0, self.people.hours(last - 90, last) >= 190
+        first, last = self._days(period)
+        place = self._places(last)
+        month, window = self._hours(first, last) > 0, self._hours(last - 90, last) >= 190
         return [
             [name, shown(n), shown(n, job), percent(n, job), shown(n, long), percent(n, long)]
             for name, (n, job, long) in self._by_area(place, month, window)
@@ -201,9 +123,9 @@ class JobindsatsWorld:
 
     def benchmark(self, period: str) -> list[Row]:
         """Return expected and actual persons without a job; expected is the country's share in each place."""
-        first, last = (day_number(day) for day in span(period))
-        place = self.people.places(last)
-        idle = self.people.hours(first, last) == 0
+        first, last = self._days(period)
+        place = self._places(last)
+        idle = self._hours(first, last) == 0
         counted = self._by_area(place, idle)
         (_, (everybody, without)) = counted[0]
         share = without / max(everybody, 1)
@@ -219,46 +141,39 @@ class JobindsatsWorld:
             row[7] = rank
         return rows
 
-    def benefits(self, groups: dict[str, float]) -> Callable[[str], list[Row]]:
-        """Return the table of persons on benefits: those without a job, divided by fixed shares over `groups`."""
-
-        def compute(period: str) -> list[Row]:
-            first, last = (day_number(day) for day in span(period))
-            idle = self.people.hours(first, last) == 0
-            size = self._population(int(period[:4]))
-            rows: list[Row] = []
-            for name, (_, count) in self._by_area(self.people.places(last), idle):
-                for group, share in groups.items():
-                    n, everybody = round(count * share), size.get(name, 0.0)
-                    full_time = None if n < SMALLEST_SHOWN else round(0.92 * n, 1)
-                    of = [
-                        None if full_time is None else round(100 * full_time / (everybody * part), 2)
-                        for part in (0.5, 0.65)
-                    ]
-                    rows.append([name, group, shown(n), full_time, *of])
-            return rows
-
-        return compute
+    def benefits(self, period: str, groups: dict[str, float]) -> list[Row]:
+        """Return the persons on benefits: those without a job, divided by fixed shares over `groups`."""
+        first, last = self._days(period)
+        idle = self._hours(first, last) == 0
+        size = self._population(int(period[:4]))
+        rows: list[Row] = []
+        for name, (_, count) in self._by_area(self._places(last), idle):
+            for group, share in groups.items():
+                n, everybody = round(count * share), size.get(name, 0.0)
+                full_time = None if n < SMALLEST_SHOWN else round(0.92 * n, 1)
+                of = [
+                    None if full_time is None else round(100 * full_time / (everybody * part), 2)
+                    for part in (0.5, 0.65)
+                ]
+                rows.append([name, group, shown(n), full_time, *of])
+        return rows
 
     def cash_assistance(self, period: str) -> list[Row]:
         """Return the persons on cash assistance, the group's own share of all on benefits."""
-        return [[row[0], *row[2:]] for row in self.benefits({"Kontanthjælp": BENEFITS["Kontanthjælp"]})(period)]
+        of_group = self.benefits(period, {"Kontanthjælp": BENEFITS["Kontanthjælp"]})
+        return [[name, *figures] for name, _, *figures in of_group]
 
     def after_placement(self, period: str) -> list[Row]:
         """Return completed placements of the rolling year by offer, and the job held 90 days later."""
-        first, last = (day_number(day) for day in span(period))
-        measures, people = self._world.measures, self.people
+        first, last = self._days(period)
+        c, place = self._world.known_careers, self._world.known_traits.place
         rows: list[Row] = []
         for offer, kind in OFFERS.items():
-            chosen = measures[measures["kind"] == kind]
-            ended = days_of(chosen["end_date"], NEVER)
-            inside = (ended >= first) & (ended <= last)
-            person = np.searchsorted(self._person_ids, chosen["person_id"].to_numpy()[inside])
-            industry = chosen["industry_code"].astype(str).to_numpy(dtype=str)[inside]
-            later = self._industry_at(person, ended[inside] + FOLLOW_UP_DAYS)
-            place = people.place[person]
+            ended = (c.measure_kind == KINDS.index(kind)) & (c.measure_end >= first) & (c.measure_end <= last)
+            person, industry = c.measure_person[ended], c.measure_industry[ended]
+            later = self._industry_at(person, c.measure_end[ended] + FOLLOW_UP_DAYS)
             for name, (n, same, other) in self._by_area(
-                place, (later == industry), (later != "") & (later != industry)
+                place[person], later == industry, (later >= 0) & (later != industry)
             ):
                 if n:
                     job = [percent(n, same * 0.6), percent(n, same * 0.4), percent(n, other)]
@@ -270,32 +185,45 @@ class JobindsatsWorld:
 
     def ordinary_hours(self, period: str) -> list[Row]:
         """Return persons with some but no full-time hours in the month."""
-        first, last = (day_number(day) for day in span(period))
-        hours = self.people.hours(first, last)
+        first, last = self._days(period)
+        hours = self._hours(first, last)
         some = (hours > 0) & (hours < 120)
         rows: list[Row] = []
-        for name, (n, count, total) in self._by_area(self.people.places(last), some, np.where(some, hours, 0)):
+        for name, (n, count, total) in self._by_area(self._places(last), some, np.where(some, hours, 0)):
             mean = None if count < SMALLEST_SHOWN else round(total / count, 1)
             rows.append([name, "Ydelsesgrupper i alt", shown(n, count), percent(n, count), mean])
         return rows
 
     def openings(self, period: str) -> list[Row]:
-        """Return the openings on Jobnet of a month, by industry."""
-        return openings(self._world, period)
+        """Return the openings on Jobnet posted in a month, which are the same in every vintage.
 
-    @cached_property
-    def _person_ids(self) -> Days:
-        return self._world.persons["person_id"].to_numpy(dtype=np.int64)
+        The country, then the 98 municipalities, each with all industries together and one by one. Openings are no
+        persons, so small counts are shown.
+        """
+        year, month = int(period[:4]), int(period[5:])
+        world, rng = self._world, stream(self._world.seed, f"openings {period}")
+        jobs = world.labour.sums(year - 1).workers.sum(axis=2)
+        posted = rng.poisson(jobs * _POSTED_PER_JOB / 12 * _SEASON[month - 1])
+        by_area = [(COUNTRY, posted.sum(axis=0))]
+        by_area += [
+            (areas()[code].name_da, posted[n])
+            for n, code in enumerate(world.places.codes)
+            if areas()[code].level == "municipality"
+        ]
+        return [
+            [name, text, int(count)]
+            for name, counts in by_area
+            for text, count in zip([ALL_INDUSTRIES, *_industry_texts()], [counts.sum(), *counts], strict=True)
+        ]
 
-    def _industry_at(self, person: Days, day: Days) -> npt.NDArray[np.str_]:
-        """Return the industry of a job each person has on a day, "" for none."""
-        people = self.people
-        order = np.lexsort((people.job_start, people.job_person))
-        owner, start = people.job_person[order], people.job_start[order]
-        at = np.searchsorted(owner * 10**6 + start, person * 10**6 + day, side="right") - 1
-        row = order[np.clip(at, 0, None)]
-        has = (at >= 0) & (people.job_person[row] == person) & (people.job_end[row] >= day)
-        return np.where(has, people.job_industry[row], "")
+    def _industry_at(self, person: Days, day: Days) -> Days:
+        """Return the industry of a job each person has on a day, -1 for none."""
+        c, jobs = self._world.known_careers, self._ordinary
+        owner, end = c.job_person[jobs], c.job_end[jobs]
+        at = np.searchsorted(owner * NEVER + c.job_start[jobs], person * NEVER + day, side="right") - 1
+        row = np.clip(at, 0, None)
+        has = (at >= 0) & (owner[row] == person) & (end[row] >= day)
+        return np.where(has, c.job_industry[jobs][row], -1)
 
     def _population(self, year: int) -> dict[str, float]:
         conditions = self._world.conditions
@@ -308,11 +236,11 @@ class JobindsatsWorld:
 
     def _by_area(self, place: Days, *weights: npt.NDArray[Any]) -> list[tuple[str, tuple[float, ...]]]:
         """Return (area name, (persons, sum of each weight)): the country first, then municipalities with anybody."""
-        here, size = place >= 0, len(self.people.codes)
-        columns = [np.bincount(place[here], minlength=size)]
-        columns += [np.bincount(place[here], np.asarray(weight)[here].astype(float), size) for weight in weights]
+        here, codes = place >= 0, self._world.places.codes
+        columns = [np.bincount(place[here], minlength=len(codes))]
+        columns += [np.bincount(place[here], np.asarray(weight)[here].astype(float), len(codes)) for weight in weights]
         found: list[tuple[str, tuple[float, ...]]] = [(COUNTRY, tuple(float(column.sum()) for column in columns))]
-        for number, code in enumerate(self.people.codes):
+        for number, code in enumerate(codes):
             if columns[0][number]:
                 found.append((areas()[code].name_da, tuple(float(column[number]) for column in columns)))
         return found
@@ -353,9 +281,9 @@ TABLES: dict[str, tuple[list[str], Compute]] = {
          "Forskel (pct. point)", "Placering på benchmarkranglisten"],
         JobindsatsWorld.benchmark,
     ),
-    "y35a02": ([*AREA_PERIOD, "Herkomst", *SUPPORT], lambda world, period: world.benefits(ANCESTRY)(period)),
-    "y60a02": ([*AREA_PERIOD, *SUPPORT], lambda world, period: world.cash_assistance(period)),
-    "ptv_a02": ([*AREA_PERIOD, "Ydelsesgruppe", *SUPPORT], lambda world, period: world.benefits(BENEFITS)(period)),
+    "y35a02": ([*AREA_PERIOD, "Herkomst", *SUPPORT], lambda world, period: world.benefits(period, ANCESTRY)),
+    "y60a02": ([*AREA_PERIOD, *SUPPORT], JobindsatsWorld.cash_assistance),
+    "ptv_a02": ([*AREA_PERIOD, "Ydelsesgruppe", *SUPPORT], lambda world, period: world.benefits(period, BENEFITS)),
     "y14d03": (
         [*AREA_PERIOD, "Tilbud", "Målgruppe", "Antal afsluttede forløb", "Beskæftiget i samme virksomhed (pct.)",
          "Beskæftiget i anden virksomhed, samme branche (pct.)", "Beskæftiget i anden virksomhed, anden branche (pct.)",
@@ -404,7 +332,7 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     kinds = [name.removeprefix("period.") for name in asked if name.startswith("period.")]
     if len(kinds) != 1 or kinds[0] not in ("M", "Q", "Y", "QMAT"):
         raise RefusedError(422, f"Unknown period type: {', '.join(kinds) or 'none'}")
-    periods = _periods(world, kinds[0], asked[f"period.{kinds[0]}"], r"latest:(\d+)")
+    periods = _periods(world, kinds[0], asked[f"period.{kinds[0]}"])
     columns, rows = world.rows(table, periods)
     if "_nykom" not in named:
         rows = [row for row in rows if row[1] == COUNTRY]
@@ -543,8 +471,8 @@ def _known(table: str) -> str:
     return table.lower()
 
 
-def _periods(world: JobindsatsWorld, kind: str, asked: str, latest: str) -> list[str]:
-    match = re.fullmatch(latest, asked)
+def _periods(world: JobindsatsWorld, kind: str, asked: str) -> list[str]:
+    match = re.fullmatch(r"latest:(\d+)", asked)
     return world.periods(kind, int(match[1])) if match else asked.split(",")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -23,39 +24,22 @@ from flows.sample.places import (
     at,
     stream,
 )
-from flows.sample.truth import KINDS, Coefficients
+from flows.sample.truth import INVENTED, KINDS, MEASURES, Coefficients
 
-EPOCH = np.datetime64("2008-01-01")
+FIRST_DATE = date(2008, 1, 1)
+EPOCH = np.datetime64(FIRST_DATE)
 NEVER = 1_000_000
 LAST_DAY = int((np.datetime64("2025-12-31") - EPOCH).astype(int))
 YEAR_DAYS = 365.25
 
 BASES: tuple[str, ...] = ("asylum", "family_of_refugee", "other_family")
-ORIGINS: tuple[str, ...] = ("SYR", "ERI", "AFG", "IRN", "IRQ", "SOM", "MMR", "COD")
+ORIGINS: tuple[str, ...] = tuple(INVENTED["origins"])
 EDUCATIONS: tuple[str, ...] = ("none", "primary", "secondary", "higher", "unknown")
 MATCHES: tuple[str, ...] = ("job_ready", "activity_ready")
 END_REASONS: tuple[str, ...] = ("none", "emigrated", "died")
 
 # Invented shape of intake per permit year 2008..2025: low, a wave in the middle, low again.
 _INTAKE = np.array([2, 2, 2, 2.4, 2.8, 3.6, 6, 11, 9, 5, 3, 2.2, 1.3, 1.4, 1.6, 1.8, 1.6, 1.4])
-# Invented mix of origins: before the wave, in it, after it.
-_ORIGIN_MIX = np.array(
-    [[10, 6, 22, 12, 24, 14, 8, 4], [56, 18, 7, 6, 4, 5, 1, 3], [38, 14, 18, 9, 6, 5, 3, 7]], dtype=float
-)
-# Education brought along per origin (none, primary, secondary, higher, unknown).
-_EDUCATION_MIX = np.array(
-    [
-        [10, 38, 28, 19, 5],
-        [16, 50, 22, 6, 6],
-        [34, 36, 16, 8, 6],
-        [5, 20, 37, 34, 4],
-        [14, 38, 27, 17, 4],
-        [42, 38, 10, 4, 6],
-        [30, 48, 14, 3, 5],
-        [18, 42, 26, 9, 5],
-    ],
-    dtype=float,
-)
 # Places that the wave passed by: crowded suburbs and the capital receive few by quota.
 _QUOTA_FREE_PROVINCE = "02"
 
@@ -84,12 +68,8 @@ class Traits:
     def __len__(self) -> int:
         return len(self.place)
 
-    def place_at(self, day: int) -> Ints:
-        """Return everybody's place on a day."""
-        return np.where(self.move_day <= day, self.move_place, self.place)
-
-    def place_at_each(self, person: Ints, day: Ints) -> Ints:
-        """Return the place of each person on a day of their own."""
+    def place_at(self, day: int | Ints, person: Ints | slice = slice(None)) -> Ints:
+        """Return the place on a day of everybody, or of each person given, who may each have a day of their own."""
         return np.where(self.move_day[person] <= day, self.move_place[person], self.place[person])
 
     def present_at(self, day: int) -> npt.NDArray[np.bool_]:
@@ -110,6 +90,10 @@ def _pick(rng: np.random.Generator, weights: Floats, rows: Ints) -> Ints:
     return np.asarray(np.minimum(drawn - rows * share.shape[1], share.shape[1] - 1))
 
 
+def _of_origins(name: str) -> Floats:
+    return np.array([row[name] for row in INVENTED["origins"].values()], dtype=float)
+
+
 def draw_traits(seed: int, places: Places, conditions: Conditions, persons: int) -> Traits:
     """Return `persons` adults who got their first permit between 2008 and 2025."""
     rng = stream(seed, "traits")
@@ -118,12 +102,12 @@ def draw_traits(seed: int, places: Places, conditions: Conditions, persons: int)
     permit.sort()
     basis = rng.choice(3, size=persons, p=[0.62, 0.29, 0.09])
     phase = np.where(year < 5, 0, np.where(year < 10, 1, 2))
-    origin = _pick(rng, _ORIGIN_MIX, phase)
+    origin = _pick(rng, _of_origins("intake").T, phase)
     is_woman = rng.random(persons) < np.array([0.30, 0.72, 0.66])[basis]
     age = 18 + 46 * rng.beta(1.5, 3.4, persons)
     birth = (permit - age * YEAR_DAYS).astype(np.int64)
     birth = np.where(rng.random(persons) < 0.16, _first_of_january(birth), birth)
-    education = _pick(rng, _EDUCATION_MIX, origin)
+    education = _pick(rng, _of_origins("education"), origin)
     has_partner = rng.random(persons) < np.where(basis == 0, 0.42, 0.86) * np.clip((age - 16) / 9, 0.2, 1)
     children = np.where(has_partner, rng.poisson(1.7, persons), rng.poisson(0.25, persons)).clip(0, 8)
     takeover = permit + np.where(basis == 0, rng.integers(14, 75, persons), rng.integers(0, 21, persons))
@@ -171,7 +155,7 @@ def _place(rng: np.random.Generator, places: Places, conditions: Conditions, yea
 
 def _moves(rng: np.random.Generator, places: Places, takeover: Ints) -> tuple[Ints, Ints]:
     """Return day and place of the one move a person makes; it comes after the three programme years."""
-    weight = (places.size_2016**1.1 * (places.size_2016 > 1_000)) / 1.0
+    weight = places.size_2016**1.1 * (places.size_2016 > 1_000)
     target = rng.choice(len(weight), size=len(takeover), p=weight / weight.sum())
     wait = (3.0 + rng.exponential(14.0, len(takeover))) * YEAR_DAYS
     return takeover + wait.astype(np.int64), target
@@ -216,31 +200,6 @@ SUBSIDISED = [KINDS.index(kind) for kind in ("private_loentilskud", "public_loen
 KEEPS_RUNNING = [KINDS.index("danskuddannelse")]
 _PRIVATE = ("private_praktik", "private_loentilskud", "igu", "branchepakke")
 _PUBLIC = ("public_praktik", "public_loentilskud")
-# Days from take-over to start (mean), length in days (mean), weekly hours; invented, typical of the kind.
-_SHAPE: dict[str, tuple[float, float, tuple[int, ...]]] = {
-    "private_praktik": (150, 75, (20, 25, 30, 37)),
-    "public_praktik": (150, 85, (15, 20, 25, 30)),
-    "private_loentilskud": (420, 150, (30, 37)),
-    "public_loentilskud": (450, 120, (30, 37)),
-    "igu": (380, 700, (37,)),
-    "mentor": (210, 180, (1, 2, 3)),
-    "danskuddannelse": (35, 900, (10, 15, 18)),
-    "opkvalificering": (220, 60, (25, 37)),
-    "branchepakke": (240, 220, (25, 30, 37)),
-}
-_AVAILABLE_FROM = {"igu": np.datetime64("2016-07-01"), "branchepakke": np.datetime64("2014-01-01")}
-# Who gets what: logit weights on job-ready, woman, age (decades from 32), schooled, mother of small children.
-_CHOICE: dict[str, tuple[float, float, float, float]] = {
-    "private_praktik": (0.8, -0.5, -0.25, 0.2),
-    "public_praktik": (-0.3, 0.6, 0.15, 0.0),
-    "private_loentilskud": (1.0, -0.5, -0.2, 0.3),
-    "public_loentilskud": (0.2, 0.4, 0.1, 0.2),
-    "igu": (0.9, -0.4, -0.6, 0.1),
-    "mentor": (-1.1, 0.5, 0.2, -0.3),
-    "danskuddannelse": (0.0, 0.0, -0.2, 0.0),
-    "opkvalificering": (1.3, -0.8, -0.5, 1.1),
-    "branchepakke": (0.5, -0.2, -0.2, 0.0),
-}
 
 
 @dataclass(frozen=True)
@@ -261,7 +220,7 @@ class Plans:
 
 def choice_score(kind: str, traits: Traits) -> Floats:
     """Return the logit score by which persons are chosen for a kind of measure, before local habits."""
-    ready, woman, decade, schooled = _CHOICE[kind]
+    ready, woman, decade, schooled = MEASURES[kind]["chosen_for"]
     age = (traits.takeover_day - traits.birth_day) / YEAR_DAYS
     return np.asarray(
         ready * (traits.match == 0)
@@ -280,45 +239,34 @@ def draw_plans(
     coefficients: Coefficients,
 ) -> Plans:
     """Return the planned measures; `use_pct` is places × kinds, `start_days` the local median to a firm."""
-    parts = [
-        _plan_kind(rng, number, kind, traits, conditions, use_pct[:, number], start_days, coefficients)
-        for number, kind in enumerate(KINDS)
-    ]
+    parts = []
+    for number, kind in enumerate(KINDS):
+        wait, length, weekly = (MEASURES[kind][name] for name in ("wait", "days", "hours"))
+        share = np.clip(use_pct[:, number] / 100, 0.002, 0.998)[traits.place]
+        score = choice_score(kind, traits)
+        logit = np.log(share / (1 - share)) + score - score.mean()
+        person = np.flatnonzero(rng.random(len(traits)) < 1 / (1 + np.exp(-logit)))
+        n = len(person)
+        local = start_days[traits.place[person]] / 36 if kind.endswith("praktik") else np.ones(n)
+        start = traits.takeover_day[person] + (wait * local * rng.gamma(1.6, 1 / 1.6, n)).astype(np.int64) + 7
+        opened = date.fromisoformat(MEASURES[kind].get("available_from", "2008-01-01"))
+        allowed = start >= (opened - FIRST_DATE).days
+        person, start, n = person[allowed], start[allowed], int(allowed.sum())
+        industry = _placement_industry(rng, kind, traits, conditions, person)
+        in_factory = (industry >= 0) & MANUFACTURING[industry] & (kind == "private_praktik")
+        parts.append(
+            (
+                person,
+                np.full(n, number),
+                start,
+                np.minimum(start // STEP + 1, NEVER),
+                np.maximum(14, length * rng.gamma(6, 1 / 6, n)).astype(np.int64),
+                rng.choice(weekly, n),
+                industry,
+                coefficients.method_scale * coefficients.manufacturing_placement * in_factory,
+            )
+        )
     return Plans(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _plan_kind(
-    rng: np.random.Generator,
-    number: int,
-    kind: str,
-    traits: Traits,
-    conditions: Conditions,
-    use_pct: Floats,
-    start_days: Floats,
-    coefficients: Coefficients,
-) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, Floats]:
-    wait, length, weekly = _SHAPE[kind]
-    share = np.clip(use_pct / 100, 0.002, 0.998)[traits.place]
-    score = choice_score(kind, traits)
-    logit = np.log(share / (1 - share)) + score - score.mean()
-    person = np.flatnonzero(rng.random(len(traits)) < 1 / (1 + np.exp(-logit)))
-    n = len(person)
-    local = start_days[traits.place[person]] / 36 if kind.endswith("praktik") else np.ones(n)
-    start = traits.takeover_day[person] + (wait * local * rng.gamma(1.6, 1 / 1.6, n)).astype(np.int64) + 7
-    allowed = start >= int((_AVAILABLE_FROM.get(kind, EPOCH) - EPOCH).astype(int))
-    person, start, n = person[allowed], start[allowed], int(allowed.sum())
-    industry = _placement_industry(rng, kind, traits, conditions, person)
-    in_factory = (industry >= 0) & MANUFACTURING[industry] & (kind == "private_praktik")
-    return (
-        person,
-        np.full(n, number),
-        start,
-        np.minimum(start // STEP + 1, NEVER),
-        np.maximum(14, length * rng.gamma(6, 1 / 6, n)).astype(np.int64),
-        rng.choice(weekly, n),
-        industry,
-        coefficients.method_scale * coefficients.manufacturing_placement * in_factory,
-    )
 
 
 def _placement_industry(
@@ -334,13 +282,11 @@ def _placement_industry(
 
 # What happens to the target group: measures, and the way into ordinary work by four-week steps.
 #
-# Entering a job is a discrete-time hazard with the planted coefficients of `world_truth`; who gets which
+# Entering a job is a discrete-time hazard with the planted coefficients of `truth.py`; who gets which
 # measure depends on the same traits, so a naive comparison of methods misleads. Vectorised over persons.
 
 
 STEPS = LAST_DAY // STEP + 1
-LASTING_DAYS = 91
-"""A lasting job is 13 weeks or more."""
 _PENSION_AGE = 65
 _NORMAL_WEEK_SHARE = 0.55
 _SAME_INDUSTRY_SHARE = 0.45
@@ -374,9 +320,9 @@ def labour_market(conditions: Conditions, demand: Floats, coefficients: Coeffici
     return np.asarray(coefficients.unemployment_per_point * (unemployment - 4.0) + demand[:, None])
 
 
-def person_scores(traits: Traits, coefficients: Coefficients) -> Floats:
+def person_scores(traits: Traits) -> Floats:
     """Return the log-hazard score of everybody's traits at take-over."""
-    b = coefficients.persons
+    b = INVENTED["persons"]
     woman = traits.is_woman.astype(float)
     age = (traits.takeover_day - traits.birth_day) / YEAR_DAYS
     education = np.array([0.0, b["education_primary"], b["education_secondary"], b["education_higher"], 0.0])
@@ -391,7 +337,7 @@ def person_scores(traits: Traits, coefficients: Coefficients) -> Floats:
         + b["has_partner"] * traits.has_partner
         + b["women_per_child"] * woman * np.minimum(traits.children, 4)
         + b["match_activity_ready"] * traits.match
-        + np.array(list(coefficients.origins.values()))[traits.origin]
+        + _of_origins("effect")[traits.origin]
     )
 
 
@@ -401,7 +347,7 @@ class _Search:
     def __init__(self, traits: Traits, effects: Floats, plans: Plans, coefficients: Coefficients) -> None:
         n = len(traits)
         self.traits, self.effects, self.plans, self.coefficients = traits, effects, plans, coefficients
-        self.base = coefficients.baseline + person_scores(traits, coefficients)
+        self.base = coefficients.baseline + person_scores(traits)
         self.place = traits.place.copy()
         self.takeover_step = -(-traits.takeover_day // STEP)
         self.search_from = self.takeover_step.copy()
@@ -487,7 +433,7 @@ def draw_careers(
     m_end = np.where(np.isin(m_kind, KEEPS_RUNNING), m_end, _cut_by_job(m_person, m_start, m_end, person, start))
     subsidised = np.isin(m_kind, SUBSIDISED)
     industry = _job_industry(rng, traits, conditions, person, start, placed)
-    workplace = _pick(rng, conditions.commuting[:, :-1], traits.place_at_each(person, start))
+    workplace = _pick(rng, conditions.commuting[:, :-1], traits.place_at(start, person))
     paid = m_person[subsidised]
     hours = np.where(
         rng.random(len(person)) < _NORMAL_WEEK_SHARE, 37, rng.choice([8, 12, 16, 20, 25, 30, 32], len(person))
@@ -504,7 +450,7 @@ def draw_careers(
         job_end=np.concatenate([end, m_end[subsidised]]),
         job_hours=np.concatenate([hours, plans.hours[began][subsidised]]),
         job_industry=np.concatenate([industry, plans.industry[began][subsidised]]),
-        job_workplace=np.concatenate([workplace, traits.place_at_each(paid, m_start[subsidised])]),
+        job_workplace=np.concatenate([workplace, traits.place_at(m_start[subsidised], paid)]),
         job_subsidised=np.concatenate([np.zeros(len(person), bool), np.ones(len(paid), bool)]),
     )
 
@@ -525,16 +471,7 @@ def _job_industry(
     """Return the industry of each ordinary job: often where the person was placed, else what is in reach."""
     reach = conditions.commuting[:, :-1] @ conditions.industry_mix
     by_sex = [reach * np.exp(NEWCOMER_LEAN + sex * WOMEN_LEAN) for sex in (-0.5, 0.5)]
-    row = traits.place_at_each(person, start) + len(reach) * traits.is_woman[person]
+    row = traits.place_at(start, person) + len(reach) * traits.is_woman[person]
     drawn = _pick(rng, np.concatenate(by_sex), row)
     stays = (placed >= 0) & (rng.random(len(person)) < _SAME_INDUSTRY_SHARE)
     return np.where(stays, placed, drawn)
-
-
-def weeks_to_lasting_job(traits: Traits, careers: Careers) -> Floats:
-    """Return weeks from take-over to the first ordinary job of 13 weeks or more; NaN where there is none."""
-    lasting = ~careers.job_subsidised & (careers.job_end - careers.job_start >= LASTING_DAYS)
-    first = np.full(len(traits), np.inf)
-    person = careers.job_person[lasting]
-    np.minimum.at(first, person, careers.job_start[lasting] - traits.takeover_day[person])
-    return np.where(np.isfinite(first), first / 7, np.nan)

@@ -6,36 +6,21 @@ drawn: a size inside a rough class, a kind of place, and the pull between any tw
 
 from __future__ import annotations
 
-import csv
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from flows.sample.truth import INVENTED
+from transforms.areas import areas_at
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-AREAS_CSV = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "areas.csv"
 CHRISTIANSOE = "411"
-# Rough size classes: invented bounds that put the largest cities first and the islands last.
-_CAPITAL = ("101",)
-_METROPOLIS = ("751", "851", "461")
-_LARGE = "147 157 159 217 219 259 265 316 330 370 376 540 561 607 615 621 630 657 661 730 740 746 791 813 860 760"
-_SMALL = "153 161 163 165 183 187 210 223 260 269 306 329 336 340 350 360 440 450 480 530 665 671 727 756"
-_SMALL_TOO = "773 810 820 840 846 849 482 410"
-_ISLANDS = "155 492 563 741 825"
 _UNIVERSITY = ("101", "147", "461", "751", "851", "265", "173")
-_BOUNDS = {
-    "capital": (540_000.0, 560_000.0),
-    "metropolis": (205_000.0, 290_000.0),
-    "large": (61_000.0, 116_000.0),
-    "middle": (41_000.0, 58_000.0),
-    "small": (25_500.0, 39_000.0),
-    "island": (2_200.0, 12_500.0),
-    "islet": (90.0, 110.0),
-}
 # Which provinces touch (bridges count); a fact of the map, used for commuting only.
 _BORDERS = "01-02 02-03 02-05 01-05 03-05 05-06 06-07 07-08 08-09 08-10 09-10 09-11 10-11 01-04"
 
@@ -45,7 +30,6 @@ class Places:
     """The 98 municipalities and Christiansø in code order, with what never changes about them."""
 
     codes: tuple[str, ...]
-    names: tuple[str, ...]
     regions: tuple[str, ...]
     provinces: tuple[str, ...]
     sizes: tuple[str, ...]
@@ -67,22 +51,18 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def read_places(seed: int, path: Path = AREAS_CSV) -> Places:
+def read_places(seed: int) -> Places:
     """Return the places of the world of `seed`; sizes are invented, codes and names are not."""
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = [
-            row for row in csv.DictReader(handle, delimiter=";") if row["level"] in ("municipality", "christiansoe")
-        ]
-    rows.sort(key=lambda row: row["code"])
-    codes = tuple(row["code"] for row in rows)
-    sizes = tuple(_size_class(code) for code in codes)
+    areas = sorted(areas_at(["municipality", "christiansoe"]), key=lambda area: area.code)
+    codes = tuple(area.code for area in areas)
+    named = {code: name for name, size in INVENTED["sizes"].items() for code in size.get("places", "").split()}
+    sizes = tuple(named.get(code, "middle") for code in codes)
     rng = stream(seed, "places")
-    size = np.array([rng.uniform(*_BOUNDS[name]) for name in sizes])
-    provinces = tuple(row["province_code"] for row in rows)
+    size = np.array([rng.uniform(*INVENTED["sizes"][name]["bounds"]) for name in sizes])
+    provinces = tuple(area.province_code for area in areas)
     return Places(
         codes=codes,
-        names=tuple(row["name_da"] for row in rows),
-        regions=tuple(row["region_code"] for row in rows),
+        regions=tuple(area.region_code for area in areas),
         provinces=provinces,
         sizes=sizes,
         size_2016=_order_metropolis(codes, size),
@@ -91,23 +71,9 @@ def read_places(seed: int, path: Path = AREAS_CSV) -> Places:
     )
 
 
-def _size_class(code: str) -> str:
-    if code == CHRISTIANSOE:
-        return "islet"
-    if code in _CAPITAL:
-        return "capital"
-    if code in _METROPOLIS:
-        return "metropolis"
-    if code in _LARGE.split():
-        return "large"
-    if code in _SMALL.split() + _SMALL_TOO.split():
-        return "small"
-    return "island" if code in _ISLANDS.split() else "middle"
-
-
 def _order_metropolis(codes: tuple[str, ...], size: Floats) -> Floats:
     """Return the sizes with the three big cities in their usual order, whatever was drawn."""
-    at = [codes.index(code) for code in _METROPOLIS]
+    at = [codes.index(code) for code in INVENTED["sizes"]["metropolis"]["places"].split()]
     size[at] = np.sort(size[at])[::-1]
     return size
 
@@ -148,37 +114,26 @@ FIRST_YEAR = 2007
 LAST_YEAR = 2026
 YEARS = np.arange(FIRST_YEAR, LAST_YEAR + 1)
 
-INDUSTRIES: tuple[str, ...] = (
-    *("A", "B", "CA", "CB", "CC", "CD", "CE", "CF", "CG", "CH", "CI", "CJ", "CK", "CL", "CM"),
-    *("D", "E", "F", "G", "H", "I", "JA", "JB", "JC", "K", "L", "MA", "MB", "MC", "N"),
-    *("O", "P", "QA", "QB", "R", "S", "X"),
-)
+_INDUSTRIES: dict[str, dict[str, Any]] = INVENTED["industries"]
+INDUSTRIES = tuple(_INDUSTRIES)
 """Industries of DB07 as the labour market accounts group them (letters), in the publisher's order."""
 MANUFACTURING = np.array([code.startswith("C") for code in INDUSTRIES])
 PUBLIC = np.array([code in ("O", "P", "QA", "QB") for code in INDUSTRIES])
-# The ten-group code of each letter group (1 agriculture ... 10 culture and other services, 11 not stated).
-TEN_GROUP: tuple[str, ...] = tuple(
-    {"A": "1", "F": "3", "J": "5", "K": "6", "L": "7", "M": "8", "N": "8", "X": "11"}.get(
-        code[0], "2" if code[0] in "BCDE" else "4" if code[0] in "GHI" else "9" if code[0] in "OPQ" else "10"
-    )
-    for code in INDUSTRIES
-)
-# Invented weights: jobs per industry in an average place, its lean to cities, women, and newcomers.
-_WEIGHT = "26 2 20 3 5 1 4 8 9 13 6 6 22 4 9 4 5 62 150 55 42 12 6 34 30 18 38 9 20 62 55 85 72 96 20 26 1"
-_CITY = "-9 -5 -5 -4 -5 0 -2 3 -5 -5 0 -3 -4 -4 -5 0 -1 -2 0 -1 3 8 6 9 9 2 7 7 6 3 3 2 2 0 5 2 0"
-_WOMEN = "-6 -8 0 1 -5 -5 -2 2 -4 -7 -3 -6 -6 -8 -3 -5 -6 -11 0 -5 2 0 -2 -4 1 -1 0 1 1 -1 3 5 9 9 1 4 0"
-_NEWCOMER = "5 -9 8 0 1 -9 -2 0 3 2 0 0 1 0 2 -8 1 -5 2 7 12 -6 -6 -4 -8 -4 -6 -3 0 11 -5 -3 2 4 -3 1 3"
+TEN_GROUP = tuple(str(row["ten"]) for row in _INDUSTRIES.values())
+"""The ten-group code of each letter group (1 agriculture ... 10 culture and other services, 11 not stated)."""
 # National shocks: unemployment in pct. of the labour force per year 2007..2026 (invented path with a
 # crisis, a slow recovery, a short dip and a calm end).
-_UNEMPLOYMENT = "3.3 2.6 4.9 6.2 6.1 6.2 5.8 5.2 4.7 4.3 4.3 4.0 3.8 5.0 3.9 2.8 2.9 3.1 3.2 3.2"
+_UNEMPLOYMENT = np.array(
+    [3.3, 2.6, 4.9, 6.2, 6.1, 6.2, 5.8, 5.2, 4.7, 4.3, 4.3, 4.0, 3.8, 5.0, 3.9, 2.8, 2.9, 3.1, 3.2, 3.2]
+)
 
 
-def _numbers(text: str) -> Floats:
-    return np.array([float(word) for word in text.split()])
+def _of_industries(name: str) -> Floats:
+    return np.array([float(row[name]) for row in _INDUSTRIES.values()])
 
 
-WOMEN_LEAN = _numbers(_WOMEN) / 10
-NEWCOMER_LEAN = _numbers(_NEWCOMER) / 10
+WOMEN_LEAN = _of_industries("women") / 10
+NEWCOMER_LEAN = _of_industries("newcomers") / 10
 
 
 @dataclass(frozen=True)
@@ -255,10 +210,10 @@ def draw_conditions(seed: int, places: Places) -> Conditions:
         descendant_share=non_western * (0.45 + 0.02 * t),
         age_tilt=(0.75 - 1.5 * town + rng.normal(0, 0.12, n))[:, None] + 0.012 * t,
         student_bump=np.where(town > 0.75, 1.2, 0.15) * rng.uniform(0.7, 1.3, n),
-        unemployment_pct=_numbers(_UNEMPLOYMENT)[None, :]
+        unemployment_pct=_UNEMPLOYMENT[None, :]
         * np.exp(0.18 * hardship + rng.normal(0, 0.08, n))[:, None]
         * _wander(rng, n, 0.04),
-        employment_shift=-0.16 * hardship[:, None] - 0.045 * (_numbers(_UNEMPLOYMENT) - 4.2)[None, :] + 0.008 * t,
+        employment_shift=-0.16 * hardship[:, None] - 0.045 * (_UNEMPLOYMENT - 4.2)[None, :] + 0.008 * t,
         education_lean=2.2 * (town - 0.35) - 0.25 * hardship + rng.normal(0, 0.15, n),
         industry_mix=mix,
         commuting=_commuting(rng, places),
@@ -277,8 +232,8 @@ def _wander(rng: np.random.Generator, n: int, sd: float) -> Floats:
 
 
 def _industry_mix(rng: np.random.Generator, town: Floats) -> Floats:
-    lean = np.outer(town - 0.35, _numbers(_CITY) / 4)
-    log = np.log(_numbers(_WEIGHT))[None, :] + lean + rng.normal(0, 0.35, (len(town), len(INDUSTRIES)))
+    lean = np.outer(town - 0.35, _of_industries("city") / 4)
+    log = np.log(_of_industries("jobs"))[None, :] + lean + rng.normal(0, 0.35, (len(town), len(INDUSTRIES)))
     share = np.exp(log)
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 

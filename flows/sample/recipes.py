@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from flows.sample import cubes
-from flows.sample.cubes import Ask, contract, last_day, with_extra
-from flows.sample.people import BASES, ORIGINS
+from flows.sample.cubes import Ask, contract, with_extra
+from flows.sample.people import BASES
 from flows.sample.places import TEN_GROUP, Floats, Ints, at, stream
+from flows.sample.truth import INVENTED
 from flows.sample.world import (
     AGES,
     ANCESTRIES,
@@ -28,44 +29,17 @@ from flows.sample.world import (
     split,
 )
 from transforms.errors import UsageError
+from transforms.periods import span
 
 _CELL_LIMIT = 40_000_000
-# Invented shares of first residence permits among immigrants who are not in the target group.
-_PERMITS_WESTERN = {"501": 38, "601": 12, "901": 20, "999": 22, "15": 5, "801": 3}
-_PERMITS_NON_WESTERN = {
-    "13": 20, "14": 10, "15": 22, "16": 10, "502": 9, "602": 6, "701": 2, "801": 18, "501": 2, "901": 1
-}  # fmt: skip
 _UKRAINE_FROM = 2023
 _TARGET_PERMIT = {"asylum": "13", "family_of_refugee": "14", "other_family": "16"}
-# Invented shares of highest completed education (H10 … H90) per ancestry, ages 30-64.
-_EDUCATION = {
-    "H10": (20, 14, 33, 22, 30),
-    "H20": (8, 9, 12, 18, 20),
-    "H30": (37, 22, 14, 28, 22),
-    "H35": (0.2, 0.2, 0.3, 0.2, 0.3),
-    "H40": (5, 5, 4, 6, 5),
-    "H50": (17, 10, 7, 12, 9),
-    "H60": (3, 6, 4, 5, 5),
-    "H70": (9, 20, 7, 8, 7),
-    "H80": (0.8, 3, 0.6, 0.5, 0.3),
-    "H90": (1, 11, 18, 1.3, 1.4),
-}
-_EDUCATION_CITY = {"H10": -0.5, "H20": 0.3, "H30": -0.5, "H50": 0.2, "H60": 0.9, "H70": 1.1, "H80": 1.2}
-# Citizenship codes of the target group's origins, and invented weights of other citizens who move in.
-_CITIZENSHIP = {
-    "SYR": "5486", "ERI": "5216", "AFG": "5404", "IRN": "5438", "IRQ": "5436", "SOM": "5289", "MMR": "5414",
-    "COD": "5278",
-}  # fmt: skip
-_MOVING_IN = {
-    "5100": 180, "5154": 60, "5158": 70, "5180": 60, "5611": 25, "5110": 30, "5120": 25, "5150": 30, "5170": 25,
-    "5390": 30, "5432": 40, "5128": 20, "5704": 25, "5103": 4, "5258": 2, "5214": 2, "5486": 3,
-}  # fmt: skip
 
 
 def day_of_period(period: str) -> int:
     """Return the first day of a year, quarter (2016K1) or month (2016M01)."""
-    year, part = int(period[:4]), int(period[5:] or 1)
-    return day_of(year, 1 + 3 * (part - 1) if "K" in period else part, 1)
+    first = span(period)[0]
+    return day_of(first.year, first.month, 1)
 
 
 def folk1a(ask: Ask, period: str) -> Floats:
@@ -110,11 +84,11 @@ def indoph1(ask: Ask, period: str) -> Floats:
     population: Population = world.population
     background = population.background(day).sum(axis=(1, 2))
     codes = ask.leaves("OPHGR1")
-    non_western = dict(_PERMITS_NON_WESTERN)
+    non_western = dict(INVENTED["permits_non_western"])
     if int(period) >= _UKRAINE_FROM:
         non_western["52"] = 12
     offset = stream(world.seed, "first permit").random((2, len(world.places.codes)))
-    counts = split(background[:, 1], _weights(codes, _PERMITS_WESTERN), offset[0])
+    counts = split(background[:, 1], _weights(codes, INVENTED["permits_western"]), offset[0])
     counts += split(background[:, NON_WESTERN], _weights(codes, non_western), offset[1])
     traits = world.traits
     present = traits.present_at(day)
@@ -133,13 +107,13 @@ def hfudd11(ask: Ask, period: str) -> Floats:
     people = world.population.everybody(day_of(int(period), 10, 1))[:, :, 15:70]
     groups = np.add.reduceat(people, np.arange(0, 55, 5), axis=2)
     codes = ask.leaves("HFUDD")
-    base = np.log(np.array([_EDUCATION[code] for code in codes])).T
+    base = np.log(np.array([INVENTED["education"][code] for code in codes])).T
     age = np.arange(17, 70, 5)
     young = np.array([{"H10": 4.2, "H20": 2.0, "H90": 0.5}.get(code, -1.0) for code in codes])
     old = np.array([{"H10": 0.6, "H60": -0.8, "H70": -0.4}.get(code, 0.0) for code in codes])
     lean = base[None] + (np.exp(-np.maximum(age - 16, 0) / 4.5)[:, None] * young)[:, None]
     lean = lean + (np.clip((age - 45) / 20, 0, 1)[:, None] * old)[:, None]
-    city = np.array([_EDUCATION_CITY.get(code, 0.0) for code in codes])
+    city = np.array([INVENTED["education_city"].get(code, 0.0) for code in codes])
     shares = np.exp(lean[None] + world.framework.education_lean[:, None, None, None] * city)
     shares = np.broadcast_to(shares[:, None], (*groups.shape, len(codes)))
     offset = stream(world.seed, "education").random(groups.shape)
@@ -175,11 +149,11 @@ def _moved_in(ask: Ask, year: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     rng = stream(world.seed, f"moved in {year}")
     traits = world.traits
     arrived = (traits.takeover_day >= day_of(year, 1, 1)) & (traits.takeover_day < day_of(year + 1, 1, 1))
-    origin = np.array([codes.index(_CITIZENSHIP[name]) for name in ORIGINS])[traits.origin[arrived]]
+    origin = np.array([codes.index(row["citizenship"]) for row in INVENTED["origins"].values()])[traits.origin[arrived]]
     age = traits.age_at(day_of(year, 12, 31))[arrived]
     extra = np.clip(at(world.framework.population, year + 0.5) * 0.010, 0, None)
     place = np.repeat(np.arange(len(extra)), rng.poisson(extra))
-    weight = np.array([float(_MOVING_IN.get(code, 1 + zlib.crc32(code.encode()) % 3)) for code in codes])
+    weight = np.array([float(INVENTED["moving_in"].get(code, 1 + zlib.crc32(code.encode()) % 3)) for code in codes])
     citizen = rng.choice(len(codes), len(place), p=weight / weight.sum())
     citizens = np.concatenate([origin, citizen])
     elsewhere = rng.choice(len(codes), len(citizens), p=weight / weight.sum())
@@ -195,8 +169,6 @@ def _moved_in(ask: Ask, year: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
         citizens,
     )
 
-
-assert len(ANCESTRIES) == len(_EDUCATION["H10"])
 
 # Tables of work: RAS200, RAS201, RAS302, RAS308, PEND100, PEND101, ERHV2.
 
@@ -313,41 +285,9 @@ _BENEFIT_AGES = (16, 25, 30, 35, 40, 45, 50, 55, 60)
 _OLDEST = 66
 # More are without work in the first quarter, fewer in the third.
 _SEASON = {"1": 1.08, "2": 0.97, "3": 0.95, "4": 1.0}
-# Full-time recipients per 1,000 inhabitants aged 16-66 in an average place, and their ages (centre, width).
-_BENEFITS: dict[str, tuple[float, float, float]] = {
-    "SU": (70, 22, 3),
-    "DP": (22, 42, 14),
-    "KT": (5, 36, 11),
-    "FD": (1, 30, 8),
-    "TOTVO": (8, 33, 10),
-    "FL": (19, 52, 9),
-    "TOTAN": (13, 32, 5),
-    "FP": (55, 55, 10),
-    "EL": (12, 64, 2),
-    "FY": (1, 62, 3),
-    "TP": (2, 64, 2),
-    "KH": (20, 33, 11),
-    "RE": (1, 38, 9),
-    "LY": (4, 50, 9),
-    "SY": (17, 46, 11),
-    "RES": (3, 42, 10),
-    "JA": (4, 48, 9),
-}
 _FOLLOWS_UNEMPLOYMENT = ("DP", "KT", "TOTVO")
 _NOT_HARDSHIP = ("SU", "TOTAN", "FD", "EL", "TP")
 _RESIDUAL_SHARES = {"997": 0.0004, "998": 0.0002}
-# KY038: full-year recipients per 1,000 inhabitants aged 18-66: Danish, western, non-western, unknown origin.
-_CASH: dict[str, tuple[float, float, float]] = {
-    "10050": (16, 12, 75),
-    "10025": (9, 4, 22),
-    "10060": (0.5, 0.3, 1.5),
-    "10070": (0.6, 0.1, 1.0),
-    "10040": (1.2, 0.3, 1.6),
-    "10032": (0.3, 0.1, 0.4),
-    "10035": (0.4, 0.2, 0.6),
-    "10030": (0.5, 0.2, 0.5),
-}
-_ONLY_YEARS = {"10032": (2015, 2100), "10035": (2014, 2018), "10030": (2008, 2014)}
 _INTRODUCTION_BENEFIT = "10020"
 _ORIGIN_ANCESTRY = (("1", "10"), ("2", "20"), ("2", "30"), ("9", "20"), ("9", "30"), ("000", "40"))
 _INTRODUCTION_YEARS = 7
@@ -389,7 +329,7 @@ def with_residuals(counts: Ints, codes: Sequence[str]) -> Ints:
 
 def auk01(ask: Ask, period: str) -> Floats:
     """Persons on public support, full-time recipients, by area, benefit, sex and age, one quarter."""
-    world, last = ask.world, last_day(period)
+    world, last = ask.world, span(period)[1]
     day = day_of(last.year, last.month, last.day)
     people = world.population.everybody(day).sum(axis=3)
     codes = ask.leaves("YDELSESTYPE")
@@ -401,7 +341,7 @@ def auk01(ask: Ask, period: str) -> Floats:
     offset = stream(world.seed, "benefits").random((len(codes), *people.shape[:2], len(_BENEFIT_AGES)))
     cells = []
     for number, code in enumerate(codes):
-        level, centre, width = _BENEFITS[code]
+        level, centre, width = INVENTED["benefits"][code]
         shape = np.exp(-((ages - centre) ** 2) / (2 * width**2)) * ((ages >= _BENEFIT_AGES[0]) & (ages <= _OLDEST))
         share = level / 1000 * shape / shape[_BENEFIT_AGES[0] : _OLDEST + 1].mean()
         weight = jobless if code in _FOLLOWS_UNEMPLOYMENT else np.ones_like(local)
@@ -428,10 +368,13 @@ def ky038(ask: Ask, period: str) -> Floats:
     offset = stream(world.seed, "cash benefits").random((len(codes), *base.shape))
     out = np.zeros((len(base), len(codes), len(origins), len(ancestries)), dtype=np.int64)
     for number, code in enumerate(codes):
-        first, last = _ONLY_YEARS.get(code, (2000, 2100))
-        if code not in _CASH or not first <= year <= last:
+        benefit = INVENTED["cash_benefits"].get(code)
+        if benefit is None:
             continue
-        counts = np.floor(np.array(_CASH[code])[level] / 1000 * base * np.sqrt(jobless) + offset[number])
+        first, last = benefit.get("years", (year, year))
+        if not first <= year <= last:
+            continue
+        counts = np.floor(np.array(benefit["per_thousand"])[level] / 1000 * base * np.sqrt(jobless) + offset[number])
         for column, (origin, ancestry) in enumerate(_ORIGIN_ANCESTRY):
             out[:, number, origins.index(origin), ancestries.index(ancestry)] = counts[:, column]
     newcomers = _on_benefit(ask, day, _INTRODUCTION_YEARS).sum(axis=(1, 2))
@@ -445,38 +388,13 @@ def ky038(ask: Ask, period: str) -> Floats:
 # Tables of means: income (INDKP101), dwellings (BOL101), municipal accounts (REGK31).
 
 
-# Share of persons with a type of income, and its size relative to disposable income (invented).
-_INCOME: dict[str, tuple[float, float]] = {
-    "100": (0.995, 1.0),
-    "105": (0.99, 1.42),
-    "110": (0.66, 1.0),
-    "115": (0.64, 0.94),
-    "120": (0.06, 0.06),
-    "270": (0.02, 0.005),
-    "275": (0.995, 1.12),
-    "280": (0.45, 0.03),
-    "285": (0.2, 0.005),
-    "290": (0.97, 1.33),
-}
 _WOMEN_INCOME = 0.86
 _FEW_PERSONS = 100
 """An average over fewer persons than this is not shown."""
 
-_OCCUPANCY = {"1000": 0.90, "2000": 0.06, "5000": 0.04}
-_TENURE = {"EJ": 0.50, "LEJ": 0.46, "IB": 0.02, "UOPL": 0.02}
-_OWNER = {
-    "EJ": {"10": 0.93, "20": 0.0, "30": 0.01, "41": 0.05, "SK": 0.0, "UOP2": 0.01},
-    "LEJ": {"10": 0.26, "20": 0.46, "30": 0.17, "41": 0.03, "SK": 0.04, "UOP2": 0.04},
-}
-_USE = {"125": 0.44, "130": 0.15, "140": 0.37, "150": 0.015, "160": 0.005, "565": 0.01, "570": 0.01}
-_CITY_TENURE = {"EJ": -0.9, "LEJ": 0.6}
-_CITY_USE = {"125": -2.2, "140": 2.0}
-
 _PROGRAMME_YEARS = 3.0
 _BENEFIT_PER_YEAR_THOUSAND = 92.0
 _REFUND = {"1": 1.0, "2": -0.35}
-_OTHER_ACCOUNTS_THOUSAND = {"55771": 0.75, "55772": 0.05, "55773": 1.5, "55778": 1.2, "56890": 0.9}
-"""Net thousand kroner per inhabitant of the other functions, invented."""
 _REVENUE_SHARE = 0.06
 
 
@@ -486,7 +404,7 @@ def indkp101(ask: Ask, period: str) -> Floats:
     people = world.population.everybody(day_of(year, 12, 31))[:, :, 15:].sum(axis=(2, 3))
     level = at(world.framework.income_dkk, year + 0.5)
     by_sex = np.array([1.0, _WOMEN_INCOME]) / (1 + _WOMEN_INCOME) * 2
-    kinds = [_INCOME[code] for code in ask.leaves("INDKOMSTTYPE")]
+    kinds = [INVENTED["income"][code] for code in ask.leaves("INDKOMSTTYPE")]
     sizes = np.array([size for _, size in kinds])
     amount = np.floor(people[..., None] * level[:, None, None] * by_sex[:, None] * sizes / 1000 + 0.5)
     having = np.floor(people[..., None] * np.array([share for share, _ in kinds]) + 0.5)
@@ -508,17 +426,18 @@ def bol101(ask: Ask, period: str) -> Floats:
     people = at(world.framework.population, float(year))
     total = np.floor(people * at(world.framework.dwellings_per_person, float(year)) + 0.5).astype(np.int64)
     town = world.places.urbanity
-    counts = split(total, _shares(ask, "BEBO", _OCCUPANCY))
+    counts = split(total, _shares(ask, "BEBO", INVENTED["occupancy"]))
     lean = town - 0.35
     tenures, owners = ask.leaves("UDLFORH"), ask.leaves("EJER")
-    mix = np.array([[_TENURE[t] * _OWNER.get(t, _OWNER["LEJ"])[o] for o in owners] for t in tenures])
-    to_city = np.array([_CITY_TENURE.get(tenure, 0.0) for tenure in tenures])
+    owner_of = INVENTED["owner"]
+    mix = np.array([[INVENTED["tenure"][t] * owner_of.get(t, owner_of["LEJ"])[o] for o in owners] for t in tenures])
+    to_city = np.array([INVENTED["city_tenure"].get(tenure, 0.0) for tenure in tenures])
     mix = mix * np.exp(to_city[:, None] * lean[:, None, None])
     counts = _divide(ask, counts, mix.reshape(len(town), -1), "tenure")
     counts = counts.reshape(*counts.shape[:-1], len(tenures), len(owners))
     uses, built = ask.own("ANVENDELSE"), ask.own("OPFØRELSESÅR")
-    to_city = np.array([_CITY_USE.get(code, 0.0) for code in ask.leaves("ANVENDELSE")])
-    houses = _shares(ask, "ANVENDELSE", _USE) * np.exp(to_city * lean[:, None])
+    to_city = np.array([INVENTED["city_use"].get(code, 0.0) for code in ask.leaves("ANVENDELSE")])
+    houses = _shares(ask, "ANVENDELSE", INVENTED["use"]) * np.exp(to_city * lean[:, None])
     # Totals need no split: it keeps the counts, so a summed dimension stays one axis of size one.
     counts, uses = (counts[..., None], uses[:, :1]) if _is_total(uses) else (_divide(ask, counts, houses, "use"), uses)
     if _is_total(built):
@@ -617,5 +536,5 @@ def _net_thousand(ask: Ask, function: str, year: int, people: Floats) -> Floats:
         return np.asarray(unpaid * _BENEFIT_PER_YEAR_THOUSAND * noise)
     if function == "54665":
         return np.asarray(in_programme * 1.5 * noise)
-    level = _OTHER_ACCOUNTS_THOUSAND.get(function, 0.01 * (1 + zlib.crc32(function.encode()) % 5))
+    level = INVENTED["other_accounts"].get(function, 0.01 * (1 + zlib.crc32(function.encode()) % 5))
     return np.asarray(people * level * noise)

@@ -8,10 +8,10 @@ One module, since population, labour market and target group are drawn from and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,6 @@ from flows.sample.people import (
     draw_plans,
     draw_traits,
     labour_market,
-    weeks_to_lasting_job,
 )
 from flows.sample.places import (
     FIRST_YEAR,
@@ -49,13 +48,10 @@ from flows.sample.places import (
     standardise,
     stream,
 )
-from flows.sample.truth import CONTEXTS, KINDS, USELESS_METHOD, Coefficients
+from flows.sample.truth import CONTEXTS, INVENTED, KINDS, MEASURES, Coefficients
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# The sample world as data frames: what is known on a day, coded texts as categories.
 
 
 _FIRST_FRAME_YEAR = 2008
@@ -68,201 +64,75 @@ def _coded(positions: Ints, names: tuple[str, ...]) -> pd.Categorical[str]:
     return coded
 
 
-def _known(day: Ints, vintage_day: int) -> Ints:
-    """Return days, NEVER where they lie after the vintage: the future is not known."""
-    return np.where(day > vintage_day, NEVER, day)
-
-
-def persons_frame(traits: Traits, places: Places, vintage_day: int) -> pd.DataFrame:
-    """Return one row per person with a permit by the vintage, by person_id."""
-    import pandas as pd
-
-    known = traits.permit_day <= vintage_day
-    end, move = _known(traits.end_day, vintage_day), _known(traits.move_day, vintage_day)
-    frame = pd.DataFrame(
-        {
-            "person_id": np.arange(1, len(traits) + 1),
-            "municipality_code": _coded(traits.place, places.codes),
-            "permit_date": dates(traits.permit_day),
-            "takeover_date": dates(_known(traits.takeover_day, vintage_day)),
-            "residence_basis": _coded(traits.basis, BASES),
-            "origin_code": _coded(traits.origin, ORIGINS),
-            "sex_code": _coded(traits.is_woman.astype(np.int64), ("M", "K")),
-            "birth_date": dates(traits.birth_day),
-            "education": _coded(traits.education, EDUCATIONS),
-            "has_partner": traits.has_partner,
-            "children_count": traits.children,
-            "danish_track": traits.danish_track,
-            "match_category": _coded(traits.match, MATCHES),
-            "end_date": dates(end),
-            "end_reason": _coded(np.where(end < NEVER, traits.end_reason, 0), END_REASONS),
-            "move_date": dates(move),
-            "move_municipality_code": _coded(np.where(move < NEVER, traits.move_place, -1), places.codes),
-        }
-    )
-    return frame[known].reset_index(drop=True)
-
-
-def measures_frame(careers: Careers, vintage_day: int) -> pd.DataFrame:
-    """Return one row per measure begun by the vintage, by person and start."""
-    import pandas as pd
-
-    order = np.lexsort((careers.measure_kind, careers.measure_start, careers.measure_person))
-    order = order[careers.measure_start[order] <= vintage_day]
-    return pd.DataFrame(
-        {
-            "person_id": careers.measure_person[order] + 1,
-            "kind": _coded(careers.measure_kind[order], KINDS),
-            "start_date": dates(careers.measure_start[order]),
-            "end_date": dates(_known(careers.measure_end[order], vintage_day)),
-            "weekly_hours": careers.measure_hours[order],
-            "industry_code": _coded(careers.measure_industry[order], INDUSTRIES),
-        }
-    )
-
-
-def spells_frame(careers: Careers, places: Places, vintage_day: int) -> pd.DataFrame:
-    """Return one row per employment spell begun by the vintage, by person and start."""
-    import pandas as pd
-
-    order = np.lexsort((careers.job_end, careers.job_start, careers.job_person))
-    order = order[careers.job_start[order] <= vintage_day]
-    return pd.DataFrame(
-        {
-            "person_id": careers.job_person[order] + 1,
-            "start_date": dates(careers.job_start[order]),
-            "end_date": dates(_known(careers.job_end[order], vintage_day)),
-            "weekly_hours": careers.job_hours[order],
-            "industry_code": _coded(careers.job_industry[order], INDUSTRIES),
-            "workplace_code": _coded(careers.job_workplace[order], places.codes),
-            "is_subsidised": careers.job_subsidised[order],
-        }
-    )
-
-
-def conditions_frame(places: Places, conditions: Conditions, last_year: int) -> pd.DataFrame:
-    """Return one row per place and year from 2008 to `last_year`: the planted framework conditions."""
-    import pandas as pd
-
-    years = np.arange(_FIRST_FRAME_YEAR, last_year + 1)
-    at_year = years - FIRST_YEAR
-    reach = conditions.reach_unemployment()
-    yearly = {
-        "population_count": conditions.population,
-        "non_western_share": conditions.non_western_share,
-        "unemployment_pct": conditions.unemployment_pct,
-        "reach_unemployment_pct": reach,
-        "income_dkk": conditions.income_dkk,
-        "dwellings_per_person": conditions.dwellings_per_person,
-        "spending_dkk": conditions.spending_dkk,
-    }
-    fixed = {
-        "urbanity": places.urbanity,
-        "education_lean": conditions.education_lean,
-        "reach_manufacturing_share": conditions.manufacturing_share,
-        "reach_newcomer_demand": conditions.newcomer_demand,
-    }
-    return pd.DataFrame(
-        {
-            "municipality_code": np.repeat(places.codes, len(years)),
-            "year": np.tile(years, len(places.codes)),
-            **{name: values[:, at_year].ravel() for name, values in yearly.items()},
-            **{name: np.repeat(values, len(years)) for name, values in fixed.items()},
-        }
-    )
-
-
 # How each municipality organises the effort: the answers of an invented questionnaire.
 #
-# The fields are those of the organisation record. Nothing here helps anyone into work by itself; some
-# fields are contexts in which a method works better (see `world_truth`).
+# The fields are called what the contract of the deliveries calls them. Nothing here helps anyone into work by itself;
+# some fields are contexts in which a method works better (see `truth.py`).
 
 
-_MODELS = (
-    "single_interdisciplinary_unit",
-    "jobcenter_general",
-    "jobcenter_special_team",
-    "separate_integration_department",
-    "split_authorities",
-    "external_main_provider",
-    "joint_municipal",
-    "other",
-)
 _THEMES = ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
-# How likely a person in the middle is to be offered each kind of measure, before local habits.
-BASE_USE: dict[str, float] = {
-    "private_praktik": 0.30,
-    "public_praktik": 0.22,
-    "private_loentilskud": 0.08,
-    "public_loentilskud": 0.06,
-    "igu": 0.05,
-    "mentor": 0.15,
-    "danskuddannelse": 0.90,
-    "opkvalificering": 0.14,
-    "branchepakke": 0.08,
-}
+USE_COLUMNS = {kind: f"use_{row['delivered_as']}_pct" for kind, row in MEASURES.items()}
+"""Kind of measure -> the field for how many are to have it, in pct. of programme persons."""
 
 
 def draw_organisation(seed: int, places: Places, conditions: Conditions) -> pd.DataFrame:
-    """Return one row per municipality (98): the questionnaire fields, `use_*_pct` as intended use."""
+    """Return one row per municipality (98): the questionnaire fields, USE_COLUMNS as intended use."""
     import pandas as pd
 
     rng = stream(seed, "organisation")
     n = len(places.codes)
-    model = rng.choice(_MODELS, n, p=[0.22, 0.20, 0.22, 0.10, 0.14, 0.04, 0.04, 0.04])
+
+    def answers(field: str) -> npt.NDArray[np.str_]:
+        likely = INVENTED["answers"][field]
+        return rng.choice(list(likely), n, p=list(likely.values()))
+
+    model = answers("org_model_code")
     one_unit = model == "single_interdisciplinary_unit"
     start_days = np.clip(rng.gamma(4, 9, n) - 6 * one_unit, 3, 150).round().astype(int)
     frame = pd.DataFrame(
         {
             "municipality_code": places.codes,
-            "org_model": model,
-            "physical_colocation": np.where(
+            "org_model_code": model,
+            "physical_colocation_code": np.where(
                 rng.random(n) < np.where(one_unit, 0.85, 0.35), "same_site", "several_sites"
             ),
-            "family_coordinator": rng.choice(["none", "some_families", "all_families"], n, p=[0.4, 0.4, 0.2]),
-            "contract_responsible": rng.choice(
-                ["jobcenter", "integration_unit", "social_dept", "shared", "external"], n, p=[0.5, 0.25, 0.1, 0.1, 0.05]
-            ),
+            "family_coordinator_code": answers("family_coordinator_code"),
+            "contract_responsible_code": answers("contract_responsible_code"),
             "contract_within_1_month_pct": np.clip(rng.normal(82, 12, n), 20, 100).round(),
             "start_firm_directed_days_median": start_days,
-            "started_within_14_days_pct": np.clip(90 * np.exp(-start_days / 22), 0, 100).round(),
-            "started_within_30_days_pct": np.clip(98 * np.exp(-start_days / 70), 0, 100).round(),
-            "caseload_per_caseworker": np.clip(rng.normal(48, 14, n), 15, 120).round(1),
+            "started_within_14d_pct": np.clip(90 * np.exp(-start_days / 22), 0, 100).round(),
+            "started_within_30d_pct": np.clip(98 * np.exp(-start_days / 70), 0, 100).round(),
+            "caseload_per_caseworker_count": np.clip(rng.normal(48, 14, n), 15, 120).round(1),
             "job_consultants_fte": np.clip(
                 at(conditions.population, 2016.0) / 25_000 * rng.gamma(3, 0.5, n), 0.2, None
             ).round(1),
-            "is_dedicated_to_refugees": rng.random(n) < 0.45,
-            "danish_provider": rng.choice(["own", "municipal_joint", "private", "mixed"], n, p=[0.4, 0.25, 0.2, 0.15]),
-            "danish_parallel_with_placement": rng.choice(
-                ["always", "mostly", "sometimes", "rarely"], n, p=[0.2, 0.3, 0.3, 0.2]
-            ),
-            "is_danish_workplace_based": rng.random(n) < 0.3,
-            "health_assessment_offered": rng.choice(
-                ["all", "by_need", "quota_refugees_only", "not_systematic"], n, p=[0.3, 0.45, 0.15, 0.1]
-            ),
-            "health_assessment_timing_days": np.clip(rng.gamma(3, 20, n), 5, 300).round().astype(int),
-            "is_day1_job_ready_rule": rng.random(n) < 0.6,
-            "intake_screening_tool": rng.choice(["none", "own", "national"], n, p=[0.35, 0.3, 0.35]),
-            "political_committee": rng.choice(
-                ["employment", "integration", "social", "finance", "other"], n, p=[0.6, 0.1, 0.15, 0.1, 0.05]
-            ),
-            "is_political_goal_set": rng.random(n) < 0.5,
-            "programme_expenditure_per_person_year_dkk": at(conditions.spending_dkk, 2016.0).round(-2).astype(int),
-            "branchepakker_used": rng.choice(["none", "LG_concept", "own_concept"], n, p=[0.55, 0.2, 0.25]),
-            "firm_partnerships_count": rng.poisson(18, n),
+            "has_dedicated_job_consultants": rng.random(n) < 0.45,
+            "danish_provider_code": answers("danish_provider_code"),
+            "danish_parallel_with_placement_code": answers("danish_parallel_with_placement_code"),
+            "has_workplace_danish": rng.random(n) < 0.3,
+            "health_assessment_code": answers("health_assessment_code"),
+            "health_assessment_days": np.clip(rng.gamma(3, 20, n), 5, 300).round().astype(int),
+            "has_day1_job_ready_rule": rng.random(n) < 0.6,
+            "intake_screening_code": answers("intake_screening_code"),
+            "political_committee_code": answers("political_committee_code"),
+            "has_political_goal": rng.random(n) < 0.5,
+            "programme_expenditure_dkk": at(conditions.spending_dkk, 2016.0).round(-2).astype(int),
         }
     )
-    uses = {f"use_{kind}_pct": _use(rng, kind, frame) for kind in KINDS}
-    scores = {f"self_evaluation_{theme}_score": rng.integers(1, 6, n) for theme in _THEMES}
-    return frame.assign(**uses, **scores)[[size != "islet" for size in places.sizes]].reset_index(drop=True)
+    packages = answers("industry_packages_code")
+    partnerships = rng.poisson(18, n)
+    uses = {name: _use(rng, kind, packages) for kind, name in USE_COLUMNS.items()}
+    ratings = {f"rating_{theme}": rng.integers(1, 6, n) for theme in _THEMES}
+    frame = frame.assign(**uses, firm_partnerships_count=partnerships, industry_packages_code=packages, **ratings)
+    return frame[[size != "islet" for size in places.sizes]].reset_index(drop=True)
 
 
-def _use(rng: np.random.Generator, kind: str, frame: pd.DataFrame) -> Floats:
+def _use(rng: np.random.Generator, kind: str, packages: npt.NDArray[np.str_]) -> Floats:
     """Return the intended use of one kind of measure in pct. of programme persons."""
-    base = BASE_USE[kind] / (1 - BASE_USE[kind])
-    local = rng.normal(0, 0.45, len(frame))
+    base = MEASURES[kind]["use"] / (1 - MEASURES[kind]["use"])
+    local = rng.normal(0, 0.45, len(packages))
     if kind == "branchepakke":
-        local = local + np.where(frame["branchepakker_used"] == "none", -1.5, 1.0)
+        local = local + np.where(packages == "none", -1.5, 1.0)
     odds = base * np.exp(local)
     return np.asarray((100 * odds / (1 + odds)).round(1))
 
@@ -272,10 +142,10 @@ def contexts(frame: pd.DataFrame, conditions: Conditions, places: Places) -> Flo
     at_row = frame.set_index("municipality_code").reindex(list(places.codes))
     consultants = at_row["job_consultants_fte"].to_numpy(dtype=float) / at(conditions.population, 2016.0) * 25_000
     columns = {
-        "is_colocated": (at_row["physical_colocation"] == "same_site").to_numpy(dtype=float),
+        "is_colocated": (at_row["physical_colocation_code"] == "same_site").to_numpy(dtype=float),
         "job_consultants_z": standardise_known(consultants),
         "manufacturing_share_z": standardise(conditions.manufacturing_share),
-        "has_danish_parallel": at_row["danish_parallel_with_placement"]
+        "has_danish_parallel": at_row["danish_parallel_with_placement_code"]
         .isin(["always", "mostly"])
         .to_numpy(dtype=float),
     }
@@ -469,19 +339,11 @@ _FROM_ABROAD = 0.004
 _SOCIO = np.array([6, 0.3, 4, 24, 10, 42, 8.7, 5]) / 100
 _SELF_EMPLOYED_HEAVY = np.array([code in ("A", "F", "I", "R", "S", "L") for code in INDUSTRIES])
 _ORIGIN_LEAN = np.array([0.0, 0.5, 1.3, 0.1, 0.5])
-# Weight of each listed country among immigrants (and descendants) with its ancestry; unlisted countries
-# take the rest. Invented, with the refugees' countries growing as they arrive.
 COUNTRY_ANCESTRY: dict[str, tuple[int, float]] = {
-    **{code: (1, weight) for code, weight in (("POL", 22), ("RUM", 14), ("TYS", 10), ("LIT", 7))},
-    **{code: (1, weight) for code, weight in (("NOR", 6), ("SVE", 6), ("STO", 6), ("BUL", 5), ("ITA", 4))},
-    **{code: (1, weight) for code, weight in (("SPA", 4), ("FRA", 3), ("HOL", 3), ("ISL", 3), ("LET", 3))},
-    "USA": (1, 3),
-    **{code: (2, weight) for code, weight in (("TYR", 12), ("IRA", 6), ("LIB", 5), ("BOS", 6), ("PAK", 5))},
-    **{code: (2, weight) for code, weight in (("IRN", 6), ("SOM", 3), ("AFG", 4), ("VIE", 4), ("THA", 4))},
-    **{code: (2, weight) for code, weight in (("IND", 5), ("FIL", 4), ("KIN", 4), ("SRI", 3), ("MAR", 3))},
-    **{code: (2, weight) for code, weight in (("JUG", 3), ("UKR", 4), ("RUS", 3), ("SYR", 2))},
+    code: (ANCESTRIES.index(ancestry), weight)
+    for ancestry, countries in INVENTED["countries"].items()
+    for code, weight in countries.items()
 }
-TARGET_COUNTRY = {"SYR": "SYR", "AFG": "AFG", "IRN": "IRN", "IRQ": "IRA", "SOM": "SOM"}
 
 
 def by_age_group(counts: Ints, axis: int) -> Ints:
@@ -586,23 +448,19 @@ class Labour:
     def country_share(self, country: str, year: int) -> tuple[int, float]:
         """Return (ancestry of its immigrants, share of it that comes from the country) at the year's end."""
         group, weight = COUNTRY_ANCESTRY.get(country, (2, 1.0))
-        total = 108.0
-        share = weight / total
-        origins = [name for name, code in TARGET_COUNTRY.items() if code == country]
-        if not origins:
+        share = weight / 108.0
+        employed_as = [row.get("employed_as") for row in INVENTED["origins"].values()]
+        if country not in employed_as:
             return group, share
-        everybody, rest = self.world.population.status(year)
+        world = self.world
+        everybody, rest = world.population.status(year)
         immigrants = everybody[..., NON_WESTERN, EMPLOYED].sum()
         background = rest[..., NON_WESTERN, EMPLOYED].sum()
-        return group, float((share * background + self._target_employed(origins[0], year)) / immigrants)
-
-    def _target_employed(self, origin: str, year: int) -> int:
-        world = self.world
-        person = world.careers.job_person[world.population.jobs_on(day_of(year, 11, 30))]
-        return int((world.traits.origin[person] == ORIGINS.index(origin)).sum())
+        employed = world.careers.job_person[world.population.jobs_on(day_of(year, 11, 30))]
+        from_there = int((world.traits.origin[employed] == employed_as.index(country)).sum())
+        return group, float((share * background + from_there) / immigrants)
 
 
-SYNTHETIC_MARK = "SYNTHETIC / SYNTETISKE DATA"
 DEFAULT_SEED = 2016
 DEFAULT_PERSONS = 60_000
 DEFAULT_MUNICIPAL_SD = 0.25
@@ -611,7 +469,7 @@ WORLD_END = date(2025, 12, 31)
 
 @dataclass(frozen=True)
 class World:
-    """A synthetic Denmark; frames hold what is known at `vintage`, `truth` what was planted."""
+    """A synthetic Denmark; frames hold what is known at `vintage`, `coefficients` what was planted."""
 
     seed: int
     vintage: date
@@ -650,19 +508,18 @@ class World:
     def method_effects(self) -> Floats:
         """The planted effect of each kind of measure in each place, places × kinds."""
         context = contexts(self.organisation, self.framework, self.places)
-        effects = np.zeros((len(context), len(KINDS)))
-        for number, kind in enumerate(KINDS):
-            by_context = self.coefficients.method_by_context.get(kind, {})
-            weights = np.array([by_context.get(name, 0.0) for name in CONTEXTS])
-            effects[:, number] = self.coefficients.methods[kind] + context @ weights
-        return np.asarray(self.coefficients.method_scale * effects)
+        effects = []
+        for measure in MEASURES.values():
+            weights = np.array([measure.get("in_context", {}).get(name, 0.0) for name in CONTEXTS])
+            effects.append(measure["effect"] + context @ weights)
+        return np.asarray(self.coefficients.method_scale * np.column_stack(effects))
 
     @cached_property
     def careers(self) -> Careers:
         """Measures and jobs of everybody as arrays, whatever the vintage."""
         rng = stream(self.seed, "careers")
         rows = self.organisation.set_index("municipality_code").reindex(list(self.places.codes))
-        use = rows[[f"use_{kind}_pct" for kind in KINDS]].fillna(10.0).to_numpy(dtype=float)
+        use = rows[list(USE_COLUMNS.values())].fillna(10.0).to_numpy(dtype=float)
         start = rows["start_firm_directed_days_median"].fillna(36.0).to_numpy(dtype=float)
         plans = draw_plans(rng, self.traits, self.framework, use, start, self.coefficients)
         conditions, b = self.framework, self.coefficients
@@ -690,45 +547,124 @@ class World:
         return int((np.datetime64(self.vintage) - EPOCH).astype(int))
 
     @cached_property
+    def known_traits(self) -> Traits:
+        """The persons with a permit by the vintage; days after it are NEVER, since the future is not known."""
+        known = self.traits.permit_day <= self.vintage_day
+        columns = {each.name: getattr(self.traits, each.name)[known] for each in fields(Traits)}
+        return Traits(
+            **columns | {name: self._by_vintage(columns[name]) for name in ("takeover_day", "end_day", "move_day")}
+        )
+
+    @cached_property
+    def known_careers(self) -> Careers:
+        """The measures and jobs begun by the vintage, by person and start; days after it are NEVER."""
+        c = self.careers
+        measures = np.lexsort((c.measure_kind, c.measure_start, c.measure_person))
+        measures = measures[c.measure_start[measures] <= self.vintage_day]
+        jobs = np.lexsort((c.job_end, c.job_start, c.job_person))
+        jobs = jobs[c.job_start[jobs] <= self.vintage_day]
+        columns = {
+            each.name: getattr(c, each.name)[measures if each.name.startswith("measure") else jobs]
+            for each in fields(Careers)
+        }
+        return Careers(**columns | {name: self._by_vintage(columns[name]) for name in ("measure_end", "job_end")})
+
+    def _by_vintage(self, day: Ints) -> Ints:
+        return np.where(day > self.vintage_day, NEVER, day)
+
+    @cached_property
     def persons(self) -> pd.DataFrame:
-        """One row per person with a permit by the vintage."""
-        return persons_frame(self.traits, self.places, self.vintage_day)
+        """One row per person with a permit by the vintage, by person_id."""
+        import pandas as pd
+
+        t, codes = self.known_traits, self.places.codes
+        return pd.DataFrame(
+            {
+                "person_id": np.arange(1, len(t) + 1),
+                "municipality_code": _coded(t.place, codes),
+                "permit_date": dates(t.permit_day),
+                "takeover_date": dates(t.takeover_day),
+                "residence_basis": _coded(t.basis, BASES),
+                "origin_code": _coded(t.origin, ORIGINS),
+                "sex_code": _coded(t.is_woman.astype(np.int64), ("M", "K")),
+                "birth_date": dates(t.birth_day),
+                "education": _coded(t.education, EDUCATIONS),
+                "has_partner": t.has_partner,
+                "children_count": t.children,
+                "danish_track": t.danish_track,
+                "match_category": _coded(t.match, MATCHES),
+                "end_date": dates(t.end_day),
+                "end_reason": _coded(np.where(t.end_day < NEVER, t.end_reason, 0), END_REASONS),
+                "move_date": dates(t.move_day),
+                "move_municipality_code": _coded(np.where(t.move_day < NEVER, t.move_place, -1), codes),
+            }
+        )
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """One row per measure begun by the vintage; no end yet where it still runs."""
-        return measures_frame(self.careers, self.vintage_day)
+        """One row per measure begun by the vintage, by person and start; no end yet where it still runs."""
+        import pandas as pd
+
+        c = self.known_careers
+        return pd.DataFrame(
+            {
+                "person_id": c.measure_person + 1,
+                "kind": _coded(c.measure_kind, KINDS),
+                "start_date": dates(c.measure_start),
+                "end_date": dates(c.measure_end),
+                "weekly_hours": c.measure_hours,
+                "industry_code": _coded(c.measure_industry, INDUSTRIES),
+            }
+        )
 
     @cached_property
     def employment(self) -> pd.DataFrame:
-        """One row per employment spell begun by the vintage, subsidised ones included."""
-        return spells_frame(self.careers, self.places, self.vintage_day)
+        """One row per employment spell begun by the vintage, by person and start, subsidised ones included."""
+        import pandas as pd
+
+        c = self.known_careers
+        return pd.DataFrame(
+            {
+                "person_id": c.job_person + 1,
+                "start_date": dates(c.job_start),
+                "end_date": dates(c.job_end),
+                "weekly_hours": c.job_hours,
+                "industry_code": _coded(c.job_industry, INDUSTRIES),
+                "workplace_code": _coded(c.job_workplace, self.places.codes),
+                "is_subsidised": c.job_subsidised,
+            }
+        )
 
     @cached_property
     def conditions(self) -> pd.DataFrame:
-        """One row per municipality and year from 2008 to the vintage: the framework conditions."""
-        return conditions_frame(self.places, self.framework, self.vintage.year)
+        """One row per place and year from 2008 to the vintage: the planted framework conditions."""
+        import pandas as pd
 
-    @cached_property
-    def truth(self) -> dict[str, Any]:
-        """Everything planted, as plain data; for tests of the statistics, never for the pipeline."""
-        codes = self.places.codes
-        weeks = weeks_to_lasting_job(self.traits, self.careers)
-        return {
-            "mark": SYNTHETIC_MARK,
-            "seed": self.seed,
-            "persons": self.person_count,
-            "municipal_sd": self.municipal_sd,
-            "municipal_effect": dict(zip(codes, self.municipal_effect.round(6).tolist(), strict=True)),
-            "coefficients": self.coefficients.as_dict(),
-            "useless_method": USELESS_METHOD,
-            "contexts": list(CONTEXTS),
-            "method_effect_by_municipality": {
-                kind: dict(zip(codes, self.method_effects[:, k].round(6).tolist(), strict=True))
-                for k, kind in enumerate(KINDS)
-            },
-            "mean_weeks_to_lasting_job_within_3_years": float(np.fmin(weeks, 156).clip(max=156).mean().round(2)),
+        places, conditions = self.places, self.framework
+        years = np.arange(_FIRST_FRAME_YEAR, self.vintage.year + 1)
+        yearly = {
+            "population_count": conditions.population,
+            "non_western_share": conditions.non_western_share,
+            "unemployment_pct": conditions.unemployment_pct,
+            "reach_unemployment_pct": conditions.reach_unemployment(),
+            "income_dkk": conditions.income_dkk,
+            "dwellings_per_person": conditions.dwellings_per_person,
+            "spending_dkk": conditions.spending_dkk,
         }
+        fixed = {
+            "urbanity": places.urbanity,
+            "education_lean": conditions.education_lean,
+            "reach_manufacturing_share": conditions.manufacturing_share,
+            "reach_newcomer_demand": conditions.newcomer_demand,
+        }
+        return pd.DataFrame(
+            {
+                "municipality_code": np.repeat(places.codes, len(years)),
+                "year": np.tile(years, len(places.codes)),
+                **{name: values[:, years - FIRST_YEAR].ravel() for name, values in yearly.items()},
+                **{name: np.repeat(values, len(years)) for name, values in fixed.items()},
+            }
+        )
 
 
 def build_world(

@@ -10,9 +10,10 @@ from pathlib import Path
 from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank.client import fetch_all
-from flows.sample.standin import Fault, Faulty, Script, create_app, running_app, running_standin
+from flows.sample.standin import create_app, running_app
 from flows.store.snapshots import SnapshotStore
 from tests.faults.tally import Tally
+from tests.fixtures.standin_faults import Fault, Faulty, Script, running_standin
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
 
 QUICK = Patience(attempts=3, total=20.0, wait_initial=0.01, wait_max=0.05, retry_after_max=0.2)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from flows.sample.people import STEP, STEPS, labour_market, person_scores, weeks_to_lasting_job
+from flows.sample.people import STEP, STEPS, labour_market, person_scores
 from flows.sample.places import standardise
+from flows.sample.truth import INVENTED
 from flows.sample.world import EPOCH, World, build_world
+from tests.fixtures.planted import weeks_to_lasting_job
 from tests.fixtures.world import Published
 from tests.golden.test_golden import as_csv
 
@@ -32,7 +34,7 @@ def oracle(world: World) -> tuple[np.ndarray, np.ndarray]:
         world.framework.manufacturing_share
     ) + b.non_western_demand_z * standardise(world.framework.newcomer_demand)
     market = labour_market(world.framework, demand, b)
-    score = person_scores(traits, b) - b.persons["match_activity_ready"] * traits.match
+    score = person_scores(traits) - INVENTED["persons"]["match_activity_ready"] * traits.match
     weeks = weeks_to_lasting_job(traits, world.careers)
     end = np.minimum(np.minimum(traits.end_day, traits.move_day), world.vintage_day)
     seen = (end - traits.takeover_day) / 7 - LASTING_WEEKS

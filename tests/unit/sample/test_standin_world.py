@@ -17,9 +17,9 @@ from flows.connectors.http import open_client
 from flows.connectors.statbank.client import canonical_rows, fetch_all
 from flows.sample.asked import Changes
 from flows.sample.cubes import RECIPES, Cubes
-from flows.sample.standin import Script, running_standin
 from flows.sample.world import build_world
 from flows.store.snapshots import SnapshotStore
+from tests.fixtures.standin_faults import Script, running_standin
 from transforms.catalogue import Catalogue, load_catalogue
 
 

@@ -19,9 +19,9 @@ from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank import client
 from flows.connectors.statbank.client import download, fetch_all, fetch_source
 from flows.connectors.statbank.query import make_plan, tableinfo
-from flows.sample.standin import Fault, Script, running_standin
 from flows.store.snapshots import SnapshotStore
 from tests.faults.network import closed_for_maintenance
+from tests.fixtures.standin_faults import Fault, Script, running_standin
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, RAS200, RAS302, FakeCubes, small_catalogue
 from transforms.errors import DataRefused
 

@@ -13,8 +13,8 @@ from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import open_client
 from flows.connectors.statbank.client import fetch_source
 from flows.run.fetch import check_period_is_for_one
-from flows.sample.standin import Fault, Script, running_standin
 from flows.store.snapshots import Snapshot, SnapshotStore
+from tests.fixtures.standin_faults import Fault, Script, running_standin
 from tests.unit.connectors.statbank.statbank_fakes import FOLK1A, FakeCubes, small_catalogue
 from transforms.catalogue import load_catalogue
 from transforms.errors import DataRefused, UsageError
