@@ -100,12 +100,9 @@ class Table:
         """Return a variable by id, whatever its case."""
         return next((v for v in self.variables if v.id.casefold() == code.casefold()), None)
 
-    def description(self, lang: Language, variables: tuple[Variable, ...] | None = None) -> str:
-        """Return «title by region, sex and time», as StatBank describes a table or an extract of it."""
-        return self.described(lang, [v.text[lang] for v in variables or self.variables])
-
-    def described(self, lang: Language, names: list[str]) -> str:
-        """Return the description with dimensions of these names."""
+    def description(self, lang: Language, names: list[str] | None = None) -> str:
+        """Return «title by region, sex and time», as StatBank describes a table or an extract with these names."""
+        names = names or [v.text[lang] for v in self.variables]
         by, last = ("efter", " og ") if lang == "da" else ("by", " and ")
         return f"{self.title[lang]} {by} {', '.join(names[:-1])}{last if names[:-1] else ''}{names[-1]}"
 

@@ -316,6 +316,7 @@ class DeliveryTables:
             "end_reason_code",
         ]  # fmt: skip
         rows: Rows = []
+        each: Any
         for each in self._stays[code].itertuples(index=False):
             number, end = each.person_id, _day(each.end_date)
             rows.append([

@@ -158,7 +158,7 @@ def _json_stat(extract: Extract, cells: pa.Table) -> bytes:
     areas = [variable.id for variable in extract.variables if variable.role == "area"]
     dataset = {
         "dimension": {**dimension, "id": ids, "size": size, "role": role | ({"geo": areas} if areas else {})},
-        "label": table.described(lang, [dimension[name]["label"] for name in ids]),
+        "label": table.description(lang, [dimension[name]["label"] for name in ids]),
         "source": f"{'Danmarks Statistik' if lang == 'da' else 'Statistics Denmark'} – {SYNTHETIC[lang]}",
         "updated": updated_utc(table),
         "value": [_number(value) for value in _text(cells["value"]).to_pylist()],
@@ -190,7 +190,7 @@ def _xlsx(extract: Extract, cells: pa.Table) -> bytes:
     sheet = book.active
     assert sheet is not None, "a new workbook has one sheet"
     sheet.title = extract.table.id
-    sheet.append([extract.table.description(lang, (*stub, time))])
+    sheet.append([extract.table.description(lang, [v.text[lang] for v in (*stub, time)])])
     sheet.append([f"{'Enhed' if lang == 'da' else 'Units'}: {extract.table.unit[lang]}"])
     sheet.append([*([None] * len(stub)), *(present(time, extract, period) for period in periods)])
     above: tuple[str | None, ...] = (None,) * len(stub)
