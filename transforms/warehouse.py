@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -140,6 +141,14 @@ class Warehouse:
         """Return the result as a list of tuples."""
         with _stoppable():
             return self._connection.execute(sql, params if params else None).fetchall()
+
+    def dicts(self, sql: str, params: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+        """Return the result as a list of dicts by column name, decimals as floats."""
+        with _stoppable():
+            result = self._connection.execute(sql, params if params else None)
+            names, rows = [column[0] for column in result.description or ()], result.fetchall()
+        plain = ((float(value) if isinstance(value, Decimal) else value for value in row) for row in rows)
+        return [dict(zip(names, row, strict=True)) for row in plain]
 
     def stream(self, sql: str, size: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the result `size` rows at a time; never more than a few of them are held."""

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from flows.report import drawings, pages, words
-from flows.report.data import Cell, ReportData, Row, load
+from flows.report.data import Cell, ReportData, Row, grouped, load
 from flows.report.words import HELPERS, clean
 from flows.settings import Settings
 from transforms.errors import UsageError
@@ -108,10 +109,8 @@ def build_report(
     shutil.copytree(HERE / "assets", unfinished / "assets")
     site = _Site(data, unfinished)
     site.write("assets/definitions.js", pages.script("KK_DEFINITIONS", pages.definitions(data)))
-    site.write(
-        "assets/places.js",
-        pages.script("KK_PLACES", pages.places(data)) + pages.script("KK_RELEASE", pages.release(data)),
-    )
+    places = pages.script("KK_PLACES", pages.places(data)) + pages.script("KK_RELEASE", pages.release(data))
+    site.write("assets/places.js", places)
     site.write("assets/values.js", pages.script("KK_VALUES", pages.values(data)))
     site.write("assets/exact.js", pages.script("KK_EXACT", pages.exact(data)))
     if data.conditions:
@@ -260,25 +259,19 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     outcomes = sorted({str(row["outcome_id"]) for row in by_period})
     expected = {str(row["municipality_code"]): row for row in by_period if row["outcome_id"] == outcomes[0]}
     names = {str(m["municipality_code"]): m for m in data.municipalities}
-    drawn = drawings.draw(options.boundaries, names)
+    groups = ((m.get("municipality_group_da"), m.get("municipality_group_en")) for m in data.municipalities)
     return {
-        "map": drawn,
+        "map": drawings.draw(options.boundaries, names),
         "boundaries_source": options.boundaries_source,
         "names": names,
-        "by_name": sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"]))),
+        "by_name": by_name(data),
         "first": first,
         "choices": shown,
         "overview": overview,
         "expected": expected,
         "outcome": words.outcome(outcomes[0], data.indicators) if outcomes else None,
         "regions": sorted({str(m["region_name"]) for m in data.municipalities if m.get("region_name")}),
-        "group_names": sorted(
-            {
-                (str(m["municipality_group_da"]), str(m["municipality_group_en"]))
-                for m in data.municipalities
-                if m.get("municipality_group_da")
-            }
-        ),
+        "group_names": sorted({group for group in groups if group[0]}),
     }
 
 
@@ -312,10 +305,8 @@ def participants(data: ReportData) -> list[Multiples]:
         years = sorted({year for line in series.values() for year in line})
         if not members or len(years) < 2:
             continue
-        bands = {}
-        for year in years:
-            known = [line[year] for line in series.values() if year in line]
-            bands[year] = min(known), max(known)
+        known = {year: [line[year] for line in series.values() if year in line] for year in years}
+        bands = {year: (min(values), max(values)) for year, values in known.items()}
         scale = drawings.scale_of(bands, [country])
         rows = []
         for member in members:
@@ -341,16 +332,19 @@ def by_year(data: ReportData, cells: Mapping[str, Cell], indicator_id: str) -> d
 
 def industry_names(data: ReportData) -> dict[str, words.Words]:
     """Return the names of the industries by code, without the letter code that the publisher puts before them."""
-    return {
-        str(row["industry_code"]): words.industry(row)
-        for row in sorted(data.tables.get("mart.industry_match", []), key=lambda row: str(row["industry_code"]))
-    }
+    rows = sorted(data.tables.get("mart.industry_match", []), key=lambda row: str(row["industry_code"]))
+    return {str(row["industry_code"]): words.industry(row) for row in rows}
+
+
+def by_name(data: ReportData) -> list[Row]:
+    """Return the municipalities in Danish order."""
+    return sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
 
 
 def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
     """Return every municipality with its industries by code, in Danish order."""
     found = []
-    for m in sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"]))):
+    for m in by_name(data):
         rows = data.of("mart.industry_match", str(m["municipality_code"])) or []
         found.append((m, {str(row["industry_code"]): row for row in rows}))
     return found if any(rows for _, rows in found) else []
@@ -358,10 +352,9 @@ def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
 
 def commonest_industry(data: ReportData) -> str | None:
     """Return the industry that has the highest match on average: the one a narrow screen shows first."""
-    scores: dict[str, float] = {}
+    scores: dict[str, float] = defaultdict(float)
     for row in data.tables.get("mart.industry_match", []):
-        key = str(row["industry_code"])
-        scores[key] = scores.get(key, 0.0) + float(row.get("match_score") or 0)
+        scores[str(row["industry_code"])] += float(row.get("match_score") or 0)
     return max(sorted(scores), key=lambda key: scores[key], default=None)
 
 
@@ -383,20 +376,18 @@ def effects(data: ReportData) -> list[tuple[words.Words, list[Row]]]:
     """Return the rows of mart.method_effect by method: all contexts first, then during and after, then each context."""
     first = {"all": 0, "during": 1, "after": 2}
     names = method_names(data)
-    out: dict[words.Words, list[Row]] = {}
-    for row in sorted(data.tables.get("mart.method_effect", []), key=lambda r: first.get(str(r["context_code"]), 3)):
-        method = str(row["method_code"])
-        out.setdefault(names.get(method) or words.answer("measure_kind_code", method), []).append(row)
-    return sorted(out.items(), key=lambda item: danish_key(item[0][0]))
+    rows = sorted(data.tables.get("mart.method_effect", []), key=lambda r: first.get(str(r["context_code"]), 3))
+    methods = grouped(
+        rows, lambda r: names.get(r["method_code"]) or words.answer("measure_kind_code", r["method_code"])
+    )
+    return sorted(methods.items(), key=lambda item: danish_key(item[0][0]))
 
 
 def dictionary_tables(data: ReportData) -> dict[str, list[Row]]:
     """Return the rows of the data dictionary by table, analysts' tables first."""
     first = {"mart": 0, "meta": 1, "core": 2}
-    out: dict[str, list[Row]] = {}
-    for row in data.dictionary:
-        out.setdefault(str(row["table_name"]), []).append(row)
-    return dict(sorted(out.items(), key=lambda item: (first.get(item[0].split(".")[0], 9), item[0])))
+    tables = grouped(data.dictionary, lambda row: str(row["table_name"]))
+    return dict(sorted(tables.items(), key=lambda item: (first.get(item[0].split(".")[0], 9), item[0])))
 
 
 def column_labels(data: ReportData) -> dict[str, words.Words]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse, quote_table
 
 Row = dict[str, Any]
+Key = TypeVar("Key")
 MOST_PERIODS = 12
 OVER_ALL_YEARS = (
     "employment_rate_non_western_pct", "employment_rate_non_western_women_pct", "employment_gap_non_western_pp",
@@ -22,8 +21,8 @@ OVER_ALL_YEARS = (
 )  # fmt: skip
 OPTIONAL = (
     "mart.expected", "mart.peer", "mart.industry_match", "mart.finding", "mart.method_candidate", "mart.method_effect",
-    "mart.eligibility", "mart.organisation", "meta.model", "meta.validation", "meta.protection", "quarantine.row",
-    "meta.lineage", "reference.peer_weights", "reference.finding_rules", "reference.method_rules", "reference.methods",
+    "mart.eligibility", "mart.organisation", "meta.model", "meta.validation", "meta.protection",
+    "reference.peer_weights", "reference.finding_rules", "reference.method_rules", "reference.methods",
 )  # fmt: skip
 
 
@@ -35,7 +34,6 @@ class Cell:
     status: str
     period: str
     day: date | None
-    numerator: float | None = None
     n: float | None = None
     is_newest: bool = False
 
@@ -81,48 +79,33 @@ class ReportData:
 
     def of(self, table: str, code: str) -> list[Row] | None:
         """Return a table's rows of one municipality; None when the database does not have the table."""
-        rows = self._by_municipality(table)
-        return None if rows is None else rows.get(code, [])
-
-    def _by_municipality(self, table: str) -> dict[str, list[Row]] | None:
         if table not in self.tables:
             return None
-        cached = self._grouped.get(table)
-        if cached is None:
-            cached = defaultdict(list)
-            for row in self.tables[table]:
-                cached[str(row.get("municipality_code"))].append(row)
-            self._grouped[table] = cached
-        return cached
+        if table not in self._grouped:
+            self._grouped[table] = grouped(self.tables[table], lambda row: str(row.get("municipality_code")))
+        return self._grouped[table].get(code, [])
 
     _grouped: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
 
 
-@contextmanager
-def reading(database: Path) -> Iterator[Warehouse]:
-    """Open a published database read-only; UsageError when there is none."""
-    if not database.exists():
-        raise UsageError(f"{database}: nothing is published yet; run `kommunekort run`")
-    with Warehouse.open(database, read_only=True) as warehouse:
-        yield warehouse
+def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    """Return the rows by their keys, in the order in which these come."""
+    out: dict[Key, list[Row]] = {}
+    for row in rows:
+        out.setdefault(key(row), []).append(row)
+    return out
 
 
-def read_rows(warehouse: Warehouse, table: str, order: str = "ALL", limit: int | None = None) -> list[Row]:
+def read_rows(warehouse: Warehouse, table: str, order: str = "ALL") -> list[Row]:
     """Return a whole table as dicts, decimals as floats, sorted."""
-    query = f"SELECT * FROM {quote_table(table)} ORDER BY {order}"
-    names = [name for name, _ in warehouse.columns(query)]
-    rows = warehouse.rows(query if limit is None else f"{query} LIMIT {int(limit)}")
-    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
-
-
-def plain(value: Any) -> Any:
-    """Return a database value as a plain one: DECIMAL as float."""
-    return float(value) if isinstance(value, Decimal) else value
+    return warehouse.dicts(f"SELECT * FROM {quote_table(table)} ORDER BY {order}")
 
 
 def load(database: Path) -> ReportData:
     """Return everything the report shows. UsageError when the file is no published mapping."""
-    with reading(database) as warehouse:
+    if not database.exists():
+        raise UsageError(f"{database}: nothing is published yet; run `kommunekort run`")
+    with Warehouse.open(database, read_only=True) as warehouse:
         absent = [t for t in ("mart.municipality", "mart.indicator", "mart.indicator_value", "meta.release")
                   if not warehouse.exists(t)]  # fmt: skip
         if absent:
@@ -139,7 +122,7 @@ def load(database: Path) -> ReportData:
         )
         for table in OPTIONAL:
             if warehouse.exists(table):
-                data.tables[table] = read_rows(warehouse, table, limit=5000 if table == "quarantine.row" else None)
+                data.tables[table] = read_rows(warehouse, table)
         _read_values(warehouse, data)
         if "reference.peer_weights" in data.tables:
             data.conditions = _conditions(warehouse)
@@ -177,15 +160,12 @@ def comparable_periods(warehouse: Warehouse) -> dict[str, list[str]]:
             SELECT indicator_id, period, any_value(reference_date) AS day, bool_or(is_newest) AS is_newest
             FROM mart.indicator_value WHERE reference_date IS NOT NULL GROUP BY indicator_id, period
         ), newest AS (SELECT indicator_id, max(day) AS newest_day FROM spans WHERE is_newest GROUP BY indicator_id)
-        SELECT indicator_id, period FROM spans JOIN newest USING (indicator_id)
+        SELECT indicator_id, list(period ORDER BY day) FROM spans JOIN newest USING (indicator_id)
         WHERE day <= newest_day AND (month(day), day(day)) = (month(newest_day), day(newest_day))
-        ORDER BY indicator_id, day
+        GROUP BY ALL ORDER BY ALL
         """
     )
-    out: dict[str, list[str]] = defaultdict(list)
-    for indicator_id, period in rows:
-        out[indicator_id].append(period)
-    return dict(out)
+    return dict(rows)
 
 
 def _read_values(warehouse: Warehouse, data: ReportData) -> None:
@@ -194,9 +174,7 @@ def _read_values(warehouse: Warehouse, data: ReportData) -> None:
     data.history = {indicator: periods[indicator] for indicator in OVER_ALL_YEARS if indicator in periods}
     read = {**data.periods, **data.history}
     wanted = {(indicator, period) for indicator, known in read.items() for period in known}
-    columns = (
-        "indicator_id, period, reference_date, value::DOUBLE, value_status, numerator::DOUBLE, denominator::DOUBLE"
-    )
+    columns = "indicator_id, period, reference_date, value::DOUBLE, value_status, denominator::DOUBLE"
     counting = {i for i, row in data.indicators.items() if _counts(row)}
     values: dict[str, dict[str, Series]] = defaultdict(lambda: defaultdict(dict))
     query = f"SELECT municipality_code, is_newest, {columns} FROM mart.indicator_value ORDER BY ALL"
@@ -213,9 +191,9 @@ def _read_values(warehouse: Warehouse, data: ReportData) -> None:
 
 
 def _cell(row: list[Any], counting: set[str], newest: bool) -> Cell:
-    indicator_id, period, day, value, status, numerator, denominator = row
+    indicator_id, period, day, value, status, denominator = row
     n = denominator if indicator_id in counting and value is not None else None
-    return Cell(value, status, period, day, numerator, n, newest)
+    return Cell(value, status, period, day, n, newest)
 
 
 def _counts(indicator: Row) -> bool:

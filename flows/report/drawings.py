@@ -5,7 +5,6 @@ One module, since charts and maps share colours, classes and the way a drawing i
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -18,7 +17,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from transforms.areas import area_code, areas
+from flows.report.words import broken_line
+from transforms.areas import area_code, areas, reference_rows
 from transforms.errors import DataRefused
 from transforms.models.wording import shown
 
@@ -43,61 +43,42 @@ CONFIG: Spec = {
         "titleColor": MUTED,
     },
 }  # fmt: skip
-SERIES = ("danish", "total", "women", "nation")
+BARE = {"domain": False, "ticks": False}
+SERIES = ["danish", "total", "women", "nation"]
 ROOT = re.compile(r"<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
 FONT = re.compile(r' font-family="[^"]*"')
 
 
+def _by(field: str, domain: Sequence[Any], values: Sequence[Any]) -> Spec:
+    """Return how a mark looks by a field: of each value of `domain` the one of `values` at its place; no legend."""
+    return {"field": field, "type": "nominal", "legend": None, "scale": {"domain": domain, "range": values}}
+
+
+def _axis(**look: Any) -> Spec:
+    """Return an axis of whole numbers without a title."""
+    return {"type": "quantitative", "axis": {"title": None, "format": "d", **look}}
+
+
 def trend_spec() -> Spec:
     """Return the lines of employment rates over the years; the rows come later."""
-    domain = list(SERIES)
     return {
         "width": 560,
         "height": 210,
         "config": CONFIG,
         "data": {"name": "rows", "values": [{"year": 2000, "value": 1.0, "series": "total"}]},
         "encoding": {
-            "x": {
-                "field": "year",
-                "type": "quantitative",
-                "axis": {"format": "d", "grid": False, "tickMinStep": 1, "title": None},
-                "scale": {"nice": False},
-            },
-            "y": {
-                "field": "value",
-                "type": "quantitative",
-                "axis": {"format": "d", "tickCount": 5, "domain": False, "title": None, "tickMinStep": 1},
-                "scale": {"zero": False},
-            },
-            "color": {
-                "field": "series",
-                "type": "nominal",
-                "legend": None,
-                "scale": {"domain": domain, "range": [SECOND, OWN, THIRD, NATION]},
-            },
+            "x": {"field": "year", "scale": {"nice": False}, **_axis(grid=False, tickMinStep=1)},
+            "y": {"field": "value", "scale": {"zero": False}, **_axis(tickCount=5, domain=False, tickMinStep=1)},
+            "color": _by("series", SERIES, [SECOND, OWN, THIRD, NATION]),
         },
         "layer": [
             {
                 "mark": {"type": "line", "strokeWidth": 2.4, "invalid": "break-paths-show-domains"},
-                "encoding": {
-                    "strokeDash": {
-                        "field": "series",
-                        "type": "nominal",
-                        "legend": None,
-                        "scale": {"domain": domain, "range": [[1, 0], [1, 0], [1, 0], [5, 4]]},
-                    }
-                },
+                "encoding": {"strokeDash": _by("series", SERIES, [[1, 0], [1, 0], [1, 0], [5, 4]])},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1},
-                "encoding": {
-                    "shape": {
-                        "field": "series",
-                        "type": "nominal",
-                        "legend": None,
-                        "scale": {"domain": domain, "range": ["square", "circle", "triangle-up", "diamond"]},
-                    }
-                },
+                "encoding": {"shape": _by("series", SERIES, ["square", "circle", "triangle-up", "diamond"])},
             },
         ],
     }
@@ -108,29 +89,11 @@ def interval_spec() -> Spec:
 
     One municipality a row; the municipality itself has the larger dot.
     """
-    y = {
-        "field": "name",
-        "type": "nominal",
-        "sort": None,
-        "axis": {
-            "title": None,
-            "labelFontSize": 13,
-            "labelColor": INK,
-            "labelLimit": 190,
-            "domain": False,
-            "ticks": False,
-        },
-    }
-    color = {
-        "field": "assessment",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": ["better", "as_expected", "worse", "too_small"], "range": [BETTER, MUTED, WORSE, MUTED]},
-    }
-    size = {
-        "field": "own", "type": "nominal", "legend": None, "scale": {"domain": [True, False], "range": [190, 70]},
-    }  # fmt: skip
-    x = {"type": "quantitative", "axis": {"title": None, "format": "d", "tickCount": 7, "domain": False}}
+    labels = {"labelFontSize": 13, "labelColor": INK, "labelLimit": 190}
+    y = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, **labels, **BARE}}
+    color = _by("assessment", ["better", "as_expected", "worse", "too_small"], [BETTER, MUTED, WORSE, MUTED])
+    size = _by("own", [True, False], [190, 70])
+    x = _axis(tickCount=7, domain=False)
     return {
         "width": 380, "height": {"step": 25}, "config": CONFIG,
         "data": {"name": "rows", "values": [
@@ -148,8 +111,6 @@ def interval_spec() -> Spec:
 @cache
 def _compiled(kind: str) -> str:
     """Return a chart's Vega specification as JSON; Vega-Lite is compiled once, whatever the number of charts."""
-    import json
-
     import vl_convert
 
     spec = trend_spec() if kind == "trend" else interval_spec()
@@ -158,8 +119,6 @@ def _compiled(kind: str) -> str:
 
 def svg(kind: str, rows: Sequence[dict[str, Any]], labelled_by: str) -> Markup:
     """Return the chart of these rows as inline SVG, named by the element with the id `labelled_by`."""
-    import json
-
     import vl_convert
 
     vega = json.loads(_compiled(kind))
@@ -243,15 +202,9 @@ def small_chart(
         x = scale.at(year, low)[0]
         parts.append(f'<text class="tick" x="{x}" y="{SMALL[1] - 4}" text-anchor="{anchor}">{year}</text>')
     for name, line in lines.items():
-        pen, path = "M", []
-        for year in range(scale.years[0], scale.years[1] + 1):
-            if year not in line:
-                pen = "M"
-                continue
-            x, y = scale.at(year, line[year])
-            path.append(f"{pen}{x},{y}")
-            pen = "L"
-        parts.append(f'<path class="{name}" d="{"".join(path)}"/>')
+        all_years = range(scale.years[0], scale.years[1] + 1)
+        path = broken_line(scale.at(year, line[year]) if year in line else None for year in all_years)
+        parts.append(f'<path class="{name}" d="{path}"/>')
     return Markup(
         f'<svg class="chart small" viewBox="0 0 {SMALL[0]} {SMALL[1]}" role="img" aria-labelledby="{labelled_by}" '
         f'focusable="false">{"".join(parts)}</svg>'
@@ -331,12 +284,13 @@ def _code_property(features: Sequence[Mapping[str, Any]]) -> str:
             f"boundaries: {len(lacking)} municipalities are not there ({areas()[lacking[0]].name_da}) in {nearest!r}, "
             "the property that comes nearest; give a complete file with a code or a name per feature"
         )
-    for other in whole[1:]:
-        if any(a != b for a, b in zip(told[whole[0]], told[other], strict=True) if a and b):
+    first, *others = whole
+    for other in others:
+        if any(a != b for a, b in zip(told[first], told[other], strict=True) if a and b):
             raise DataRefused(
-                f"boundaries: {whole[0]!r} and {other!r} tell different municipalities; remove the wrong one"
+                f"boundaries: {first!r} and {other!r} tell different municipalities; remove the wrong one"
             )
-    return whole[0]
+    return first
 
 
 def _municipality(value: Any) -> str | None:
@@ -354,24 +308,20 @@ def read_boundary_file(path: Path) -> Mapping[str, Any]:
     Raises DataRefused for every other form, with the command that makes GeoJSON of it.
     """
     instead = f"make GeoJSON of it: ogr2ogr -f GeoJSON kommuner.geojson {path.name}"
+    cure = "leave it out or give another"
     try:
         content = path.expanduser().read_bytes()
-    except OSError as error:
-        raise DataRefused(f"{path}: cannot be read ({error.strerror}); leave it out or give another") from None
-    for signature, kind in _OTHER_FORMS.items():
-        if content.startswith(signature):
-            raise DataRefused(f"{path}: {kind}, which is not read here; {instead}")
-    try:
+        for signature, kind in _OTHER_FORMS.items():
+            if content.startswith(signature):
+                raise DataRefused(f"{path}: {kind}, which is not read here; {instead}")
         told = json.loads(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise DataRefused(f"{path}: cannot be read ({error.strerror}); {cure}") from None
     except ValueError as error:
-        raise DataRefused(
-            f"{path}: not a readable GeoJSON file ({type(error).__name__}); leave it out or give another"
-        ) from None
-    if isinstance(told, dict) and told.get("type") == "Topology":
-        return _unfolded(told)
+        raise DataRefused(f"{path}: not a readable GeoJSON file ({type(error).__name__}); {cure}") from None
     if not isinstance(told, dict):
-        raise DataRefused(f"{path}: not a GeoJSON FeatureCollection; leave it out or give another")
-    return told
+        raise DataRefused(f"{path}: not a GeoJSON FeatureCollection; {cure}")
+    return _unfolded(told) if told.get("type") == "Topology" else told
 
 
 _OTHER_FORMS = {
@@ -520,7 +470,6 @@ def douglas_peucker(line: list[Point], tolerance: float) -> list[Point]:
 
 OUTLINES = Path(__file__).with_name("outlines.csv")
 """The drawing's rings by municipality code; where it comes from stands in outlines.LICENSE.txt."""
-TILES = Path(__file__).resolve().parents[2] / "transforms" / "reference" / "tiles.csv"
 TILE = 62, 38
 WIDTH = 760
 TOLERANCE_M = 350.0
@@ -578,11 +527,8 @@ def draw(boundaries: Path | None, codes: Iterable[str]) -> Map:
 @cache
 def read_outlines() -> Shapes:
     """Return the drawing's rings by municipality, north upwards, in its own units (one is about 28 metres)."""
-    shapes: Shapes = {}
-    with OUTLINES.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream, delimiter=";"):
-            shapes[row["code"]] = [_ring(text) for text in row["rings"].split("|")]
-    return shapes
+    rows = reference_rows(OUTLINES.name, OUTLINES.parent)
+    return {row["code"]: [_ring(text) for text in row["rings"].split("|")] for row in rows}
 
 
 def _ring(text: str) -> Ring:
@@ -595,11 +541,8 @@ def _ring(text: str) -> Ring:
 
 def tiles() -> dict[str, tuple[int, int, tuple[str, ...]]]:
     """Return column, row and name (in one or two lines) of each municipality's tile."""
-    with TILES.open(encoding="utf-8", newline="") as stream:
-        return {
-            row["code"]: (int(row["column"]), int(row["row"]), tuple(row["label"].split("|")))
-            for row in csv.DictReader(stream, delimiter=";")
-        }
+    rows = reference_rows("tiles.csv")
+    return {row["code"]: (int(row["column"]), int(row["row"]), tuple(row["label"].split("|"))) for row in rows}
 
 
 def shape_map(kind: str, shapes: Shapes, codes: set[str]) -> Map:

@@ -16,21 +16,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from flows.report import drawings
-from flows.report.data import Cell, ReportData, Row, plain
+from flows.report import drawings, words
+from flows.report.data import Cell, ReportData, Row, grouped
 from flows.report.drawings import breaks
-from flows.report.words import (
-    ASSESSMENTS,
-    DIMENSIONS,
-    NOT_JUDGED,
-    NOT_REACHED,
-    SIZE_BANDS,
-    Words,
-    clean,
-    is_not_reached,
-    outcome,
-    words,
-)
+from flows.report.words import Words, clean
+from flows.store.exports import SYNTHETIC
 from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
 from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
@@ -70,10 +60,8 @@ def sources(
     for key, source in sorted(data.sources.items()):
         facts = data.snapshots.get(key) or _delivered(data, key, receipts_of or []) or _kept_here(data, source)
         age = (ages_of or {}).get(key, {}).get("age_days")
-        table = f"staging.{key}"
-        state = "old" if (table, "source_not_too_old") in broken else "ok"
-        if (table, "source_not_standing_still") in broken:
-            state = "stale"
+        late = (f"staging.{key}", "source_not_standing_still") in broken
+        state = "stale" if late else "old" if (f"staging.{key}", "source_not_too_old") in broken else "ok"
         if key.startswith("delivery_") and facts and isinstance(started, datetime):
             age = age_in_days(facts["retrieved_at"], started)
             state = "old" if source.get("max_age_days") and age > source["max_age_days"] else "ok"
@@ -116,31 +104,27 @@ def rules(data: ReportData) -> list[Row]:
 
 def tally(rows: list[Row]) -> list[Row]:
     """Return per severity how many rules were tried, how many hold, and how many rows they looked at."""
-    out = []
-    for severity in ("critical", "warning"):
-        part = [row for row in rows if row["severity"] == severity]
-        out.append({"severity": severity, "rules": len(part), "held": sum(bool(row["success"]) for row in part),
-                    "scanned": sum(int(row.get("rows_scanned") or 0) for row in part)})  # fmt: skip
-    return out
+    alike = grouped(rows, lambda row: str(row["severity"]))
+    parts = {severity: alike.get(severity, []) for severity in ("critical", "warning")}
+    return [
+        {"severity": severity, "rules": len(part), "held": sum(bool(row["success"]) for row in part),
+         "scanned": sum(int(row.get("rows_scanned") or 0) for row in part)}
+        for severity, part in parts.items()
+    ]  # fmt: skip
 
 
 def receipts(folder: Path | None) -> list[Row] | None:
     """Return the deliveries newest first, without file names or rows; None when there is no folder of receipts."""
     if folder is None or not folder.is_dir():
         return None
-    rows = []
-    for path in folder.glob("*.json"):
-        content = _json(path) or {}
-        if "verdict" in content:
-            rows.append({key: content.get(key) for key in RECEIPT_KEYS})
+    read = (_json(path) for path in folder.glob("*.json"))
+    rows = [{key: content.get(key) for key in RECEIPT_KEYS} for content in read if "verdict" in content]
     return sorted(rows, key=lambda row: str(row["received_at"]), reverse=True)
 
 
 def deliveries(data: ReportData, receipts_of: list[Row] | None) -> list[Row]:
     """Return how many deliveries and rows there are per kind and verdict."""
-    alike: dict[tuple[str, str], list[Row]] = {}
-    for receipt in receipts_of or []:
-        alike.setdefault((str(receipt["kind"] or "other"), str(receipt["verdict"])), []).append(receipt)
+    alike = grouped(receipts_of or [], lambda row: (str(row["kind"] or "other"), str(row["verdict"])))
     return [
         {"kind": kind, "verdict": verdict, "deliveries": len(rows)}
         | {name: _rows_told(data, kind, [int(row[name] or 0) for row in rows]) for name in COUNTS}
@@ -179,14 +163,12 @@ def revisions(database: Path) -> list[Row] | None:
     with Warehouse.open(database, read_only=True) as warehouse:
         if not warehouse.exists("meta.revision"):
             return None
-        rows = warehouse.rows(
-            """SELECT municipality_code, indicator_id, period, value_before, value_status_before, value_after,
-            value_status_after
+        return warehouse.dicts(
+            """SELECT municipality_code, indicator_id, period, value_before AS "before",
+            value_status_before AS status_before, value_after AS "after", value_status_after AS status_after
             FROM meta.revision JOIN meta.run USING (run_id)
             ORDER BY abs(value_after - value_before) / nullif(abs(value_before), 0) DESC NULLS FIRST, 1, 2, 3"""
         )
-    names = ("municipality_code", "indicator_id", "period", "before", "status_before", "after", "status_after")
-    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
 
 
 def changes(data: ReportData, changed: list[Row] | None) -> list[tuple[Row, int]]:
@@ -203,12 +185,10 @@ def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple
     """
     if receipts_of is None:
         return None
+    taken = {(row["kind"], str(row["municipality_code"])) for row in receipts_of if row["verdict"] != "afvist"}
     out = []
     for kind in DELIVERED_KINDS:
-        given = {
-            str(row["municipality_code"]) for row in receipts_of if row["kind"] == kind and row["verdict"] != "afvist"
-        }
-        silent = [m for m in data.municipalities if str(m["municipality_code"]) not in given]
+        silent = [m for m in data.municipalities if (kind, str(m["municipality_code"])) not in taken]
         silent.sort(key=lambda m: (not m.get("is_participant"), danish_key(str(m["municipality_name"]))))
         out.append((kind, silent, len(data.municipalities) - len(silent)))
     return out
@@ -216,14 +196,10 @@ def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple
 
 def newest_day(data: ReportData) -> date | None:
     """Return the newest day any shown figure refers to."""
-    days = [
-        cell.day
-        for series in data.values.values()
-        for cells in series.values()
-        for cell in cells.values()
-        if cell.day and cell.is_newest
-    ]
-    return max(days, default=None)
+    shown_here = (cells for series in data.values.values() for cells in series.values())
+    return max(
+        (cell.day for cells in shown_here for cell in cells.values() if cell.day and cell.is_newest), default=None
+    )
 
 
 # Frozen baselines and the comparisons made with them, as `freeze` and `compare` wrote them.
@@ -233,22 +209,17 @@ UNFOLDED = ("difference_in_differences", "groups")
 
 
 @dataclass(frozen=True)
-class Table:
-    """One table of a comparison."""
-
-    name: str
-    rows: list[Row]
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """One comparison of a later mapping with a baseline: outcome, periods, tables, and the caution to read with it."""
+    """One comparison of a later mapping with a baseline: outcome, periods, tables, and the caution to read with it.
+
+    `tables`: name and rows of each.
+    """
 
     outcome_id: str
     baseline_period: str
     later_period: str
     later_run_id: str
-    tables: list[Table]
+    tables: list[tuple[str, list[Row]]]
     caution: tuple[str, str] | None
 
 
@@ -264,12 +235,12 @@ class Baseline:
 
 def baselines(folder: Path | None, comparisons: Path | None) -> list[Baseline]:
     """Return the frozen baselines by name; empty when none is frozen."""
-    if folder is None or not folder.is_dir():
+    if folder is None:
         return []
     made: dict[str, dict[str, Comparison]] = {}
-    for path in sorted(comparisons.glob("*.json")) if comparisons and comparisons.is_dir() else []:
+    for path in sorted(comparisons.glob("*.json")) if comparisons else []:
         content = _json(path)
-        if content and content.get("baseline"):
+        if content.get("baseline"):
             found = made.setdefault(str(content["baseline"]), {})
             told = read_comparison(content)
             if told.outcome_id not in found or found[told.outcome_id].later_run_id <= told.later_run_id:
@@ -294,25 +265,19 @@ def read_comparison(content: Row) -> Comparison:
             told = next((row for row in value if row.get("caution_da")), None)
             if told is not None and caution is None:
                 caution = str(told["caution_da"]), str(told.get("caution_en") or told["caution_da"])
-            tables.append(Table(key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in value]))
-    tables.sort(key=lambda table: UNFOLDED.index(table.name) if table.name in UNFOLDED else len(UNFOLDED))
-    return Comparison(
-        str(content.get("outcome_id", "")),
-        str(content.get("baseline_period", "")),
-        str(content.get("later_period", "")),
-        str(content.get("later_run_id", "")),
-        tables,
-        caution,
-    )
+            tables.append((key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in value]))
+    tables.sort(key=lambda table: UNFOLDED.index(table[0]) if table[0] in UNFOLDED else len(UNFOLDED))
+    told_by = ("outcome_id", "baseline_period", "later_period", "later_run_id")
+    return Comparison(**{key: str(content.get(key, "")) for key in told_by}, tables=tables, caution=caution)
 
 
-def _json(path: Path) -> Row | None:
-    """Return a JSON object, or None for a file that holds none (a report never fails on a stray file)."""
+def _json(path: Path) -> Row:
+    """Return a JSON object; an empty one for a file that holds none (a report never fails on a stray file)."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 # What a municipality answered on its organisation, for its profile.
@@ -349,17 +314,14 @@ def organisation(data: ReportData, code: str) -> tuple[Row, list[Answer]] | None
         base = column.removesuffix("_mean")
         if column in (*ABOUT, "municipality_code") or column.startswith("_"):
             continue
-        if any(_base(column, end) in newest for end in ATTACHED) or column.endswith(("_lowest", "_highest")):
+        is_attached = any(column.endswith(end) and column.removesuffix(end) in newest for end in ATTACHED)
+        if is_attached or column.endswith(("_lowest", "_highest")):
             continue
         told = [newest[column + end] for end in ATTACHED if newest.get(column + end) is not None]
         spread = newest.get(f"{base}_lowest"), newest.get(f"{base}_highest")
         apart = column.endswith("_mean") and None not in spread and spread[0] != spread[1]
         out.append(Answer(column, value, told, spread if apart else None))
     return about, out
-
-
-def _base(column: str, ending: str) -> str | None:
-    return column.removesuffix(ending) if column.endswith(ending) else None
 
 
 TREND = {
@@ -386,7 +348,6 @@ class Line:
     nation: Cell | None
     difference: float | None
     peers: float | None
-    peers_known: int
     years: list[float | None]
 
 
@@ -405,21 +366,13 @@ def line(data: ReportData, code: str, indicator_id: str, peer_codes: list[str]) 
     cell = data.cell(code, indicator_id)
     periods = data.periods.get(indicator_id, [])
     nation = data.national.get(indicator_id, {}).get(periods[-1]) if periods else None
-    difference = None
-    if (
-        cell
-        and nation
-        and cell.value is not None
-        and nation.value is not None
-        and indicator["unit"] not in NO_DIFFERENCE
-    ):
-        difference = cell.value - nation.value
-    others = [
-        other.value for peer in peer_codes if (other := data.cell(peer, indicator_id)) and other.value is not None
-    ]
+    figure, country = cell.value if cell else None, nation.value if nation else None
+    difference = None if figure is None or country is None or indicator["unit"] in NO_DIFFERENCE else figure - country
+    near = (data.cell(peer, indicator_id) for peer in peer_codes)
+    others = [other.value for other in near if other and other.value is not None]
     own = data.values.get(indicator_id, {}).get(code, {})
     years = [own[period].value if period in own else None for period in periods]
-    return Line(indicator, cell, nation, difference, mean(others) if others else None, len(others), years)
+    return Line(indicator, cell, nation, difference, mean(others) if others else None, years)
 
 
 def peers(data: ReportData, code: str) -> list[Row]:
@@ -430,72 +383,54 @@ def peers(data: ReportData, code: str) -> list[Row]:
 def groups(data: ReportData, code: str, *, headlines: bool) -> list[tuple[Words, list[Line]]]:
     """Return the indicators by part of the mapping, the headlines or all of them."""
     near = [str(row["peer_code"]) for row in peers(data, code)]
-    out = []
-    for dimension, label in DIMENSIONS.items():
-        rows = [
-            line(data, code, key, near)
-            for key, indicator in sorted(data.indicators.items(), key=_reading_order)
-            if indicator["dimension"] == dimension and (indicator["is_headline"] or not headlines)
-        ]
-        if rows:
-            out.append((label, rows))
-    return out
-
-
-def _reading_order(item: tuple[str, Row]) -> tuple[bool, str]:
-    """Sort the first figures first, then by label."""
-    return item[0] not in FIRST_INDICATORS, str(item[1]["label_da"])
+    chosen = {key: row for key, row in data.indicators.items() if row["is_headline"] or not headlines}
+    order = sorted(chosen, key=lambda key: (key not in FIRST_INDICATORS, str(chosen[key]["label_da"])))
+    found = {
+        label: [line(data, code, key, near) for key in order if chosen[key]["dimension"] == dimension]
+        for dimension, label in words.DIMENSIONS.items()
+    }
+    return [(label, rows) for label, rows in found.items() if rows]
 
 
 def estimates(data: ReportData, code: str) -> list[Estimate]:
     """Return the newest estimate per outcome of what a municipality could expect."""
     by_period = sorted(data.of("mart.expected", code) or [], key=lambda r: str(r["period"]))
     newest = {str(row["outcome_id"]): row for row in by_period}
-    return [Estimate(row, *outcome(outcome_id, data.indicators)) for outcome_id, row in sorted(newest.items())]
+    return [Estimate(row, *words.outcome(outcome_id, data.indicators)) for outcome_id, row in sorted(newest.items())]
 
 
-def trend_rows(data: ReportData, code: str) -> list[dict[str, Any]]:
-    """Return the employment rates over the years as the chart and the table beside it show them."""
-    rows = []
+def trend(data: ReportData, code: str) -> tuple[Markup, list[tuple[int, dict[str, Cell]]]] | None:
+    """Return the chart of employment rates and the same figures by year; None without at least two years."""
+    drawn: list[Row] = []
+    by_year: dict[int, dict[str, Cell]] = {}
     for series, (indicator_id, national) in TREND.items():
         own = data.values.get(indicator_id, {}).get(code, {})
         cells = data.national.get(indicator_id, {}) if national else own
         for period in data.history.get(indicator_id, data.periods.get(indicator_id, [])):
             cell = cells.get(period)
             if cell is not None and cell.day is not None:
-                rows.append({"year": cell.day.year, "value": cell.value, "series": series, "cell": cell})
-    return rows
-
-
-def trend(data: ReportData, code: str) -> tuple[Markup, list[tuple[int, dict[str, Cell]]]] | None:
-    """Return the chart of employment rates and the same figures by year; None without at least two years."""
-    rows = trend_rows(data, code)
-    by_year: dict[int, dict[str, Cell]] = {}
-    for row in rows:
-        by_year.setdefault(row["year"], {})[row["series"]] = row["cell"]
-    if len([row for row in rows if row["series"] == "total" and row["value"] is not None]) < 2:
+                drawn.append({"year": cell.day.year, "value": cell.value, "series": series})
+                by_year.setdefault(cell.day.year, {})[series] = cell
+    if sum(row["series"] == "total" and row["value"] is not None for row in drawn) < 2:
         return None
-    drawn = [{key: row[key] for key in ("year", "value", "series")} for row in rows]
     return drawings.svg("trend", drawn, "trend-caption"), sorted(by_year.items())
 
 
 def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str, str]) -> Markup | None:
     """Return the municipality's difference beside its peers', each with its interval; None when it has none itself."""
-    rows: dict[str, Row] = {}
+    drawn: list[Row] = []
     for other in [code, *(str(row["peer_code"]) for row in peers(data, code))]:
-        found = [e.row for e in estimates(data, other) if e.row["outcome_id"] == outcome_id]
-        if found and all(found[0].get(key) is not None for key in ("difference", "difference_low", "difference_high")):
-            rows[other] = found[0]
-    if code not in rows:
-        return None
-    drawn = [
-        {
-            "name": names.get(other, other), "own": other == code, "difference": float(row["difference"]),
-            "assessment": str(row.get("assessment")),
-            "low": float(row["difference_low"]), "high": float(row["difference_high"]),
+        row = next((e.row for e in estimates(data, other) if e.row["outcome_id"] == outcome_id), {})
+        ends = {
+            "difference": row.get("difference"),
+            "low": row.get("difference_low"),
+            "high": row.get("difference_high"),
         }
-        for other, row in rows.items()
-    ]  # fmt: skip
+        if None not in ends.values():
+            name, assessment = names.get(other, other), str(row.get("assessment"))
+            drawn.append({"name": name, "own": other == code, "assessment": assessment, **ends})
+    if not any(row["own"] for row in drawn):
+        return None
     return drawings.svg("interval", drawn, "expected-caption")
 
 
@@ -514,9 +449,7 @@ def context(
     names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}
     near = peers(data, code)
     found = estimates(data, code)
-    first = found[0] if found else None
-    industries = data.of("mart.industry_match", code)
-    findings, methods = data.of("mart.finding", code), data.of("mart.method_candidate", code)
+    industries, methods = data.of("mart.industry_match", code), data.of("mart.method_candidate", code)
     near_codes = [str(row["peer_code"]) for row in near]
     return {
         "m": municipality,
@@ -529,13 +462,12 @@ def context(
         "peers": near if "mart.peer" in data.tables else None,
         "labels": data.indicators,
         "estimates": found if "mart.expected" in data.tables else None,
-        "drawn": interval_chart(data, code, str(first.row["outcome_id"]), names) if first else None,
+        "drawn": interval_chart(data, code, str(found[0].row["outcome_id"]), names) if found else None,
         "trend": trend(data, code),
-        "findings": findings,
+        "findings": data.of("mart.finding", code),
         "organisation": organisation(data, code),
-        "industries": None
-        if industries is None
-        else sorted(industries, key=lambda row: (row.get("match_rank") or 999, str(row["industry_code"]))),
+        "industries": industries
+        and sorted(industries, key=lambda row: (row.get("match_rank") or 999, str(row["industry_code"]))),
         "methods": methods and sorted(methods, key=lambda row: row["candidate_rank"]),
         "eligibility": data.of("mart.eligibility", code),
         "sources": used_sources(data),
@@ -543,7 +475,7 @@ def context(
         "units": units,
         "joint": joint_with(data, municipality),
         "shares": as_expected(data, found),
-        "changed": None if changed is None else [row for row in changed if row["municipality_code"] == code],
+        "changed": changed and [row for row in changed if row["municipality_code"] == code],
     }
 
 
@@ -562,7 +494,7 @@ def peer_conditions(data: ReportData) -> dict[str, Any]:
         if not spread:
             continue
         indicator = data.indicators.get(key)
-        label = [str(indicator["label_da"]), str(indicator["label_en"])] if indicator else list(words(key))
+        label = [str(indicator["label_da"]), str(indicator["label_en"])] if indicator else list(words.words(key))
         weights.append({"id": key, "label": [clean(text) for text in label], "weight": float(row["weight"])})
         for code, own in scaled.items():
             value = data.conditions.get(code, {}).get(key)
@@ -586,33 +518,28 @@ def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[Word
 
 def names_of_units(data: ReportData) -> dict[str, str]:
     """Return the name of every municipality by its code, and those that applied as one by their application's."""
-    out: dict[str, str] = {}
+    units: dict[str, list[str]] = {}
     for m in data.municipalities:
-        name, unit = str(m["municipality_name"]), m.get("project_unit")
-        out[str(m["municipality_code"])] = name
-        if unit:
-            out[str(unit)] = f"{out[str(unit)]}, {name}" if str(unit) in out else name
-    return out
+        units.setdefault(str(m.get("project_unit") or ""), []).append(str(m["municipality_name"]))
+    alone = {str(m["municipality_code"]): str(m["municipality_name"]) for m in data.municipalities}
+    return alone | {unit: ", ".join(names) for unit, names in units.items() if unit}
 
 
 def joint_with(data: ReportData, municipality: Row) -> list[Row]:
     """Return the municipalities that share an application with this one."""
     unit = municipality.get("project_unit")
-    others = (m for m in data.municipalities if unit and m.get("project_unit") == unit)
-    return [m for m in others if m["municipality_code"] != municipality["municipality_code"]]
+    return [m for m in data.municipalities if unit and m.get("project_unit") == unit and m is not municipality]
 
 
 def as_expected(data: ReportData, found: list[Estimate]) -> list[tuple[Words, int, int]]:
     """Return per outcome how many municipalities are as expected, of how many that were judged, in its period."""
+    counted = Counter((r["outcome_id"], r["period"], r["assessment"]) for r in data.tables.get("mart.expected", []))
     out = []
-    for estimate in found:
-        same = [
-            row["assessment"] for row in data.tables["mart.expected"]
-            if (row["outcome_id"], row["period"]) == (estimate.row["outcome_id"], estimate.row["period"])
-        ]  # fmt: skip
-        judged = sum(value in ("better", "as_expected", "worse") for value in same)
-        if judged:
-            out.append((estimate.label, same.count("as_expected"), judged))
+    for one in found:
+        outcome_id, newest = one.row["outcome_id"], one.row["period"]
+        same = {told: counted[outcome_id, newest, told] for told in ("better", "as_expected", "worse")}
+        if any(same.values()):
+            out.append((one.label, same["as_expected"], sum(same.values())))
     return out
 
 
@@ -640,13 +567,13 @@ def definitions(data: ReportData) -> dict[str, Any]:
             "label": [clean(row["label_da"]), clean(row["label_en"])],
             "text": [clean(row["definition_da"]), clean(row["definition_en"])],
             "ages": ages(row),
-            "job": list(words(row.get("job_definition"))),
-            "type": list(words(row.get("period_type"))),
+            "job": list(words.words(row.get("job_definition"))),
+            "type": list(words.words(row.get("period_type"))),
             "period": list(period_text(periods[-1])) if periods else None,
             "source": [clean(source.get(title) or row.get("source_id")) for title in ("title_da", "title_en")],
             "table": clean(source.get("publisher_table") or ""),
-            "producer": [clean(text) for text in words(row.get("producer") or "")],
-            "licence": [clean(text) for text in words(row.get("licence") or "")],
+            "producer": [clean(text) for text in words.words(row.get("producer") or "")],
+            "licence": [clean(text) for text in words.words(row.get("licence") or "")],
         }
     return out
 
@@ -657,7 +584,7 @@ def release(data: ReportData) -> dict[str, Any]:
     return {
         "run": str(data.run.get("run_id") or ""),
         "day": started.date().isoformat() if isinstance(started, datetime) else None,
-        "mark": str(data.release.get("data_mark") or ("SYNTETISKE DATA / SYNTHETIC DATA" if data.is_synthetic else "")),
+        "mark": str(data.release.get("data_mark") or (SYNTHETIC if data.is_synthetic else "")),
     }
 
 
@@ -674,9 +601,7 @@ def places(data: ReportData) -> list[list[str]]:
 def ages(indicator: dict[str, Any]) -> str | None:
     """Return the ages counted, `16-64` or `60+`, or None when ages do not apply."""
     low, high = indicator.get("age_from"), indicator.get("age_to")
-    if low is None:
-        return None
-    return f"{low}-{high}" if high is not None else f"{low}+"
+    return None if low is None else f"{low}+" if high is None else f"{low}-{high}"
 
 
 def encoded(cell: Cell | None, decimals: int) -> float | str:
@@ -703,9 +628,9 @@ def values(data: ReportData) -> dict[str, Any]:
     indicators = {key: _indicator(data, key, codes, counts) for key in ordered(data)}
     return {
         "municipalities": [_municipality(row) for row in data.municipalities],
-        "dimensions": {key: list(pair) for key, pair in DIMENSIONS.items()},
+        "dimensions": {key: list(pair) for key, pair in words.DIMENSIONS.items()},
         "statuses": {STATUS_LETTERS.get(key, key): list(pair) for key, pair in STATUSES.items()}
-        | {"j": list(NOT_JUDGED), "h": list(NOT_REACHED)},
+        | {"j": list(words.NOT_JUDGED), "h": list(words.NOT_REACHED)},
         "indicators": indicators,
         "counts": [list(column) for column in counts],
         "outcomes": _outcomes(data, codes),
@@ -725,15 +650,13 @@ def exact(data: ReportData) -> dict[str, list[int | None]]:
 
 def ordered(data: ReportData) -> list[str]:
     """Return the indicators that have any figure, in the order of the mapping, headlines first in each part."""
-    place = list(DIMENSIONS)
-    known = [key for key in data.indicators if data.periods.get(key)]
-    return sorted(
-        known, key=lambda key: (place.index(data.indicators[key]["dimension"]), not data.indicators[key]["is_headline"])
-    )
+    known = {key: row for key, row in data.indicators.items() if data.periods.get(key)}
+    place = list(words.DIMENSIONS)
+    return sorted(known, key=lambda key: (place.index(known[key]["dimension"]), not known[key]["is_headline"]))
 
 
 def _municipality(row: dict[str, Any]) -> list[Any]:
-    band = list(SIZE_BANDS.get(str(row.get("size_band")), ("", "")))
+    band = list(words.SIZE_BANDS.get(str(row.get("size_band")), ("", "")))
     return [row["municipality_code"], clean(row["municipality_name"]), clean(row["municipality_name_en"]),
             clean(row.get("region_name") or ""), band, bool(row.get("is_participant")),
             clean(row.get("municipality_group_da") or ""), clean(row.get("municipality_group_en") or "")]  # fmt: skip
@@ -755,8 +678,8 @@ def _indicator(
         else:
             marked |= {f"{period}/{code}": cell.status for code, cell in zip(codes, column, strict=True)
                        if cell and cell.status in MARKED}  # fmt: skip
-    days = {period: next((c.day.isoformat() for c in column if c and c.day), None) for period, column in cells.items()}
-    counted = any(cell and cell.n is not None for column in cells.values() for cell in column)
+    people = [tuple(None if c is None or c.n is None else plain_number(c.n, 0) for c in col) for col in cells.values()]
+    counted = any(n is not None for column in people for n in column)
     national = data.national.get(indicator_id, {})
     return {
         "dimension": row["dimension"],
@@ -767,16 +690,9 @@ def _indicator(
         "breaks": breaks(found, unit.decimals),
         "periods": periods,
         "names": [list(period_text(period)) for period in periods],
-        "days": [days[period] for period in periods],
-        "v": [[encoded(cell, unit.decimals) for cell in cells[period]] for period in periods],
-        "n": [
-            counts.setdefault(
-                tuple(None if c is None or c.n is None else plain_number(c.n, 0) for c in cells[period]), len(counts)
-            )
-            for period in periods
-        ]
-        if counted
-        else None,
+        "days": [next((c.day.isoformat() for c in column if c and c.day), None) for column in cells.values()],
+        "v": [[encoded(cell, unit.decimals) for cell in column] for column in cells.values()],
+        "n": [counts.setdefault(column, len(counts)) for column in people] if counted else None,
         "compiled": bool(national),
         "nation": [encoded(national.get(period), unit.decimals) for period in periods],
         "marked": marked,
@@ -790,14 +706,15 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         outcome_id, code = str(row["outcome_id"]), str(row["municipality_code"])
         if code not in codes:
             continue
-        label, unit_name = outcome(outcome_id, data.indicators)
+        label, unit_name = words.outcome(outcome_id, data.indicators)
         unit = unit_of(unit_name)
         told = out.get(outcome_id)
         if told is None or told["period"] != row["period"]:
             told = out[outcome_id] = {
                 "label": list(label), "gap": list(unit.difference), "unit": list(unit.level),
                 "decimals": unit.decimals, "period": row["period"], "count": 0,
-                "name": list(period_text(str(row["period"]))), "groups": {k: list(v) for k, v in ASSESSMENTS.items()},
+                "name": list(period_text(str(row["period"]))),
+                "groups": {k: list(v) for k, v in words.ASSESSMENTS.items()},
                 "v": [None] * len(codes),
             }  # fmt: skip
         figures = {
@@ -807,7 +724,7 @@ def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
         told["count"] += row.get("rank_low") is not None
         told["v"][codes.index(code)] = [
             row.get("assessment")
-            or ("h" if is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"),
+            or ("h" if words.is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"),
             figures["difference"], figures["difference_low"], figures["difference_high"], row.get("n_count"),
             figures["observed"], figures["expected"], row.get("rank_low"), row.get("rank_high"),
         ]  # fmt: skip

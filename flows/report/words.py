@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from flows.report.data import Cell
-from transforms.areas import areas
+from transforms.areas import areas, reference_rows
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import (
     STATUSES,
@@ -31,7 +30,7 @@ from transforms.models.wording import shown as rounded
 from transforms.periods import COPENHAGEN
 
 Words = tuple[str, str]
-RULE_TEXTS = Path(__file__).with_name("rule_texts.csv")
+HERE = Path(__file__).parent
 
 DIMENSIONS: dict[str, Words] = {
     "starting_point": ("Afsæt", "Starting point"),
@@ -102,14 +101,12 @@ GRADES: dict[str, Words] = {
     "register_correlation": ("registersammenhæng", "register correlation"),
     "practice_experience": ("praksiserfaring", "practice experience"),
 }
-CODES_FILE = Path(__file__).with_name("codes.csv")
 
 
 @cache
 def codes() -> dict[str, Words]:
     """Return what the codes of the database are called."""
-    with CODES_FILE.open(encoding="utf-8", newline="") as stream:
-        told = {row["code"]: (row["text_da"], row["text_en"]) for row in csv.DictReader(stream, delimiter=";")}
+    told = {row["code"]: (row["text_da"], row["text_en"]) for row in reference_rows("codes.csv", HERE)}
     return told | SIZE_BANDS | ASSESSMENTS | STRENGTHS | GRADES
 
 
@@ -126,11 +123,16 @@ def form_words() -> dict[str, dict[str, Words]]:
     }
 
 
+def joined(told: Sequence[Words], by: str) -> Words:
+    """Return several words as one text in each language."""
+    return by.join(da for da, _ in told), by.join(en for _, en in told)
+
+
 def answer(column: str, value: Any) -> Words:
     """Return what an answer on a form is called, as the form says it; several codes are told one after the other."""
     known = form_words().get(column) or form_words().get(column.removesuffix("s"), {})
     told = [known.get(part) or words(part) for part in str(value).split()] if known else [words(value)]
-    return ", ".join(da for da, _ in told), ", ".join(en for _, en in told)
+    return joined(told, ", ")
 
 
 def words(code: Any) -> Words:
@@ -141,7 +143,8 @@ def words(code: Any) -> Words:
     if text in codes():
         return codes()[text]
     column = load_dictionary().columns.get(text)
-    return (column.label_da, column.label_en) if column else (text.replace("_", " "), text.replace("_", " "))
+    as_it_is = text.replace("_", " ")
+    return (column.label_da, column.label_en) if column else (as_it_is, as_it_is)
 
 
 def industry(row: Mapping[str, Any]) -> Words:
@@ -201,15 +204,13 @@ def rule_text(row: Mapping[str, Any]) -> Words:
 @cache
 def _rule_texts() -> list[tuple[re.Pattern[str], str]]:
     """Return the Danish texts of the rules by the names they are for, in order."""
-    with RULE_TEXTS.open(encoding="utf-8", newline="") as stream:
-        return [(re.compile(row["rule"]), row["text_da"]) for row in csv.DictReader(stream, delimiter=";")]
+    return [(re.compile(row["rule"]), row["text_da"]) for row in reference_rows("rule_texts.csv", HERE)]
 
 
 def _danish_rule(rule_id: str, english: str) -> str:
     """Return a rule's Danish text with the column of its name and the figures of its English text."""
     for pattern, text in _rule_texts():
-        found = pattern.fullmatch(rule_id)
-        if found:
+        if found := pattern.fullmatch(rule_id):
             figures = [
                 figure.translate(str.maketrans(",.-", ".,\u2212"))
                 for figure in re.findall(r"-?\d+(?:[.,]\d+)*(?= |%|$)", english)
@@ -233,13 +234,11 @@ def examples(text: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
 
     Indicators, municipalities and periods by their names; what is no such example stands as it is.
     """
-    danish, english = [], []
+    told = []
     for one in text.split(" | "):
         pairs = re.findall(r"(\w+)=(.*?)(?=, \w+=|$)", one)
-        told = [_example(key, value, indicators) for key, value in pairs] or [(one, one)]
-        danish.append(", ".join(da for da, _ in told))
-        english.append(", ".join(en for _, en in told))
-    return "; ".join(danish), "; ".join(english)
+        told.append(joined([_example(key, value, indicators) for key, value in pairs] or [(one, one)], ", "))
+    return joined(told, "; ")
 
 
 def _example(key: str, value: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
@@ -469,6 +468,15 @@ def _definition(indicator_id: str, label_da: str, label_en: str, root: str) -> M
     )
 
 
+def broken_line(points: Iterable[tuple[float, float] | None]) -> str:
+    """Return the SVG path of a line through the points, which breaks where one is not known."""
+    path, pen = "", "M"
+    for point in points:
+        path += f"{pen}{point[0]:.1f},{point[1]:.1f}" if point else ""
+        pen = "L" if point else "M"
+    return path
+
+
 def spark(values: list[float | None], width: int = 84, height: int = 22) -> Markup:
     """Return a small line of the years, for the eye only (the figures are in the table of all indicators)."""
     known = [v for v in values if v is not None]
@@ -476,23 +484,21 @@ def spark(values: list[float | None], width: int = 84, height: int = 22) -> Mark
         return Markup("")
     low, spread = min(known), (max(known) - min(known)) or 1.0
     step = (width - 6) / (len(values) - 1)
-    points, pen = [], "M"
-    for place, value in enumerate(values):
-        if value is None:
-            pen = "M"
-            continue
-        points.append(f"{pen}{3 + place * step:.1f},{height - 3 - (value - low) / spread * (height - 6):.1f}")
-        pen = "L"
-    end = points[-1][1:].split(",")
+    path = broken_line(
+        None if value is None else (3 + place * step, height - 3 - (value - low) / spread * (height - 6))
+        for place, value in enumerate(values)
+    )
+    end = re.split("[ML]", path)[-1].split(",")
     return Markup(
         '<svg class="spark" width="{0}" height="{1}" viewBox="0 0 {0} {1}" aria-hidden="true" focusable="false">'
         '<path d="{2}"/><circle cx="{3}" cy="{4}" r="2.2"/></svg>'
-    ).format(width, height, "".join(points), *end)
+    ).format(width, height, path, *end)
 
 
 HELPERS = {
-    "t": t, "w": w, "code": code, "n": n, "delta": delta, "day": day, "day_of": day_of, "period": period,
-    "level_unit": level_unit,
-    "difference_unit": difference_unit, "status": status, "shown": shown, "definition": definition, "spark": spark,
-    "unit_of": unit_of, "clean": clean, "soft": soft, "official": official, "officials": officials,
+    helper.__name__: helper
+    for helper in (
+        t, w, code, n, delta, day, day_of, period, level_unit, difference_unit, status, shown, definition, spark,
+        unit_of, clean, soft, official, officials,
+    )
 }  # fmt: skip
