@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from expectations import history
 from expectations.derived import protection_rules, rules_for_staging, rules_for_table
 from expectations.history import history_rules, series_of
-from expectations.rules import Outcome, Rule, read_rule_files
+from expectations.rules import Outcome, Rule, read_rule_files, set_rule
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import Dictionary
 from transforms.errors import UsageError
@@ -62,11 +62,8 @@ def plan(warehouse: Warehouse, rules: Sequence[Rule]) -> None:
     keys = ", ".join(f"({quote_literal(rule.table)}, {quote_literal(rule.rule_id)})" for rule in rules)
     for name in TABLES:
         warehouse.execute(f"DELETE FROM quarantine.{name} WHERE (table_name, rule_id) IN ({keys})")
-    _insert(
-        warehouse,
-        "rule_plan",
-        [(rule.table, rule.rule_id, rule.severity, rule.action, rule.description) for rule in rules],
-    )
+    told = [(rule.table, rule.rule_id, rule.severity, rule.action, rule.description) for rule in rules]
+    _insert(warehouse, "rule_plan", told)
 
 
 def mark_run(warehouse: Warehouse, rules: Sequence[Rule], rows_scanned: int) -> None:
@@ -74,7 +71,7 @@ def mark_run(warehouse: Warehouse, rules: Sequence[Rule], rows_scanned: int) -> 
     _insert(warehouse, "rule_run", [(rule.rule_id, rule.table, rows_scanned, True) for rule in rules])
 
 
-def _insert(warehouse: Warehouse, table: str, rows: Sequence[tuple[str | int, ...]]) -> None:
+def _insert(warehouse: Warehouse, table: str, rows: Sequence[tuple[str | int | None, ...]]) -> None:
     if not rows:
         return
     one = f"({', '.join('?' for _ in rows[0])})"
@@ -130,57 +127,41 @@ def masked(expression: str) -> str:
 
 def outcomes(warehouse: Warehouse, rules: Sequence[Rule]) -> list[Outcome]:
     """Return what the record holds about each rule; a planned rule that was never run has failed, critically."""
-    counts = {
-        (table, rule): (int(number), tuple(examples or ()))
-        for table, rule, number, examples in warehouse.rows(
-            "SELECT table_name, rule_id, count(*), "
+    found = {
+        (table, rule): (int(number), int(scanned), tuple(examples or ()))
+        for table, rule, scanned, number, examples in warehouse.rows(
+            "SELECT table_name, rule_id, rows_scanned, count(violation.rule_id), "
             f"list(detail ORDER BY row_id, detail) FILTER (WHERE detail IS NOT NULL)[:{EXAMPLES}] "
-            "FROM quarantine.violation GROUP BY ALL"
+            "FROM quarantine.rule_run LEFT JOIN quarantine.violation USING (table_name, rule_id) "
+            "WHERE executed GROUP BY ALL"
         )
     }
-    scanned = {
-        (table, rule): int(rows)
-        for table, rule, rows in warehouse.rows(
-            "SELECT table_name, rule_id, rows_scanned FROM quarantine.rule_run WHERE executed"
-        )
-    }
-    return [_outcome(rule, counts.get((rule.table, rule.rule_id), (0, ())), scanned) for rule in rules]
+    return [_outcome(rule, found.get((rule.table, rule.rule_id))) for rule in rules]
 
 
-def _outcome(rule: Rule, found: tuple[int, tuple[str, ...]], scanned: dict[tuple[str, str], int]) -> Outcome:
-    number, examples = found
-    rows = scanned.get((rule.table, rule.rule_id))
-    if rows is None:
-        return Outcome(
-            rule.rule_id, rule.table, "critical", "stop", f"the rule was not run: {rule.description}", 0, 0, (), False
-        )
-    return Outcome(
-        rule.rule_id, rule.table, rule.severity, rule.action, rule.description, number, rows, examples, number == 0
-    )
+def _outcome(rule: Rule, found: tuple[int, int, tuple[str, ...]] | None) -> Outcome:
+    if found is not None:
+        return rule.found(*found)
+    told = f"the rule was not run: {rule.description}"
+    return Outcome(rule.rule_id, rule.table, "critical", "stop", told, 0, 0, (), False)
 
 
-def planned(warehouse: Warehouse) -> list[tuple[str, str]]:
+def planned(warehouse: Warehouse) -> set[tuple[str, str]]:
     """Return (table, rule) of every rule that was planned."""
-    return [(row[0], row[1]) for row in warehouse.rows("SELECT table_name, rule_id FROM quarantine.rule_plan")]
+    return {(row[0], row[1]) for row in warehouse.rows("SELECT table_name, rule_id FROM quarantine.rule_plan")}
 
 
 def add_foreign(warehouse: Warehouse, outcomes: Iterable[Outcome]) -> None:
     """Write outcomes that were not found by rules of this package (the age of a source, say) into the record."""
     prepare(warehouse)
-    known = set(planned(warehouse))
-    for outcome in outcomes:
-        if (outcome.table_name, outcome.rule_id) in known:
-            continue
-        rule = Rule(
-            outcome.rule_id, outcome.table_name, "set", outcome.severity, outcome.action, outcome.description, ""
-        )
+    known = planned(warehouse)
+    for outcome in (each for each in outcomes if (each.table_name, each.rule_id) not in known):
+        facts = (outcome.severity, outcome.action, outcome.description)
+        rule = Rule(outcome.rule_id, outcome.table_name, "set", *facts, "")
         plan(warehouse, [rule])
         mark_run(warehouse, [rule], outcome.rows_scanned)
-        for number in range(outcome.n_violations):
-            detail = outcome.examples[number] if number < len(outcome.examples) else None
-            warehouse.execute(
-                "INSERT INTO quarantine.violation VALUES (?, ?, NULL, ?)", [rule.table, rule.rule_id, detail]
-            )
+        details = [*outcome.examples, *[None] * outcome.n_violations][: outcome.n_violations]
+        _insert(warehouse, "violation", [(rule.table, rule.rule_id, None, detail) for detail in details])
 
 
 # Bad rows of a staging table: found in one pass, moved to `quarantine.row`, and accounted for.
@@ -275,7 +256,7 @@ def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Ru
         ),
     }
     return [
-        Rule(rule_id, file.table, "set", "critical", "stop", description, sql, source.owner)
+        set_rule(file.table, rule_id, "critical", description, sql, source.owner)
         for rule_id, (description, sql) in wanted.items()
     ]
 
@@ -345,12 +326,9 @@ def check_between_sources(warehouse: Warehouse, files: Mapping[str, SqlFile]) ->
 
     `check_tables` runs them again over what is left when a source has been taken back.
     """
-    rules = [
-        rule
-        for rule in read_rule_files()
-        if rule.table in files and rule.table.startswith("staging.") and rule.severity == "critical"
-    ]
-    rules = [rule for rule in rules if not _is_missing_source(warehouse, rule.table)]
+    written = [rule for rule in read_rule_files() if rule.table in files and rule.severity == "critical"]
+    staged = [rule for rule in written if rule.table.startswith("staging.")]
+    rules = [rule for rule in staged if not _is_missing_source(warehouse, rule.table)]
     prepare(warehouse)
     plan(warehouse, rules)
     _run(warehouse, rules, {})

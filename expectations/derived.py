@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from expectations.rules import Action, Rule, Severity
+from expectations.rules import Rule, Severity, set_rule
 from transforms.areas import areas
 from transforms.catalogue import Anchor, Catalogue, Dimension, JobindsatsQuery, Source
 from transforms.dictionary import Dictionary
@@ -40,7 +40,7 @@ def row_rules(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: 
     }
     for dimension in source.dimensions:
         predicates |= _dimension(source, dimension, catalogue)
-    predicates |= _allowed(source, file, dictionary)
+    predicates |= _allowed(file, dictionary)
     if source.dimensions:
         predicates |= _value(source)
     return [
@@ -75,17 +75,17 @@ def _dimension(source: Source, dimension: Dimension, catalogue: Catalogue) -> di
     }
 
 
-def _allowed(source: Source, file: SqlFile, dictionary: Dictionary) -> dict[str, tuple[str, str]]:
+def _allowed(file: SqlFile, dictionary: Dictionary) -> dict[str, tuple[str, str]]:
     """Return the rules for columns whose values the dictionary lists."""
-    found = {}
-    for name in file.grain:
-        column = dictionary.columns.get(name)
-        if column and column.allowed:
-            found[f"allowed_{name}"] = (
-                f"{quote_identifier(name)} NOT IN ({literals(column.allowed)})",
-                f"{name} must be one of {', '.join(column.allowed)}",
-            )
-    return found
+    listed = {name: dictionary.columns[name].allowed for name in file.grain if name in dictionary.columns}
+    return {
+        f"allowed_{name}": (
+            f"{quote_identifier(name)} NOT IN ({literals(values)})",
+            f"{name} must be one of {', '.join(values)}",
+        )
+        for name, values in listed.items()
+        if values
+    }
 
 
 def _value(source: Source) -> dict[str, tuple[str, str]]:
@@ -154,27 +154,22 @@ def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[
     for dimension in source.dimensions:
         wholes, certain = _wholes(source, dimension, catalogue)
         if wholes:
-            sums = _sums(file, dimension, wholes)
             half = f"0.5 * parts / {10**source.decimals}"
-            exact = _proof(file, dimension, wholes, source.decimals)
+            rules: list[tuple[str, Severity, str, str]] = [
+                ("is_sum", "critical" if certain else "warning", "must equal the sum of its parts",
+                 f"abs(difference) > {half}"),
+                ("far_from_sum", "critical", "must be near the sum of its parts; only the unknown lies between",
+                 "abs(difference) > 0.03 * abs(value) + 100"),
+                ("rounded", "warning", "differs from the sum of its parts by no more than rounding explains",
+                 f"difference <> 0 AND abs(difference) <= {half}"),
+            ]  # fmt: skip
+            sums, exact = _sums(file, dimension, wholes), _proof(file, dimension, wholes, source.decimals)
             name = dimension.column
-            yield Rule(
-                f"total_is_sum_{name}", file.table, "set",
-                "critical" if certain else "warning", "stop" if certain else "report",
-                f"a total of {name} must equal the sum of its parts",
-                f"{sums} WHERE abs(difference) > {half}", source.owner, exact,
-            )  # fmt: skip
-            if not certain:
-                yield Rule(
-                    f"total_far_from_sum_{name}", file.table, "set", "critical", "stop",
-                    f"a total of {name} must be near the sum of its parts; only the unknown lies between",
-                    f"{sums} WHERE abs(difference) > 0.03 * abs(value) + 100", source.owner, exact,
-                )  # fmt: skip
-            yield Rule(
-                f"total_rounded_{name}", file.table, "set", "warning", "report",
-                f"a total of {name} differs from the sum of its parts by no more than rounding explains",
-                f"{sums} WHERE difference <> 0 AND abs(difference) <= {half}", source.owner, exact,
-            )  # fmt: skip
+            for rule_id, severity, told, where in rules:
+                if not (certain and rule_id == "far_from_sum"):
+                    told = f"a total of {name} {told}"
+                    sql = f"{sums} WHERE {where}"
+                    yield set_rule(file.table, f"total_{rule_id}_{name}", severity, told, sql, source.owner, exact)
 
 
 def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple[list[Whole], bool]:
@@ -288,10 +283,8 @@ def set_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> list[Rule]
     return [*rules, *part_rules(source, file, catalogue)]
 
 
-def _rule(
-    source: Source, file: SqlFile, rule_id: str, severity: Severity, action: Action, description: str, sql: str
-) -> Rule:
-    return Rule(rule_id, file.table, "set", severity, action, description, sql, source.owner)
+def _rule(source: Source, file: SqlFile, rule_id: str, severity: Severity, description: str, sql: str) -> Rule:
+    return set_rule(file.table, rule_id, severity, description, sql, source.owner)
 
 
 def _keys(source: Source, file: SqlFile) -> Iterator[Rule]:
@@ -311,8 +304,8 @@ def _keys(source: Source, file: SqlFile) -> Iterator[Rule]:
             "duplicate_row", file.table, "set", "warning", "quarantine",
             "a row delivered twice counts once; the copy is set aside", surplus, source.owner, proof,
         )  # fmt: skip
-    yield Rule(
-        "unique_key", file.table, "set", "critical", "stop",
+    yield set_rule(
+        file.table, "unique_key", "critical",
         f"{', '.join(file.grain)} must name one figure; here it has several", differing, source.owner, proof,
     )  # fmt: skip
 
@@ -320,7 +313,7 @@ def _keys(source: Source, file: SqlFile) -> Iterator[Rule]:
 def _size(source: Source, file: SqlFile) -> Iterator[Rule]:
     minimum = source.expectations.min_rows
     yield _rule(
-        source, file, "min_rows", "critical", "stop",
+        source, file, "min_rows", "critical",
         f"a complete delivery has at least {minimum} rows",
         f"SELECT count(*) AS rows_delivered FROM {file.table} WHERE NOT _is_filled HAVING count(*) < {minimum}",
     )  # fmt: skip
@@ -330,7 +323,7 @@ def _selector(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
     """Return the rule that a unit, measure or price basis has the one code the source file pins."""
     column = quote_identifier(dimension.column)
     return _rule(
-        source, file, f"selector_pinned_{dimension.column}", "critical", "stop",
+        source, file, f"selector_pinned_{dimension.column}", "critical",
         f"{dimension.column} must be {dimension.select[0]} alone, or every figure is counted once per code",
         f"SELECT {column}, count(*) AS rows_found FROM {file.table} "
         f"WHERE {column} IS DISTINCT FROM {quote_literal(dimension.select[0])} GROUP BY {column}",
@@ -344,25 +337,25 @@ def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Ca
     municipalities = [code for code in wanted if areas()[code].level == "municipality"]
     others = [code for code in wanted if code not in municipalities]
     delivered = f"SELECT DISTINCT {column} FROM {file.table} WHERE NOT _is_filled"
-    lists: tuple[tuple[str, Severity, Action, list[str]], ...] = (
-        ("municipalities_complete", "critical", "stop", municipalities),
-        ("areas_complete", "warning", "report", others),
+    lists: tuple[tuple[str, Severity, list[str]], ...] = (
+        ("municipalities_complete", "critical", municipalities),
+        ("areas_complete", "warning", others),
     )
     if source.jobindsats is not None and municipalities:
         # Jobindsats has no row for a municipality where nobody is counted.
-        lists = (("municipalities_complete", "warning", "report", municipalities), *lists[1:])
+        lists = (("municipalities_complete", "warning", municipalities), *lists[1:])
         half = len(municipalities) // 2
         yield _rule(
-            source, file, f"municipalities_most_{dimension.column}", "critical", "stop",
+            source, file, f"municipalities_most_{dimension.column}", "critical",
             f"more than {half} municipalities must be delivered",
             f"SELECT count(DISTINCT {column}) AS municipalities FROM {file.table} "
             f"WHERE NOT _is_filled AND {column} IN ({literals(municipalities)}) "
             f"HAVING count(DISTINCT {column}) <= {half}",
         )  # fmt: skip
-    for rule_id, severity, action, codes in lists:
+    for rule_id, severity, codes in lists:
         if codes:
             yield _rule(
-                source, file, f"{rule_id}_{dimension.column}", severity, action,
+                source, file, f"{rule_id}_{dimension.column}", severity,
                 f"all {len(codes)} areas asked for must be delivered",
                 f"SELECT {column} FROM (SELECT unnest([{literals(codes)}]) AS {column}) "
                 f"ANTI JOIN ({delivered}) USING ({column})",
@@ -371,7 +364,7 @@ def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Ca
     if time is not None and municipalities:
         period = quote_identifier(time.column)
         yield _rule(
-            source, file, f"municipalities_every_period_{dimension.column}", "warning", "report",
+            source, file, f"municipalities_every_period_{dimension.column}", "warning",
             "a municipality that is delivered for one period is delivered for all",
             f"WITH cells AS (SELECT DISTINCT {column}, {period} FROM {file.table} WHERE NOT _is_filled) "
             f"SELECT {column}, {period} FROM (SELECT DISTINCT {column} FROM cells "
@@ -383,17 +376,21 @@ def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Ca
 def _periods(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
     """Return the rule that the series has no hole: no step longer than its shortest one (a year, in a `*K1` query)."""
     period = quote_identifier(dimension.column)
-    ordinal = {
-        "quarter": f"4 * {period}[1:4]::INTEGER + {period}[6:6]::INTEGER",
-        "rolling_year": f"4 * {period}[1:4]::INTEGER + {period}[10:10]::INTEGER",
-        "month": f"12 * {period}[1:4]::INTEGER + {period}[6:7]::INTEGER",
-    }.get(source.period_kind or "", f"{period}[1:4]::INTEGER")
+    number = ordinal(source, period)
     return _rule(
-        source, file, f"no_gap_{dimension.column}", "warning", "report", "the series of periods has no hole",
+        source, file, f"no_gap_{dimension.column}", "warning", "the series of periods has no hole",
         f"WITH periods AS (SELECT DISTINCT {period} FROM {file.table} WHERE NOT _is_filled), "
-        f"steps AS (SELECT {period}, {ordinal} - lag({ordinal}) OVER (ORDER BY {ordinal}) AS step FROM periods) "
+        f"steps AS (SELECT {period}, {number} - lag({number}) OVER (ORDER BY {number}) AS step FROM periods) "
         f"SELECT {period}, step FROM steps WHERE step > (SELECT min(step) FROM steps)",
     )  # fmt: skip
+
+
+def ordinal(source: Source, column: str) -> str:
+    """Return SQL for a period as a running number: of years, quarters or months."""
+    quarters = f"4 * {column}[1:4]::INTEGER + right({column}, 1)::INTEGER"
+    months = f"12 * {column}[1:4]::INTEGER + right({column}, 2)::INTEGER"
+    kinds = {"quarter": quarters, "rolling_year": quarters, "month": months}
+    return kinds.get(source.period_kind or "", f"{column}[1:4]::INTEGER")
 
 
 def _anchors(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
@@ -420,7 +417,7 @@ def _anchors(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Ru
         )
     if sums:
         yield _rule(
-            source, file, "country_level", "critical", "stop",
+            source, file, "country_level", "critical",
             "the country must have the order of magnitude that the source file gives",
             f"SELECT * FROM ({' UNION ALL '.join(sums)}) WHERE value NOT BETWEEN low AND high",
         )  # fmt: skip
@@ -459,12 +456,10 @@ def rules_for_table(warehouse: Warehouse, file: SqlFile) -> list[Rule]:
         return []
     columns = {name for name, _ in warehouse.columns(f"SELECT * FROM {file.table}")}
     return [
-        Rule(
-            f"known_{column}",
+        set_rule(
             file.table,
-            "set",
+            f"known_{column}",
             "critical",
-            "stop",
             f"{column} must be {words}",
             f"SELECT {column}, count(*) AS rows_found FROM {file.table} WHERE {column} NOT IN ({allowed}) GROUP BY 1",
         )
@@ -506,8 +501,8 @@ def protection_rules(warehouse: Warehouse, files: Iterable[SqlFile], dictionary:
         columns = warehouse.columns(f"SELECT * FROM {file.table}")
         open_columns = [name for name, kind in columns if not _is_protected(dictionary, file.table, name, kind)]
         rules.append(
-            Rule(
-                "protection_declared", file.table, "set", "critical", "stop",
+            set_rule(
+                file.table, "protection_declared", "critical",
                 "every column of a table made of person rows declares its protection in transforms/dictionary.yml, "
                 "and only texts, dates and yes/no are labels",
                 f"SELECT unnest([{literals(open_columns)}]) AS column_name" if open_columns else NOTHING,

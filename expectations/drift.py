@@ -11,7 +11,7 @@ from pathlib import Path
 
 from expectations import check
 from expectations.derived import NOTHING
-from expectations.rules import Action, Outcome, Rule, Severity
+from expectations.rules import Outcome, Rule, Severity, set_rule
 from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
 
 OLD = "previous_build"
@@ -160,12 +160,9 @@ def _run(warehouse: Warehouse) -> list[Outcome]:
 
 def _rule(rule_id: str, severity: Severity, description: str, sql: str) -> Rule:
     table = "meta.snapshot" if rule_id.startswith(("drift_source", "drift_reference")) else "mart.indicator_value"
-    action: Action = "stop" if severity == "critical" else "report"
-    return Rule(rule_id, table, "set", severity, action, description, sql)
+    return set_rule(table, rule_id, severity, description, sql)
 
 
 def _is_comparable(warehouse: Warehouse) -> bool:
-    found = warehouse.rows(
-        "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?", [OLD]
-    )
-    return {row[0] for row in found}.issuperset(NEEDED)
+    tables = "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?"
+    return {name for (name,) in warehouse.rows(tables, [OLD])}.issuperset(NEEDED)

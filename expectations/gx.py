@@ -257,7 +257,7 @@ def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str) -> 
 
     with Warehouse.open(database) as warehouse:
         check.add_foreign(warehouse, outcomes)
-        planned = {(str(table), str(rule)) for table, rule in check.planned(warehouse)}
+        planned = check.planned(warehouse)
         tables = [stock for stock in STOCK if warehouse.exists(stock.table)]
         scanned = {t: int(warehouse.scalar(f"SELECT count(*) FROM {t}")) for t in {PLAN, *(s.table for s in tables)}}
         warehouse.checkpoint()
@@ -290,16 +290,10 @@ def write_docs(database: Path, folder: Path) -> Path:
     sheet of our own stands in for GX's. The front page lists the suites with what is broken.
     """
     own = [ALL_RUN, *(stock.rule_id for stock in STOCK)]
+    columns = "rule_id, table_name, severity, action, description, n_violations, rows_scanned, success"
     with Warehouse.open(database, read_only=True) as warehouse:
-        rows = warehouse.rows(
-            "SELECT rule_id, table_name, severity, action, description, n_violations, rows_scanned, success "
-            "FROM meta.validation ORDER BY ALL"
-        )
-    outcomes = [
-        Outcome(rule, table, severity, action, description, number, scanned, (), success)
-        for rule, table, severity, action, description, number, scanned, success in rows
-        if rule not in own
-    ]
+        rows = warehouse.dicts(f"SELECT {columns} FROM meta.validation ORDER BY ALL")
+    outcomes = [Outcome(**row, examples=()) for row in rows if row["rule_id"] not in own]
     with _quiet(), GxRun(database) as run:
         run.write_docs(outcomes, folder)
     style = f"<style>{(Path(__file__).parent / 'data_docs.css').read_text(encoding='utf-8')}</style>"

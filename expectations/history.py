@@ -19,7 +19,8 @@ from datetime import datetime
 from math import log
 from pathlib import Path
 
-from expectations.rules import Action, Rule, Severity
+from expectations.derived import literals, ordinal
+from expectations.rules import Rule, Severity, set_rule
 from transforms.areas import areas
 from transforms.catalogue import Source
 from transforms.tables import SqlFile
@@ -79,8 +80,8 @@ class Series:
             return str(LEAST_OF.get(self.source.unit or "", LEAST))
         by_size: dict[float, list[str]] = {}
         for measure in self.source.jobindsats.measures:
-            by_size.setdefault(LEAST_OF.get(measure.unit, LEAST), []).append(quote_literal(measure.id))
-        cases = " ".join(f"WHEN measure_name IN ({', '.join(ids)}) THEN {size}" for size, ids in by_size.items())
+            by_size.setdefault(LEAST_OF.get(measure.unit, LEAST), []).append(measure.id)
+        cases = " ".join(f"WHEN measure_name IN ({literals(ids)}) THEN {size}" for size, ids in by_size.items())
         return f"(CASE {cases} END)"
 
     @property
@@ -93,8 +94,8 @@ class Series:
         """Return a predicate for figures that are counts or amounts: a share of few may well be zero or withheld."""
         if self.source.jobindsats is None:  # and the net costs of a small municipality
             return str(self.source.unit not in (*LEAST_OF, "dkk_thousand")).lower()
-        ids = [quote_literal(measure.id) for measure in self.source.jobindsats.measures if measure.unit not in LEAST_OF]
-        return f"measure_name IN ({', '.join(ids)})" if ids else "false"
+        ids = [measure.id for measure in self.source.jobindsats.measures if measure.unit not in LEAST_OF]
+        return f"measure_name IN ({literals(ids)})" if ids else "false"
 
     @property
     def is_still_there(self) -> str:
@@ -102,7 +103,7 @@ class Series:
 
         Regions merge, and municipalities stay; a dimension that is known under another id too has other parts there.
         """
-        passing = ", ".join(quote_literal(area.code) for area in areas().values() if area.level not in STAYING)
+        passing = literals([area.code for area in areas().values() if area.level not in STAYING])
         gone = [
             f"({f'{name} IN ({passing}) AND ' if d.role == 'area' else ''}"
             f"{name} NOT IN (SELECT DISTINCT {name} FROM {self.table}))"
@@ -115,14 +116,12 @@ class Series:
     def whole_area(self) -> str:
         """Return a predicate for figures of an area that lost all it had: one share may go, hardly five at once."""
         area = next((quote_identifier(d.column) for d in self.source.dimensions if d.role == "area"), None)
+        if area is None:
+            return "false"
         return (
-            "false"
-            if area is None
-            else (
-                f"(step, number, {area}) IN (SELECT (step, number, {area}) FROM history_step "
-                f"WHERE abs(before) >= {LARGE} * {self.least} GROUP BY step, number, {area} "
-                "HAVING count(*) >= 5 AND bool_and(coalesce(now, 0) = 0))"
-            )
+            f"(step, number, {area}) IN (SELECT (step, number, {area}) FROM history_step "
+            f"WHERE abs(before) >= {LARGE} * {self.least} GROUP BY step, number, {area} "
+            "HAVING count(*) >= 5 AND bool_and(coalesce(now, 0) = 0))"
         )
 
     @property
@@ -140,6 +139,11 @@ class Series:
         if asked.startswith(">="):
             return f"period >= {quote_literal(asked[2:])}"
         return f"period LIKE {quote_literal(asked.replace('*', '%'))}"
+
+    @property
+    def accepted(self) -> str:
+        """Return SQL for the periods that the source file accepts as they are."""
+        return literals([change.period for change in self.source.expectations.accepted]) or "''"
 
     @property
     def complete(self) -> str:
@@ -269,7 +273,6 @@ def _judged(series: Series) -> str:
 
     The periods that the source file accepts are left out.
     """
-    accepted = ["''", *(quote_literal(change.period) for change in series.source.expectations.accepted)]
     return f"""
         SELECT number, period, coalesce(years, 1) AS years,
                number = (SELECT max(number) FROM history_period) AS is_newest
@@ -277,7 +280,7 @@ def _judged(series: Series) -> str:
         WHERE (NOT is_known OR number IN (
                 SELECT number FROM history_step WHERE step = 0 GROUP BY number
                 HAVING avg((now IS DISTINCT FROM before)::INTEGER) > 0.015))
-          AND period NOT IN ({", ".join(accepted)})"""
+          AND period NOT IN ({series.accepted})"""
 
 
 def _gone(series: Series) -> str:
@@ -376,8 +379,7 @@ def history_rules(series: Series) -> Iterator[Rule]:
 
 
 def _rule(series: Series, rule_id: str, severity: Severity, description: str, sql: str) -> Rule:
-    action: Action = "stop" if severity == "critical" else "report"
-    return Rule(rule_id, series.table, "set", severity, action, description, sql, series.source.owner)
+    return set_rule(series.table, rule_id, severity, description, sql, series.source.owner)
 
 
 def _levels(series: Series) -> Iterator[Rule]:
@@ -662,9 +664,8 @@ def _swaps(series: Series, column: str) -> str:
     twice as far as ever before.
     """
     code = quote_identifier(column)
-    same = " AND ".join(
-        f"n.{quote_identifier(name)} = b.{quote_identifier(name)}" for name in series.keys if name != column
-    )
+    others = [quote_identifier(name) for name in series.keys if name != column]
+    same = " AND ".join(f"n.{name} = b.{name}" for name in others)
     return f"""
         WITH straight AS (
             SELECT step, {code} AS code, avg(abs(log_now - log_before)) AS distance, count(*) AS figures
@@ -698,18 +699,18 @@ def _swaps(series: Series, column: str) -> str:
 
 def _against_published(series: Series) -> Iterator[Rule]:
     """Yield the rules against the last published build."""
-    accepted = ", ".join(quote_literal(change.period) for change in series.source.expectations.accepted) or "''"
+    number = ordinal(series.source, "period")
     yield _rule(
         series, "period_lost", "critical",
         "a published period must not disappear, unless a query for the latest periods moved on",
-        f"""WITH past AS (SELECT DISTINCT period FROM {series.past} WHERE period NOT IN ({accepted}))
+        f"""WITH past AS (SELECT DISTINCT period FROM {series.past} WHERE period NOT IN ({series.accepted}))
             SELECT period FROM past ANTI JOIN history_period USING (period)
             WHERE {series.is_asked_for}""",
     )  # fmt: skip
     yield _rule(
         series, "period_skipped", "critical",
         "a new period must follow those published without a hole",
-        f"""WITH step AS (SELECT *, {_ordinal(series)} - lag({_ordinal(series)}) OVER (ORDER BY period) AS length
+        f"""WITH step AS (SELECT *, {number} - lag({number}) OVER (ORDER BY period) AS length
                           FROM history_period)
             SELECT period, length FROM step WHERE NOT is_known AND length > (SELECT min(length) FROM step)""",
     )  # fmt: skip
@@ -751,11 +752,3 @@ def _against_published(series: Series) -> Iterator[Rule]:
         "a published figure was corrected by more than a fifth",
         f"SELECT {series.columns}, period, before, now {known} is_told AND abs(change) > {log(1.2)}",
     )  # fmt: skip
-
-
-def _ordinal(series: Series) -> str:
-    """Return SQL for a period as a running number: of years, quarters or months."""
-    quarters = "4 * period[1:4]::INTEGER + right(period, 1)::INTEGER"
-    months = "12 * period[1:4]::INTEGER + right(period, 2)::INTEGER"
-    kinds = {"quarter": quarters, "rolling_year": quarters, "month": months}
-    return kinds.get(series.source.period_kind or "", "period[1:4]::INTEGER")

@@ -38,6 +38,20 @@ class Rule:
     owner: str = "data-team"
     proof: str | None = None
 
+    def found(self, n_violations: int, rows_scanned: int, examples: tuple[str, ...] = ()) -> Outcome:
+        """Return what came of the rule."""
+        facts = (self.rule_id, self.table, self.severity, self.action, self.description)
+        return Outcome(*facts, n_violations, rows_scanned, examples, n_violations == 0)
+
+
+def set_rule(
+    table: str, rule_id: str, severity: Severity, description: str, sql: str = "", owner: str = "data-team",
+    proof: str | None = None,
+) -> Rule:  # fmt: skip
+    """Return a rule over a whole table: a critical one stops the publication, of a warning is told."""
+    action: Action = "stop" if severity == "critical" else "report"
+    return Rule(rule_id, table, "set", severity, action, description, sql, owner, proof)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -98,24 +112,14 @@ def read_rule_files(folder: Path = FOLDER) -> tuple[Rule, ...]:
 def _read(path: Path) -> Rule:
     where = f"expectations/rules/{path.name}"
     header, sql = header_and_select(path)
-    for key in _KEYS:
-        if key not in header:
-            raise UsageError(f"{where}: the header lacks `-- {key}: …`")
-    unknown = sorted(header.keys() - set(_KEYS))
-    if unknown:
+    if lacking := [key for key in _KEYS if key not in header]:
+        raise UsageError(f"{where}: the header lacks `-- {lacking[0]}: …`")
+    if unknown := sorted(header.keys() - set(_KEYS)):
         raise UsageError(f"{where}: unknown header key `{unknown[0]}`; use {', '.join(_KEYS)}")
     for key, values in (("severity", get_args(Severity)), ("action", get_args(Action))):
         if header[key] not in values:
             raise UsageError(f"{where}: {key} is {header[key]!r}; use one of {', '.join(values)}")
     if (header["severity"] == "critical") != (header["action"] == "stop"):
         raise UsageError(f"{where}: a critical rule has action stop, and a warning has report or quarantine")
-    return Rule(
-        rule_id=path.stem,
-        table=header["table"],
-        kind="set",
-        severity=cast(Severity, header["severity"]),
-        action=cast(Action, header["action"]),
-        description=header["reason"],
-        sql=sql,
-        owner=header["owner"],
-    )
+    severity, action = cast(Severity, header["severity"]), cast(Action, header["action"])
+    return Rule(path.stem, header["table"], "set", severity, action, header["reason"], sql, header["owner"])

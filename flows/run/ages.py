@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from expectations.rules import Outcome
+from expectations.rules import Outcome, set_rule
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.catalogue import Source
 from transforms.errors import DataRefused
@@ -39,7 +39,8 @@ class SourceAge:
     required: bool = False
     newest_period: str | None = None
     due: datetime | None = None
-    late_days: int = 0
+    stale: bool = False
+    """Whether the newest period has stood still for longer than the table's frequency and lag allow."""
     standing_still: str = ""
     """That a table fetched from a register stands still, in words; nobody is told so of files by hand."""
 
@@ -47,11 +48,6 @@ class SourceAge:
     def too_old(self) -> bool:
         """Tell whether the age is beyond what the source's file allows."""
         return self.age_days > self.max_age_days
-
-    @property
-    def stale(self) -> bool:
-        """Tell whether the newest period has stood still for longer than the table's frequency and lag allow."""
-        return self.late_days > 0
 
 
 def from_the_future(moment: datetime | str, at: datetime) -> bool:
@@ -61,11 +57,8 @@ def from_the_future(moment: datetime | str, at: datetime) -> bool:
 
 def source_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot], at: datetime) -> dict[str, SourceAge]:
     """Return source id -> age at `at`, for the sources that have a snapshot."""
-    return {
-        source_id: _age(sources[source_id], snapshot, at)
-        for source_id, snapshot in sorted(snapshots.items())
-        if source_id in sources
-    }
+    known = sorted(sources.keys() & snapshots.keys())
+    return {source_id: _age(sources[source_id], snapshots[source_id], at) for source_id in known}
 
 
 def source_states(
@@ -83,7 +76,7 @@ def source_states(
         except DataRefused:
             state = "unreadable"
         if found is not None:
-            age = source_ages(sources, {source.id: found}, at)[source.id]
+            age = _age(source, found, at)
             state = "too old" if age.too_old else "stale" if age.stale else "ok"
         rows.append(
             {
@@ -116,11 +109,9 @@ def _age(source: Source, snapshot: Snapshot, at: datetime) -> SourceAge:
     if by_hand and newest is not None:
         since = min(since, _published(newest, source, since))
     periods = (manifest.query.get("rectangle") or {}).get("TID") or [newest]
-    due = next_due(source, periods, published) if newest else None
-    ended = source.has_ended(at.date())
-    if ended:  # the last figures stay the last ones
-        due = None
-    late = age_in_days(due, at) if due else 0
+    ended = source.has_ended(at.date())  # the last figures stay the last ones
+    due = next_due(source, periods, published) if newest and not ended else None
+    late = due is not None and age_in_days(due, at) > 0
     return SourceAge(
         source.id,
         aware(manifest.retrieved_at),
@@ -196,28 +187,14 @@ def check_ages(sources: Mapping[str, Source], snapshots: Mapping[str, Snapshot],
 def _outcomes(age: SourceAge) -> list[Outcome]:
     table = f"staging.{age.source_id}"
     told = "updated by its publisher" if age.since != age.received else "received"
-    found = [
-        Outcome(
-            rule_id=RULE_ID,
-            table_name=table,
-            severity="critical" if age.required else "warning",
-            action="stop" if age.required else "report",
-            description=f"the newest snapshot of a source is not older than its max_age_days of {age.max_age_days}",
-            n_violations=int(age.too_old),
-            rows_scanned=1,
-            examples=(f"{told} {age.since:%Y-%m-%d}, {age.age_days} days ago",) if age.too_old else (),
-            success=not age.too_old,
-        )
-    ]
+    asked = f"the newest snapshot of a source is not older than its max_age_days of {age.max_age_days}"
+    rule = set_rule(table, RULE_ID, "critical" if age.required else "warning", asked)
+    example = f"{told} {age.since:%Y-%m-%d}, {age.age_days} days ago"
+    found = [rule.found(int(age.too_old), 1, (example,) if age.too_old else ())]
     if age.stale and age.due is not None:
+        asked = "a table gets a new period when its frequency and lag say so; else it was closed or replaced"
         example = f"the newest period is {age.newest_period}, the next was due by {age.due:%Y-%m-%d}"
-        found.append(
-            Outcome(
-                "source_not_standing_still", table, "warning", "report",
-                "a table gets a new period when its frequency and lag say so; else it was closed or replaced",
-                1, 1, (example,), False,
-            )
-        )  # fmt: skip
+        found.append(set_rule(table, "source_not_standing_still", "warning", asked).found(1, 1, (example,)))
     return found
 
 
@@ -228,9 +205,7 @@ def publication_fault(
 
     `cure` is the command to run, as it is typed for the data at hand.
     """
-    if confirmed is None:
-        return None
-    age = age_in_days(confirmed, at)
+    age = 0 if confirmed is None else age_in_days(confirmed, at)
     if age <= max_age_days:
         return None
     return (

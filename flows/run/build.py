@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from expectations import history
 from expectations.check import check_between_sources, check_staging, check_tables, forget_source
 from expectations.drift import check_drift
 from expectations.history import Published
-from expectations.rules import Outcome, blocking, verdict_sentence
+from expectations.rules import Outcome, blocking, set_rule, verdict_sentence
 from flows.deliveries.buckets import load_person_data
 from flows.deliveries.store import read_ledger
 from flows.run import steps
@@ -32,6 +31,7 @@ from flows.run.record import RunInfo, RunResult
 from flows.settings import Settings
 from flows.store import builds
 from flows.store.builds import from_option, is_synthetic
+from flows.store.exports import SYNTHETIC
 from flows.store.snapshots import Snapshot, SnapshotStore, move, move_aside, remove
 from transforms import tables as transforms_tables
 from transforms.catalogue import Catalogue, Source
@@ -41,22 +41,7 @@ from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import StagingCount, create_empty_view, load_staging
 from transforms.models.steps import python_models
 from transforms.periods import is_period, shown, span
-from transforms.tables import (
-    code_version,
-    column_labels,
-    dictionary_frame,
-    lineage_frame,
-    load_reference,
-    read_all,
-    sources_by_table,
-)
-from transforms.warehouse import (
-    DatabaseError,
-    Warehouse,
-    explain_database_error,
-    quote_identifier,
-    quote_literal,
-)
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,53 +73,35 @@ def run_frames(
     """Return `run.source`, `run.snapshot`, `run.run` and `run.release`, one row per source, snapshot and run."""
     import pandas as pd
 
-    sources = [_source_row(catalogue, source_id, snapshots.get(source_id)) for source_id in sorted(catalogue.sources)]
+    sources = [_source_row(source, snapshots.get(name)) for name, source in sorted(catalogue.sources.items())]
     counted = [_snapshot_row(snapshot, candidate) for _, snapshot in sorted(snapshots.items())]
     release = candidate.release
+    common = {name: release[name] for name in ("run_id", "code_version", "is_synthetic")}
+    told_of_run = {
+        "started_at": run.started_at.replace(tzinfo=None),
+        "origin": run.origin,
+        "as_of": run.as_of.replace(tzinfo=None) if run.as_of else pd.NaT,
+    }
+    told_of_release = {
+        **{name: release[name] for name in ("fingerprint", *BOUNDS)},
+        "data_mark": SYNTHETIC if release["is_synthetic"] else None,
+    }
     return {
         "run.source": pd.DataFrame(sources).astype({"snapshot_id": "string"}),
         "run.snapshot": pd.DataFrame(counted),
-        "run.run": pd.DataFrame(
-            [
-                {
-                    "run_id": run.run_id,
-                    "started_at": run.started_at.replace(tzinfo=None),
-                    "origin": run.origin,
-                    "as_of": run.as_of.replace(tzinfo=None) if run.as_of else pd.NaT,
-                    "code_version": release["code_version"],
-                    "is_synthetic": release["is_synthetic"],
-                }
-            ]
-        ),
-        "run.release": pd.DataFrame(
-            [
-                {
-                    "run_id": run.run_id,
-                    "fingerprint": release["fingerprint"],
-                    "code_version": release["code_version"],
-                    **{name: release[name] for name in BOUNDS},
-                    "is_synthetic": release["is_synthetic"],
-                    "data_mark": "SYNTETISKE DATA / SYNTHETIC DATA" if release["is_synthetic"] else None,
-                }
-            ]
-        ).astype({"data_mark": "string"}),
+        "run.run": pd.DataFrame([common | told_of_run]),
+        "run.release": pd.DataFrame([common | told_of_release]).astype({"data_mark": "string"}),
     }
 
 
-def _source_row(catalogue: Catalogue, source_id: str, snapshot: Snapshot | None) -> dict[str, Any]:
-    source = catalogue.sources[source_id]
+def _source_row(source: Source, snapshot: Snapshot | None) -> dict[str, Any]:
+    alike = (
+        "connector", "title_da", "title_en", "producer", "licence", "url", "owner", "frequency", "max_age_days",
+    )  # fmt: skip
     return {
         "source_id": source.id,
-        "connector": source.connector,
         "publisher_table": source.table,
-        "title_da": source.title_da,
-        "title_en": source.title_en,
-        "producer": source.producer,
-        "licence": source.licence,
-        "url": source.url,
-        "owner": source.owner,
-        "frequency": source.frequency,
-        "max_age_days": source.max_age_days,
+        **{name: getattr(source, name) for name in alike},
         "is_required": source.required,
         "snapshot_id": snapshot.id if snapshot else None,
     }
@@ -143,6 +110,7 @@ def _source_row(catalogue: Catalogue, source_id: str, snapshot: Snapshot | None)
 def _snapshot_row(snapshot: Snapshot, candidate: Candidate) -> dict[str, Any]:
     manifest = snapshot.manifest
     count = candidate.counts.get(manifest.source_id)
+    told = ("rows_in", "rows_loaded", "rows_rejected", "rows_filled", "rows_repeated")
     return {
         "snapshot_id": snapshot.id,
         "source_id": manifest.source_id,
@@ -153,11 +121,7 @@ def _snapshot_row(snapshot: Snapshot, candidate: Candidate) -> dict[str, Any]:
         "file_count": len(manifest.data_files),
         "byte_count": sum(file.bytes for file in manifest.data_files),
         "sha256": manifest.digest,
-        "rows_in": count.rows_in if count else 0,
-        "rows_loaded": count.rows_loaded if count else 0,
-        "rows_rejected": count.rows_rejected if count else 0,
-        "rows_filled": count.rows_filled if count else 0,
-        "rows_repeated": count.rows_repeated if count else 0,
+        **{name: getattr(count, name) if count else 0 for name in told},
         "is_renamed": bool(manifest.query.get("renamed")),
         "assumed": assumptions(manifest.query),
     }
@@ -194,14 +158,9 @@ class Candidate:
         return blocking(self.outcomes)
 
 
-def counts_table(candidate: Candidate) -> list[dict[str, Any]]:
-    """Return one plain row per source: what was read, loaded, rejected and filled."""
-    return [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]
-
-
 def describe(result: RunResult, candidate: Candidate) -> None:
     """Copy what a candidate holds into the result."""
-    result.counts = counts_table(candidate)
+    result.counts = [{"source_id": source, **asdict(count)} for source, count in candidate.counts.items()]
     result.tables = dict(candidate.tables)
     result.taken_back = dict(candidate.taken_back)
     result.revisions = dict(candidate.revisions)
@@ -212,15 +171,8 @@ def describe(result: RunResult, candidate: Candidate) -> None:
 
 def rule_as_told(outcome: Outcome) -> dict[str, Any]:
     """Return a rule's outcome as ledger, summary and artifacts have it; its examples stay in the database."""
-    return {
-        "table_name": outcome.table_name,
-        "rule_id": outcome.rule_id,
-        "severity": outcome.severity,
-        "success": outcome.success,
-        "n_violations": outcome.n_violations,
-        "rows_scanned": outcome.rows_scanned,
-        "description": outcome.description,
-    }
+    names = ("table_name", "rule_id", "severity", "success", "n_violations", "rows_scanned", "description")
+    return {name: getattr(outcome, name) for name in names}
 
 
 def why_no_snapshot(settings: Settings, source_ids: Iterable[str], origin: str, as_of: datetime | None) -> str:
@@ -257,7 +209,7 @@ def release_of(settings: Settings, snapshots: Mapping[str, Snapshot], run: RunIn
     synthetic = any(snapshot.manifest.synthetic for snapshot in snapshots.values())
     ledger = read_ledger(settings, synthetic=synthetic, known=run.known)
     made_of = {
-        "code_version": code_version(),
+        "code_version": transforms_tables.code_version(),
         "snapshots": {source: snapshot.id for source, snapshot in sorted(snapshots.items())},
         **settings.model_dump(include=set(BOUNDS)),
         "deliveries": ledger.state,
@@ -355,7 +307,8 @@ class _Builder:
         self.stage()
         judged_at = self.run.as_of or self.run.started_at
         self.candidate.outcomes += check_ages(self.catalogue.sources, self.used, judged_at)
-        self.candidate.outcomes += [_told(source, text) for source, text in sorted(self.run.told.items())]
+        told = sorted(self.run.told.items())
+        self.candidate.outcomes += [remark("source_as_known", f"staging.{source}", text) for source, text in told]
         deliveries_in()
         # The fingerprint is that of the extracts offered: the same ones come to the same end tomorrow.
         if not self.used and self.candidate.taken_back:
@@ -418,9 +371,9 @@ class _Builder:
     def stage(self) -> None:
         """Load the reference tables and every register, each from its newest usable snapshot."""
         self.dictionary = load_dictionary()
-        self.files = read_all()
+        self.files = transforms_tables.read_all()
         transforms_tables.prepare(self.warehouse)
-        load_reference(self.warehouse)
+        transforms_tables.load_reference(self.warehouse)
         self.load_sources()
 
     @contextmanager
@@ -438,7 +391,7 @@ class _Builder:
                         raise DataRefused(damage)
                     database = open_files.enter_context(builds.readable(last))
                 except KommunekortError as error:
-                    told = _not_compared(last, error)
+                    told = remark("drift_compared", "meta.snapshot", f"{last.run_id}: {error}")
                     if told not in self.candidate.outcomes:
                         self.candidate.outcomes.append(told)
             yield database
@@ -492,8 +445,8 @@ class _Builder:
             self.checked |= {source: self.refused[source] for source in self.candidate.taken_back}
         for source_id, outcomes in self.checked.items():
             self.candidate.outcomes += outcomes
-            if source_id in self.candidate.taken_back:
-                self.candidate.outcomes.append(_taken_back(source_id, self.candidate.taken_back[source_id]))
+            if why := self.candidate.taken_back.get(source_id):
+                self.candidate.outcomes.append(remark("newest_extract_used", f"staging.{source_id}", why))
 
     def load_newest_good(self, source: Source, newest: Snapshot, why: str = "") -> None:
         """Load the newest snapshot up to `newest` that keeps every critical rule of its table.
@@ -553,8 +506,7 @@ class _Builder:
             rows = canonical_rows(source, snapshot, self.catalogue, self.work / "canonical" / source.id)
             count = load_staging(self.warehouse, file, rows, self.dictionary)
         except DataRefused as refused:
-            broken = Outcome("extract_readable", file.table, "critical", "stop", str(refused), 1, 0, (), False)
-            return [broken], str(refused)
+            return [set_rule(file.table, "extract_readable", "critical", str(refused)).found(1, 0)], str(refused)
         self.candidate.counts[source.id] = count
         catalogue = self.catalogue.with_new_codes(source, rows.new_codes)
         past = self.past(source.id, snapshot.manifest.origin, snapshot.manifest.synthetic)
@@ -645,7 +597,10 @@ class _Builder:
 
     def load_run_facts(self, plan: transforms_tables.Plan) -> None:
         frames = run_frames(self.catalogue, self.used, self.run, self.candidate)
-        frames |= {"run.lineage": lineage_frame(plan), "run.column_label": column_labels(self.dictionary)}
+        frames |= {
+            "run.lineage": transforms_tables.lineage_frame(plan),
+            "run.column_label": transforms_tables.column_labels(self.dictionary),
+        }
         for name, frame in frames.items():
             self.warehouse.load(name, frame)
 
@@ -690,37 +645,35 @@ class _Builder:
         """Note how many figures this build changes, and the five that change most of what they were."""
         ours = f"run_id = {quote_literal(self.run.run_id)}"
         share = "abs(value_after - value_before) / nullif(abs(value_before), 0)"
-        names = ("municipality_code", "indicator_id", "period", "value_before", "value_after")
-        largest = self.warehouse.rows(
-            f"SELECT {', '.join(names)} FROM {REVISION} WHERE {ours} ORDER BY {share} DESC NULLS LAST, 1, 2, 3 LIMIT 5"
-        )
         self.candidate.revisions = {
             "count": int(self.warehouse.scalar(f"SELECT count(*) FROM {REVISION} WHERE {ours}")),
-            "largest": [dict(zip(names, map(_plain, row), strict=True)) for row in largest],
+            "largest": self.warehouse.dicts(
+                f"SELECT municipality_code, indicator_id, period, value_before, value_after FROM {REVISION} "
+                f"WHERE {ours} ORDER BY {share} DESC NULLS LAST, 1, 2, 3 LIMIT 5"
+            ),
         }
 
     def describe_tables(self, plan: transforms_tables.Plan) -> None:
         """Build the data dictionary, which needs every other table to stand."""
         described = {name: file for name, file in self.files.items() if name not in LAST}
-        frame = dictionary_frame(self.warehouse, described, self.dictionary, sources_by_table(plan))
+        frame = transforms_tables.dictionary_frame(
+            self.warehouse, described, self.dictionary, transforms_tables.sources_by_table(plan)
+        )
         self.warehouse.load("run.data_dictionary", frame)
         self.build_tables(["meta.data_dictionary"])
 
 
-def _plain(value: Any) -> Any:
-    """Return a decimal as a number JSON has."""
-    return float(value) if isinstance(value, Decimal) else value
+REMARKS = {
+    "source_as_known": "a source is fetched without anything new at its publisher to settle",
+    "correction_reverted": "an extract must not bring back what its publisher had changed since",
+    "newest_extract_used": "the newest extract of a source is used, unless it breaks a critical rule",
+    "drift_compared": "a build is compared with the one published before",
+}
 
 
-def _remark(rule_id: str, table: str, description: str, example: str) -> Outcome:
+def remark(rule_id: str, table: str, example: str) -> Outcome:
     """Return the outcome that tells readers of a build what was not as it should be and stopped nothing."""
-    return Outcome(rule_id, table, "warning", "report", description, 1, 1, (example,), False)
-
-
-def _told(source_id: str, text: str) -> Outcome:
-    """Return the outcome that tells what the fetch of a source met."""
-    description = "a source is fetched without anything new at its publisher to settle"
-    return _remark("source_as_known", f"staging.{source_id}", description, text)
+    return set_rule(table, rule_id, "warning", REMARKS[rule_id]).found(1, 1, (example,))
 
 
 def brought_back(snapshot: Snapshot, earlier: Sequence[Snapshot]) -> list[Outcome]:
@@ -729,20 +682,8 @@ def brought_back(snapshot: Snapshot, earlier: Sequence[Snapshot]) -> list[Outcom
     same = next((each for each in earlier[1:] if each.manifest.digest == digest), None)
     if same is None or earlier[0].manifest.digest == digest:
         return []
-    description = "an extract must not bring back what its publisher had changed since"
     text = f"{snapshot.id} is {same.id} again, byte for byte; {earlier[0].id} came between"
-    return [_remark("correction_reverted", f"staging.{snapshot.manifest.source_id}", description, text)]
-
-
-def _taken_back(source_id: str, why: str) -> Outcome:
-    """Return the outcome that tells of a newest extract that is not used."""
-    description = "the newest extract of a source is used, unless it breaks a critical rule"
-    return _remark("newest_extract_used", f"staging.{source_id}", description, why)
-
-
-def _not_compared(last: builds.Build, error: KommunekortError) -> Outcome:
-    description = "a build is compared with the one published before"
-    return _remark("drift_compared", "meta.snapshot", description, f"{last.run_id}: {error}")
+    return [remark("correction_reverted", f"staging.{snapshot.manifest.source_id}", text)]
 
 
 def finish(candidate: Candidate, run: RunInfo) -> None:
@@ -757,7 +698,7 @@ def finish(candidate: Candidate, run: RunInfo) -> None:
         frame = record_with_gx(candidate.path, candidate.outcomes, run.run_id)
         with Warehouse.open(candidate.path) as warehouse:
             warehouse.load("run.validation", frame)
-            transforms_tables.build(warehouse, read_all(), {}, load_dictionary(), ["meta.validation"])
+            transforms_tables.build(warehouse, transforms_tables.read_all(), {}, load_dictionary(), ["meta.validation"])
             for schema in ("raw", "run", "model"):
                 warehouse.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
             warehouse.checkpoint()
