@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
+from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -44,7 +45,7 @@ from transforms.tables import code_version
 
 if TYPE_CHECKING:
     from flows.sample.cubes import Cubes
-    from flows.sample.jobindsats import JobindsatsWorld
+    from flows.sample.world import World
 
 
 Api = Literal["sample", "live"]
@@ -78,15 +79,14 @@ def fetch(
     if unknown:
         raise UsageError(f"no source {unknown[0]}; `kommunekort sources` lists them")
     registers = registers_of(catalogue, only)
-    SnapshotStore(settings.snapshots).tidy()
-    if origin not in ("sample", "live"):
-        wanted = [source.id for sources in registers.values() for source in sources]
-        return fetch_directory(settings, catalogue, Path(origin), wanted)
-    api: Api = "live" if origin == "live" else "sample"
-    store = SnapshotStore(settings.snapshots)
     asked = [source for sources in registers.values() for source in sources]
-    held = [(source.id, store.readable(source.id, synthetic=api == "sample")) for source in asked]
-    sizes = {source: snapshot.manifest.size if snapshot is not None else None for source, snapshot in held}
+    store = SnapshotStore(settings.snapshots)
+    store.tidy()
+    if origin not in ("sample", "live"):
+        return fetch_directory(settings, catalogue, Path(origin), [source.id for source in asked])
+    api: Api = "live" if origin == "live" else "sample"
+    held = {source.id: store.readable(source.id, synthetic=api == "sample") for source in asked}
+    sizes = {source_id: snapshot.manifest.size if snapshot else None for source_id, snapshot in held.items()}
     options = FetchOptions(
         origin=api,
         again=again,
@@ -97,20 +97,18 @@ def fetch(
     )
     results: list[FetchResult] = []
     for name, sources in registers.items():
-        if not sources:
-            continue
-        steps.step(f"fetch from {CONNECTORS[name].title}")
+        connector = CONNECTORS[name]
+        steps.step(f"fetch from {connector.title}")
         try:
-            with CONNECTORS[name].connect(settings, catalogue, api) as client:
-                results += CONNECTORS[name].fetch(client, sources, store, catalogue, options)
+            with connector.connect(settings, catalogue, api) as client:
+                results += connector.fetch(client, sources, store, catalogue, options)
         except UsageError as error:  # no token, or an address that is none
             results += [failed(source, store, options, error) for source in sources]
     if api == "live":
         refuse_synthetic(settings, results)
     today, has_token = datetime.now(UTC).date(), api == "sample" or settings.jobindsats_token is not None
-    return report_of(
-        results, [s for s in asked if s.has_ended(today) or (s.connector == "jobindsats" and not has_token)]
-    )
+    unasked = [s for s in asked if s.has_ended(today) or (s.connector == "jobindsats" and not has_token)]
+    return report_of(results, unasked)
 
 
 def preflight(settings: Settings, catalogue: Catalogue, origin: Api, only: Sequence[str] = ()) -> list[Finding]:
@@ -118,8 +116,6 @@ def preflight(settings: Settings, catalogue: Catalogue, origin: Api, only: Seque
     store = SnapshotStore(settings.snapshots)
     found: list[Finding] = []
     for name, sources in registers_of(catalogue, only).items():
-        if not sources:
-            continue
         try:
             with CONNECTORS[name].connect(settings, catalogue, origin) as client:
                 found += CONNECTORS[name].check(client, sources, store, catalogue, FetchOptions(origin=origin))
@@ -147,7 +143,7 @@ def with_still_tables(catalogue: Catalogue, found: Sequence[Finding], now: datet
 
 
 def registers_of(catalogue: Catalogue, only: Sequence[str] = ()) -> dict[str, list[Source]]:
-    """Return connector -> its sources (of `only`, when given); UsageError for a connector there is not."""
+    """Return connector -> its sources (of `only`, when given), where any; UsageError for a connector there is not."""
     found: dict[str, list[Source]] = {name: [] for name in CONNECTORS}
     for source in catalogue.sources.values():
         if source.is_register and source.connector not in CONNECTORS:
@@ -155,29 +151,24 @@ def registers_of(catalogue: Catalogue, only: Sequence[str] = ()) -> dict[str, li
             raise UsageError(f"flows/sources/{source.id}.yml: no connector {source.connector}; there are {known}")
         if source.is_register and (not only or source.id in only):
             found[source.connector].append(source)
-    return found
+    return {name: sources for name, sources in found.items() if sources}
 
 
 def report_of(results: Iterable[FetchResult], unasked: Sequence[Source] = ()) -> FetchReport:
     """Return what became of every source; of `unasked` ones those that never came are no fault of this run."""
-    report = FetchReport()
-    for result in results:
-        if result.status == "new":
-            report.new.append(result.source_id)
-        elif result.status == "unchanged":
-            report.unchanged.append(result.source_id)
-        else:
-            report.kept_old[result.source_id] = result.message
-            if result.snapshot is None:
-                report.missing.append(result.source_id)
-            if not result.passes:
-                report.lasting.append(result.source_id)
-        if result.trouble:
-            report.closed[result.source_id] = result.trouble
-        if result.notes:
-            report.notes[result.source_id] = list(result.notes)
-    report.unasked += [source.id for source in unasked if source.id in report.missing]
-    return report
+    results = list(results)
+    failures = [result for result in results if result.status not in ("new", "unchanged")]
+    missing = [result.source_id for result in failures if result.snapshot is None]
+    return FetchReport(
+        new=[result.source_id for result in results if result.status == "new"],
+        unchanged=[result.source_id for result in results if result.status == "unchanged"],
+        missing=missing,
+        kept_old={result.source_id: result.message for result in failures},
+        unasked=[source.id for source in unasked if source.id in missing],
+        lasting=[result.source_id for result in failures if not result.passes],
+        closed={result.source_id: result.trouble for result in results if result.trouble},
+        notes={result.source_id: list(result.notes) for result in results if result.notes},
+    )
 
 
 def check_period_is_for_one(catalogue: Catalogue, origin: str, only: Sequence[str]) -> None:
@@ -249,12 +240,13 @@ def take_files(
         return False
     names = snapshot_names([found.names[path] for path, _ in files])
     entries = {name: (path, recognised.presentation) for name, (path, recognised) in zip(names, files, strict=True)}
-    periods = sorted({period for _, recognised in files for period in recognised.periods})
+    kinds = dict(zip(names, (recognised for _, recognised in files), strict=True))
+    periods = sorted({period for recognised in kinds.values() for period in recognised.periods})
     query: dict[str, Any] = {
         "periods": periods,
-        "areas": max(recognised.areas for _, recognised in files),
-        "assumed": {name: dict(r.filled) for name, (_, r) in zip(names, files, strict=True) if r.filled},
-        "bulk": [name for name, (_, recognised) in zip(names, files, strict=True) if recognised.is_bulk],
+        "areas": max(recognised.areas for recognised in kinds.values()),
+        "assumed": {name: dict(recognised.filled) for name, recognised in kinds.items() if recognised.filled},
+        "bulk": [name for name, recognised in kinds.items() if recognised.is_bulk],
     }
     snapshot = taking.store.add(source.id, entries, origin="directory", synthetic=taking.synthetic, query=query)
     changed = before is None or before.id != snapshot.id
@@ -319,11 +311,9 @@ def snapshot_names(names: Sequence[str]) -> list[str]:
     for name in names:
         stem, dot, suffix = name.replace("/", "__").rpartition(".")
         stem, suffix = (stem, f".{suffix}") if dot else (suffix, "")
-        tried, number = f"{stem}{suffix}", 1
-        while tried.casefold() in (known.casefold() for known in flat):
-            number += 1
-            tried = f"{stem}-{number}{suffix}"
-        flat.append(tried)
+        known = {each.casefold() for each in flat}
+        tried = chain([f"{stem}{suffix}"], (f"{stem}-{number}{suffix}" for number in count(2)))
+        flat.append(next(name for name in tried if name.casefold() not in known))
     return flat
 
 
@@ -400,9 +390,8 @@ def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iter
 
     def cubes() -> Cubes:
         from flows.sample.cubes import Cubes as SampleCubes
-        from flows.sample.world import build_world
 
-        return SampleCubes(build_world(seed=settings.sample_seed, vintage=settings.sample_vintage), catalogue)
+        return SampleCubes(world_of(settings), catalogue)
 
     with running_standin(cubes, catalogue) as base:
         yield base
@@ -410,11 +399,15 @@ def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iter
 
 def sample_world(settings: Settings) -> dict[str, Any]:
     """Return what the sample answers are made from; the same world gives the same answers."""
-    return {
-        "seed": settings.sample_seed,
-        "vintage": str(settings.sample_vintage),
-        "code_version": code_version(),
-    }
+    vintage = str(settings.sample_vintage)
+    return {"seed": settings.sample_seed, "vintage": vintage, "code_version": code_version()}
+
+
+def world_of(settings: Settings) -> World:
+    """Return the sample world."""
+    from flows.sample.world import build_world
+
+    return build_world(seed=settings.sample_seed, vintage=settings.sample_vintage)
 
 
 @contextmanager
@@ -427,16 +420,11 @@ def connect_jobindsats(settings: Settings, catalogue: Catalogue, origin: Api) ->
         return
     from pydantic import SecretStr
 
-    from flows.sample.jobindsats import TOKEN, create_app
+    from flows.sample.jobindsats import TOKEN, JobindsatsWorld, create_app
     from flows.sample.standin import running_app
 
-    def made() -> JobindsatsWorld:
-        from flows.sample.jobindsats import JobindsatsWorld as SampleAnswers
-        from flows.sample.world import build_world
-
-        return SampleAnswers(build_world(seed=settings.sample_seed, vintage=settings.sample_vintage))
-
-    with running_app(create_app(made)) as root, jobindsats.connect(f"{root}/v3", SecretStr(TOKEN)) as client:
+    answers = create_app(lambda: JobindsatsWorld(world_of(settings)))
+    with running_app(answers) as root, jobindsats.connect(f"{root}/v3", SecretStr(TOKEN)) as client:
         yield client
 
 
@@ -503,12 +491,11 @@ def make_and_receive(settings: Settings) -> dict[str, int]:
     from flows.deliveries.intake import deliver
     from flows.deliveries.keys import keygen
     from flows.sample.deliveries import write_deliveries
-    from flows.sample.world import build_world
 
     key = settings.key_file.expanduser()
     if not key.exists():
         keygen(key, settings.root)
-    world = build_world(seed=settings.sample_seed, vintage=settings.sample_vintage)
+    world = world_of(settings)
     with tempfile.TemporaryDirectory(prefix="kommunekort-sample-") as scratch:
         write_deliveries(world, Path(scratch), since=date(world.vintage.year - COHORT_YEARS + 1, 1, 1))
         moment = datetime.combine(world.vintage, time(12), UTC)

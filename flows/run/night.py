@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
@@ -44,7 +45,7 @@ from flows.run.build import (
     release_of,
 )
 from flows.run.fetch import fetch, receive
-from flows.run.record import RunInfo, RunResult, command, find_record, moment_of, recorded
+from flows.run.record import RUN_ID, RunInfo, RunResult, command, find_record, recorded
 from flows.settings import Settings
 from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
@@ -163,7 +164,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
     mend(settings, fetching=asked.covers("fetch"))
     candidate = Candidate(waiting_candidate(settings), dict(result.release))
     with ExitStack() as at_hand:
-        deliveries_in = nothing_to_wait_for
+        deliveries_in: Callable[[], None] = nothing_to_wait_for
         if asked.covers("fetch"):
             receiving = None
             if asked.covers("build"):
@@ -175,7 +176,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
                 result.status = "fetched" if result.fetched.new else "unconfirmed"
                 result.message = result.fetched.sentence
                 return
-            deliveries_in = Deliveries(result, receiving).are_in
+            deliveries_in = partial(wait_for_deliveries, result, receiving)
             if not receiving.done():
                 import_ahead()  # there will be something to build, and this process has a core to spare
         if asked.covers("build"):
@@ -209,17 +210,10 @@ def mend(settings: Settings, *, fetching: bool) -> None:
             steps.warn(told)
 
 
-@dataclass(frozen=True)
-class Deliveries:
-    """What is received beside the fetch."""
-
-    result: RunResult
-    receiving: Beside[dict[str, int]]
-
-    def are_in(self) -> None:
-        """Return when all are, and note the verdicts."""
-        steps.step("receive deliveries")
-        self.result.receipts = self.receiving.result()
+def wait_for_deliveries(result: RunResult, receiving: Beside[dict[str, int]]) -> None:
+    """Return when what is received beside the fetch is in, and note the verdicts."""
+    steps.step("receive deliveries")
+    result.receipts = receiving.result()
 
 
 # What `validate` leaves for `publish`: a checked candidate, and the run it came from.
@@ -254,7 +248,8 @@ def validated(settings: Settings) -> RunResult:
         raise UsageError(f"there is no validated candidate; {again} first")
     try:
         release = json.loads(facts.read_text(encoding="utf-8"))
-        run_id, origin, as_of = release["run_id"], release["origin"], release.get("as_of")
+        run_id, origin, as_of = release["run_id"], release["origin"], _moment(release.get("as_of"))
+        begun = datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{facts}: cannot be read; {again} again") from None
     now = builds.current(settings)
@@ -264,12 +259,8 @@ def validated(settings: Settings) -> RunResult:
             f"run `kommunekort validate {from_option(origin)}` again"
         )
     known = find_record(settings, run_id) or {}
-    moment = datetime.fromisoformat(as_of) if as_of else None
-    begun = moment_of(run_id)
-    if begun is None:
-        raise UsageError(f"{facts}: cannot be read; {again} again")
     kept = {key: known[key] for key in ("counts", "tables", "rules", "ages") if key in known}
-    return RunResult(RunInfo(run_id, begun, origin, moment), release=release, **kept)
+    return RunResult(RunInfo(run_id, begun, origin, as_of), release=release, **kept)
 
 
 # The steps.
@@ -357,10 +348,11 @@ def refuse_lost_deliveries(settings: Settings, release: dict[str, Any]) -> None:
     before = last_release(settings) or {}
     if before.get("deliveries") is None or release["deliveries"] is not None or release["as_of"] is not None:
         return
-    if (settings.restricted / FILE).is_file() or bool(before.get("is_synthetic")) != release["is_synthetic"]:
+    database = settings.restricted / FILE
+    if database.is_file() or bool(before.get("is_synthetic")) != release["is_synthetic"]:
         return
     raise DataRefused(
-        f"{settings.restricted / FILE}: what is published rests on deliveries, and their database is gone; restore it "
+        f"{database}: what is published rests on deliveries, and their database is gone; restore it "
         "from backup, or deliver the files again (`kommunekort deliver FILE…`)"
     )
 
@@ -465,7 +457,7 @@ def knowing_what(settings: Settings, release: Mapping[str, Any]) -> RunInfo:
     """Return a new run that knows what a release knew: its moment, its `as_of`, its deliveries, its last day."""
     return replace(
         RunInfo.start(settings, release["origin"], _moment(release["as_of"])),
-        started_at=datetime.strptime(release["run_id"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC),
+        started_at=datetime.strptime(release["run_id"], RUN_ID).replace(tzinfo=UTC),
         last_delivery=release.get("last_delivery"),  # absent: frozen before it was recorded
         until=_day(release),
     )
@@ -527,7 +519,7 @@ def forgotten_of(settings: Settings, release: Mapping[str, Any]) -> bool:
         return False
     with open_deliveries(settings, read_only=True) as warehouse:
         gone = forgotten_rows(warehouse)
-    return any(name in gone for ids in (release.get("person_deliveries") or {}).values() for name in ids)
+    return any(name in gone for name in read_of_persons(release))
 
 
 # How long data are kept: snapshots and superseded person rows, and whatever a frozen baseline rests on.
@@ -535,10 +527,8 @@ def forgotten_of(settings: Settings, release: Mapping[str, Any]) -> bool:
 
 def needed_snapshots(settings: Settings) -> set[str]:
     """Return the snapshot ids that kept builds and frozen baselines were made of."""
-    needed = baselines.kept_snapshots(settings)
-    for kept in builds.builds(settings):
-        needed |= set((kept.facts() or {}).get("snapshots", {}).values())
-    return needed
+    built = ((kept.facts() or {}).get("snapshots", {}).values() for kept in builds.builds(settings))
+    return baselines.kept_snapshots(settings).union(*built)
 
 
 def kept_builds(settings: Settings) -> set[str]:
@@ -562,13 +552,11 @@ def prune_snapshots(settings: Settings) -> list[str]:
     """Remove the oldest snapshots beyond `keep_snapshots` per source that nothing rests on; return their ids."""
     store = SnapshotStore(settings.snapshots)
     needed = needed_snapshots(settings)
-    removed = []
-    for source in store.sources():
-        excess = store.of(source)[: -settings.keep_snapshots]
-        for snapshot in (s for s in excess if s.id not in needed):
-            shutil.rmtree(snapshot.path)
-            removed.append(snapshot.id)
-    return removed
+    excess = [snapshot for source in store.sources() for snapshot in store.of(source)[: -settings.keep_snapshots]]
+    removed = [snapshot for snapshot in excess if snapshot.id not in needed]
+    for snapshot in removed:
+        shutil.rmtree(snapshot.path)
+    return [snapshot.id for snapshot in removed]
 
 
 def prune_superseded(settings: Settings, now: datetime) -> list[str]:
@@ -580,7 +568,7 @@ def prune_superseded(settings: Settings, now: datetime) -> list[str]:
         return []
     releases = [frozen.manifest["release"] for frozen in baselines.baselines(settings)]
     published = builds.current(settings)
-    if (facts := published.facts() if published else None) is not None:
+    if published and (facts := published.facts()) is not None:
         releases.append(facts)
     with open_deliveries(settings, read_only=False) as warehouse:
         needed = {delivery_id for release in releases for delivery_id in deliveries_of(warehouse, release)}
@@ -591,5 +579,11 @@ def deliveries_of(warehouse: Warehouse, release: dict[str, Any]) -> set[str]:
     """Return the ids of the deliveries whose rows a build that was made of `release` read."""
     known = Known(_moment(release["as_of"]), release.get("last_delivery"), _day(release))
     in_force = deliveries_in_force(warehouse, known, synthetic=release["is_synthetic"])
-    counting = {delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)}
-    return counting.union(*(release.get("person_deliveries") or {}).values())
+    return read_of_persons(release).union(
+        delivery.delivery_id for _, kind in TABLES for delivery in newest_periods(in_force, kind)
+    )
+
+
+def read_of_persons(release: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the deliveries of person rows that a release notes as read."""
+    return set().union(*(release.get("person_deliveries") or {}).values())

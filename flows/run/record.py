@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -38,11 +39,6 @@ class Ending:
     prefect_type: Literal["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
     prefect_name: str
     alarm: Literal["raise", "clear", "leave"]
-
-    @property
-    def is_good(self) -> bool:
-        """Tell whether what is published is what it should be after this ending."""
-        return self.alarm == "clear"
 
 
 ENDINGS = {
@@ -71,12 +67,10 @@ def status_of(error: KommunekortError) -> str:
 def error_of(status: str, message: str) -> KommunekortError | None:
     """Return the error a command ends with after a run that ended so; None when its exit code is 0."""
     code = ENDINGS[status].exit_code
-    if code == 0:
-        return None
     kinds: dict[int, type[KommunekortError]] = {3: NothingNew, 2: DataRefused}
     error = kinds.get(code, UsageError)(message)
     error.exit_code = code
-    return error
+    return error if code else None
 
 
 # The alarm: files in the data folder and a call to a webhook or a mailbox, until a good run takes it back.
@@ -110,14 +104,13 @@ ALARM_KEYS = ("run_id", "status", "message", "since", "at")
 
 def standing_alarm(settings: Settings) -> dict[str, Any] | None:
     """Return the alarm that stands (run_id, status, message, since, at), or None."""
-    path = settings.root / "ALARM.json"
-    if not path.exists():
-        return None
     try:
-        found = read_json(path)
+        found = read_json(settings.root / "ALARM.json")
         return {**found, **{key: str(found[key]) for key in ALARM_KEYS}}
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError):
-        return {"run_id": "", "status": "failed", "message": "ALARM.json cannot be read", "since": "", "at": ""}
+        return dict.fromkeys(ALARM_KEYS, "") | {"status": "failed", "message": "ALARM.json cannot be read"}
 
 
 def raise_alarm(settings: Settings, run_id: str, status: str, message: str) -> dict[str, Any]:
@@ -158,42 +151,36 @@ def clear(settings: Settings) -> None:
 
 def sentence(alarm: dict[str, Any]) -> str:
     """Return the alarm in one line."""
-    return (
-        f"kommunekort: run {alarm['run_id']} {alarm['status']} (alarm since {alarm['since']}): {alarm['message']}; "
-        + ("all other sources are up to date" if _goes_on(alarm["status"]) else "what was published before stands")
-    )
-
-
-def _goes_on(status: str) -> bool:
-    """Tell whether a run that raised the alarm for single sources went on without them."""
-    return status in ENDINGS and ENDINGS[status].alarm != "raise"
+    status = alarm["status"]
+    goes_on = status in ENDINGS and ENDINGS[status].alarm != "raise"  # the alarm is for single sources
+    stands = "all other sources are up to date" if goes_on else "what was published before stands"
+    return f"kommunekort: run {alarm['run_id']} {status} (alarm since {alarm['since']}): {alarm['message']}; {stands}"
 
 
 def without_secrets(settings: Settings, text: str) -> str:
     """Return the text with every configured secret starred, should an error message have quoted one."""
     kept = (settings.webhook_url, settings.smtp_url, settings.jobindsats_token)
     secrets = [secret.get_secret_value() for secret in kept if secret is not None]
-    secrets += [part for part in (_password(secret) for secret in secrets) if part]
+    for secret in list(secrets):
+        with suppress(ValueError):
+            secrets.append(urlsplit(secret).password or "")
     for secret in secrets:
         if len(secret) > 3:
             text = text.replace(secret, "***")
     return text
 
 
-def _password(url: str) -> str | None:
-    with suppress(ValueError):
-        return urlsplit(url).password
-    return None
-
-
 def deliver(settings: Settings, alarm: dict[str, Any]) -> dict[str, str]:
     """Send the alarm to the webhook and by e-mail where set; return channel -> `ok` or why not, free of addresses."""
-    channels: dict[str, Callable[[], None]] = {}
-    if settings.webhook_url is not None:
-        channels["webhook"] = lambda: _call_webhook(settings, alarm)
-    if settings.smtp_url is not None and settings.mail_to:
-        channels["mail"] = lambda: _send_mail(settings, alarm)
-    return {name: _tried(name, send) for name, send in channels.items()}
+    channels = {
+        "webhook": (_call_webhook, settings.webhook_url),
+        "mail": (_send_mail, settings.smtp_url if settings.mail_to else None),
+    }
+    return {
+        name: _tried(name, partial(send, settings, address.get_secret_value(), alarm))
+        for name, (send, address) in channels.items()
+        if address is not None
+    }
 
 
 def _tried(name: str, send: Callable[[], None]) -> str:
@@ -211,32 +198,26 @@ class _NotAccepted(Exception):
     """The receiver answered, but not with success."""
 
 
-def _call_webhook(settings: Settings, alarm: dict[str, Any]) -> None:
+def _call_webhook(settings: Settings, address: str, alarm: dict[str, Any]) -> None:
     """POST the alarm as JSON, with `text` as the chat services read it. Redirects are not followed."""
     import httpx
 
-    assert settings.webhook_url is not None
     body = {**alarm, "text": sentence(alarm)}
-    with httpx.stream("POST", settings.webhook_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS) as response:
+    with httpx.stream("POST", address, json=body, timeout=TIMEOUT_SECONDS) as response:
         if not response.is_success:
             raise _NotAccepted(f"answered {response.status_code}")
 
 
-def _send_mail(settings: Settings, alarm: dict[str, Any]) -> None:
+def _send_mail(settings: Settings, address: str, alarm: dict[str, Any]) -> None:
     """Send one plain message; `smtps://` from the first byte encrypted, `smtp://` as soon as the server offers it."""
-    assert settings.smtp_url is not None
-    url = urlsplit(settings.smtp_url.get_secret_value())
+    url = urlsplit(address)
     letter = EmailMessage()
     letter["Subject"] = f"kommunekort: run {alarm['run_id']} {alarm['status']}"
     letter["From"], letter["To"] = settings.mail_from, settings.mail_to
     letter.set_content(f"{sentence(alarm)}\n\nkommunekort status --data {alarm['data']}\n")
     tls = ssl.create_default_context()
-    host, port = url.hostname or "localhost", url.port or 0
-    with (
-        smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=tls)
-        if url.scheme == "smtps"
-        else smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
-    ) as server:
+    connect = partial(smtplib.SMTP_SSL, context=tls) if url.scheme == "smtps" else smtplib.SMTP
+    with connect(url.hostname or "localhost", url.port or 0, timeout=TIMEOUT_SECONDS) as server:
         server.ehlo()
         if url.scheme != "smtps" and server.has_extn("starttls"):
             server.starttls(context=tls)
@@ -299,7 +280,7 @@ def of_flow_run(settings: Settings, flow_run_id: str) -> dict[str, Any] | None:
 def is_good(record: dict[str, Any]) -> bool:
     """Tell whether a run of the ledger left published what should be."""
     ending = ENDINGS.get(str(record.get("status")))
-    return ending is not None and ending.is_good
+    return ending is not None and ending.alarm == "clear"
 
 
 def last_good(settings: Settings) -> dict[str, Any] | None:
@@ -421,7 +402,7 @@ class FetchReport:
     @property
     def sentence(self) -> str:
         """Return how many sources brought something new, and how many did not."""
-        kept = sum(1 for source in self.failed if source not in self.missing)
+        kept = len(self.failed.keys() - set(self.missing))
         counts = f"new: {len(self.new)}, unchanged: {len(self.unchanged)}, missing: {len(self.missing)}"
         return f"{counts}, kept their last snapshot: {kept}"
 
@@ -441,8 +422,9 @@ class FetchReport:
         failed = self.failed or self.kept_old
         source, reason = next(iter(failed.items()))
         asked = len(failed) + len(self.new) + len(self.unchanged)
-        none = f"none of {asked} sources answered"
-        told = none if self.silent else f"{len(failed)} of {asked} sources did not answer"
+        told = (
+            f"none of {asked} sources answered" if self.silent else f"{len(failed)} of {asked} sources did not answer"
+        )
         return f"{told} (first {source}: {reason.rstrip('.')})"
 
 

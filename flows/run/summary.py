@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flows.connectors.statbank.files import download_link, selection_in_words
 from flows.report.words import rule_text
 from flows.run.record import grouped_reasons
 from flows.store.builds import is_synthetic
+from flows.store.exports import SYNTHETIC
 from transforms.catalogue import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
@@ -19,17 +21,18 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 
-MARK = "SYNTETISKE DATA / SYNTHETIC DATA"
+MARK = SYNTHETIC
+COUNTED = ("source", "rows in", "loaded", "rejected", "zero cells filled")
+COUNTS = ("rows_in", "rows_loaded", "rows_rejected", "rows_filled")
 QUERY = "SELECT * FROM mart.mapping ORDER BY municipality_code LIMIT 5"
 
 
 def totals(counts: list[dict[str, Any]]) -> dict[str, int]:
     """Return the sums over the sources of rows read, loaded, rejected and filled."""
-    keys = ("rows_in", "rows_loaded", "rows_rejected", "rows_filled")
-    return {key: sum(int(count[key]) for count in counts) for key in keys}
+    return {key: sum(int(count[key]) for count in counts) for key in COUNTS}
 
 
-def broken(rules: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
+def broken(rules: Sequence[Mapping[str, Any]], severity: str) -> list[Mapping[str, Any]]:
     """Return the rules of one severity that did not hold."""
     return [rule for rule in rules if not rule["success"] and rule["severity"] == severity]
 
@@ -59,37 +62,17 @@ def markdown_summary(result: RunResult, settings: Settings) -> str:
         lines += [result.message, ""]
     lines += [f"- warning: {told}" for told in result.warnings]
     fetched = result.fetched
-    lines += [
-        f"- new: {', '.join(fetched.new) or 'none'}",
-        f"- unchanged: {', '.join(fetched.unchanged) or 'none'}",
-        f"- missing: {', '.join(fetched.missing) or 'none'}",
-    ]
+    brought = {"new": fetched.new, "unchanged": fetched.unchanged, "missing": fetched.missing}
+    lines += [f"- {what}: {', '.join(sources) or 'none'}" for what, sources in brought.items()]
     lines += [f"- {fetched.outcome_of(source)} {source}: {reason}" for source, reason in fetched.kept_old.items()]
     lines += [f"- {source}: {reason}" for source, reason in {**result.standing_still, **fetched.closed}.items()]
     lines += [f"- newest extract of {source} not used: {reason}" for source, reason in result.taken_back.items()]
     lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
     lines += [f"- {line}" for line in folder_lines(asdict(fetched), result.as_dict())]
-    if result.ages:
-        lines += ["", "## Ages", "", "| source | received | age, days | allowed |", "|---|---|--:|--:|"]
-        lines += [
-            f"| {source} | {age['received'][:10]} | {age['age_days']} | {age['max_age_days']} |"
-            for source, age in result.ages.items()
-        ]
-    if result.receipts:
-        lines += ["", "## Deliveries", "", "| verdict | deliveries |", "|---|--:|"]
-        lines += [f"| {verdict} | {number} |" for verdict, number in sorted(result.receipts.items())]
-    if result.counts:
-        lines += [
-            "",
-            "## Rows",
-            "",
-            "| source | rows in | loaded | rejected | zero cells filled |",
-            "|---|--:|--:|--:|--:|",
-        ]
-        lines += [
-            f"| {c['source_id']} | {c['rows_in']} | {c['rows_loaded']} | {c['rows_rejected']} | {c['rows_filled']} |"
-            for c in result.counts
-        ]
+    aged = [(source, age["received"][:10], age["age_days"], age["max_age_days"]) for source, age in result.ages.items()]
+    lines += _table("Ages", ("source", "received", "age, days", "allowed"), aged, texts=2)
+    lines += _table("Deliveries", ("verdict", "deliveries"), sorted(result.receipts.items()))
+    lines += _table("Rows", COUNTED, [[count[key] for key in ("source_id", *COUNTS)] for count in result.counts])
     if result.revisions:
         told, *largest = revision_lines(result.revisions)
         lines += ["", "## Changes", "", told, "", *largest]
@@ -98,6 +81,13 @@ def markdown_summary(result: RunResult, settings: Settings) -> str:
     for rule in broken(result.rules, "critical") + broken(result.rules, "warning"):
         lines.append(f"- {rule['severity']}: {rule['description']} ({rule['table_name']}): {rule['n_violations']} rows")
     return "\n".join([*lines, *links(result, settings)])
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 1) -> list[str]:
+    """Return a table as Markdown under its title, numbers to the right after `texts`; nothing without rows."""
+    told = [f"| {' | '.join(map(str, row))} |" for row in [headings, *rows]]
+    ruled = "|" + "---|" * texts + "--:|" * (len(headings) - texts)
+    return ["", f"## {title}", "", told[0], ruled, *told[1:]] if told[1:] else []
 
 
 def links(result: RunResult, settings: Settings) -> list[str]:
@@ -123,18 +113,18 @@ def validation_rows(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         part = [rule for rule in rules if rule["severity"] == severity]
         held = sum(1 for rule in part if rule["success"])
         rows.append({"severity": severity, "rule": f"{held} of {len(part)} rules hold"})
-    for rule in sorted((r for r in rules if not r["success"]), key=lambda r: r["severity"] != "critical"):
-        rows.append(
-            {
-                "severity": rule["severity"],
-                "rule": rule["description"],
-                "kontrol": rule_text(rule)[0],
-                "broken by": rule["n_violations"],
-                "rows looked at": rule["rows_scanned"],
-                "table": rule["table_name"],
-                "name": rule["rule_id"],
-            }
-        )
+    rows += [
+        {
+            "severity": rule["severity"],
+            "rule": rule["description"],
+            "kontrol": rule_text(rule)[0],
+            "broken by": rule["n_violations"],
+            "rows looked at": rule["rows_scanned"],
+            "table": rule["table_name"],
+            "name": rule["rule_id"],
+        }
+        for rule in (*broken(rules, "critical"), *broken(rules, "warning"))
+    ]
     return rows
 
 
@@ -176,13 +166,12 @@ def missing_lines(
     lacking = {source: of for source, (has, of) in made.items() if not has and source in catalogue.sources}
     absent = sorted({*fetched["missing"], *(source for source in lacking if source not in loaded)})
     by_connector: dict[str, list[str]] = {}
-    for source in absent:
-        if source in catalogue.sources:
-            told = f"{source} ({made.get(source, [0, 0])[1]})"
-            by_connector.setdefault(catalogue.sources[source].connector, []).append(told)
+    for source in (source for source in absent if source in catalogue.sources):
+        told = f"{source} ({made.get(source, [0, 0])[1]})"
+        by_connector.setdefault(catalogue.sources[source].connector, []).append(told)
     for connector, named in by_connector.items():
         lines.append(f"missing from {connector}, with the indicators each would give: {', '.join(named)}")
-    for source_id in sorted(loaded & set(lacking)):
+    for source_id in sorted(loaded & lacking.keys()):
         lines.append(f"{source_id} was read, but none of its {lacking[source_id]} indicators could be made of it")
         lines += [f"  download: {how}" for how in how_to_get(settings, catalogue, source_id)]
     completeness = result["made"]["completeness_pct"]
@@ -209,47 +198,46 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     from rich.table import Table
 
     fetched = result["fetched"]
+    tell = partial(console.print, highlight=False, soft_wrap=True)
     for line in folder_lines(fetched, result):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        tell(line, markup=False)
     for source, reason in fetched["kept_old"].items():
         left = "missing" if source in fetched["missing"] else "kept the old snapshot of"
-        console.print(f"[yellow]{left} {source}:[/] {escape(reason)}", highlight=False, soft_wrap=True)
-    still = {
-        source: age["standing_still"] for source, age in result.get("ages", {}).items() if age.get("standing_still")
-    }
+        tell(f"[yellow]{left} {source}:[/] {escape(reason)}")
+    ages = result.get("ages", {})
+    still = {source: age["standing_still"] for source, age in ages.items() if age.get("standing_still")}
     for source, reason in {**still, **fetched.get("closed", {}), **result.get("taken_back", {})}.items():
-        console.print(f"[yellow]{source}:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+        tell(f"[yellow]{source}:[/] {escape(reason)}")
     for source, notes in fetched.get("notes", {}).items():
         for note in notes:
-            console.print(f"[yellow]new at {source}:[/] {escape(note)}", highlight=False, soft_wrap=True)
+            tell(f"[yellow]new at {source}:[/] {escape(note)}")
     if result.get("receipts"):
         told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(result["receipts"].items()))
-        console.print(f"deliveries: {told}    receipts: {settings.receipts}", soft_wrap=True, highlight=False)
+        tell(f"deliveries: {told}    receipts: {settings.receipts}")
     if result["counts"]:
         table = Table(title=f"kommunekort {result['run_id']}", title_justify="left")
-        for heading in ("source", "rows in", "loaded", "rejected", "zero cells filled"):
+        for heading in COUNTED:
             table.add_column(heading, justify="left" if heading == "source" else "right")
         for count in result["counts"]:
-            numbers = (count[key] for key in ("rows_in", "rows_loaded", "rows_rejected", "rows_filled"))
-            table.add_row(count["source_id"], *(f"{number:,}" for number in numbers))
+            table.add_row(count["source_id"], *(f"{count[key]:,}" for key in COUNTS))
         table.add_section()
         table.add_row("all", *(f"{number:,}" for number in totals(result["counts"]).values()))
         console.print(table)
     for line in revision_lines(result["revisions"]) if result.get("revisions") else []:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        tell(line, markup=False)
     warnings = broken(result["rules"], "warning")
     if result["rules"]:
         held = sum(1 for rule in result["rules"] if rule["success"])
         console.print(f"rules: {held} of {len(result['rules'])} hold, {len(warnings)} warnings (meta.validation)")
     for rule in warnings:
         told = f"warning: {rule['table_name']}: {rule['rule_id']} ({rule['n_violations']}): {rule['description']}"
-        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        tell(told, markup=False)
     for line in missing_lines(settings, load_catalogue(), fetched, result):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        tell(line, markup=False)
     if result["status"] == "published":
         if result["release"].get("is_synthetic"):
             console.print(f"[bold]{MARK}[/]")
         rows = sum(count for name, count in result["tables"].items() if name.startswith("mart."))
-        console.print(f"published {rows:,} mart rows: {settings.published}", soft_wrap=True, highlight=False)
-        console.print(f"exports: {settings.exports}    report: {settings.report}", soft_wrap=True, highlight=False)
-        console.print(f'try: kommunekort sql "{QUERY}"', soft_wrap=True, highlight=False, markup=False)
+        tell(f"published {rows:,} mart rows: {settings.published}")
+        tell(f"exports: {settings.exports}    report: {settings.report}")
+        tell(f'try: kommunekort sql "{QUERY}"', markup=False)
