@@ -32,6 +32,11 @@ out = Console(soft_wrap=False)
 err = Console(stderr=True)
 
 
+def say(text: str, style: str = "") -> None:
+    """Print a line as it is, however long, whatever signs it holds."""
+    out.print(text, soft_wrap=True, highlight=False, markup=False, style=style)
+
+
 @contextmanager
 def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that tells the step at work: on a terminal, with a bar per download; nothing in a pipe."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +17,9 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
+from cronsim import CronSim, CronSimError
 
-from flows.cli.console import DataOption, JsonOption, out, print_json
+from flows.cli.console import DataOption, JsonOption, print_json, say
 from flows.orchestration.serve import served
 from flows.run import ages as run_ages
 from flows.run import record as run_record
@@ -43,6 +46,12 @@ class Fault:
     found: str
     cure: str
 
+    @classmethod
+    def of(cls, check: str, error: KommunekortError) -> Fault:
+        """Return the fault that an error tells of, whose last words are the cure."""
+        found, _, cure = str(error).partition("; ")
+        return cls(check, found, cure)
+
 
 def check_python(settings: Settings) -> Iterator[Fault]:
     """Yield a fault when the interpreter is not the one the wheels are locked for."""
@@ -66,11 +75,8 @@ def check_requirements(settings: Settings) -> Iterator[Fault]:
         if version is None:
             yield Fault("versions", f"{requirement.name} is not installed", "make setup")
         elif not requirement.specifier.contains(version, prereleases=True):
-            yield Fault(
-                "versions",
-                f"{requirement.name} {version} is outside {requirement.specifier}",
-                f"{ROOT}/.venv/bin/python -m pip install --require-hashes --no-deps -r requirements.lock",
-            )
+            cure = f"{ROOT}/.venv/bin/python -m pip install --require-hashes --no-deps -r requirements.lock"
+            yield Fault("versions", f"{requirement.name} {version} is outside {requirement.specifier}", cure)
 
 
 def check_lock_file(settings: Settings) -> Iterator[Fault]:
@@ -127,14 +133,12 @@ def check_prefect(settings: Settings) -> Iterator[Fault]:
     try:
         import prefect  # noqa: F401
     except Exception as error:
-        yield Fault(
-            "prefect", f"it cannot be imported ({type(error).__name__})", "make setup; until then `run --plain` works"
-        )
+        told = f"it cannot be imported ({type(error).__name__})"
+        yield Fault("prefect", told, "make setup; until then `run --plain` works")
     try:
         check_server()
     except KommunekortError as error:
-        found, _, cure = str(error).partition("; ")
-        yield Fault("prefect server", found, cure)
+        yield Fault.of("prefect server", error)
 
 
 def check_sources_live(settings: Settings) -> Iterator[Fault]:
@@ -206,9 +210,8 @@ def check_work(settings: Settings) -> Iterator[Fault]:
     if pid is not None:
         hours = hours_running(settings)
         if hours is not None and hours > LONG_RUN_HOURS:
-            yield Fault(
-                "lock", f"process {pid} has been writing for {hours:.0f} hours", f"see what it does; kill {pid}"
-            )
+            told = f"process {pid} has been writing for {hours:.0f} hours"
+            yield Fault("lock", told, f"see what it does; kill {pid}")
         return
     if (work / "candidate.duckdb").exists():
         yield Fault("leftovers", f"{work} is what a killed run left", f"`{command(settings, 'run')}` clears it")
@@ -267,12 +270,10 @@ def check_snapshots(settings: Settings) -> Iterator[Fault]:
     store = SnapshotStore(settings.snapshots)
     for source in store.sources():
         try:
-            newest = store.newest(source)
-            if newest is not None:
+            if newest := store.newest(source):
                 newest.verify()
         except KommunekortError as error:
-            found, _, cure = str(error).partition("; ")
-            yield Fault("snapshots", found, cure)
+            yield Fault.of("snapshots", error)
 
 
 def check_state(settings: Settings) -> Iterator[Fault]:
@@ -337,13 +338,12 @@ def doctor(
         for check, faults in found.items():
             lines = [f"FAULT {fault.check}: {fault.found}; cure: {fault.cure}" for fault in faults]
             for line in lines or [f"ok    {check}"]:
-                out.print(line, soft_wrap=True, highlight=False, markup=False)
+                say(line)
     if any(found.values()):
         raise typer.Exit(1)
 
 
-SEARCH_DAYS = 366
-FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+SEARCH = timedelta(days=366)
 
 
 def next_run(cron: str, timezone: str, after: datetime) -> datetime | None:
@@ -351,59 +351,19 @@ def next_run(cron: str, timezone: str, after: datetime) -> datetime | None:
 
     None when there is none within a year, or when the line uses more than numbers, `*`, lists, ranges and steps.
     """
-    allowed = _fields(cron)
-    if allowed is None:
+    if len(cron.split()) != 5 or not re.fullmatch(r"[\d\s*,/-]+", cron):
         return None
-    minutes, hours, days, months, weekdays = allowed
     zone = ZoneInfo(timezone)
     start = after.astimezone(zone)
-    any_day, any_weekday = (text.startswith("*") for text in (cron.split()[2], cron.split()[4]))
-    for offset in range(SEARCH_DAYS):
-        day = start.date() + timedelta(days=offset)
-        on_day, on_weekday = day.day in days, (day.isoweekday() % 7) in weekdays
-        # Where both are given, cron runs on either.
-        fits = (on_day or on_weekday) if not any_day and not any_weekday else (on_day and on_weekday)
-        if day.month not in months or not fits:
-            continue
-        for hour in sorted(hours):
-            for minute in sorted(minutes):
-                # Through UTC and back, as Prefect does: 02:30 on the night the clock moves on becomes 03:30.
-                there = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
-                moment = there.astimezone(UTC).astimezone(zone)
-                # In UTC: by the clock on the wall the hour that comes twice is neither before nor after itself.
-                if moment.astimezone(UTC) > start.astimezone(UTC):
-                    return moment
-    return None
-
-
-def _fields(cron: str) -> list[set[int]] | None:
-    texts = cron.split()
-    if len(texts) != len(FIELDS):
-        return None
+    # By the clock on the wall from the day's beginning: the hour that comes twice is neither before nor after itself.
+    eve = start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(seconds=1)
     try:
-        sets = [_field(text, low, high) for text, (low, high) in zip(texts, FIELDS, strict=True)]
-    except ValueError:
+        # Through UTC and back, as Prefect does: 02:30 on the night the clock moves on becomes 03:30.
+        moments = (there.replace(tzinfo=zone).astimezone(UTC) for there in CronSim(cron, eve))
+        found = next((moment for moment in moments if moment > after), None)
+    except CronSimError:
         return None
-    sets[4] = {value % 7 for value in sets[4]}
-    return sets
-
-
-def _field(text: str, low: int, high: int) -> set[int]:
-    """Return the numbers one field allows; ValueError when it is beyond what is read here."""
-    allowed: set[int] = set()
-    for part in text.split(","):
-        span, _, step = part.partition("/")
-        if span == "*":
-            first, last = low, high
-        else:
-            begin, _, end = span.partition("-")
-            first = int(begin)
-            last = int(end) if end else (high if step else first)
-        every = int(step) if step else 1
-        if every < 1 or not low <= first <= last <= high:
-            raise ValueError(part)
-        allowed.update(range(first, last + 1, every))
-    return allowed
+    return found.astimezone(zone) if found and found - after < SEARCH else None
 
 
 LAST_RUNS = 5
@@ -422,6 +382,7 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
     published_at = run_record.moment_of(build.run_id) if build else None
     confirmed = (good.get("ended_at") if good else None) or published_at
     sources = [source for source in source_facts(settings, now) if source["status"] != "not fetched"]
+    states = Counter(source["status"] for source in sources)
     facts: dict[str, Any] = {
         "published": str(build.path) if build else None,
         "run_id": build.run_id if build else None,
@@ -433,9 +394,9 @@ def status_facts(settings: Settings, now: datetime | None = None) -> dict[str, A
         "last_good_run": good["run_id"] if good else None,
         "builds": [kept.run_id for kept in builds(settings)],
         "sources": sources,
-        "sources_ok": sum(1 for source in sources if source["status"] == "ok"),
-        "sources_old": sum(1 for source in sources if source["status"] == "too old"),
-        "sources_missing": sum(1 for source in sources if source["status"] == "missing"),
+        "sources_ok": states["ok"],
+        "sources_old": states["too old"],
+        "sources_missing": states["missing"],
         "last_runs": [run_line(record) for record in islice(run_record.records(settings), LAST_RUNS)],
         "damage": build.damage() if build else lost_publication(settings, good),
         "alarm": run_record.standing_alarm(settings),
@@ -462,9 +423,8 @@ def source_facts(settings: Settings, now: datetime | None = None) -> list[dict[s
 
 def lost_publication(settings: Settings, good: dict[str, Any] | None) -> str | None:
     """Return one sentence when something was published here, or stands in its place, and no build is."""
-    if not (good or builds(settings) or os.path.lexists(settings.published)):
-        return None
-    return f"{settings.published} does not lead to a build"
+    was_published = good or builds(settings) or os.path.lexists(settings.published)
+    return f"{settings.published} does not lead to a build" if was_published else None
 
 
 def clock_faults(facts: dict[str, Any], now: datetime) -> list[str]:
@@ -472,17 +432,12 @@ def clock_faults(facts: dict[str, Any], now: datetime) -> list[str]:
     made = {f"run {run['run_id']}": run_record.moment_of(run["run_id"]) for run in facts["last_runs"]}
     made |= {f"the snapshot of {row['source_id']}": row["received"] for row in facts["sources"] if row["received"]}
     late = [name for name, moment in made.items() if moment is not None and run_ages.from_the_future(moment, now)]
-    if not late:
-        return []
+    clock = now.astimezone(COPENHAGEN).isoformat(" ", "minutes")  # with its offset: 02:30 comes twice a year
     return [
-        f"{late[0]} was made later than this computer's clock tells ({shown_moment(now)}); "
+        f"{name} was made later than this computer's clock tells ({clock}); "
         "the clock was wrong then or is wrong now: set it, ages count from it"
+        for name in late[:1]
     ]
-
-
-def shown_moment(moment: datetime) -> str:
-    """Return a moment in Danish time, to the minute, with its offset: two are 02:30 on the night of the change."""
-    return moment.astimezone(COPENHAGEN).isoformat(" ", "minutes")
 
 
 def run_line(record: dict[str, Any]) -> dict[str, Any]:
@@ -517,11 +472,9 @@ def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[
     if facts["alarm"] is not None:
         told = run_record.sentence(facts["alarm"]).removeprefix("kommunekort: ")  # whoever prints a fault says that
         faults.append(f"{told}; run `{cure}` when its cause is gone")
-    faults += [
-        f"run {run['run_id']} ended without a word (killed, or the machine went down); run `{cure}`"
-        for run in facts["last_runs"][:1]
-        if run["status"] == "crashed" and facts["alarm"] is None
-    ]
+    elif facts["last_runs"] and facts["last_runs"][0]["status"] == "crashed":
+        run_id = facts["last_runs"][0]["run_id"]
+        faults.append(f"run {run_id} ended without a word (killed, or the machine went down); run `{cure}`")
     stale = run_ages.publication_fault(facts["confirmed_at"], settings.max_publication_age_days, now, cure)
     if stale is not None and facts["published"]:
         faults.append(stale)

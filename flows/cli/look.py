@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, steps
+from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, say, steps
 from flows.settings import Settings, settings_from
 from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:
     from flows.store.builds import Build
-    from transforms.warehouse import Warehouse
 
 
 FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")]
@@ -43,8 +43,8 @@ def sources(
     rows = source_facts(settings_from(data))
     if as_json:
         print_json(rows)
-        return
-    print_rows(rows, ("source_id", "producer", "frequency", "licence", "snapshot", "origin", "age_days", "status"))
+    else:
+        print_rows(rows, ("source_id", "producer", "frequency", "licence", "snapshot", "origin", "age_days", "status"))
 
 
 def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_json: bool = False) -> None:
@@ -60,8 +60,7 @@ def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_
     else:
         marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
         for finding in found:
-            line = f"{marks[finding.level]} {finding.source_id}: {finding.text}"
-            out.print(line, soft_wrap=True, highlight=False, markup=False)
+            say(f"{marks[finding.level]} {finding.source_id}: {finding.text}")
     faults = [finding for finding in found if finding.level == "fault"]
     if faults:
         at_fault = len({finding.source_id for finding in faults})
@@ -107,7 +106,7 @@ def print_status(told: dict[str, Any]) -> None:
         lines.append(f"schedule: {schedule['cron']} {schedule['timezone']}, next run {coming} ({schedule['kept_by']})")
     lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
     for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
-        out.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line)
     aged = [source for source in told["sources"] if source["age_days"] is not None]
     if aged:
         print_rows(aged, ("source_id", "age_days", "max_age_days", "status"))
@@ -211,15 +210,12 @@ def _print_rows_of(parts: Iterator[list[tuple[Any, ...]]], names: list[str], out
         for rows in parts:
             writer.writerows(rows)
     elif output == "json":
-        sys.stdout.write("[")
-        first = True
-        for rows in parts:
-            for row in rows:
-                record = {name: json_value(value) for name, value in zip(names, row, strict=True)}
-                text = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
-                sys.stdout.write(("\n " if first else ",\n ") + text)
-                first = False
-        sys.stdout.write("]\n" if first else "\n]\n")
+        before, end = "[\n ", "[]\n"
+        for row in chain.from_iterable(parts):
+            record = {name: json_value(value) for name, value in zip(names, row, strict=True)}
+            sys.stdout.write(before + json.dumps(record, ensure_ascii=False, default=str, allow_nan=False))
+            before, end = ",\n ", "\n]\n"
+        sys.stdout.write(end)
     else:
         shown: list[dict[str, Any]] = []
         total = 0
@@ -228,8 +224,7 @@ def _print_rows_of(parts: Iterator[list[tuple[Any, ...]]], names: list[str], out
             total += len(rows)
         print_rows(shown, names)
         if total > len(shown):
-            line = f"the first {len(shown):,} of {total:,} rows; --format csv or json gives every one"
-            out.print(line, soft_wrap=True, highlight=False)
+            say(f"the first {len(shown):,} of {total:,} rows; --format csv or json gives every one")
 
 
 def json_value(value: Any) -> Any:
@@ -315,17 +310,14 @@ def report(
             seal_again(now)
             flip_link(settings.report, now.report)
     if not quiet:
-        out.print(f"report: {(to or settings.report) / 'index.html'}", soft_wrap=True, highlight=False)
+        say(f"report: {(to or settings.report) / 'index.html'}")
 
 
 def _check_target(folder: Path) -> None:
     """Refuse to replace a folder that is not a report: everything in it would be lost."""
     target = folder.expanduser().resolve()
-    if (
-        target.exists()
-        and (not target.is_dir() or any(target.iterdir()))
-        and not (target / "assets" / "report.css").is_file()
-    ):
+    is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if not is_free and not (target / "assets" / "report.css").is_file():
         raise UsageError(f"{folder}: is not empty and no report; give a new folder")
 
 
@@ -348,7 +340,7 @@ def workbook(
             write_workbook(database, now.exports / path.name)
             seal_again(now)
     if not quiet:
-        out.print(f"workbook: {path}", soft_wrap=True, highlight=False)
+        say(f"workbook: {path}")
 
 
 def describe(
@@ -369,7 +361,7 @@ def describe(
     out.print(f"[bold]{kind}[/] {told.pop('name')}", highlight=False)
     for key, value in told.items():
         if value not in (None, ""):
-            out.print(f"{key}: {value}", soft_wrap=True, highlight=False, markup=False)
+            say(f"{key}: {value}")
     if columns:
         print_rows(columns, list(columns[0]))
 
@@ -381,8 +373,8 @@ def described(database: Path, name: str) -> Row:
     with Warehouse.open(database, read_only=True) as warehouse:
         if not warehouse.exists("meta.data_dictionary"):
             raise UsageError(f"{database}: meta.data_dictionary is not there; run `kommunekort run`")
-        rows = _dicts(warehouse, "SELECT * FROM meta.data_dictionary ORDER BY table_name, column_position")
-        indicators = _dicts(warehouse, "SELECT * FROM mart.indicator ORDER BY indicator_id")
+        rows = warehouse.dicts("SELECT * FROM meta.data_dictionary ORDER BY table_name, column_position")
+        indicators = warehouse.dicts("SELECT * FROM mart.indicator ORDER BY indicator_id")
     tables = {row["table_name"] for row in rows}
     full = name if name in tables else f"mart.{name}"
     if full in tables:
@@ -430,30 +422,19 @@ def profile(
     print_profile(told)
     page = settings.report / "kommune" / f"{told['municipality']['municipality_code']}.html"
     if page.exists():
-        out.print(f"profile page: {page}", soft_wrap=True, highlight=False)
+        say(f"profile page: {page}")
 
 
 def print_profile(told: Row) -> None:
     """Print what `profiled` found as a Danish reader expects it: figures with units, expected, peers, findings."""
-    from flows.report.words import (
-        ASSESSMENTS,
-        NOT_EXPECTED,
-        NOT_JUDGED,
-        NOT_REACHED,
-        is_not_expected,
-        is_not_reached,
-        outcome,
-    )
+    from flows.report import words
     from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
-
-    def line(text: str, style: str = "") -> None:
-        out.print(text, soft_wrap=True, highlight=False, markup=False, style=style)
 
     def figure(value: Any, unit: str, status: str | None = None) -> str:
         return STATUSES.get(status or "missing", ("mangler",))[0] if value is None else level(value, unit, "da")
 
     who = told["municipality"]
-    line(f"{official_name(who['municipality_name'], 'da')} ({who['municipality_code']}), {who['region_name']}", "bold")
+    say(f"{official_name(who['municipality_name'], 'da')} ({who['municipality_code']}), {who['region_name']}", "bold")
     print_rows(
         [
             {
@@ -473,13 +454,17 @@ def print_profile(told: Row) -> None:
         if str(row["period"]) >= str(newest.get(row["outcome_id"], row)["period"]):
             newest[row["outcome_id"]] = row
     if newest:
-        line("Forventet og faktisk", "bold")
+        say("Forventet og faktisk", "bold")
     for outcome_id, row in newest.items():
-        (label, _), unit = outcome(outcome_id, told["outcomes"])
+        (label, _), unit = words.outcome(outcome_id, told["outcomes"])
         if row["difference"] is None:
-            why = NOT_REACHED[0] if is_not_reached(row) else figure(row["observed"], unit, row["value_status"])
-            why += f"; {NOT_EXPECTED[0]}" if is_not_expected(row) else ""
-            line(f"- {label}: {why}")
+            why = (
+                words.NOT_REACHED[0]
+                if words.is_not_reached(row)
+                else figure(row["observed"], unit, row["value_status"])
+            )
+            why += f"; {words.NOT_EXPECTED[0]}" if words.is_not_expected(row) else ""
+            say(f"- {label}: {why}")
             continue
         decimals, word = unit_of(unit).decimals, unit_of(unit).difference[0]
         text = f"- {label}: {level(row['observed'], unit, 'da')}, forventet {level(row['expected'], unit, 'da')}"
@@ -491,16 +476,16 @@ def print_profile(told: Row) -> None:
             text += f", n = {number(row['n_count'], 0, 'da')}"
         if row["rank_low"] is not None:
             text += f", plads {row['rank_low']}–{row['rank_high']}"
-        line(f"{text}: {ASSESSMENTS.get(row['assessment'], NOT_JUDGED)[0]}")
+        say(f"{text}: {words.ASSESSMENTS.get(row['assessment'], words.NOT_JUDGED)[0]}")
     if told["peers"]:
-        line("Sammenligningskommuner", "bold")
-        line(listed([row["peer_name"] for row in told["peers"]], "da"))
+        say("Sammenligningskommuner", "bold")
+        say(listed([row["peer_name"] for row in told["peers"]], "da"))
     for kind, title in (("challenge", "Udfordringer"), ("potential", "Potentialer")):
         found = [row for row in told["findings"] if row["finding_kind"] == kind]
         if found:
-            line(title, "bold")
+            say(title, "bold")
         for row in found:
-            line(f"- {row['sentence_da']}")
+            say(f"- {row['sentence_da']}")
 
 
 def municipality_code(text: str) -> str:
@@ -530,11 +515,10 @@ def profiled(database: Path, code: str) -> Row:
     from transforms.warehouse import Warehouse
 
     with Warehouse.open(database, read_only=True) as warehouse:
-        who = _dicts(warehouse, "SELECT * FROM mart.municipality WHERE municipality_code = ?", [code])
+        who = warehouse.dicts("SELECT * FROM mart.municipality WHERE municipality_code = ?", [code])
         if not who:
             raise UsageError(f"{code}: not in the published mapping; `kommunekort run` builds a whole one")
-        headlines = _dicts(
-            warehouse,
+        headlines = warehouse.dicts(
             """SELECT i.indicator_id, i.label_da, v.value::DOUBLE AS value, n.value::DOUBLE AS national_value, i.unit,
                       v.value_status, v.reference_date, if(v.value IS NOT NULL AND i.operation IN ('ratio', 'value',
                       'delivery'), v.denominator::BIGINT, NULL) AS n_count
@@ -544,28 +528,15 @@ def profiled(database: Path, code: str) -> Row:
                WHERE v.municipality_code = ? AND v.is_newest AND i.is_headline ORDER BY i.dimension, i.label_da""",
             [code],
         )
-        release = _dicts(warehouse, "SELECT is_synthetic FROM meta.release")
-        told: Row = {
-            "municipality": who[0],
-            "is_synthetic": bool(release and release[0]["is_synthetic"]),
-            "headlines": headlines,
-        }
+        is_synthetic = bool(warehouse.scalar("SELECT is_synthetic FROM meta.release"))
+        told: Row = {"municipality": who[0], "is_synthetic": is_synthetic, "headlines": headlines}
         for key, table in (("expected", "mart.expected"), ("findings", "mart.finding"), ("peers", "mart.peer")):
             query = f"SELECT * FROM {table} WHERE municipality_code = ? ORDER BY ALL"
-            told[key] = _dicts(warehouse, query, [code]) if warehouse.exists(table) else []
+            told[key] = warehouse.dicts(query, [code]) if warehouse.exists(table) else []
         names = dict(warehouse.rows("SELECT municipality_code, municipality_name FROM mart.municipality"))
-        units = _dicts(warehouse, "SELECT indicator_id, label_da, label_en, unit FROM mart.indicator")
-        told["peers"] = sorted(
-            ({**row, "peer_name": names.get(row["peer_code"], row["peer_code"])} for row in told["peers"]),
-            key=lambda row: row["peer_rank"],
-        )
+        units = warehouse.dicts("SELECT indicator_id, label_da, label_en, unit FROM mart.indicator")
+        named = ({**row, "peer_name": names.get(row["peer_code"], row["peer_code"])} for row in told["peers"])
+        told["peers"] = sorted(named, key=lambda row: row["peer_rank"])
         used = {row["outcome_id"] for row in told["expected"]}
         told["outcomes"] = {row["indicator_id"]: row for row in units if row["indicator_id"] in used}
     return told
-
-
-def _dicts(warehouse: Warehouse, query: str, params: list[Any] | None = None) -> list[Row]:
-    from flows.report.data import plain
-
-    table = warehouse.arrow(query, params)
-    return [{key: plain(value) for key, value in row.items()} for row in table.to_pylist()]

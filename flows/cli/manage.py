@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import (
-    DataOption,
-    FromOption,
-    JsonOption,
-    QuietOption,
-    err,
-    out,
-    print_json,
-    steps,
-)
+from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, err, out, print_json, say, steps
 from flows.orchestration.serve import CRON
 from flows.run.processes import guard_children
 from flows.settings import quiet_prefect, settings_from
@@ -58,7 +49,7 @@ def deliver(
         from flows.deliveries.template import template as write_template
 
         path = write_template(template, to or Path(f"kommunekort-{template}.xlsx"))
-        out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        say(f"wrote {path}")
         return
     if not files:
         raise UsageError("name at least one file to deliver, or --template organisation for an empty form")
@@ -68,21 +59,14 @@ def deliver(
         guard_children()
     with writer_lock(settings.root), steps(quiet or as_json) as on_step:
         on_step("receive the deliveries")
-        receipts = receive(
-            files,
-            municipality,
-            settings.root,
-            settings.key_file.expanduser(),
-            kind=kind,
-            period=period,
-            workers=settings.workers,
-        )
+        key, workers = settings.key_file.expanduser(), settings.workers
+        receipts = receive(files, municipality, settings.root, key, kind=kind, period=period, workers=workers)
     if as_json:
         print_json([asdict(receipt) for receipt in receipts])
     elif not quiet:
         for receipt in receipts:
-            out.print(receipt.line(), soft_wrap=True, highlight=False, markup=False)
-            out.print(f"  {receipt.path_html}", soft_wrap=True, highlight=False, markup=False)
+            say(receipt.line())
+            say(f"  {receipt.path_html}")
     refused = [receipt for receipt in receipts if receipt.verdict == "afvist"]
     if refused:
         raise DataRefused(f"{len(refused)} of {len(receipts)} deliveries refused; the receipts say row by row why")
@@ -166,7 +150,6 @@ def freeze(
     """Freeze what is published as an immutable baseline. Example: kommunekort freeze nulpunkt-2016 --period 2016"""
     from flows.run import night
     from flows.store import baselines
-    from transforms.errors import DataRefused
 
     settings = settings_from(data)
     with writer_lock(settings.root), steps(quiet or as_json) as on_step:
@@ -186,7 +169,7 @@ def freeze(
     if as_json:
         print_json(baselines.verify(settings, name).manifest)
     elif not quiet:
-        out.print(told, soft_wrap=True, highlight=False)
+        say(told)
 
 
 def compare(
@@ -220,9 +203,9 @@ def compare(
     for part in ("groups", "difference_in_differences"):
         rows = [words.compared(row) for row in result[part]]
         print_rows(rows, list(rows[0]))
-    out.print(result["difference_in_differences"][0]["caution_da"], soft_wrap=True)
-    out.print(result["difference_in_differences"][0]["caution_en"], soft_wrap=True)
-    out.print(f"all municipalities: {result['file']}", soft_wrap=True, highlight=False)
+    for caution in ("caution_da", "caution_en"):
+        out.print(result["difference_in_differences"][0][caution], soft_wrap=True)
+    say(f"all municipalities: {result['file']}")
 
 
 # serve: the schedule and the deployments, for a standing Prefect server.
@@ -256,13 +239,9 @@ def serve(
 
     if pool is not None:
         names = orchestration_serve.register(settings, origin, cron, pool)
-        out.print(f"registered for pool {pool}: {', '.join(names)}", soft_wrap=True, highlight=False)
+        say(f"registered for pool {pool}: {', '.join(names)}")
         return
-    out.print(
-        f"serving nightly/nightly ({cron} {TIMEZONE}), fetch/fetch and build/build; Ctrl-C ends it",
-        soft_wrap=True,
-        highlight=False,
-    )
+    say(f"serving nightly/nightly ({cron} {TIMEZONE}), fetch/fetch and build/build; Ctrl-C ends it")
     orchestration_serve.serve(settings, origin, cron)
 
 
@@ -306,9 +285,9 @@ def new_source(
         danish, english = tableinfo(client, table, "da"), tableinfo(client, table, "en")
         made = write_source(danish, english, root.resolve(), chooser(choose or (), [v.id for v in english.variables]))
     for path in made.paths:
-        out.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        say(f"wrote {path}")
     for question in made.questions:
-        out.print(f"to settle: {question}", soft_wrap=True, highlight=False, markup=False)
+        say(f"to settle: {question}")
 
 
 def chooser(said: Sequence[str], dimensions: Sequence[str]) -> Callable[[Guess], str | None]:
@@ -317,20 +296,20 @@ def chooser(said: Sequence[str], dimensions: Sequence[str]) -> Callable[[Guess],
     Raises UsageError for a word that is no choice, or names no dimension of the table.
     """
     choices: dict[str, str] = {}
+    known = {each.casefold() for each in dimensions}
     for word in said:
         name, sign, code = word.partition("=")
-        known = {each.casefold() for each in dimensions}
         if not sign or name.casefold() not in known:
             raise UsageError(f"--choose {word}: give DIMENSION=CODE; the table has {', '.join(dimensions)}")
         choices[name.casefold()] = code
 
     def answer(guess: Guess) -> str | None:
-        if guess.dimension.casefold() in choices:
-            return choices[guess.dimension.casefold()]
+        if (said_of := choices.get(guess.dimension.casefold())) is not None:
+            return said_of
         if not sys.stdin.isatty():
             return None
         for code, text in guess.choices.items():
-            out.print(f"  {code}  {text}", soft_wrap=True, highlight=False, markup=False)
+            say(f"  {code}  {text}")
         asked = f"{guess.dimension}: which is the total (- for none)" if guess.what == "total" else guess.dimension
         return str(typer.prompt(asked, default=guess.guess)).strip()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, steps
+from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, say, steps
 from flows.run.build import import_ahead
 from flows.run.night import Asked
 from flows.run.processes import guard_children
@@ -118,10 +118,8 @@ def tell(settings: Settings, record: dict[str, Any], *, quiet: bool, as_json: bo
 def end(record: dict[str, Any], *, silent: bool) -> None:
     """End the command as the ending of a run asks for; `silent` where nothing new needs no word."""
     error = error_of(record["status"], record["message"])
-    if isinstance(error, NothingNew) and silent:
-        raise typer.Exit(error.exit_code)
     if error is not None:
-        raise error
+        raise typer.Exit(error.exit_code) if isinstance(error, NothingNew) and silent else error
 
 
 def fetch(
@@ -142,15 +140,14 @@ def fetch(
     if as_json:
         print_json(fetched)
     elif not quiet:
-        out.print(record["message"], soft_wrap=True, highlight=False, markup=False)
+        say(record["message"])
         from flows.run.summary import folder_lines
 
         for line in [*folder_lines(fetched, record), *(f"{name}: {why}" for name, why in fetched["kept_old"].items())]:
-            out.print(line, highlight=False, soft_wrap=True, markup=False)
-    end(
-        {**record, "message": "nothing new at any source"} if record["status"] == "unconfirmed" else record,
-        silent=quiet or as_json,
-    )
+            say(line)
+    if record["status"] == "unconfirmed":
+        record["message"] = "nothing new at any source"
+    end(record, silent=quiet or as_json)
 
 
 def build(
@@ -189,7 +186,7 @@ def validate(
         from flows.run.night import write_docs
 
         page = write_docs(_newest_validated(settings), docs)
-        out.print(f"Data Docs: {page}", soft_wrap=True, highlight=False)
+        say(f"Data Docs: {page}")
     if suite is not None:
         show_suite(settings, suite, as_json=as_json)
     if suite is not None or docs is not None:
@@ -198,8 +195,7 @@ def validate(
     record = run_plain(settings, asked, quiet or as_json)
     tell(settings, record, quiet=quiet, as_json=as_json)
     if not (quiet or as_json):
-        waiting = record["database"]
-        out.print(f"every critical rule holds; the checked candidate is {waiting}", soft_wrap=True, highlight=False)
+        say(f"every critical rule holds; the checked candidate is {record['database']}")
 
 
 def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None:
@@ -208,33 +204,36 @@ def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None
     A suite is a table: `statbank_ras201` is `staging.statbank_ras201`. Raises UsageError where nothing was validated
     yet, and for an unknown suite, naming those there are.
     """
-    rows = _last_validation(settings)
-    if suite != "all":
-        named = {suite, f"staging.{suite}"}
-        shown = [row for row in rows if row["table_name"] in named]
-        if not shown:
-            known = ", ".join(sorted({str(row["table_name"]).removeprefix("staging.") for row in rows}))
-            raise UsageError(f"there is no suite {suite}; known: {known}")
+    from transforms.warehouse import Warehouse
+
+    suites: dict[str, list[dict[str, Any]]] = {}
+    with Warehouse.open(_newest_validated(settings), read_only=True) as warehouse:
+        rows = warehouse.dicts("SELECT * EXCLUDE run_id FROM meta.validation ORDER BY table_name, success, rule_id")
+    for row in rows:
+        suites.setdefault(str(row["table_name"]), []).append(row)
+    if suite == "all":
+        shown = [_suite_row(table, rules) for table, rules in suites.items()]
     else:
-        tables = dict.fromkeys(str(row["table_name"]) for row in rows)
-        shown = [_suite_row(table, [row for row in rows if row["table_name"] == table]) for table in tables]
+        shown = [*suites.get(suite, ()), *suites.get(f"staging.{suite}", ())]
+        if not shown:
+            known = ", ".join(sorted({table.removeprefix("staging.") for table in suites}))
+            raise UsageError(f"there is no suite {suite}; known: {known}")
     if as_json:
         print_json(shown)
         return
     for row in shown:
         verdict = "holds" if row["success"] else f"{row['n_violations']} broken"
-        out.print(f"{row['rule_id']}  {row['severity']}  {verdict}", soft_wrap=True, highlight=False, markup=False)
+        say(f"{row['rule_id']}  {row['severity']}  {verdict}")
         for text in (row["description"], row["examples"] and f"e.g. {row['examples']}"):
             if text:
-                out.print(f"    {text}", soft_wrap=True, highlight=False, markup=False)
+                say(f"    {text}")
 
 
 def _suite_row(table: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
     broken = [rule for rule in rules if not rule["success"]]
-    critical = any(rule["severity"] == "critical" for rule in broken)
     return {
         "rule_id": table.removeprefix("staging."),
-        "severity": "critical" if critical else "warning" if broken else "",
+        "severity": min((rule["severity"] for rule in broken), default=""),  # critical before warning
         "success": not broken,
         "n_violations": len(broken),
         "description": f"{len(rules)} rules over {max(rule['rows_scanned'] for rule in rules)} rows",
@@ -256,15 +255,6 @@ def _newest_validated(settings: Settings) -> Path:
         if not warehouse.exists("meta.validation"):
             raise UsageError(f"{newest}: meta.validation is not there; `kommunekort validate` makes it anew")
     return newest
-
-
-def _last_validation(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows of `meta.validation` of the newest database."""
-    from transforms.warehouse import Warehouse
-
-    with Warehouse.open(_newest_validated(settings), read_only=True) as warehouse:
-        rows = warehouse.arrow("SELECT * EXCLUDE run_id FROM meta.validation ORDER BY table_name, success, rule_id")
-    return list(rows.to_pylist())
 
 
 def publish(data: DataOption = None, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
@@ -289,7 +279,7 @@ def rollback(
     if as_json:
         print_json({"run_id": target.run_id, "database": target.path})
     elif not quiet:
-        out.print(f"published again: {target.path}", soft_wrap=True, highlight=False)
+        say(f"published again: {target.path}")
 
 
 class _NoOutcomes(logging.Filter):

@@ -49,15 +49,16 @@ INTERRUPTED = "interrupt signal"
 
 def state_of(result: run_record.RunResult) -> State[Any]:
     """Return the state a run ends in."""
-    ending = result.ending
-    told = result.message or f"{ending.status} {result.run.run_id}"
-    return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=told)
+    return _state(result.ending, result.message or f"{result.ending.status} {result.run.run_id}")
 
 
 def task_state(error: KommunekortError) -> State[Any]:
     """Return the state of a task that ended as foreseen, in one sentence and without a traceback."""
-    ending = run_record.ENDINGS[run_record.status_of(error)]
-    return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=str(error))
+    return _state(run_record.ENDINGS[run_record.status_of(error)], str(error))
+
+
+def _state(ending: run_record.Ending, message: str) -> State[Any]:
+    return State(type=StateType[ending.prefect_type], name=ending.prefect_name, message=message)
 
 
 def publish_artifacts(settings: Settings, result: run_record.RunResult) -> None:

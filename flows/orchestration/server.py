@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,16 +138,13 @@ def check_server() -> None:
     if not url:
         return
     met = ""
-    try:
+    with suppress(httpx.HTTPError, httpx.InvalidURL):
         answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0)
-        healthy = answer.is_success and answer.text.strip() == "true"  # a page of something else may answer as well
-        if not healthy:
-            by = answer.headers.get("via") or answer.headers.get("server") or "something else"
-            met = f" ({by} answers {answer.status_code} in its place: a proxy? see HTTP_PROXY and NO_PROXY)"
-    except (httpx.HTTPError, httpx.InvalidURL):
-        healthy = False
-    if not healthy:
-        raise UsageError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there{met}; start it with `prefect server start`, "
-            "unset the variable, or run with --plain"
-        )
+        if answer.is_success and answer.text.strip() == "true":  # a page of something else may answer as well
+            return
+        by = answer.headers.get("via") or answer.headers.get("server") or "something else"
+        met = f" ({by} answers {answer.status_code} in its place: a proxy? see HTTP_PROXY and NO_PROXY)"
+    raise UsageError(
+        f"PREFECT_API_URL={url}: no Prefect server answers there{met}; start it with `prefect server start`, "
+        "unset the variable, or run with --plain"
+    )
