@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from flows.deliveries.contract import Refusal
 from flows.deliveries.files import Block
 from flows.deliveries.keys import mask
 from flows.deliveries.receipts import Outcome
-from flows.deliveries.values import MONTHS, Wrong, clean, parse_date, parse_municipality, parse_period, quarter_of
+from flows.deliveries.values import MONTHS, clean, parse_date, parse_municipality, parse_period, quarter_of, read_by
 from transforms.areas import areas
-from transforms.catalogue import Contract
 from transforms.periods import span
 
 
@@ -39,41 +39,37 @@ def municipality_in(hint: str) -> NamedMunicipality | None:
     """
     parts = [part for part in hint.split("/") if part]
     for part in reversed(parts[-3:]):
-        stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", part)
-        names, numbers = _municipalities_in(stem)
+        names, numbers = _municipalities_in(_stem(part))
         for found, is_number in ((names, False), (numbers, True)):
             if len(found) == 1:
-                return NamedMunicipality(next(iter(found)), is_number, mask(part))
+                return NamedMunicipality(found.pop(), is_number, mask(part))
             if found:
                 return None
     return None
 
 
-def _municipalities_in(stem: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the municipalities a text names, and those it gives by number: code -> the words."""
+def _stem(hint: str) -> str:
+    """Return a file's name without its folder and its endings."""
+    return re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", hint.rsplit("/", 1)[-1])
+
+
+def _municipalities_in(stem: str) -> tuple[set[str], set[str]]:
+    """Return the codes of the municipalities a text names, and of those it gives by number."""
     tokens = [token for token in re.split(r"[\s_.,()\[\]+]+", stem) if token]
-    tokens = [part for token in tokens for part in ([token] if _is_name(token) else token.split("-")) if part]
-    names: dict[str, str] = {}
-    numbers: dict[str, str] = {}
-    for length in (1, 2):
-        for start in range(len(tokens) - length + 1):
-            text = " ".join(tokens[start : start + length])
-            if not re.search(r"\d", text) and _is_name(text):
-                names[parse_municipality(text)] = text
-    for start, token in enumerate(tokens):
-        before, after = tokens[start - 1] if start else "", tokens[start + 1] if start + 1 < len(tokens) else ""
+    tokens = [part for token in tokens for part in ([token] if _code_of(token) else token.split("-")) if part]
+    spoken = [*tokens, *(" ".join(pair) for pair in pairwise(tokens))]
+    names = {code for text in spoken if not re.search(r"\d", text) and (code := _code_of(text))}
+    numbers = set()
+    for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
         as_code = token.startswith("0") or before.casefold() in ("kommune", "kom", "kommunekode", "kommunenr")
-        if re.fullmatch(r"0?\d{3}", token) and _is_name(token) and (as_code or not re.match(r"[^\W\d]", after)):
-            numbers[parse_municipality(token)] = token
+        is_number = re.fullmatch(r"0?\d{3}", token) and (as_code or not re.match(r"[^\W\d]", after))
+        if is_number and (code := _code_of(token)):
+            numbers.add(code)
     return names, numbers
 
 
-def _is_name(text: str) -> bool:
-    try:
-        parse_municipality(clean(text))
-    except Wrong:
-        return False
-    return True
+def _code_of(text: str) -> str | None:
+    return read_by(parse_municipality, clean(text))
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def periods_in(hint: str) -> list[NamedPeriod]:
 
     Two different years in one name say nothing about the period.
     """
-    stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", hint.rsplit("/", 1)[-1])
+    stem = _stem(hint)
     patterns = (
         (r"(?<!\d)\d{4}[-_ ]?[kKqQ][1-4](?!\d)", False),
         (r"(?<![A-Za-z\d])[kKqQ][1-4][-_ ]?(?:19|20)\d\d(?!\d)", False),
@@ -99,16 +95,10 @@ def periods_in(hint: str) -> list[NamedPeriod]:
         (r"(?<!\d)\d\d[-._]\d\d[-._](?:19|20)\d\d(?!\d)", True),
         (r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)", True),
     )
-    found: list[NamedPeriod] = []
     for pattern, is_day in patterns:
-        for match in re.finditer(pattern, stem):
-            text = match[0].replace("_", "-" if is_day else " ")
-            try:
-                period = parse_period(text)
-            except Wrong:
-                continue
-            found.append(NamedPeriod(period, text, is_day))
-        if found:
+        texts = [text.replace("_", "-" if is_day else " ") for text in re.findall(pattern, stem)]
+        read = [(read_by(parse_period, text), text) for text in texts]
+        if found := [NamedPeriod(period, text, is_day) for period, text in read if period]:
             return found
     if found := _months_in(stem):
         return found
@@ -125,12 +115,13 @@ def _months_in(stem: str) -> list[NamedPeriod]:
         (r"(?<![-./\d])(0[1-9]|1[0-2])[-._]?((?:19|20)\d\d)(?!\d)", lambda month, _: int(month)),
     )
     swapped = re.sub(r"(?<![-./\d])((?:19|20)\d\d)[-._]?(0[1-9]|1[0-2])(?![-./]?\d)", r"\2-\1", stem)
-    found: list[NamedPeriod] = []
     for pattern, month_of in patterns:
-        for match in re.finditer(pattern, swapped, re.IGNORECASE):
-            month = month_of(match[1], match[2])
-            if month:
-                found.append(NamedPeriod(quarter_of(date(int(match[2]), month, 1)), match[0].strip("-_ .")))
+        matches = re.finditer(pattern, swapped, re.IGNORECASE)
+        found = [
+            NamedPeriod(quarter_of(date(int(match[2]), month, 1)), match[0].strip("-_ ."))
+            for match in matches
+            if (month := month_of(match[1], match[2]))
+        ]
         if found:
             return found[-1:]
     return []
@@ -145,8 +136,7 @@ def _month_of_week(week: str, year: str) -> int:
 
 def years_in(hint: str) -> list[str]:
     """Return the different years in a file's name, ascending."""
-    stem = re.sub(r"(\.[A-Za-z]{2,4}){1,2}$", "", hint.rsplit("/", 1)[-1])
-    return sorted(set(re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", stem)))
+    return sorted(set(re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", _stem(hint))))
 
 
 CORRECTION_WORDS = re.compile(
@@ -202,10 +192,8 @@ def _values(block: Block | None, name: str, parse: Callable[[str], str]) -> Coun
     if block is None or name not in block.columns:
         return found
     for pair in block.columns[name].value_counts().to_pylist():
-        try:
-            found[parse(clean(pair["values"]))] += pair["counts"]
-        except Wrong:
-            continue
+        if value := read_by(parse, clean(pair["values"])):
+            found[value] += pair["counts"]
     return found
 
 
@@ -245,7 +233,6 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
             )
     elif all(one.is_misshapen for one in claims):
         raise Refusal(
-            outcome.label,
             "Alle rækker har et andet antal felter end overskriften; sæt anførselstegn om tekster og tal, der rummer "
             "skilletegnet, eller brug semikolon.",
             "every row has another number of fields than the heading; put quotes around texts and numbers with the "
@@ -253,11 +240,10 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
         )
     else:
         raise Refusal(
-            outcome.label,
             "Kommunen kan ikke genkendes; udfyld kolonnen Kommune, eller angiv den ved afsendelsen (-m).",
             "the municipality cannot be told; fill in the column Kommune or give --municipality",
         )
-    outcome.municipality, outcome.municipality_name = code, areas()[code].name_da
+    outcome.municipality = code
 
 
 # Up to this long after the end of a period measures and jobs planned in it may begin, and answers about it be given.
@@ -266,19 +252,17 @@ LATER = timedelta(days=92)
 QUIET = timedelta(days=366)
 
 
-def settle_period(
-    outcome: Outcome, given: str | None, stated: str | None, claims: Sequence[Claims], newest: date | None, day: date
-) -> None:
+def settle_period(outcome: Outcome, given: str | None, claims: Sequence[Claims], newest: date | None) -> None:
     """Settle which period a delivery tells until, holding every sign against its rows and the day of receipt.
 
     What the sender gave or the rows state is refused when it cannot be right. What a name says is then left aside, and
     the newest date in the rows counts. Nothing is taken from a name without a remark.
     """
+    stated = outcome.stated_period
     if stated is not None:
-        why = _contradiction(stated, newest, day, outcome.contract)
+        why = _contradiction(stated, newest, outcome)
         if why is not None:
             raise Refusal(
-                outcome.label,
                 f"Perioden {stated} {why[0]}; ret perioden eller rækkerne.",
                 f"the period {stated} {why[1]}; correct the period or the rows",
             )
@@ -292,7 +276,7 @@ def settle_period(
     left_aside: list[tuple[NamedPeriod, tuple[str, str]]] = []
     for one in named if stated is None else ():
         period = _of_extraction(one, newest) if one.is_day else one.period
-        why = _contradiction(period, newest, day, outcome.contract)
+        why = _contradiction(period, newest, outcome)
         if why is not None:
             left_aside.append((one, why))
             continue
@@ -329,12 +313,12 @@ def settle_period(
         )
 
 
-def _contradiction(period: str, newest: date | None, day: date, contract: Contract) -> tuple[str, str] | None:
+def _contradiction(period: str, newest: date | None, outcome: Outcome) -> tuple[str, str] | None:
     """Return in Danish and English why a period cannot be that of a delivery, or None."""
     start, end = span(period)
-    if start > day:
+    if start > outcome.moment.date():
         return "ligger i fremtiden", "lies in the future"
-    later = timedelta() if contract.table == "case" else LATER
+    later = timedelta() if outcome.contract.table == "case" else LATER
     if newest is not None and newest > end + later:
         return (
             f"slutter før den nyeste dato i rækkerne ({newest:%d-%m-%Y})",

@@ -235,8 +235,8 @@ class Refusal(DataRefused):
     `is_table` is False for what holds no rows at all, such as a letter in PDF.
     """
 
-    def __init__(self, label: str, text_da: str, text_en: str, *, is_table: bool = True):
-        super().__init__(f"{label}: {text_en}")
+    def __init__(self, text_da: str, text_en: str, *, is_table: bool = True):
+        super().__init__(text_en)
         self.text_da = text_da
         self.text_en = text_en
         self.is_table = is_table

@@ -80,6 +80,9 @@ class Bounds:
     faults: int = 2_000
 
 
+Form = Literal["csv", "xlsx", "xlsb", "ods"]
+
+
 @dataclass(frozen=True)
 class Part:
     """One table file of `size` bytes: a CSV or a workbook, by itself or in a ZIP. `label` is safe to print, `hint` not.
@@ -89,7 +92,7 @@ class Part:
 
     label: str
     hint: str
-    form: Literal["csv", "xlsx", "xlsb", "ods"]
+    form: Form
     open: Callable[[], IO[bytes]]
     sha256: str
     size: int
@@ -109,33 +112,33 @@ class Stranger:
 def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, bounds: Bounds) -> Part:
     """Return one part after a single pass over its bytes: hash and, for text, encoding."""
     if not start:
-        raise Refusal(label, "Filen er tom; send den igen.", "the file is empty; deliver it again")
+        raise Refusal("Filen er tom; send den igen.", "the file is empty; deliver it again")
     if start.startswith(OLE_MAGIC):
-        raise _refuse_ole(label, open_part)
+        raise _refuse_ole(open_part)
     if start.startswith(GZIP_MAGIC):
-        raise Refusal(label, "Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
+        raise Refusal("Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
     other = next((kind for magic, kind in OTHER_KINDS.items() if start.lower().startswith(magic)), None)
     if other:
-        raise _no_table(label, other, other)
-    form: Literal["csv", "xlsx", "xlsb", "ods"] = "csv"
-    if start.startswith(ZIP_MAGIC):
-        with _archive(open_part(), label) as archive:
-            form = _form_of(archive, label)
+        raise _no_table(other, other)
+    form = _form_of(open_part()) if start.startswith(ZIP_MAGIC) else "csv"
+    if form is None:
+        raise Refusal(
+            "Der ligger en ZIP i ZIP-filen; pak filerne én gang.", "a ZIP inside the ZIP; pack the files once"
+        )
     with open_part() as stream:
-        digest, size, encoding, remarks = _inspect(stream, label, bounds, text=form == "csv")
+        digest, size, encoding, remarks = _inspect(stream, bounds, text=form == "csv")
     return Part(label, hint, form, open_part, digest, size, encoding, remarks)
 
 
-def _no_table(label: str, what_da: str, what_en: str) -> Refusal:
+def _no_table(what_da: str, what_en: str) -> Refusal:
     return Refusal(
-        label,
         f"Filen er {what_da}; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
         f"this is {what_en}; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
         is_table=False,
     )
 
 
-def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
+def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
     """Return SHA-256, size, encoding and what is to be told of it.
 
     UTF-8 where every byte agrees, UTF-16 by its mark or its noughts, else the eight-bit encoding most of the Danish
@@ -144,12 +147,11 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
     utf8, wide, size, letters = True, "", 0, 0
     found = {name: [0, 0] for name in DANISH}
-    while chunk := read_chunk(stream, label):
+    while chunk := read_chunk(stream):
         digest.update(chunk)
         size += len(chunk)
         if size > bounds.unpacked:
             raise Refusal(
-                label,
                 f"Filen fylder mere end {size_of(bounds.unpacked)}; del den op.",
                 f"more than the {size_of(bounds.unpacked)} allowed; split the file",
             )
@@ -157,7 +159,7 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
             continue
         wide = wide or _wide_encoding(chunk)
         if wide == "-" and b"\0" in chunk:
-            raise _no_table(label, "ikke en tekstfil", "no text file")
+            raise _no_table("ikke en tekstfil", "no text file")
         try:
             utf8 = utf8 and decoder.decode(chunk) is not None
         except UnicodeDecodeError:
@@ -168,24 +170,24 @@ def _inspect(stream: IO[bytes], label: str, bounds: Bounds, *, text: bool) -> tu
             for name, count in found.items():
                 count[0] += sum(single.count(byte) for byte in DANISH[name])
                 count[1] += sum(single.count(byte) for byte in SIGNS[name])
+    encoding = max(found, key=found.__getitem__)
+    told: Remark | None = None
     if wide not in ("", "-"):
-        return digest.hexdigest(), size, wide, ()
-    if utf8:
-        return digest.hexdigest(), size, "utf-8", ()
-    best = max(found, key=found.__getitem__)
-    if letters:
+        encoding = wide
+    elif utf8:
+        encoding = "utf-8"
+    elif letters:
         told = Remark(
-            f"Filen blander to tegnsæt (UTF-8 og {best}); hver linje er læst for sig. Kontrollér æ, ø og å.",
-            f"The file mixes two encodings (UTF-8 and {best}); each line was read by itself. Check æ, ø and å.",
+            f"Filen blander to tegnsæt (UTF-8 og {encoding}); hver linje er læst for sig. Kontrollér æ, ø og å.",
+            f"The file mixes two encodings (UTF-8 and {encoding}); each line was read by itself. Check æ, ø and å.",
         )
-        return digest.hexdigest(), size, MIXED + best, (told,)
-    if best == "mac_roman":
+        encoding = MIXED + encoding
+    elif encoding == "mac_roman":
         told = Remark(
             "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som »CSV UTF-8«.",
             "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as “CSV UTF-8”.",
         )
-        return digest.hexdigest(), size, best, (told,)
-    return digest.hexdigest(), size, best, ()
+    return digest.hexdigest(), size, encoding, (told,) if told else ()
 
 
 def _wide_encoding(chunk: bytes) -> str:
@@ -194,27 +196,25 @@ def _wide_encoding(chunk: bytes) -> str:
         return "utf-32"
     if chunk[:2] in UTF16:
         return UTF16[chunk[:2]]
-    start = chunk[:400]
-    if len(start) > 3 and start[1::2].count(0) > 0.9 * len(start[1::2]) and 0 not in start[::2]:
-        return "utf-16-le"
-    if len(start) > 3 and start[::2].count(0) > 0.9 * len(start[::2]) and 0 not in start[1::2]:
-        return "utf-16-be"
+    even, odd = chunk[:400:2], chunk[1:400:2]
+    for name, letters, noughts in (("utf-16-le", even, odd), ("utf-16-be", odd, even)):
+        if len(chunk) > 3 and noughts.count(0) > 0.9 * len(noughts) and 0 not in letters:
+            return name
     return "-"
 
 
-def read_chunk(stream: IO[bytes], label: str) -> bytes:
+def read_chunk(stream: IO[bytes]) -> bytes:
     """Return the next megabyte of a stream; Refusal when what lies under it is damaged."""
     try:
         return stream.read(CHUNK)
     except ZIP_ERRORS:
         raise Refusal(
-            label,
             "Hele filen kan ikke læses; pak eller gem den igen.",
             "cannot be read to its end; pack or save it again",
         ) from None
 
 
-def _refuse_ole(label: str, open_part: Callable[[], IO[bytes]]) -> Refusal:
+def _refuse_ole(open_part: Callable[[], IO[bytes]]) -> Refusal:
     import msoffcrypto
 
     with open_part() as stream:
@@ -224,23 +224,20 @@ def _refuse_ole(label: str, open_part: Callable[[], IO[bytes]]) -> Refusal:
             encrypted = False
     if encrypted:
         return Refusal(
-            label,
             "Projektmappen er beskyttet med adgangskode; gem den uden, og send den igen.",
             "the workbook is protected by a password; save it without and deliver again",
         )
     return Refusal(
-        label,
         "Filen er i et gammelt Office-format; gem den som .xlsx, og send den igen.",
         "an old Office file; save it as .xlsx and deliver again",
     )
 
 
-def check_sizes(entries: list[zipfile.ZipInfo], label: str, limit: int, ratio: int) -> None:
+def check_sizes(entries: list[zipfile.ZipInfo], limit: int, ratio: int) -> None:
     """Refuse an archive that would unpack to more than `limit` bytes or swells suspiciously."""
     total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
     if total > limit or (total > (10 << 20) and total > ratio * max(packed, 1)):
         raise Refusal(
-            label,
             f"Indholdet vokser fra {size_of(packed)} til {size_of(total)} ved udpakning; det er ikke sandsynligt.",
             f"unpacks from {size_of(packed)} to {size_of(total)}, which is not plausible; refused unread",
         )
@@ -264,16 +261,13 @@ def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], li
         raise UsageError(f"{label}: cannot be read ({error.strerror})") from None
     if size > bounds.file:
         raise Refusal(
-            label,
             f"Filen fylder mere end {size_of(bounds.file)}; del den op.",
             f"{size_of(size)} is more than the {size_of(bounds.file)} allowed; split the file",
         )
     if start.startswith(GZIP_MAGIC):
         return [_gzipped(path, hint, size, bounds)], []
-    if start.startswith(ZIP_MAGIC):
-        with _archive(path, label) as archive:
-            if _is_archive(archive):
-                return _members(path, archive, hint, bounds)
+    if start.startswith(ZIP_MAGIC) and _form_of(path) is None:
+        return _members(path, hint, bounds)
     return [part_of(label, hint, partial(_plain, path), start, bounds)], []
 
 
@@ -286,27 +280,23 @@ def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
     label = mask(path.name)
     open_part: Callable[[], IO[bytes]] = partial(gzip.open, path, "rb")  # type: ignore[assignment]
     with open_part() as stream:
-        start = read_chunk(stream, label)[:8]
+        start = read_chunk(stream)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
-        raise Refusal(label, "Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
+        raise Refusal("Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
     swollen = Bounds(unpacked=min(bounds.unpacked, max(10 << 20, bounds.ratio * size)))
     return part_of(label, hint, open_part, start, swollen)
 
 
-def _archive(packed: Path | IO[bytes], label: str) -> zipfile.ZipFile:
+def _form_of(packed: Path | IO[bytes]) -> Form | None:
+    """Return which workbook a ZIP is, None for one that holds files to read; Refusal when it is a document."""
     try:
-        return zipfile.ZipFile(packed)
+        with zipfile.ZipFile(packed) as archive:
+            names = {name.lstrip("/") for name in archive.namelist()}
     except ZIP_ERRORS:
         raise Refusal(
-            label,
             "ZIP-filen eller projektmappen er beskadiget; pak eller gem den igen.",
             "a damaged ZIP or workbook; pack or save it again",
         ) from None
-
-
-def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "xlsb", "ods"]:
-    """Return which workbook an archive is; Refusal when it is none that is read."""
-    names = {name.lstrip("/") for name in archive.namelist()}
     if "xl/workbook.xml" in names:
         return "xlsx"
     if names >= OPEN_DOCUMENT:
@@ -314,25 +304,17 @@ def _form_of(archive: zipfile.ZipFile, label: str) -> Literal["xlsx", "xlsb", "o
     if "xl/workbook.bin" in names:
         return "xlsb"
     if "[Content_Types].xml" in names:
-        raise _no_table(label, "et Word- eller PowerPoint-dokument", "a Word or PowerPoint document")
-    raise Refusal(
-        label, "Der ligger en ZIP i ZIP-filen; pak filerne én gang.", "a ZIP inside the ZIP; pack the files once"
-    )
+        raise _no_table("et Word- eller PowerPoint-dokument", "a Word or PowerPoint document")
+    return None
 
 
-def _is_archive(archive: zipfile.ZipFile) -> bool:
-    """Tell whether a ZIP holds files to read, and is not itself a workbook or a document."""
-    names = {name.lstrip("/") for name in archive.namelist()}
-    return not names & {"xl/workbook.xml", "xl/workbook.bin", "[Content_Types].xml"} and not names >= OPEN_DOCUMENT
-
-
-def _members(path: Path, archive: zipfile.ZipFile, hint: str, bounds: Bounds) -> tuple[list[Part], list[Stranger]]:
+def _members(path: Path, hint: str, bounds: Bounds) -> tuple[list[Part], list[Stranger]]:
     """Return the table files of a ZIP and the other files; all of them are checked before the first is unpacked."""
-    label = mask(path.name)
-    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not LEFT_BY_SYSTEMS.search(_name(entry))]
+    with zipfile.ZipFile(path) as archive:
+        listed = archive.infolist()
+    entries = [entry for entry in listed if not entry.is_dir() and not LEFT_BY_SYSTEMS.search(_name(entry))]
     if not entries or len(entries) > bounds.members:
         raise Refusal(
-            label,
             f"ZIP-filen rummer {counted(len(entries), 'fil', 'filer')}; send 1 til {bounds.members}.",
             f"holds {len(entries)} files; deliver 1 to {bounds.members}",
         )
@@ -340,25 +322,24 @@ def _members(path: Path, archive: zipfile.ZipFile, hint: str, bounds: Bounds) ->
         name = PurePosixPath(_name(entry))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise Refusal(
-                label,
                 "Et filnavn i ZIP-filen peger ud af den; pak den igen.",
                 "a file name in the ZIP points outside it; pack it again",
             )
         if entry.flag_bits & 0x1:
             raise Refusal(
-                label,
                 "ZIP-filen er beskyttet med adgangskode; pak den uden.",
                 "the ZIP is protected by a password; pack it without",
             )
-    check_sizes(entries, label, bounds.unpacked, bounds.ratio)
+    check_sizes(entries, bounds.unpacked, bounds.ratio)
     parts: list[Part] = []
     strangers: list[Stranger] = []
     for entry in entries:
+        label = f"{mask(path.name)}/{mask(PurePosixPath(_name(entry)).name)}"
         try:
-            parts.append(_member(path, entry, hint, bounds))
+            parts.append(_member(label, path, entry, hint, bounds))
         except Refusal as refusal:
             digest = hashlib.sha256(f"{entry.filename}:{entry.CRC}:{entry.file_size}".encode()).hexdigest()
-            strangers.append(Stranger(f"{label}/{mask(PurePosixPath(_name(entry)).name)}", refusal, digest))
+            strangers.append(Stranger(label, refusal, digest))
     return parts, strangers
 
 
@@ -379,33 +360,29 @@ def _name(entry: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")
 
 
-def _member(path: Path, entry: zipfile.ZipInfo, hint: str, bounds: Bounds) -> Part:
-    inside = f"{mask(path.name)}/{mask(PurePosixPath(_name(entry)).name)}"
+def _member(label: str, path: Path, entry: zipfile.ZipInfo, hint: str, bounds: Bounds) -> Part:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
             start = stream.read(8)
     except ZIP_ERRORS:
-        raise Refusal(
-            inside, "Filen er beskadiget i ZIP-filen; pak den igen.", "damaged in the ZIP; pack it again"
-        ) from None
+        raise Refusal("Filen er beskadiget i ZIP-filen; pak den igen.", "damaged in the ZIP; pack it again") from None
     is_workbook = start.startswith(ZIP_MAGIC)
-    open_member = partial(_unpacked, path, entry, inside, bounds) if is_workbook else partial(_stored, path, entry)
-    return part_of(inside, f"{hint}/{_name(entry)}", open_member, start, bounds)
+    open_member = partial(_unpacked, path, entry, bounds) if is_workbook else partial(_stored, path, entry)
+    return part_of(label, f"{hint}/{_name(entry)}", open_member, start, bounds)
 
 
 def _stored(path: Path, entry: zipfile.ZipInfo) -> IO[bytes]:
     return zipfile.ZipFile(path).open(entry)
 
 
-def _unpacked(path: Path, entry: zipfile.ZipInfo, label: str, bounds: Bounds) -> io.BytesIO:
+def _unpacked(path: Path, entry: zipfile.ZipInfo, bounds: Bounds) -> io.BytesIO:
     if entry.file_size > bounds.workbook // 4:
         raise Refusal(
-            label,
             f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
             f"the workbook is larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
         )
     with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
-        return io.BytesIO(b"".join(iter(partial(read_chunk, stream, label), b"")))
+        return io.BytesIO(b"".join(iter(partial(read_chunk, stream), b"")))
 
 
 # Which kind of delivery a table is, where its heading stands, and which column is which field.
@@ -435,20 +412,17 @@ def find_layout(rows: Sequence[Sequence[str]], contracts: Iterable[Contract], hi
     Best is: fewest required fields missing, then most fields found, then the kind the file's name speaks of.
     """
     words = set(re.split(r"[^a-zæøå]+", hint.casefold()))
-    best: tuple[tuple[int, int, int], Layout] | None = None
+    found: list[Layout] = []
     for number, row in enumerate(rows[:HEADING_ROWS]):
         names = {name for heading in row for name in _names(heading)}
-        for contract in contracts:
-            if len(names & contract.by_heading.keys()) < LEAST_HEADINGS:
-                continue
-            layout = _read_heading(row, number, contract)
-            found = len(layout.positions)
-            if found < LEAST_HEADINGS:
-                continue
-            rank = (-len(missing_fields(layout)), found, len(words & set(contract.file_words)))
-            if best is None or rank > best[0]:
-                best = (rank, layout)
-    return best[1] if best else None
+        known = [contract for contract in contracts if len(names & contract.by_heading.keys()) >= LEAST_HEADINGS]
+        found += [_read_heading(row, number, contract) for contract in known]
+
+    def rank(layout: Layout) -> tuple[int, int, int]:
+        spoken_of = len(words & set(layout.contract.file_words))
+        return -len(missing_fields(layout)), len(layout.positions), spoken_of
+
+    return max((one for one in found if len(one.positions) >= LEAST_HEADINGS), key=rank, default=None)
 
 
 def _read_heading(row: Sequence[str], number: int, contract: Contract) -> Layout:
@@ -490,29 +464,24 @@ def _safe_heading(heading: str, column: int, *, run_together: bool) -> str:
 
 def missing_fields(layout: Layout) -> list[str]:
     """Return the labels of required fields that have no column."""
-    fields = layout.contract.fields
     # A municipality may also be known from the argument or the file's name.
     return [
         field.label_da
-        for field in fields
+        for field in layout.contract.fields
         if field.required and field.type != "municipality" and field.name not in layout.positions
     ]
 
 
-def require_complete(layout: Layout, label: str) -> None:
+def require_complete(layout: Layout) -> None:
     """Refuse a table without its required columns, or with one of them twice."""
-    absent = missing_fields(layout)
-    if absent:
-        names = ", ".join(absent)
+    if names := ", ".join(missing_fields(layout)):
         raise Refusal(
-            label,
             f"Kolonner mangler: {names}. Brug skabelonens overskrifter.",
             f"required columns of {layout.contract.kind} cannot be found: {names}; use the headings of the template",
         )
     repeated = [text for text in layout.undeclared if "(gentaget/repeated" in text]
     if repeated:
         raise Refusal(
-            label,
             f"To kolonner hører til samme felt: {repeated[0]}. Behold den ene.",
             f"two columns hold the same field: {repeated[0]}; keep one of them",
         )
@@ -562,41 +531,38 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
         first = next(chunks := _utf8(stream, part), b"")
         first += next(chunks, b"") if len(first) < 1 << 20 else b""  # a short file to its end, which may be cut off
     text = b"".join(_text([first[: 1 << 20]])).decode("utf-8", "ignore")
-    best: tuple[int, Layout, str, int] | None = None
+    found: list[tuple[Layout, str, int]] = []
     start = io.StringIO(text, newline="")
     for delimiter in DELIMITERS:
         rows, lines = _first_rows(start, delimiter)
-        layout = find_layout(rows, contracts, part.hint)
-        if layout and (best is None or len(layout.positions) > best[0]):
-            best = (len(layout.positions), layout, delimiter, lines[layout.heading_row])
-    if best is None:
+        if layout := find_layout(rows, contracts, part.hint):
+            found.append((layout, delimiter, lines[layout.heading_row]))
+    if not found:
         if "Ã¸" in text or "Ã¦" in text or "Ã¥" in text:
             raise Refusal(
-                part.label,
                 "Bogstaverne æ, ø og å er kodet to gange; dan filen igen som UTF-8.",
                 "the letters æ, ø, å were encoded twice; export the file again as UTF-8",
             )
         raise Refusal(
-            part.label,
             "Ingen række har de overskrifter, en leverance skal have; brug skabelonens overskrifter.",
             "no row with the headings of a delivery; use those of the template",
             is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE),
         )
-    if best[1].width > bounds.columns:
+    best = max(found, key=lambda one: len(one[0].positions))
+    if (width := best[0].width) > bounds.columns:
         raise Refusal(
-            part.label,
-            f"{best[1].width} kolonner; der læses højst {bounds.columns}.",
-            f"{best[1].width} columns; at most {bounds.columns} are read",
+            f"{width} kolonner; der læses højst {bounds.columns}.",
+            f"{width} columns; at most {bounds.columns} are read",
         )
-    return best[1:]
+    return best
 
 
 def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bounds: Bounds) -> Iterator[Block]:
     """Yield the rows under the heading in blocks of about 8 MB. Row 1 is the table's first row."""
     row = layout.heading_row + 2
     with part.open() as stream:
-        for block, is_whole in _whole_lines(_text(_utf8(stream, part)), skip_lines, part.label, bounds):
-            parsed, count = _parse(block, layout, delimiter, row, part.label, is_whole=is_whole)
+        for block, is_whole in _whole_lines(_text(_utf8(stream, part)), skip_lines, bounds):
+            parsed, count = _parse(block, layout, delimiter, row, is_whole=is_whole)
             row += count
             yield parsed
 
@@ -649,13 +615,12 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError:
         raise Refusal(
-            part.label,
             "Tegnsættet kan ikke læses; dan filen som UTF-8.",
             f"bytes that are no {part.encoding} text; export the file as UTF-8",
         ) from None
     except ZIP_ERRORS:
         raise Refusal(
-            part.label, "Hele filen kan ikke læses; send den igen.", "cannot be read to its end; deliver it again"
+            "Hele filen kan ikke læses; send den igen.", "cannot be read to its end; deliver it again"
         ) from None
 
 
@@ -677,7 +642,7 @@ def _line(line: bytes, other: str) -> bytes:
     return line
 
 
-def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: Bounds) -> Iterator[tuple[bytes, bool]]:
+def _whole_lines(chunks: Iterator[bytes], skip_lines: int, bounds: Bounds) -> Iterator[tuple[bytes, bool]]:
     """Yield blocks that end at a line's end and, where a closing quote is near, not inside a quoted cell.
 
     The second value is False for the rest of a file whose last line has no end.
@@ -693,7 +658,6 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: B
             cut = 0
         if len(buffer) - cut > BLOCK + 2 * bounds.line:
             raise Refusal(
-                label,
                 f"En linje er længere end {size_of(bounds.line)}; skriv én række pr. linje.",
                 f"a line longer than {size_of(bounds.line)}; deliver one row per line",
             )
@@ -704,9 +668,7 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, label: str, bounds: B
         yield rest, rest.endswith(b"\n")
 
 
-def _parse(
-    block: bytes, layout: Layout, delimiter: str, first_row: int, label: str, *, is_whole: bool
-) -> tuple[Block, int]:
+def _parse(block: bytes, layout: Layout, delimiter: str, first_row: int, *, is_whole: bool) -> tuple[Block, int]:
     """Return one block as text columns, and how many rows it holds; rows of another width are looked at one by one."""
     import numpy as np
     import pyarrow as pa
@@ -715,7 +677,7 @@ def _parse(
     misshapen: list[tuple[int, str]] = []
 
     def set_apart(row: pacsv.InvalidRow) -> str:
-        misshapen.append((row.number or 0, row.text))
+        misshapen.append((first_row + (row.number or 0) - 1, row.text))
         return "skip"
 
     names = [str(number) for number in range(layout.width)]
@@ -735,29 +697,25 @@ def _parse(
     except (pa.ArrowInvalid, ValueError):
         # No cause attached: the library's message quotes the row.
         raise Refusal(
-            label,
             f"Tabellen kan ikke læses efter række {first_row}; kontrollér anførselstegn og skilletegn.",
             f"cannot be read as a table after row {first_row}; check quotes and delimiters",
         ) from None
     total = table.num_rows + len(misshapen)
     if b'"' in block:
-        _refuse_swallowed(block, total, bool(misshapen), layout.width, delimiter, first_row, label)
+        _refuse_swallowed(block, total, bool(misshapen), layout.width, delimiter, first_row)
     numbers = np.arange(first_row, first_row + total)
     columns = {name: table.column(str(position)).combine_chunks() for name, position in layout.positions.items()}
     first = table.column("0").combine_chunks()
     cut_row = None if is_whole or _ends_whole(block, layout, delimiter) else first_row + total - 1
-    if not misshapen:
-        return Block(columns, numbers, [], first, cut_row=cut_row, ends_open=not is_whole), total
-    others = _fit([(first_row + number - 1, text) for number, text in misshapen], layout, delimiter, cut_row)
-    good = np.setdiff1d(numbers, [first_row + number - 1 for number, _ in misshapen], assume_unique=True)
+    others = _fit(misshapen, layout, delimiter, cut_row)
+    good = np.setdiff1d(numbers, [number for number, _ in misshapen], assume_unique=True)
     if others.fitted:
         for name, position in layout.positions.items():
             added = pa.array([row[position] for row in others.fitted.values()], pa.string())
             columns[name] = pa.concat_arrays([columns[name], added])
         first = pa.concat_arrays([first, pa.array([row[0] for row in others.fitted.values()], pa.string())])
         good = np.concatenate([good, np.array(list(others.fitted), good.dtype)])
-    block_of = Block(columns, good, others.bad, first, tuple(others.notes), others.blank, cut_row, not is_whole)
-    return block_of, total
+    return Block(columns, good, others.bad, first, tuple(others.notes), others.blank, cut_row, not is_whole), total
 
 
 @dataclass
@@ -846,16 +804,13 @@ def _ends_whole(block: bytes, layout: Layout, delimiter: str) -> bool:
     return each.type == "cpr"
 
 
-def _refuse_swallowed(
-    block: bytes, total: int, any_bad: bool, width: int, delimiter: str, first_row: int, label: str
-) -> None:
+def _refuse_swallowed(block: bytes, total: int, any_bad: bool, width: int, delimiter: str, first_row: int) -> None:
     """Refuse a block where a stray quote has made one cell of several rows; an honest multi-line note passes."""
     lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if total == lines:
         return
     if any_bad or _holds_rows_in_a_cell(block.decode(), width, delimiter):
         raise Refusal(
-            label,
             f"Et anførselstegn efter række {first_row} åbnes uden at lukkes, så rækker løber sammen; fjern det.",
             f"a quote after row {first_row} is opened and not closed, so rows run together; remove it",
         )

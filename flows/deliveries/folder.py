@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flows.deliveries.contract import Refusal
 from flows.deliveries.files import LEFT_BY_SYSTEMS
-from flows.deliveries.keys import mask
 from transforms.errors import UsageError
 
 # Files that are still being sent; they are received once they have their own name.
@@ -40,20 +39,17 @@ def _is_sent(name: str) -> bool:
 
 def refuse_unread(path: Path) -> None:
     """Raise Refusal for what is no plain file that can be read: a link, a folder, a device."""
-    label = mask(path.name)
     try:
         mode = path.lstat().st_mode
     except OSError as error:
-        raise Refusal(label, "Filen kan ikke læses.", f"cannot be read ({error.strerror})") from None
+        raise Refusal("Filen kan ikke læses.", f"cannot be read ({error.strerror})") from None
     if stat.S_ISLNK(mode):
         raise Refusal(
-            label,
             "Det er et link; links følges ikke. Læg selve filen i mappen.",
             "this is a link, and links are not followed; put the file itself into the folder",
         )
     if not stat.S_ISREG(mode) or not os.access(path, os.R_OK):
         raise Refusal(
-            label,
             "Filen eller mappen kan ikke læses af programmet; giv adgang til at læse den.",
             "the file or folder cannot be read by the program; grant it access",
         )

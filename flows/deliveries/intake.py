@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import chain
 from multiprocessing import get_context
@@ -47,25 +47,25 @@ from flows.deliveries.receipts import (
     Outcome,
     Receipt,
     Tally,
+    receipt_for,
     receipt_of,
-    unchanged_receipt,
     write_receipt,
 )
-from flows.deliveries.sheets import open_book, sheet_blocks, sheet_layout, sheet_remarks
-from flows.deliveries.store import Delivery, RowRule, hide_unforeseen, open_restricted, supersede
+from flows.deliveries.sheets import Book, open_book, sheet_blocks, sheet_layout, sheet_remarks
+from flows.deliveries.store import Delivery, hide_unforeseen, ledger_time, open_restricted, supersede
 from flows.deliveries.values import (
     MISSING,
     Parsed,
-    Wrong,
     clean,
     is_error,
     parse_municipality,
     parse_period,
     parser_of,
+    read_by,
     rejects,
     suggested_industry,
 )
-from transforms.areas import areas, suggest
+from transforms.areas import suggest
 from transforms.catalogue import Contract, DeliveryField
 from transforms.errors import KommunekortError, UsageError
 from transforms.periods import span
@@ -296,58 +296,62 @@ class Read:
     persons: int | None
 
 
-def _given(outcome: Outcome, period: str | None) -> dict[str, str]:
-    expected = {"municipality": outcome.municipality, "period": period or ""}
-    return {name: value for name, value in expected.items() if value}
-
-
 @dataclass(frozen=True)
-class Intake:
-    """Takes tables in: the keys, what the sender has said about municipality, kind and period, and the way they came.
+class Request:
+    """What is said of a hand-in: when it came, whether it is invented, its municipality, kind and period, its way.
 
     What came `from_folder` before is unchanged also when it was superseded since; by hand it can be delivered back.
     """
 
-    keys: Keys
-    municipality: str | None
-    kind: str | None
-    period: str | None
-    people: Pseudonymiser = field(repr=False)
+    synthetic: bool = False
+    received_at: datetime | None = None
+    municipality: str | None = None
+    kind: str | None = None
+    period: str | None = None
     from_folder: bool = False
-    sources: tuple[Path, Path] = (Path(), Path())  # the key file and the data folder, for whoever reads beside
-    prepared: set[str] = field(default_factory=set, repr=False)
-    ahead: dict[int, Future[Read | None]] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
-    @classmethod
-    def checked(
-        cls, keys: Keys, municipality: str | None, kind: str | None, period: str | None, *, from_folder: bool = False
-    ) -> Intake:
-        """Return an intake; UsageError when the municipality, kind or period given is unknown."""
-        try:
-            code = parse_municipality(clean(municipality)) if municipality else None
-        except Wrong:
-            near = suggest(municipality or "")
+    @property
+    def moment(self) -> datetime:
+        """Return the moment of receipt in UTC."""
+        return (self.received_at or datetime.now(UTC)).astimezone(UTC)
+
+    def checked(self) -> Request:
+        """Return the request with codes for words; UsageError when its municipality, kind or period is unknown."""
+        code = period = None
+        if self.municipality and (code := read_by(parse_municipality, clean(self.municipality))) is None:
+            near = suggest(self.municipality)
             hint = f"; did you mean {near[0]}?" if near else "; give its name or three-digit code"
-            raise UsageError(f"--municipality {municipality}: not one of the 98 municipalities{hint}") from None
-        try:
-            given = parse_period(clean(period)) if period else None
-        except Wrong:
-            raise UsageError(f"--period {period}: not a period; write 2016 or 2016K1") from None
-        known = kind_named(kind, "--kind") if kind is not None else None
-        return cls(keys, code, known, given, keys.pseudonymiser(), from_folder)
+            raise UsageError(f"--municipality {self.municipality}: not one of the 98 municipalities{hint}")
+        if self.period and (period := read_by(parse_period, clean(self.period))) is None:
+            raise UsageError(f"--period {self.period}: not a period; write 2016 or 2016K1")
+        kind = kind_named(self.kind, "--kind") if self.kind is not None else None
+        return replace(self, municipality=code, kind=kind, period=period)
 
     def contracts(self) -> dict[str, Contract]:
         """Return the contracts a table may follow: the kind given, or all."""
         known = load_contracts()
         return known if self.kind is None else {self.kind: known[self.kind]}
 
+
+@dataclass
+class Intake:
+    """Takes the tables of a hand-in: what has been read `ahead`, and the tables of the database that are `prepared`."""
+
+    keys: Keys
+    request: Request
+    people: Pseudonymiser = field(init=False, repr=False)
+    prepared: set[str] = field(default_factory=set, repr=False)
+    ahead: dict[int, Future[Read | None]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.people = self.keys.pseudonymiser()
+
     def take(
         self,
         tables: Sequence[Table],
-        request: Request,
         warehouse: Warehouse,
-        bounds: Bounds,
-        *,
         remarks: Sequence[Remark] = (),
         unreadable: Refusal | None = None,
     ) -> Receipt:
@@ -357,38 +361,44 @@ class Intake:
         same kind in the same hand-in could not be read, and half of a delivery must not stand for the whole.
         """
         contract = tables[0].layout.contract
-        outcome = self._outcome(tables, request, bounds)
+        outcome = self._outcome(tables)
         outcome.remarks += [*remarks, *(remark for table in tables for remark in table.remarks)]
         read = self._read_ahead(tables[0])
+        refusal = None
         try:
-            claims, stated, blocks = self._begin(outcome, tables, unreadable, read)
-        except Refusal as refusal:
-            return self._refuse(tables, outcome, refusal, warehouse)
-        known = self._known(warehouse, outcome)
+            claims, blocks = self._begin(outcome, tables, unreadable, read)
+        except Refusal as error:
+            refusal = error
+            self._identify(outcome, tables, outcome.period or "")
+        known = store.received_before(warehouse, outcome.ledger_line())
         if known is not None:
-            return unchanged_receipt(known, outcome.label, contract)
+            return receipt_for(known, outcome.label, contract, is_unchanged=True)
         outcome.delivery_id = store.next_delivery_id(warehouse)
+        if refusal is not None:
+            outcome.refuse(refusal.text_da, refusal.text_en)
+            store.enter(warehouse, outcome.ledger_line())
+            return receipt_of(outcome)
         if contract.table not in self.prepared:
             comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
             store.prepare_table(warehouse, contract.table, contract.columns, comments)
             self.prepared.add(contract.table)
         try:
             store.begin_incoming(warehouse, contract.columns)
-            judged = [
-                self._load(outcome, table, number, blocks, stated, warehouse, read)
-                for number, table in enumerate(tables)
-            ]
-            if not all(judged):
+            if read is not None and read.given == outcome.given:
+                outcome.tally, outcome.accepted, outcome.persons = read.tally, read.accepted, read.persons
+                store.put_incoming(warehouse, contract.columns, read.rows)
+            else:
+                for number, table in enumerate(tables):
+                    self._load(outcome, table, number, blocks, warehouse)
                 self._judge(outcome, warehouse, partial(store.remove_incoming, warehouse))
-            newest = store.newest_date(warehouse, contract.period_field, request.day)
-            settle_period(outcome, self.period, stated, claims, newest, request.day)
-        except Refusal as refusal:
-            outcome.refuse(refusal.text_da, refusal.text_en)
+            newest = store.newest_date(warehouse, contract.period_field, outcome.moment.date())
+            settle_period(outcome, self.request.period, claims, newest)
+        except Refusal as error:
+            outcome.refuse(error.text_da, error.text_en)
         outcome.judge()
         current = self._replaced(outcome, tables, warehouse)
-        shares_few = self._shares_few(outcome, current, warehouse)
-        outcome.compare(current, shares_few, *self._differences(outcome, current, warehouse))
-        line = self._line(outcome)
+        self._compare(outcome, current, warehouse)
+        line = outcome.ledger_line()
         with transaction(warehouse):
             if not outcome.refused:
                 if current is not None:
@@ -400,32 +410,31 @@ class Intake:
 
     def _begin(
         self, outcome: Outcome, tables: Sequence[Table], unreadable: Refusal | None = None, read: Read | None = None
-    ) -> tuple[list[Claims], str | None, Iterator[Block] | None]:
-        """Return what tables say of themselves, the period stated, and the blocks of a table that is alone.
+    ) -> tuple[list[Claims], Iterator[Block] | None]:
+        """Return what tables say of themselves, and the blocks of a table that is alone.
 
-        The municipality is settled and the delivery identified. Raises Refusal.
+        The municipality and a period that is stated are settled and the delivery identified. Raises Refusal.
         """
         peeked = tables[0].blocks() if len(tables) == 1 and read is None else None
         for table in tables if unreadable is None else ():
-            require_complete(table.layout, table.label)
+            require_complete(table.layout)
         first = next(peeked, None) if peeked else None
         if read is not None:
             claims = [read.claims]
         else:
             claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
         if all(one.is_empty for one in claims):
-            raise Refusal(outcome.label, "Leverancen indeholder ingen rækker.", "the delivery holds no rows")
-        settle_municipality(outcome, self.municipality, claims)
+            raise Refusal("Leverancen indeholder ingen rækker.", "the delivery holds no rows")
+        settle_municipality(outcome, self.request.municipality, claims)
         if unreadable is not None:
             raise unreadable
-        stated = self.period or next((one.stated_period for one in claims if one.stated_period), None)
+        stated = (one.stated_period for one in claims if one.stated_period)
+        outcome.stated_period = self.request.period or next(stated, None)
         named = [period for one in claims for period in one.named_periods]
-        self._identify(outcome, tables, stated or (named[0].period if named else ""))
-        return claims, stated, chain([first] if first else [], peeked) if peeked else None
+        self._identify(outcome, tables, outcome.stated_period or (named[0].period if named else ""))
+        return claims, chain([first] if first else [], peeked) if peeked else None
 
-    def read(
-        self, table: Table, request: Request, bounds: Bounds, known: Collection[str], scratch: Warehouse
-    ) -> Read | None:
+    def read(self, table: Table, known: Collection[str], scratch: Warehouse) -> Read | None:
         """Return the rows of a table that is a delivery by itself, read and judged; None when it is in the ledger.
 
         None as well for what is refused: that is told when the table is taken.
@@ -433,13 +442,13 @@ class Intake:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        outcome = self._outcome([table], request, bounds)
+        outcome = self._outcome([table])
+        columns = outcome.contract.columns
         try:
-            claims, stated, blocks = self._begin(outcome, [table])
+            claims, blocks = self._begin(outcome, [table])
             if outcome.content_id in known:
                 return None
-            given, columns = _given(outcome, stated), outcome.contract.columns
-            parser = Parser(table.layout, self.people, outcome.tally, given)
+            parser = Parser(table.layout, self.people, outcome.tally, outcome.given)
             with without_collector():
                 rows = pa.concat_tables([parser.typed(block) for block in blocks or ()])
 
@@ -451,35 +460,22 @@ class Intake:
             store.put_incoming(scratch, columns, rows)
             self._judge(outcome, scratch, remove)
             store.end_incoming(scratch)
-            return Read(claims[0], given, rows, outcome.tally, outcome.accepted, outcome.persons)
+            return Read(claims[0], outcome.given, rows, outcome.tally, outcome.accepted, outcome.persons)
         except KommunekortError:
             return None
 
-    def _outcome(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Outcome:
-        return Outcome(
-            " + ".join(table.label for table in tables), [table.layout for table in tables],
-            [table.label for table in tables], self.keys.key_id, request.moment, request.synthetic,
-            Tally(bounds.faults),
-        )  # fmt: skip
+    def _outcome(self, tables: Sequence[Table]) -> Outcome:
+        layouts, labels = [table.layout for table in tables], [table.label for table in tables]
+        request = self.request
+        tally = Tally(request.bounds.faults)
+        return Outcome(layouts, labels, self.keys.key_id, request.moment, request.synthetic, request.from_folder, tally)
 
     def _load(
-        self,
-        outcome: Outcome,
-        table: Table,
-        number: int,
-        blocks: Iterator[Block] | None,
-        period: str | None,
-        warehouse: Warehouse,
-        read: Read | None,
-    ) -> bool:
-        """Put the rows of one table that can be read among those waiting; tell whether they are judged already."""
+        self, outcome: Outcome, table: Table, number: int, blocks: Iterator[Block] | None, warehouse: Warehouse
+    ) -> None:
+        """Put the rows of one table that can be read among those waiting."""
         columns = outcome.contract.columns
-        given = _given(outcome, period)
-        if read is not None and read.given == given:
-            outcome.tally, outcome.accepted, outcome.persons = read.tally, read.accepted, read.persons
-            store.put_incoming(warehouse, columns, read.rows)
-            return True
-        parser = Parser(table.layout, self.people, outcome.tally, given, number * TABLE_STEP)
+        parser = Parser(table.layout, self.people, outcome.tally, outcome.given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
         with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
             stored: Future[None] | None = None
@@ -489,14 +485,13 @@ class Intake:
                     stored.result()
                 if held is not None:
                     if stored is None:
-                        store.use_all_threads(warehouse)
+                        warehouse.execute("SET threads = 2")  # a large delivery is judged and stored on both
                     stored = storing.submit(store.add_incoming, warehouse, columns, held)
                 held = parser.typed(block)
             if stored is not None:
                 stored.result()
             if held is not None:
                 store.add_incoming(warehouse, columns, held)
-        return False
 
     def _read_ahead(self, table: Table) -> Read | None:
         """Return what another process has read of a table; None when it has not, or has ended over it."""
@@ -507,12 +502,8 @@ class Intake:
 
     def _judge(self, outcome: Outcome, warehouse: Warehouse, remove: Callable[[Collection[int]], None]) -> None:
         """Apply the rules over rows; those that break a rule are taken out."""
-        contract, tally, day = outcome.contract, outcome.tally, outcome.moment.date()
-        rules = [
-            RowRule(rule.id, rule.field, rule.breaks, rule.severity == "reject", rule.severity != "info")
-            for rule in contract.rules
-        ]
-        broken = store.broken_rules(warehouse, rules, day)
+        contract, tally = outcome.contract, outcome.tally
+        broken = store.broken_rules(warehouse, contract.rules, outcome.moment.date())
         for rule, count, rows in broken:
             for row in rows:
                 tally.add(Fault(row, rule.field, rule.id))
@@ -520,13 +511,11 @@ class Intake:
         repeated = store.duplicate_rows(warehouse, contract.key)
         for row in repeated:
             tally.add(Fault(row, "", "duplicate"))
-        rejected = {*repeated, *(row for rule, _, rows in broken if rule.rejects for row in rows)}
+        rejected = {*repeated, *(row for rule, _, rows in broken if rule.severity == "reject" for row in rows)}
         if rejected:
             remove(rejected)
             tally.rejected += len(rejected)
-        outcome.accepted = store.count_incoming(warehouse)
-        if "person_id" in contract.columns:
-            outcome.persons = store.count_persons(warehouse)
+        outcome.accepted, outcome.persons = store.count_incoming(warehouse, contract.columns)
 
     def _replaced(self, outcome: Outcome, tables: Sequence[Table], warehouse: Warehouse) -> Delivery | None:
         """Return the delivery in force that this one replaces.
@@ -534,11 +523,10 @@ class Intake:
         That is the one of its own period. Where nobody stated the period, a correction may have moved it with the rows:
         then it is the newest one, when the name says it is corrected or neither period was stated.
         """
-        kind, synthetic = outcome.contract.kind, outcome.synthetic
-        current = store.current_delivery(warehouse, kind, outcome.municipality, outcome.period, synthetic=synthetic)
+        current = store.current_delivery(warehouse, outcome.ledger_line())
         if current is not None or outcome.period is None or outcome.period_source in ("stated", "name"):
             return current
-        newest = store.newest_in_force(warehouse, kind, outcome.municipality, synthetic=synthetic)
+        newest = store.newest_in_force(warehouse, outcome.ledger_line())
         if newest is None:
             return None
         not_before = store.told_until(newest) >= min(span(outcome.period)[1], outcome.moment.date())
@@ -553,50 +541,19 @@ class Intake:
             return newest
         return None
 
-    def _shares_few(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> bool:
-        """Tell whether fewer than half of the persons of the delivery to be replaced are in this one."""
-        if current is None or outcome.refused or not current.persons or outcome.persons is None:
-            return False
-        kept = store.count_shared_persons(warehouse, outcome.contract.table, current)
-        return kept < SHRUNK * current.persons
-
-    def _differences(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> tuple[list[str], float]:
-        """Return the labels of columns that say something else of the rows the former delivery had; the share gone."""
-        contract = outcome.contract
-        former = current or store.newest_in_force(
-            warehouse, contract.kind, outcome.municipality, synthetic=outcome.synthetic
-        )
+    def _compare(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> None:
+        """Hold a delivery against the one it replaces, or else the newest one before: columns, rows and persons."""
+        outcome.previous = current
+        former = current or store.newest_in_force(warehouse, outcome.ledger_line())
         if former is None or outcome.refused:
-            return [], 0
+            return
+        contract = outcome.contract
         names = [each.name for each in contract.fields if each.name in contract.columns]
         moved, gone = store.differences(warehouse, contract.table, contract.key, names, former)
-        return [contract.field(name).label_da for name in moved], gone if current else 0
-
-    def _refuse(self, tables: Sequence[Table], outcome: Outcome, refusal: Refusal, warehouse: Warehouse) -> Receipt:
-        self._identify(outcome, tables, outcome.period or "")
-        known = self._known(warehouse, outcome)
-        if known is not None:
-            return unchanged_receipt(known, outcome.label, outcome.contract)
-        outcome.delivery_id = store.next_delivery_id(warehouse)
-        outcome.refuse(refusal.text_da, refusal.text_en)
-        store.enter(warehouse, self._line(outcome))
-        return receipt_of(outcome)
-
-    def _known(self, warehouse: Warehouse, outcome: Outcome) -> Delivery | None:
-        """Return the delivery that makes this content unchanged, if any; the ledger notes that it came this way too."""
-        known = store.same_content(
-            warehouse, outcome.contract.kind, outcome.municipality or None, outcome.content_id,
-            synthetic=outcome.synthetic, from_folder=self.from_folder, parts=outcome.part_ids,
-        )  # fmt: skip
-        return self._noted(warehouse, known)
-
-    def _noted(self, warehouse: Warehouse, known: Delivery | None) -> Delivery | None:
-        if known is not None and self.from_folder and not known.is_from_folder:
-            store.mark_from_folder(warehouse, known)
-        return known
-
-    def _line(self, outcome: Outcome) -> Delivery:
-        return replace(outcome.ledger_line(), is_from_folder=self.from_folder)
+        outcome.tell_moved([contract.field(name).label_da for name in moved])
+        if current is not None:
+            kept = store.count_shared_persons(warehouse, contract.table, current) if current.persons else 0
+            outcome.tell_gone(current, kept < SHRUNK * (current.persons or 0), gone)
 
     def _identify(self, outcome: Outcome, tables: Sequence[Table], period: str) -> None:
         """Give a delivery the keyed hash of its bytes, and of each of its tables."""
@@ -609,37 +566,20 @@ class Intake:
         sheet = ",".join(sorted(table.sheet for table in tables))
         return self.keys.content_id(sha256, f"{sheet}:{contract.kind}:{contract.version}:{period}")
 
-    def refuse_file(
-        self, label: str, sha256: str, refusal: Refusal, moment: datetime, synthetic: bool, warehouse: Warehouse
-    ) -> Receipt:
+    def refuse_file(self, stranger: Stranger, warehouse: Warehouse) -> Receipt:
         """Enter a file that is no table of any kind into the ledger, once, and return its receipt."""
-        content_id = self.keys.content_id(sha256, "file")
-        known = self._noted(
-            warehouse,
-            store.same_content(
-                warehouse, "unknown", self.municipality, content_id, synthetic=synthetic, from_folder=self.from_folder
-            ),
-        )
-        if known is not None:
-            return unchanged_receipt(known, label, None)
-        received_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        request, content_id = self.request, self.keys.content_id(stranger.sha256, "file")
         line = Delivery(
-            store.next_delivery_id(warehouse), "unknown", self.municipality, self.period, received_at, content_id,
-            0, self.keys.key_id, "afvist", 0, 0, 0, None, synthetic, is_from_folder=self.from_folder,
+            store.next_delivery_id(warehouse), "unknown", request.municipality, request.period,
+            ledger_time(request.moment), content_id, 0, self.keys.key_id, "afvist", 0, 0, 0, None, request.synthetic,
+            is_from_folder=request.from_folder,
         )  # fmt: skip
+        known = store.received_before(warehouse, line)
+        if known is not None:
+            return receipt_for(known, stranger.label, is_unchanged=True)
         store.enter(warehouse, line)
-        return Receipt(
-            line.delivery_id,
-            label,
-            "afvist",
-            received_at,
-            municipality_code=self.municipality,
-            municipality=areas()[self.municipality].name_da if self.municipality else "",
-            period=self.period,
-            remarks=(Remark(refusal.text_da, refusal.text_en),),
-            is_synthetic=synthetic,
-            key_id=self.keys.key_id,
-        )
+        remark = Remark(stranger.refusal.text_da, stranger.refusal.text_en)
+        return receipt_for(line, stranger.label, kind=None, contract_version=None, remarks=(remark,))
 
 
 def _peek(table: Table) -> Claims:
@@ -653,24 +593,6 @@ def _peek(table: Table) -> Claims:
 
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """When a delivery came, and whether it is invented."""
-
-    synthetic: bool = False
-    received_at: datetime | None = None
-
-    @property
-    def moment(self) -> datetime:
-        """Return the moment of receipt in UTC."""
-        return (self.received_at or datetime.now(UTC)).astimezone(UTC)
-
-    @property
-    def day(self) -> date:
-        """Return the day of receipt."""
-        return self.moment.date()
 
 
 def deliver(
@@ -703,17 +625,16 @@ def deliver(
     for path in files:
         if not from_folder and not path.is_file():
             raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
-    request = Request(synthetic, received_at)
+    said = Request(synthetic, received_at, municipality, kind, period, from_folder, folder, bounds or Bounds())
     keys = load_keys(key_file, data_dir)
-    intake = Intake.checked(keys, municipality, kind, period, from_folder=from_folder)
-    intake = replace(intake, sources=(key_file, data_dir))
+    intake = Intake(keys, said.checked())
     receipts: list[Receipt] = []
     with (
         hide_unforeseen("opening the restricted database"),
         open_restricted(data_dir / "restricted", keys.database_key) as warehouse,
-        readers(intake, store.known_content(warehouse), workers, len(files)) as pool,
+        readers(intake, (key_file, data_dir), store.known_content(warehouse), workers, len(files)) as pool,
     ):
-        for receipt in receive(files, request, intake, warehouse, bounds or Bounds(), folder, pool):
+        for receipt in receive(files, intake, warehouse, pool):
             page = data_dir / "receipts" / f"{receipt.delivery_id}.html"
             if not (receipt.is_unchanged and page.exists()):  # the first receipt says more
                 page = write_receipt(receipt, data_dir / "receipts")
@@ -723,17 +644,17 @@ def deliver(
     return receipts
 
 
-def _failed(error: KommunekortError, label: str, path: Path, request: Request, intake: Intake) -> Receipt:
+def _failed(error: KommunekortError, label: str, path: Path, request: Request) -> Receipt:
     """Return the receipt of a file on which the program itself fails; no ledger holds it, so it is tried again.
 
     What the user can mend is raised, and everything where the file is not one of a drop folder.
     """
-    if isinstance(error, UsageError) or not intake.from_folder:
+    if isinstance(error, UsageError) or not request.from_folder:
         raise error
     log.error("%s", error)
     return Receipt(
-        "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist",
-        request.moment.strftime("%Y-%m-%dT%H:%M:%SZ"), is_synthetic=request.synthetic,
+        "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist", ledger_time(request.moment),
+        is_synthetic=request.synthetic,
         remarks=(
             Remark(
                 "Filen kunne ikke behandles på grund af en fejl i programmet; intet af den er gemt. Giv datateamet "
@@ -768,27 +689,21 @@ class _Opened:
 
 
 def receive(
-    files: Path | Sequence[Path],
-    request: Request,
-    intake: Intake,
-    warehouse: Warehouse,
-    bounds: Bounds,
-    folder: Path | None = None,
-    pool: Readers | None = None,
+    files: Sequence[Path], intake: Intake, warehouse: Warehouse, pool: Readers | None = None
 ) -> Iterator[Receipt]:
     """Yield the receipts of files: one per delivery in their sheets and ZIP members, and per unread file.
 
     Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
     """
     opened: list[_Opened] = []
-    for path in [files] if isinstance(files, Path) else files:
+    for path in files:
         try:
-            opened.append(_open(path, intake, bounds, folder))
+            opened.append(_open(path, intake.request))
         except KommunekortError as error:
-            yield _failed(error, mask(path.name), path, request, intake)
+            yield _failed(error, mask(path.name), path, intake.request)
     for one in opened:
         one.tell_of_strangers()
-    if intake.from_folder:
+    if intake.request.from_folder:
         units = [(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
         hand_ins = together_in_folder(units, intake)
     else:
@@ -796,12 +711,11 @@ def receive(
         tables = _distinct([table for one in opened for table in one.tables])
         hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
     alone = [group[0] for group, _ in hand_ins if len(group) == 1]
-    prepare = pool.reading(alone, request, bounds) if pool else lambda _: None
-    yield from _taken(hand_ins, request, intake, warehouse, bounds, prepare)
-    for stranger in [stranger for one in opened for stranger in one.strangers]:
-        yield intake.refuse_file(
-            stranger.label, stranger.sha256, stranger.refusal, request.moment, request.synthetic, warehouse
-        )
+    prepare = pool.reading(alone) if pool else lambda _: None
+    yield from _taken(hand_ins, intake, warehouse, prepare)
+    for one in opened:
+        for stranger in one.strangers:
+            yield intake.refuse_file(stranger, warehouse)
 
 
 LEAST_FILES, MOST_BYTES = 8, 64 * 2**20
@@ -820,7 +734,7 @@ class Readers:
     ahead: dict[int, Future[Read | None]]
     here: Reader
 
-    def reading(self, tables: Sequence[Table], request: Request, bounds: Bounds) -> Callable[[Table], None]:
+    def reading(self, tables: Sequence[Table]) -> Callable[[Table], None]:
         """Return what is to be called before each is taken: it has the next ones read, here too until that is ready."""
         found = [table for table in tables if table.size <= MOST_BYTES]
         waiting = deque(found if len(found) >= LEAST_FILES else [])
@@ -833,25 +747,29 @@ class Readers:
                 table = waiting.popleft()
                 if busy > self.number:
                     self.ahead[id(table)] = Future()
-                    self.ahead[id(table)].set_result(_read_table(table, request, bounds, self.here))
+                    self.ahead[id(table)].set_result(_read_table(table, self.here))
                     continue
                 with suppress(BrokenExecutor):  # one of them has ended: the rest is read in its turn
-                    self.ahead[id(table)] = self.pool.submit(_read_table, table, request, bounds)
+                    self.ahead[id(table)] = self.pool.submit(_read_table, table)
 
         return prepare
 
 
 @contextmanager
-def readers(intake: Intake, known: Collection[str], number: int, files: int) -> Iterator[Readers | None]:
-    """Start what makes `number` processes with this one; they load the key themselves. None when one is wanted."""
+def readers(
+    intake: Intake, sources: tuple[Path, Path], known: Collection[str], number: int, files: int
+) -> Iterator[Readers | None]:
+    """Start what makes `number` processes with this one; they load the key themselves. None when one is wanted.
+
+    `sources`: the key file and the data folder.
+    """
     if number == 1:
         yield None
         return
-    asked = (intake.municipality, intake.kind, intake.period)
-    beside = number - 1
+    beside, begin = number - 1, (sources, known, intake.request)
     with (
-        store.open_scratch(intake.sources[1] / "restricted") as scratch,
-        ProcessPoolExecutor(beside, get_context("spawn"), _begin_reading, (intake.sources, known, asked)) as pool,
+        store.open_scratch(sources[1] / "restricted") as scratch,
+        ProcessPoolExecutor(beside, get_context("spawn"), _begin_reading, begin) as pool,
     ):
         for _ in range(beside if files >= LEAST_FILES else 0):
             pool.submit(int)  # they start while the files are opened
@@ -868,27 +786,23 @@ _reader: list[Reader] = []
 _open_in_reader = ExitStack()
 
 
-def _begin_reading(
-    sources: tuple[Path, Path], known: Collection[str], asked: tuple[str | None, str | None, str | None]
-) -> None:
+def _begin_reading(sources: tuple[Path, Path], known: Collection[str], request: Request) -> None:
     """Make a process ready to read tables: it has its own keys, and a database in memory for as long as it lasts."""
-    keys = load_keys(*sources)
     scratch = _open_in_reader.enter_context(store.open_scratch(sources[1] / "restricted"))
-    _reader[:] = [(Intake(keys, *asked, keys.pseudonymiser()), known, scratch)]
+    _reader[:] = [(Intake(load_keys(*sources), request), known, scratch)]
 
 
-def _read_table(table: Table, request: Request, bounds: Bounds, reader: Reader | None = None) -> Read | None:
+def _read_table(table: Table, reader: Reader | None = None) -> Read | None:
     """Return the rows of a table, or None when whoever takes it has to look for itself."""
     intake, known, scratch = reader or _reader[0]
     with suppress(KommunekortError), hide_unforeseen(f"receiving {table.label}"):
-        return intake.read(table, request, bounds, known, scratch)
+        return intake.read(table, known, scratch)
     return None
 
 
 def _taken(
-    hand_ins: Sequence[Unit], request: Request, intake: Intake, warehouse: Warehouse, bounds: Bounds,
-    prepare: Callable[[Table], None],
-) -> Iterator[Receipt]:  # fmt: skip
+    hand_ins: Sequence[Unit], intake: Intake, warehouse: Warehouse, prepare: Callable[[Table], None]
+) -> Iterator[Receipt]:
     """Yield the receipts of hand-ins, each taken in its turn while others are read."""
     for group, strangers in hand_ins:
         prepare(group[0])
@@ -903,15 +817,15 @@ def _taken(
         unreadable = _half(incomplete) if incomplete else None
         try:
             with hide_unforeseen(f"receiving {group[0].label}"):
-                yield intake.take(group, request, warehouse, bounds, remarks=beside, unreadable=unreadable)
+                yield intake.take(group, warehouse, beside, unreadable)
         except KommunekortError as error:
-            yield _failed(error, " + ".join(table.label for table in group), Path(group[0].hint), request, intake)
+            label = " + ".join(table.label for table in group)
+            yield _failed(error, label, Path(group[0].hint), intake.request)
 
 
 def _half(table: Table) -> Refusal:
     names = ", ".join(missing_fields(table.layout))
     return Refusal(
-        table.label,
         f"I {table.label} mangler kolonner: {names}. Afleveringens tabeller af samme slags hører sammen, så ingen af "
         "dem er taget ind.",
         f"{table.label} lacks columns: {names}; tables of one kind in one hand-in belong together, so none was taken",
@@ -949,7 +863,7 @@ def _key(table: Table, intake: Intake) -> Key:
             with suppress(Refusal):  # told again, with its receipt, when the table is taken
                 claims = _peek(table)
     named = claims.named_municipality
-    code = intake.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
+    code = intake.request.municipality or next((code for code, _ in claims.municipalities.most_common(1)), None)
     return is_correction(table.hint), table.kind, code or (named.code if named else None), claims.sign
 
 
@@ -1019,23 +933,23 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
     return found
 
 
-def _open(path: Path, intake: Intake, bounds: Bounds, folder: Path | None) -> _Opened:
+def _open(path: Path, request: Request) -> _Opened:
     """Return the tables and the other files in one file of a hand-in."""
     label = mask(path.name)
     found = _Opened()
     try:
         with hide_unforeseen(f"receiving {label}"):
-            if intake.from_folder:
+            if request.from_folder:
                 refuse_unread(path)
-            hint = str(path.relative_to(folder)) if folder else path.name
-            parts, found.strangers = parts_of(path, bounds, hint)
+            hint = str(path.relative_to(request.folder)) if request.folder else path.name
+            parts, found.strangers = parts_of(path, request.bounds, hint)
     except Refusal as refusal:
         found.strangers.append(Stranger(label, refusal, _hash(path)))
         return found
     for part in parts:
         try:
             with hide_unforeseen(f"receiving {part.label}"):
-                found.tables += _tables(part, intake.contracts(), bounds)
+                found.tables += _tables(part, request.contracts(), request.bounds)
         except Refusal as refusal:
             found.strangers.append(Stranger(part.label, refusal, part.sha256))
     return found
@@ -1050,25 +964,7 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
         )  # fmt: skip
         return
     book = open_book(part, bounds)
-    remarks = list(part.remarks)
-    if book.formulas:
-        remarks.append(
-            Remark(
-                f"Projektmappen indeholder {counted(book.formulas, 'formel', 'formler')}; de gemte værdier er brugt.",
-                f"The workbook holds {counted(book.formulas, 'formula', 'formulas')}; the saved values were used.",
-                "info",
-            )
-        )
-    for sheet in book.hidden:
-        if sheet_layout(sheet, contracts.values(), part.hint) is not None:
-            remarks.append(
-                Remark(
-                    f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter, men er ikke læst. "
-                    "Vis arket, og send filen igen, hvis rækkerne skal med.",
-                    f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read. Unhide it "
-                    "and deliver again if its rows belong here.",
-                )
-            )
+    remarks = [*part.remarks, *_remarks_on(book, part, contracts)]
     found = 0
     for sheet in book.sheets:
         hint = f"{part.hint}/{sheet.name}" if periods_in(sheet.name) else part.hint
@@ -1076,15 +972,31 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
         if layout_of_sheet is not None:
             found += 1
             label = f"{part.label}, ark/sheet {sheet.number}"
-            told = tuple(remarks + sheet_remarks(sheet, layout_of_sheet))
+            told = (*remarks, *sheet_remarks(sheet, layout_of_sheet))
             blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet, bounds)
             yield Table(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
     if not found:
         raise Refusal(
-            part.label,
             "Intet ark har en leverances overskrifter; brug skabelonen.",
             "no sheet has the headings of a delivery; use the template",
         )
+
+
+def _remarks_on(book: Book, part: Part, contracts: dict[str, Contract]) -> Iterator[Remark]:
+    if book.formulas:
+        yield Remark(
+            f"Projektmappen indeholder {counted(book.formulas, 'formel', 'formler')}; de gemte værdier er brugt.",
+            f"The workbook holds {counted(book.formulas, 'formula', 'formulas')}; the saved values were used.",
+            "info",
+        )
+    for sheet in book.hidden:
+        if sheet_layout(sheet, contracts.values(), part.hint) is not None:
+            yield Remark(
+                f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter, men er ikke læst. "
+                "Vis arket, og send filen igen, hvis rækkerne skal med.",
+                f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read. Unhide it "
+                "and deliver again if its rows belong here.",
+            )
 
 
 def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Iterator[Block]:

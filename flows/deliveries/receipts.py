@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.deliveries.contract import Fault, Remark, counted, danish, largest_rejected_share, text_of
 from flows.deliveries.files import Layout
-from flows.deliveries.store import Delivery
+from flows.deliveries.store import Delivery, ledger_time
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
 from transforms.catalogue import Contract, Severity
@@ -60,7 +60,11 @@ class Tally:
 TEMPLATES = Path(__file__).parent.parent / "report"
 
 Verdict = Literal["godkendt", "godkendt med bemærkninger", "afvist"]
-VERDICT_EN = {"godkendt": "accepted", "godkendt med bemærkninger": "accepted with remarks", "afvist": "refused"}
+VERDICT_EN: dict[Verdict, str] = {
+    "godkendt": "accepted",
+    "godkendt med bemærkninger": "accepted with remarks",
+    "afvist": "refused",
+}
 
 
 @dataclass(frozen=True)
@@ -186,9 +190,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["danish_time"] = danish_time
-    environment.filters["number"] = danish
-    environment.filters["period"] = lambda period: period_text(period)[0]
+    environment.filters.update(danish_time=danish_time, number=danish, period=lambda period: period_text(period)[0])
     return environment.get_template("receipt.html.jinja")
 
 
@@ -206,8 +208,7 @@ def danish_time(moment: str) -> str:
 
 def worst(receipts: Sequence[Receipt]) -> Verdict:
     """Return the gravest verdict among receipts; «godkendt» for none."""
-    order: list[Verdict] = ["godkendt", "godkendt med bemærkninger", "afvist"]
-    return max((receipt.verdict for receipt in receipts), key=order.index, default="godkendt")
+    return max((receipt.verdict for receipt in receipts), key=list(VERDICT_EN).index, default="godkendt")
 
 
 SHRUNK, GONE = 0.5, 0.05
@@ -223,18 +224,18 @@ class Outcome:
     `period_source`: `stated` by sender or rows, read from the `name` or from a `day` in it, or from the `rows`.
     """
 
-    label: str
     layouts: list[Layout]
     labels: list[str]
     key_id: str
     moment: datetime
     synthetic: bool
+    is_from_folder: bool
     tally: Tally
     delivery_id: str = ""
     content_id: str = ""
     part_ids: tuple[str, ...] = ()
     municipality: str = ""
-    municipality_name: str = ""
+    stated_period: str | None = None
     period: str | None = None
     period_source: str | None = None
     accepted: int = 0
@@ -244,14 +245,20 @@ class Outcome:
     previous: Delivery | None = None
 
     @property
+    def label(self) -> str:
+        """Return the names of the tables, safe to print."""
+        return " + ".join(self.labels)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Return what every row is held against: field name -> value, where it has one."""
+        expected = {"municipality": self.municipality, "period": self.stated_period}
+        return {name: value for name, value in expected.items() if value}
+
+    @property
     def contract(self) -> Contract:
         """Return the contract the tables follow."""
         return self.layouts[0].contract
-
-    @property
-    def received_at(self) -> str:
-        """Return the moment of receipt, UTC."""
-        return self.moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
     def verdict(self) -> Verdict:
@@ -309,13 +316,9 @@ class Outcome:
                 "the period cannot be told; fill in the column Periode or give --period",
             )
 
-    def compare(self, current: Delivery | None, shares_few: bool, moved: Sequence[str], gone: float) -> None:
-        """Note the delivery this one replaces; ask when it shrank to less than half, or holds others.
-
-        `moved`: columns that say something else of the rows the former delivery had. `gone`: the share of its rows.
-        """
-        self.previous = current
-        if moved and not self.refused:
+    def tell_moved(self, moved: Sequence[str]) -> None:
+        """Ask about columns that say something else of the rows the former delivery had."""
+        if moved:
             columns = ", ".join(f"«{label}»" for label in moved)
             self.remark(
                 f"I mere end hver femte af de rækker, der også stod i den forrige leverance, er {columns} ændret. Er "
@@ -323,13 +326,13 @@ class Outcome:
                 f"In more than one of five rows that the former delivery had too, {columns} has changed; corrections, "
                 "or shifted columns or rows?",
             )
-        if current is None or self.refused:
-            return
+
+    def tell_gone(self, current: Delivery, shares_few: bool, gone: float) -> None:
+        """Ask when this delivery shrank to less than half of the one it replaces, or a share of its rows is `gone`."""
         if self.accepted < SHRUNK * current.rows_accepted:
             self.remark(
                 f"Leverancen har {counted(self.accepted, 'godkendt række', 'godkendte rækker')} mod "
-                f"{danish(current.rows_accepted)} i den forrige; "
-                "er alt med?",
+                f"{danish(current.rows_accepted)} i den forrige; er alt med?",
                 f"The delivery has {self.accepted} accepted rows against {current.rows_accepted}; complete?",
             )
         elif shares_few:
@@ -354,7 +357,7 @@ class Outcome:
             kind=self.contract.kind,
             municipality_code=self.municipality or None,
             period=self.period,
-            received_at=self.received_at,
+            received_at=ledger_time(self.moment),
             content_id=self.content_id,
             contract_version=self.contract.version,
             key_id=self.key_id,
@@ -364,6 +367,7 @@ class Outcome:
             rows_rejected=self.tally.rows_in - self.accepted,
             persons=self.persons,
             is_synthetic=self.synthetic,
+            is_from_folder=self.is_from_folder,
             period_source=self.period_source,
             part_ids=",".join(self.part_ids) if len(self.part_ids) > 1 else None,
         )
@@ -398,82 +402,48 @@ def _rows(outcome: Outcome, name: str, rows: Sequence[int]) -> str:
 
 def receipt_of(outcome: Outcome) -> Receipt:
     """Return the receipt of a settled delivery."""
-    contract, tally, line = outcome.contract, outcome.tally, outcome.ledger_line()
+    contract, tally = outcome.contract, outcome.tally
     labels = {each.name: (each.label_da, each.label_en) for each in contract.fields} | {"": ("Rækken", "The row")}
     totals = []
     for (name, rule), count in tally.totals.items():
         text = text_of(rule, contract)
         rows = "" if text.severity == "info" else _rows(outcome, name, tally.rows.get((name, rule), []))
-        totals.append(
-            RuleTotal(
-                rule, *labels[name], text.severity, count, text.text_da, text.text_en, text.fix_da, text.fix_en, rows
-            )
-        )
+        totals.append(RuleTotal(rule, *labels[name], count=count, rows=rows, **asdict(text)))
     totals.sort(key=lambda total: (SEVERITIES.index(total.severity), -total.count, total.field_da))
-    faults = sorted(tally.faults, key=lambda fault: (fault.row, fault.field))
     lines = []
-    for fault in faults:
+    for fault in sorted(tally.faults, key=lambda fault: (fault.row, fault.field)):
         text = text_of(fault.rule, contract)
         if text.severity != "info":
             file, row = _place(outcome, fault.row, fault.field)
             lines.append(
                 FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, text.text_da, text.text_en, file)
             )
-    previous = outcome.previous
-    return Receipt(
-        delivery_id=outcome.delivery_id,
-        file=outcome.label,
-        verdict=outcome.verdict,
-        received_at=outcome.received_at,
-        kind=contract.kind,
-        title_da=contract.title_da,
-        title_en=contract.title_en,
-        municipality_code=line.municipality_code,
-        municipality=outcome.municipality_name,
-        period=outcome.period,
-        rows_in=line.rows_in,
-        rows_accepted=line.rows_accepted,
-        rows_rejected=line.rows_rejected,
+    layouts, previous = outcome.layouts, outcome.previous
+    return receipt_for(
+        outcome.ledger_line(),
+        outcome.label,
+        contract,
         rows_blank=tally.blank,
-        persons=outcome.persons,
-        is_synthetic=outcome.synthetic,
-        key_id=outcome.key_id,
-        contract_version=contract.version,
         totals=tuple(totals),
         faults=tuple(lines),
         faults_total=sum(total.count for total in totals if total.severity != "info"),
         remarks=tuple(dict.fromkeys(outcome.remarks)),
-        dropped=tuple(dict.fromkeys(name for layout in outcome.layouts for name in layout.dropped)),
-        undeclared=tuple(dict.fromkeys(name for layout in outcome.layouts for name in layout.undeclared)),
-        previous=None
-        if previous is None
-        else Previous(
-            previous.delivery_id, previous.received_at, previous.rows_in, previous.rows_accepted, previous.persons
-        ),
+        dropped=tuple(dict.fromkeys(name for layout in layouts for name in layout.dropped)),
+        undeclared=tuple(dict.fromkeys(name for layout in layouts for name in layout.undeclared)),
+        previous=previous and Previous(**_shared(previous, Previous)),
     )
 
 
-def unchanged_receipt(known: Delivery, label: str, contract: Contract | None) -> Receipt:
-    """Return the receipt for bytes received before: the earlier verdict, and nothing changed."""
-    verdict: Verdict = known.verdict  # type: ignore[assignment]
-    code = known.municipality_code
-    return Receipt(
-        delivery_id=known.delivery_id,
-        file=label,
-        verdict=verdict,
-        received_at=known.received_at,
-        kind=known.kind,
-        title_da=contract.title_da if contract else "",
-        title_en=contract.title_en if contract else "",
-        municipality_code=code,
-        municipality=areas()[code].name_da if code else "",
-        period=known.period,
-        rows_in=known.rows_in,
-        rows_accepted=known.rows_accepted,
-        rows_rejected=known.rows_rejected,
-        persons=known.persons,
-        is_unchanged=True,
-        is_synthetic=known.is_synthetic,
-        key_id=known.key_id,
-        contract_version=known.contract_version,
-    )
+def receipt_for(line: Delivery, label: str, contract: Contract | None = None, **more: Any) -> Receipt:
+    """Return the receipt of a line of the ledger: what both hold, the names of what has a code, and what is `more`."""
+    told = {"file": label, **_shared(line, Receipt)}
+    if contract is not None:
+        told |= {"title_da": contract.title_da, "title_en": contract.title_en}
+    if line.municipality_code:
+        told["municipality"] = areas()[line.municipality_code].name_da
+    return Receipt(**told | more)
+
+
+def _shared(line: Delivery, kind: type[Receipt | Previous]) -> dict[str, Any]:
+    """Return the fields of a line of the ledger that a receipt, or what it tells of the delivery before, has too."""
+    return {each.name: getattr(line, each.name) for each in fields(kind) if hasattr(line, each.name)}

@@ -12,8 +12,8 @@ import io
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice
@@ -33,11 +33,11 @@ from flows.deliveries.files import (
     field_of,
     find_layout,
 )
-from flows.deliveries.values import EXCEL_EPOCH, UNSAVED, Wrong, parse_industry
+from flows.deliveries.values import EXCEL_EPOCH, UNSAVED, parse_industry, read_by
 from transforms.catalogue import Contract, DeliveryField, fold_spelling
 
 if TYPE_CHECKING:
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineSheet
 
 ROWS_PER_BLOCK = 50_000
 EPOCH_1904 = dt.date(1904, 1, 1)
@@ -70,7 +70,7 @@ class Special:
 class Facts:
     """What the XML of a sheet tells beside its values; rows and columns count from 0."""
 
-    special: dict[tuple[int, int], Special] = field(default_factory=dict)
+    special: dict[xlsb.Place, Special] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
 
 
@@ -82,7 +82,7 @@ class Sheet:
     number: int
     rows: Callable[[], Iterator[Sequence[Any]]] = field(repr=False)
     facts: Callable[[], Facts] = field(repr=False)
-    merged: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()
+    merged: tuple[xlsb.Range, ...] = ()
     epoch: dt.date = EXCEL_EPOCH
 
 
@@ -102,7 +102,6 @@ def open_book(part: Part, bounds: Bounds) -> Book:
         content = stream.read(bounds.workbook // 4 + 1)
     if len(content) > bounds.workbook // 4:
         raise Refusal(
-            part.label,
             f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
             f"a workbook larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
         )
@@ -110,22 +109,21 @@ def open_book(part: Part, bounds: Bounds) -> Book:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            check_sizes(archive.infolist(), part.label, bounds.workbook, bounds.ratio)
+            check_sizes(archive.infolist(), bounds.workbook, bounds.ratio)
             if part.form == "ods":
-                return _open_ods(archive, part.label, bounds)
+                return _open_ods(archive, bounds)
             if part.form == "xlsb":
-                return _open_xlsb(content, archive, part.label, bounds)
-            formulas = _measure(archive, part.label, bounds)
-        return _open_xlsx(content, formulas, part.label)
+                return _open_xlsb(content, archive, bounds)
+            formulas = _measure(archive, bounds)
+        return _open_xlsx(content, formulas)
     except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, IndexError, struct.error, python_calamine.CalamineError):
         raise Refusal(
-            part.label,
             "Regnearket er beskadiget eller tomt; gem det igen som .xlsx, og send det.",
             "a damaged or empty workbook; save it again as .xlsx and deliver it",
         ) from None
 
 
-def _measure(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> int:
+def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
     """Return the number of formulas, after refusing sheets whose cells would not fit in memory.
 
     The reader lays a sheet out as a full rectangle: two cells far apart would ask for terabytes.
@@ -140,7 +138,6 @@ def _measure(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> int:
             while chunk := stream.read(1 << 20):
                 if b"\0" in chunk[:256]:
                     raise Refusal(
-                        label,
                         "Et ark har et usædvanligt tegnsæt; gem projektmappen igen i Excel.",
                         "a sheet in an unusual encoding; save the workbook again in Excel",
                     )
@@ -150,14 +147,13 @@ def _measure(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> int:
                 formulas += len(_FORMULA.findall(text)) - len(_FORMULA.findall(tail))
                 tail = text[-64:]
         width = max((_column_number(name) for name in columns), default=1)
-        _refuse_wide(width, last_row, label, bounds)
+        _refuse_wide(width, last_row, bounds)
     return formulas
 
 
-def _refuse_wide(width: int, rows: int, label: str, bounds: Bounds) -> None:
+def _refuse_wide(width: int, rows: int, bounds: Bounds) -> None:
     if width * rows > bounds.cells:
         raise Refusal(
-            label,
             f"Et ark spænder over {counted(rows, 'række', 'rækker')} og {counted(width, 'kolonne', 'kolonner')}; "
             "slet alt uden for tabellen.",
             f"a sheet spans {rows:,} rows and {width:,} columns; delete what lies outside the table",
@@ -171,7 +167,7 @@ def _column_number(name: bytes) -> int:
     return number
 
 
-def _open_xlsx(content: bytes, formulas: int, label: str) -> Book:
+def _open_xlsx(content: bytes, formulas: int) -> Book:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         paths, is_1904 = _sheet_paths(archive)
         formats = _formats(archive)
@@ -180,11 +176,18 @@ def _open_xlsx(content: bytes, formulas: int, label: str) -> Book:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _facts(archive, paths[name], formats) if name in paths else Facts()
 
-    return _book(content, formulas, label, facts, EPOCH_1904 if is_1904 else EXCEL_EPOCH)
+    return _book(content, formulas, facts, is_1904=is_1904)
 
 
-def _book(content: bytes, formulas: int, label: str, facts: Callable[[str], Facts], epoch: dt.date) -> Book:
-    """Return the sheets of a workbook; what calamine does not tell of a sheet is asked of `facts` by its name."""
+def _book(
+    content: bytes,
+    formulas: int,
+    facts: Callable[[str], Facts],
+    merged: Mapping[str, Sequence[xlsb.Range]] | None = None,
+    *,
+    is_1904: bool,
+) -> Book:
+    """Return the sheets of a workbook; what calamine does not tell of a sheet is asked for by its name."""
     import python_calamine
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
@@ -194,26 +197,24 @@ def _book(content: bytes, formulas: int, label: str, facts: Callable[[str], Fact
     for number, told in enumerate(workbook.sheets_metadata, start=1):
         if told.typ != SheetTypeEnum.WorkSheet:
             continue
-        rows, merged = _calamine_rows(workbook, told.name, label)
-        sheet = Sheet(told.name, number, rows, partial(facts, told.name), merged, epoch)
+        try:
+            values = workbook.get_sheet_by_name(told.name)
+        except (*ZIP_ERRORS, python_calamine.CalamineError):
+            raise Refusal(
+                "Et ark kan ikke læses; gem projektmappen igen, og send den.",
+                "a sheet cannot be read; save the workbook again and deliver it",
+            ) from None
+        ranges = tuple(values.merged_cell_ranges or ()) if merged is None else tuple(merged.get(told.name, ()))
+        sheet = Sheet(
+            told.name, number, partial(_rows, values), partial(facts, told.name), ranges,
+            EPOCH_1904 if is_1904 else EXCEL_EPOCH,
+        )  # fmt: skip
         (seen if told.visible == SheetVisibleEnum.Visible else hidden).append(sheet)
     return Book(tuple(seen), tuple(hidden), formulas)
 
 
-def _calamine_rows(
-    workbook: CalamineWorkbook, name: str, label: str
-) -> tuple[Callable[[], Iterator[Sequence[Any]]], tuple[tuple[tuple[int, int], tuple[int, int]], ...]]:
-    import python_calamine
-
-    try:
-        sheet = workbook.get_sheet_by_name(name)
-    except (*ZIP_ERRORS, python_calamine.CalamineError):
-        raise Refusal(
-            label,
-            "Et ark kan ikke læses; gem projektmappen igen, og send den.",
-            "a sheet cannot be read; save the workbook again and deliver it",
-        ) from None
-    return lambda: iter(sheet.to_python(skip_empty_area=False)), tuple(sheet.merged_cell_ranges or ())
+def _rows(sheet: CalamineSheet) -> Iterator[Sequence[Any]]:
+    return iter(sheet.to_python(skip_empty_area=False))
 
 
 def _local(element: ElementTree.Element) -> str:
@@ -222,34 +223,25 @@ def _local(element: ElementTree.Element) -> str:
 
 def _sheet_paths(archive: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
     """Return sheet name -> path in the archive, and whether days count from 1904."""
-    names = {name.lstrip("/"): name for name in archive.namelist()}
-    book = ElementTree.fromstring(archive.read(names["xl/workbook.xml"]))
-    relations = {
-        each.get("Id", ""): each.get("Target", "")
-        for each in ElementTree.fromstring(archive.read(names["xl/_rels/workbook.xml.rels"]))
-    }
+    related = xlsb.related_parts(archive, "workbook.xml")
     paths: dict[str, str] = {}
     is_1904 = False
-    for each in book.iter():
+    for each in ElementTree.fromstring(archive.read(xlsb.names_in(archive)["xl/workbook.xml"])).iter():
         if _local(each) == "workbookPr":
             is_1904 = each.get("date1904", "0") in ("1", "true")
         elif _local(each) == "sheet":
             key = next((value for name, value in each.attrib.items() if name.endswith("}id")), "")
-            target = relations.get(key, "")
-            path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-            if path in names:
-                paths[each.get("name", "")] = names[path]
+            if key in related:
+                paths[each.get("name", "")] = related[key]
     return paths, is_1904
 
 
 def _formats(archive: zipfile.ZipFile) -> list[str]:
     """Return the number format of each cell style, in order; empty for the general one."""
-    path = next((name for name in archive.namelist() if name.lstrip("/") == "xl/styles.xml"), None)
-    if path is None:
-        return []
+    path = xlsb.names_in(archive).get("xl/styles.xml")
     own: dict[int, str] = {}
     found: list[str] = []
-    for each in ElementTree.fromstring(archive.read(path)):
+    for each in ElementTree.fromstring(archive.read(path)) if path else ():
         if _local(each) == "numFmts":
             own = {int(one.get("numFmtId", "0")): one.get("formatCode", "") for one in each}
         elif _local(each) == "cellXfs":
@@ -308,42 +300,33 @@ def _is_special(code: str) -> bool:
 # Excel's binary workbooks: the same parts as an XLSX, each of them records in place of XML.
 
 
-def _open_xlsb(content: bytes, archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
+def _open_xlsb(content: bytes, archive: zipfile.ZipFile, bounds: Bounds) -> Book:
     """Return the sheets of a binary workbook, measured as an XLSX is."""
     binary = xlsb.read_workbook(archive)
     formats = [_plain_format(code if isinstance(code, str) else BUILT_IN.get(code, "")) for code in binary.formats]
-    merged: dict[str, tuple[tuple[xlsb.Place, xlsb.Place], ...]] = {}
+    merged: dict[str, list[xlsb.Range]] = {}
     facts: dict[str, Facts] = {}
     formulas = 0
     for name, path in binary.paths.items():
         cells = xlsb.read_sheet(archive.read(path))
-        _refuse_wide(cells.width, cells.height, label, bounds)
+        _refuse_wide(cells.width, cells.height, bounds)
         formulas += cells.formulas
-        facts[name], merged[name] = Facts(hidden=cells.hidden), tuple(cells.merged)
-        for place, error in cells.errors.items():
-            facts[name].special[place] = Special(text=error)
+        special = {place: Special(text=error) for place, error in cells.errors.items()}
+        facts[name], merged[name] = Facts(special, cells.hidden), cells.merged
         for place, (number, style) in cells.numbers.items():
             code = formats[style] if style < len(formats) else ""
             if _is_special(code):
-                facts[name].special[place] = Special(number=repr(number), format=code)
-    book = _book(
-        content, formulas, label, lambda name: facts.get(name, Facts()), EPOCH_1904 if binary.is_1904 else EXCEL_EPOCH
-    )
-    seen, hidden = (
-        tuple(replace(sheet, merged=merged.get(sheet.name, ())) for sheet in sheets)
-        for sheets in (book.sheets, book.hidden)
-    )
-    return Book(seen, hidden, formulas)
+                special[place] = Special(number=repr(number), format=code)
+    return _book(content, formulas, lambda name: facts.get(name, Facts()), merged, is_1904=binary.is_1904)
 
 
 # What the sheet of a spreadsheet in OpenDocument holds: a plain reading of its content.xml.
 
 
-def _open_ods(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
+def _open_ods(archive: zipfile.ZipFile, bounds: Bounds) -> Book:
     """Return the sheets of an OpenDocument spreadsheet; Refusal when it is none or spans too much."""
     if archive.read("mimetype")[:60].strip() != b"application/vnd.oasis.opendocument.spreadsheet":
         raise Refusal(
-            label,
             "Filen er et OpenDocument, men ikke et regneark; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
             "an OpenDocument file, but no spreadsheet; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
             is_table=False,
@@ -357,13 +340,12 @@ def _open_ods(archive: zipfile.ZipFile, label: str, bounds: Bounds) -> Book:
             if _local(element) == "style" and any(_ods(one, "display") == "false" for one in element):
                 hidden_styles.add(_ods(element, "name"))
             elif _local(element) == "table" and element.tag.startswith("{urn:oasis:names:tc:opendocument:xmlns:table"):
-                sheet, count = _ods_sheet(element, len(seen) + len(hidden) + 1, label, bounds)
+                sheet, count = _ods_sheet(element, len(seen) + len(hidden) + 1, bounds)
                 formulas += count
                 (hidden if _ods(element, "style-name") in hidden_styles else seen).append(sheet)
                 element.clear()
     if not seen and not hidden:
         raise Refusal(
-            label,
             "OpenDocument-regnearket rummer ingen ark, der kan læses; gem det som .xlsx, og send det.",
             "an OpenDocument spreadsheet without a sheet that can be read; save it as .xlsx and deliver it",
         )
@@ -375,10 +357,10 @@ def _ods(element: ElementTree.Element, name: str) -> str:
     return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == name), "")
 
 
-def _ods_sheet(table: ElementTree.Element, number: int, label: str, bounds: Bounds) -> tuple[Sheet, int]:
+def _ods_sheet(table: ElementTree.Element, number: int, bounds: Bounds) -> tuple[Sheet, int]:
     rows: list[list[Any]] = []
     facts = Facts()
-    merged: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    merged: list[xlsb.Range] = []
     waiting = formulas = 0
     for line in (each for each in table.iter() if _local(each) == "table-row"):
         repeated = int(_ods(line, "number-rows-repeated") or 1)
@@ -395,7 +377,7 @@ def _ods_sheet(table: ElementTree.Element, number: int, label: str, bounds: Boun
                 continue
             cells += [""] * gap
             gap = 0
-            _refuse_wide(len(cells) + times, len(rows) + waiting + 1, label, bounds)
+            _refuse_wide(len(cells) + times, len(rows) + waiting + 1, bounds)
             if special is not None:
                 for step in range(times):
                     facts.special[len(rows) + waiting, len(cells) + step] = special
@@ -407,7 +389,7 @@ def _ods_sheet(table: ElementTree.Element, number: int, label: str, bounds: Boun
         if not cells:
             waiting += repeated
             continue
-        _refuse_wide(len(cells), len(rows) + waiting + repeated, label, bounds)
+        _refuse_wide(len(cells), len(rows) + waiting + repeated, bounds)
         rows += [[] for _ in range(waiting)]
         waiting = 0
         if _ods(line, "visibility") in ("collapse", "filter"):
@@ -550,26 +532,20 @@ def _fill_down(sheet: Sheet, heading_row: int) -> dict[int, list[tuple[int, int]
     return found
 
 
-def sheet_remarks(sheet: Sheet, layout: Layout) -> list[Remark]:
-    """Return what is to be told of a sheet: hidden rows, cells merged over rows, codes restored from dates."""
+def sheet_remarks(sheet: Sheet, layout: Layout) -> Iterator[Remark]:
+    """Yield what is to be told of a sheet: hidden rows, cells merged over rows, codes restored from dates."""
     facts = sheet.facts()
-    told: list[Remark] = []
-    below = [row for row in facts.hidden if row > layout.heading_row]
+    below = sum(row > layout.heading_row for row in facts.hidden)
     if below and not layout.questions:
-        told.append(
-            Remark(
-                f"{counted(len(below), 'skjult eller filtreret række', 'skjulte eller filtrerede rækker')} er læst "
-                "med.",
-                f"{counted(len(below), 'hidden or filtered row was', 'hidden or filtered rows were')} read too.",
-            )
+        yield Remark(
+            f"{counted(below, 'skjult eller filtreret række', 'skjulte eller filtrerede rækker')} er læst med.",
+            f"{counted(below, 'hidden or filtered row was', 'hidden or filtered rows were')} read too.",
         )
-    merged = sum(1 for row in _fill_down(sheet, layout.heading_row).values() for _ in row)
+    merged = sum(map(len, _fill_down(sheet, layout.heading_row).values()))
     if merged and not layout.questions:
-        told.append(
-            Remark(
-                f"{counted(merged, 'flettet celle', 'flettede celler')} er læst, som om værdien stod i hver række.",
-                f"{counted(merged, 'merged cell was', 'merged cells were')} read as if the value stood in every row.",
-            )
+        yield Remark(
+            f"{counted(merged, 'flettet celle', 'flettede celler')} er læst, som om værdien stod i hver række.",
+            f"{counted(merged, 'merged cell was', 'merged cells were')} read as if the value stood in every row.",
         )
     codes = {position for name, position in layout.positions.items() if layout.contract.field(name).type == "industry"}
     restored = sum(
@@ -580,15 +556,12 @@ def sheet_remarks(sheet: Sheet, layout: Layout) -> list[Remark]:
         and restored_code(special, sheet.epoch)
     )
     if restored:
-        told.append(
-            Remark(
-                f"{counted(restored, 'branchekode', 'branchekoder')}, som Excel havde gjort til dato eller tid, er "
-                "genskabt. Kontrollér resultatet.",
-                f"{counted(restored, 'industry code', 'industry codes')} that Excel had turned into a date or time: "
-                "restored. Check the result.",
-            )
+        yield Remark(
+            f"{counted(restored, 'branchekode', 'branchekoder')}, som Excel havde gjort til dato eller tid, er "
+            "genskabt. Kontrollér resultatet.",
+            f"{counted(restored, 'industry code', 'industry codes')} that Excel had turned into a date or time: "
+            "restored. Check the result.",
         )
-    return told
 
 
 def restored_code(special: Special, epoch: dt.date) -> str | None:
@@ -610,10 +583,7 @@ def restored_code(special: Special, epoch: dt.date) -> str | None:
         text = f"{seconds // 3600:02d}.{seconds // 60 % 60:02d}" + (f".{seconds % 60:02d}" if seconds % 60 else "")
     else:
         return None
-    try:
-        return parse_industry(text) and text
-    except Wrong:
-        return None
+    return text if read_by(parse_industry, text) else None
 
 
 def _text(

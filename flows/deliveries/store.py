@@ -25,6 +25,7 @@ from flows.settings import Settings
 from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync
+from transforms.catalogue import DeliveryRule
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.machine import give_back
 from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
@@ -159,11 +160,6 @@ def _spill(folder: Path) -> Path:
     return folder / f"spill-{secrets.token_hex(8)}"
 
 
-def use_all_threads(warehouse: Warehouse) -> None:
-    """Let a large delivery be judged and stored on two threads."""
-    warehouse.execute("SET threads = 2")
-
-
 def _create_ledger(warehouse: Warehouse) -> None:
     if exists(warehouse, "delivery"):
         warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
@@ -205,10 +201,8 @@ def next_delivery_id(warehouse: Warehouse) -> str:
     return f"L{int(warehouse.scalar('SELECT count(*) FROM restricted.delivery')) + 1:06d}"
 
 
-def current_delivery(
-    warehouse: Warehouse, kind: str, municipality: str, period: str | None, *, synthetic: bool
-) -> Delivery | None:
-    """Return the accepted delivery in force for municipality, kind and period, or None.
+def current_delivery(warehouse: Warehouse, new: Delivery) -> Delivery | None:
+    """Return the accepted delivery in force of the municipality, kind and period of a new one, or None.
 
     Invented and real deliveries never meet: the sample must not put a municipality's own delivery out of force.
     """
@@ -216,32 +210,23 @@ def current_delivery(
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code = ? AND period = ? "
         "AND is_synthetic = ? AND verdict <> 'afvist' AND superseded_by IS NULL"
     )
-    rows = warehouse.rows(sql, [kind, municipality, period, synthetic])
+    rows = warehouse.rows(sql, [new.kind, new.municipality_code, new.period, new.is_synthetic])
     return Delivery(*rows[0]) if rows else None
 
 
-def newest_in_force(warehouse: Warehouse, kind: str, municipality: str, *, synthetic: bool) -> Delivery | None:
-    """Return the accepted delivery in force that tells furthest of a municipality and kind, or None."""
-    of_kind = [each for each in deliveries_in_force(warehouse, synthetic=synthetic) if each.kind == kind]
-    found = newest_periods([each for each in of_kind if each.municipality_code == municipality], kind)
+def newest_in_force(warehouse: Warehouse, new: Delivery) -> Delivery | None:
+    """Return the accepted delivery in force that tells furthest of the municipality and kind of a new one, or None."""
+    in_force = deliveries_in_force(warehouse, synthetic=new.is_synthetic)
+    found = newest_periods([each for each in in_force if each.municipality_code == new.municipality_code], new.kind)
     return found[0] if found else None
 
 
-def same_content(
-    warehouse: Warehouse,
-    kind: str,
-    municipality: str | None,
-    content_id: str,
-    *,
-    synthetic: bool,
-    from_folder: bool = False,
-    parts: Sequence[str] = (),
-) -> Delivery | None:
+def received_before(warehouse: Warehouse, new: Delivery) -> Delivery | None:
     """Return a delivery of the same bytes and sort that is in force, or was refused and not followed by another.
 
-    With `from_folder` also one superseded since that came from there: a file and its correction lie side by side
-    night after night, and would else supersede each other for ever; and one that was made of these `parts` and more, so
-    that a file taken out of the folder takes no rows with it.
+    Of a new one from the drop folder also one superseded since that came from there: a file and its correction lie side
+    by side night after night, and would else supersede each other for ever; and one that was made of the same parts and
+    more, so that a file taken out of the folder takes no rows with it. The ledger notes that it came this way too.
     """
     sql = (
         "SELECT * FROM restricted.delivery WHERE kind = ? AND municipality_code IS NOT DISTINCT FROM ? "
@@ -250,20 +235,23 @@ def same_content(
         "AND list_has_all(string_split(part_ids, ','), ?))) "
         "ORDER BY content_id = ? DESC, delivery_id DESC LIMIT 1"
     )
-    given = [synthetic, from_folder, content_id, from_folder and bool(parts), list(parts), content_id]
-    rows = warehouse.rows(sql, [kind, municipality, *given])
-    return Delivery(*rows[0]) if rows else None
+    parts = (new.part_ids or new.content_id).split(",")
+    sort = [new.kind, new.municipality_code, new.is_synthetic]
+    given = [new.is_from_folder, new.content_id, new.is_from_folder, parts, new.content_id]
+    rows = warehouse.rows(sql, [*sort, *given])
+    if not rows:
+        return None
+    known = Delivery(*rows[0])
+    if new.is_from_folder and not known.is_from_folder:
+        warehouse.execute(
+            "UPDATE restricted.delivery SET is_from_folder = true WHERE delivery_id = ?", [known.delivery_id]
+        )
+    return known
 
 
 def known_content(warehouse: Warehouse) -> frozenset[str]:
     """Return the content id of every delivery there has been."""
     return frozenset(str(name) for (name,) in warehouse.rows("SELECT DISTINCT content_id FROM restricted.delivery"))
-
-
-def mark_from_folder(warehouse: Warehouse, delivery: Delivery) -> None:
-    """Note in the ledger that the content of a delivery has lain in the drop folder."""
-    sql = "UPDATE restricted.delivery SET is_from_folder = true WHERE delivery_id = ?"
-    warehouse.execute(sql, [delivery.delivery_id])
 
 
 def enter(warehouse: Warehouse, delivery: Delivery) -> None:
@@ -317,20 +305,6 @@ def copy_database(warehouse: Warehouse, source: Path, key: str) -> None:
 
 
 # The rows of one delivery while they are judged: a temporary table, whose rows move on together or not at all.
-
-
-@dataclass(frozen=True)
-class RowRule:
-    """A rule over stored columns: `breaks` is true where it is broken; `received_on` may be used in it.
-
-    Of a rule that is not `listed` only the number of rows is wanted.
-    """
-
-    id: str
-    field: str
-    breaks: str
-    rejects: bool
-    listed: bool = True
 
 
 def begin_incoming(warehouse: Warehouse, columns: Mapping[str, str]) -> None:
@@ -397,9 +371,12 @@ def duplicate_rows(warehouse: Warehouse, key: Sequence[str]) -> list[int]:
 
 
 def broken_rules(
-    warehouse: Warehouse, rules: Sequence[RowRule], received_on: date
-) -> list[tuple[RowRule, int, list[int]]]:
-    """Return (rule, rows breaking it, their numbers where it is listed) for every rule broken; one pass counts."""
+    warehouse: Warehouse, rules: Sequence[DeliveryRule], received_on: date
+) -> list[tuple[DeliveryRule, int, list[int]]]:
+    """Return (rule, rows breaking it, their numbers) for every rule broken; one pass counts.
+
+    `received_on` may be used in a rule. Of one that is only told for information the numbers are not wanted.
+    """
     if not rules:
         return []
     source = f"(SELECT *, DATE '{received_on.isoformat()}' AS received_on FROM temp.incoming)"
@@ -409,7 +386,8 @@ def broken_rules(
     for rule, count in zip(rules, found, strict=True):
         if count:
             sql = f"SELECT _row_number FROM {source} WHERE {rule.breaks} ORDER BY 1"
-            broken.append((rule, int(count), [int(row) for (row,) in warehouse.rows(sql)] if rule.listed else []))
+            listed = warehouse.rows(sql) if rule.severity != "info" else []
+            broken.append((rule, int(count), [int(row) for (row,) in listed]))
     return broken
 
 
@@ -421,9 +399,11 @@ def remove_incoming(warehouse: Warehouse, rows: Collection[int]) -> None:
         warehouse.execute("DELETE FROM temp.waiting WHERE _row_number IN (SELECT row FROM _listed)")
 
 
-def count_incoming(warehouse: Warehouse) -> int:
-    """Return the rows waiting."""
-    return int(warehouse.scalar("SELECT count(*) FROM temp.incoming"))
+def count_incoming(warehouse: Warehouse, columns: Collection[str]) -> tuple[int, int | None]:
+    """Return the rows waiting and the distinct persons among them, None where rows are no persons'."""
+    persons = "count(DISTINCT person_id)" if "person_id" in columns else "NULL"
+    rows, distinct = warehouse.rows(f"SELECT count(*), {persons} FROM temp.incoming")[0]
+    return rows, distinct
 
 
 def newest_date(warehouse: Warehouse, column: str, received_on: date) -> date | None:
@@ -431,11 +411,6 @@ def newest_date(warehouse: Warehouse, column: str, received_on: date) -> date | 
     quoted = quote_identifier(column)
     found = warehouse.scalar(f"SELECT max({quoted}) FROM temp.incoming WHERE {quoted} <= ?", [received_on])
     return found if isinstance(found, date) else None
-
-
-def count_persons(warehouse: Warehouse) -> int:
-    """Return the distinct persons among the rows waiting."""
-    return int(warehouse.scalar("SELECT count(DISTINCT person_id) FROM temp.incoming"))
 
 
 def count_shared_persons(warehouse: Warehouse, table: str, delivery: Delivery) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flows.deliveries.contract import CELL_RULES
 from flows.deliveries.keys import looks_like_cpr, visible
@@ -97,6 +97,17 @@ Parsed = tuple[Any, str | None]
 
 class Wrong(ValueError):
     """A text that is no value of its field; carries the rule's id and never the text."""
+
+
+T = TypeVar("T")
+
+
+def read_by(parse: Callable[[str], T], text: str) -> T | None:
+    """Return what a parser reads in a text; None where it says that is wrong."""
+    try:
+        return parse(text)
+    except Wrong:
+        return None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ FORMAT, STYLE, STYLES, STYLES_END = 44, 47, 617, 618
 BOOK, SHEET, MERGED = 153, 156, 176
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A"}
 Place = tuple[int, int]
+Range = tuple[Place, Place]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Cells:
     errors: dict[Place, str] = field(default_factory=dict)
     numbers: dict[Place, tuple[float, int]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
-    merged: list[tuple[Place, Place]] = field(default_factory=list)
+    merged: list[Range] = field(default_factory=list)
 
 
 def records(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -82,13 +83,26 @@ def _text(content: bytes, at: int) -> tuple[str, int]:
     return content[at + 4 : end].decode("utf-16-le", "replace"), end
 
 
+def names_in(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return path -> member of a workbook; some programs write the paths with a slash before them."""
+    return {name.lstrip("/"): name for name in archive.namelist()}
+
+
+def related_parts(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
+    """Return id -> member of everything a workbook's main part refers to. KeyError for a damaged one."""
+    names = names_in(archive)
+    found: dict[str, str] = {}
+    for each in ElementTree.fromstring(archive.read(names[f"xl/_rels/{part}.rels"])):
+        target = each.get("Target", "")
+        path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+        if path in names:
+            found[each.get("Id", "")] = names[path]
+    return found
+
+
 def read_workbook(archive: zipfile.ZipFile) -> Workbook:
     """Return what `xl/workbook.bin` and the styles say. KeyError, ValueError or struct.error for a damaged one."""
-    names = {name.lstrip("/"): name for name in archive.namelist()}
-    relations = {
-        each.get("Id", ""): each.get("Target", "")
-        for each in ElementTree.fromstring(archive.read(names["xl/_rels/workbook.bin.rels"]))
-    }
+    names, related = names_in(archive), related_parts(archive, "workbook.bin")
     paths: dict[str, str] = {}
     is_1904 = False
     for kind, content in records(archive.read(names["xl/workbook.bin"])):
@@ -97,10 +111,8 @@ def read_workbook(archive: zipfile.ZipFile) -> Workbook:
         elif kind == SHEET:
             relation, at = _text(content, 8)
             name, _ = _text(content, at)
-            target = relations.get(relation, "")
-            path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-            if path in names:
-                paths[name] = names[path]
+            if relation in related:
+                paths[name] = related[relation]
     styles = archive.read(names["xl/styles.bin"]) if "xl/styles.bin" in names else b""
     return Workbook(paths, _formats(styles), is_1904)
 

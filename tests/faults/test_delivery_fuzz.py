@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.deliveries.files import Bounds
 from flows.deliveries.intake import Intake, Request, receive
 from flows.deliveries.keys import keygen, load_keys
 from flows.deliveries.receipts import as_html, as_json
@@ -107,7 +106,6 @@ def _delivery(rng: random.Random) -> tuple[str, bytes]:
 def _fuzz(folder: Path, count: int, seed: int) -> dict[str, int]:
     keygen(folder / "k.key")
     keys = load_keys(folder / "k.key")
-    intake = Intake.checked(keys, None, None, None)
     verdicts: dict[str, int] = {}
     with open_restricted(folder / "restricted", keys.database_key) as warehouse:
         for number in range(count):
@@ -116,8 +114,8 @@ def _fuzz(folder: Path, count: int, seed: int) -> dict[str, int]:
             path = folder / name
             path.write_bytes(content)
             given = rng.choice([None, "840"])
-            whose = intake if given is None else Intake.checked(keys, given, None, None)
-            for receipt in receive(path, Request(received_at=MOMENT), whose, warehouse, Bounds()):
+            intake = Intake(keys, Request(received_at=MOMENT, municipality=given))
+            for receipt in receive([path], intake, warehouse):
                 assert receipt.rows_in == receipt.rows_accepted + receipt.rows_rejected, number
                 assert receipt.rows_accepted == 0 or not receipt.is_refused, number
                 said = receipt.line() + as_json(receipt) + as_html(receipt)

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from flows.deliveries.contract import load_contracts
-from flows.deliveries.files import Bounds
 from flows.deliveries.intake import Intake, Request, receive
 from flows.deliveries.keys import keygen, load_keys
 from flows.deliveries.receipts import Receipt
@@ -296,8 +295,7 @@ def fuzz(folder: Path, count: int, seed: int) -> int:
     """Lay out and receive `count` deliveries; return how many were stored whole."""
     keygen(folder / "k.key")
     keys = load_keys(folder / "k.key")
-    intake = Intake.checked(keys, None, None, None)
-    request = Request(received_at=MOMENT)
+    intake = Intake(keys, Request(received_at=MOMENT))
     whole = 0
     with open_restricted(folder / "restricted", keys.database_key) as warehouse:
         for number in range(seed, seed + count):
@@ -305,7 +303,7 @@ def fuzz(folder: Path, count: int, seed: int) -> int:
             laid = lay_out(source, random.Random(number))
             path = folder / laid.name
             path.write_bytes(laid.content)
-            receipts = [each for each in receive(path, request, intake, warehouse, Bounds()) if not each.is_unchanged]
+            receipts = [each for each in receive([path], intake, warehouse) if not each.is_unchanged]
             if not receipts:
                 continue
             columns = ", ".join(["person_id", *FIELDS[source.kind][1:]])

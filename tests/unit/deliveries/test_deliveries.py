@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.deliveries.contract import load_contracts
-from flows.deliveries.files import Bounds
-from flows.deliveries.intake import Intake, _open, deliver
-from flows.deliveries.keys import keygen, load_keys
+from flows.deliveries.intake import Request, _open, deliver
+from flows.deliveries.keys import keygen
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.catalogue import KINDS, load_catalogue
 from transforms.errors import UsageError
@@ -273,7 +272,6 @@ def test_the_database_is_encrypted_and_closed_to_others(door: Door) -> None:
     content = file.read_bytes()
     assert b"residence_basis_code" not in content
     assert b"840" not in content or b"municipality_code" not in content
-    from flows.deliveries.keys import keygen
     from flows.deliveries.store import open_restricted
 
     keygen(door.folder / "other.key")
@@ -326,12 +324,10 @@ def test_a_table_is_read_alike_by_another_process(tmp_path: Path) -> None:
         "a.csv": content, "b.csv.gz": gzip.compress(content), "c.xlsx": xlsx_bytes([list(CASES), *case_rows(3)]),
         "d.zip": zip_bytes({"1.csv": content, "2.xlsx": xlsx_bytes([list(CASES), *case_rows(3)])}),
     }  # fmt: skip
-    keygen(tmp_path / "k")
-    intake = Intake.checked(load_keys(tmp_path / "k"), "840", None, None)
     tables = []
     for name, each in files.items():
         (tmp_path / name).write_bytes(each)
-        tables += _open(tmp_path / name, intake, Bounds(), None).tables
+        tables += _open(tmp_path / name, Request(municipality="840")).tables
     assert len(tables) == 5
     for table in tables:
         there = pickle.loads(pickle.dumps(table))

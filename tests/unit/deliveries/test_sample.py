@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from flows.deliveries.files import Bounds
 from flows.deliveries.intake import Intake, Read, Request, Table, _open, deliver
 from flows.deliveries.keys import birth_date, is_modulus11, keygen, load_keys, normalise_cpr, sex_code
 from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, open_scratch, rows_of
@@ -102,8 +101,7 @@ def test_rows_read_ahead_in_several_blocks_are_those_of_one(
     written: list[Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keygen(tmp_path / "k")
-    intake = Intake.checked(load_keys(tmp_path / "k"), None, None, None)
-    request = Request(synthetic=True, received_at=datetime(2016, 4, 15, tzinfo=UTC))
+    intake = Intake(load_keys(tmp_path / "k"), Request(synthetic=True, received_at=datetime(2016, 4, 15, tzinfo=UTC)))
     delivery = next(each for each in written if each.path.suffix == ".csv" and each.faulty and each.rows > 100)
     rows = delivery.path.read_bytes().splitlines(keepends=True)
     path = tmp_path / delivery.path.name
@@ -112,8 +110,8 @@ def test_rows_read_ahead_in_several_blocks_are_those_of_one(
     with open_scratch(tmp_path) as scratch:
         for size in (1 << 23, 700):
             monkeypatch.setattr("flows.deliveries.files.BLOCK", size)
-            (table,) = _open(path, intake, Bounds(), None).tables
-            read = intake.read(table, request, Bounds(), (), scratch)
+            (table,) = _open(path, intake.request).tables
+            read = intake.read(table, (), scratch)
             assert read is not None
             found.append(read)
     one, several = found
