@@ -14,7 +14,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -557,7 +557,7 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
     return best
 
 
-def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bounds: Bounds) -> Iterator[Block]:
+def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bounds: Bounds) -> Generator[Block]:
     """Yield the rows under the heading in blocks of about 8 MB. Row 1 is the table's first row."""
     row = layout.heading_row + 2
     with part.open() as stream:

@@ -12,14 +12,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.deliveries import store
 from flows.deliveries.claims import Claims, claims_of, is_correction, periods_in, settle_municipality, settle_period
@@ -275,7 +275,7 @@ class Table:
     size: int
     sheet: str
     layout: Layout
-    blocks: Callable[[], Iterator[Block]]
+    blocks: Callable[[], Generator[Block]]
     remarks: tuple[Remark, ...] = ()
 
     @property
@@ -558,7 +558,8 @@ class Intake:
     def _identify(self, outcome: Outcome, tables: Sequence[Table], period: str) -> None:
         """Give a delivery the keyed hash of its bytes, and of each of its tables."""
         outcome.content_id = self._content_id(tables, period)
-        outcome.part_ids = tuple(self._content_id([table], period) for table in tables)
+        parts = [self._content_id([table], period) for table in tables]
+        outcome.part_ids = ",".join(parts) if len(parts) > 1 else None
 
     def _content_id(self, tables: Sequence[Table], period: str) -> str:
         contract = tables[0].layout.contract
@@ -584,12 +585,8 @@ class Intake:
 
 def _peek(table: Table) -> Claims:
     """Return what a table says about itself, reading its first block only."""
-    blocks = table.blocks()
-    try:
+    with closing(table.blocks()) as blocks:
         return claims_of(table.hint, next(blocks, None))
-    finally:
-        if isinstance(blocks, Generator):
-            blocks.close()
 
 
 log = logging.getLogger(__name__)
@@ -666,26 +663,11 @@ def _failed(error: KommunekortError, label: str, path: Path, request: Request) -
     )  # fmt: skip
 
 
-@dataclass
-class _Opened:
+class _Opened(NamedTuple):
     """What was found in one file: its tables, and the files that are none."""
 
-    tables: list[Table] = field(default_factory=list)
-    strangers: list[Stranger] = field(default_factory=list)
-
-    def tell_of_strangers(self) -> None:
-        """Name a letter or a readme beside a table with the table; it needs no receipt of its own."""
-        beside = [stranger for stranger in self.strangers if self.tables and not stranger.refusal.is_table]
-        told = [
-            Remark(
-                f"{stranger.label} er ikke en tabel og er ikke læst.",
-                f"{stranger.label} is no table and was not read.",
-                "info",
-            )
-            for stranger in beside
-        ]
-        self.tables = [replace(table, remarks=(*table.remarks, *told)) for table in self.tables]
-        self.strangers = [stranger for stranger in self.strangers if stranger not in beside]
+    tables: list[Table]
+    strangers: list[Stranger]
 
 
 def receive(
@@ -701,8 +683,6 @@ def receive(
             opened.append(_open(path, intake.request))
         except KommunekortError as error:
             yield _failed(error, mask(path.name), path, intake.request)
-    for one in opened:
-        one.tell_of_strangers()
     if intake.request.from_folder:
         units = [(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
         hand_ins = together_in_folder(units, intake)
@@ -731,26 +711,26 @@ class Readers:
 
     pool: ProcessPoolExecutor
     number: int
-    ahead: dict[int, Future[Read | None]]
     here: Reader
 
     def reading(self, tables: Sequence[Table]) -> Callable[[Table], None]:
         """Return what is to be called before each is taken: it has the next ones read, here too until that is ready."""
         found = [table for table in tables if table.size <= MOST_BYTES]
         waiting = deque(found if len(found) >= LEAST_FILES else [])
+        ahead = self.here[0].ahead
 
         def prepare(taken: Table) -> None:
-            while waiting and len(self.ahead) < 4 * self.number:
-                awaited, busy = self.ahead.get(id(taken)), sum(not each.done() for each in self.ahead.values())
+            while waiting and len(ahead) < 4 * self.number:
+                awaited, busy = ahead.get(id(taken)), sum(not each.done() for each in ahead.values())
                 if busy > self.number and (awaited is None or awaited.done()):
                     return
                 table = waiting.popleft()
                 if busy > self.number:
-                    self.ahead[id(table)] = Future()
-                    self.ahead[id(table)].set_result(_read_table(table, self.here))
+                    ahead[id(table)] = Future()
+                    ahead[id(table)].set_result(_read_table(table, self.here))
                     continue
                 with suppress(BrokenExecutor):  # one of them has ended: the rest is read in its turn
-                    self.ahead[id(table)] = self.pool.submit(_read_table, table)
+                    ahead[id(table)] = self.pool.submit(_read_table, table)
 
         return prepare
 
@@ -774,7 +754,7 @@ def readers(
         for _ in range(beside if files >= LEAST_FILES else 0):
             pool.submit(int)  # they start while the files are opened
         try:
-            yield Readers(pool, number, intake.ahead, (intake, known, scratch))
+            yield Readers(pool, number, (intake, known, scratch))
         finally:
             for reading in intake.ahead.values():
                 reading.cancel()
@@ -936,23 +916,35 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
 def _open(path: Path, request: Request) -> _Opened:
     """Return the tables and the other files in one file of a hand-in."""
     label = mask(path.name)
-    found = _Opened()
     try:
         with hide_unforeseen(f"receiving {label}"):
             if request.from_folder:
                 refuse_unread(path)
             hint = str(path.relative_to(request.folder)) if request.folder else path.name
-            parts, found.strangers = parts_of(path, request.bounds, hint)
+            parts, strangers = parts_of(path, request.bounds, hint)
     except Refusal as refusal:
-        found.strangers.append(Stranger(label, refusal, _hash(path)))
-        return found
+        return _Opened([], [Stranger(label, refusal, _hash(path))])
+    tables: list[Table] = []
     for part in parts:
         try:
             with hide_unforeseen(f"receiving {part.label}"):
-                found.tables += _tables(part, request.contracts(), request.bounds)
+                tables += _tables(part, request.contracts(), request.bounds)
         except Refusal as refusal:
-            found.strangers.append(Stranger(part.label, refusal, part.sha256))
-    return found
+            strangers.append(Stranger(part.label, refusal, part.sha256))
+    # A letter or a readme beside a table is named with the table; it needs no receipt of its own.
+    beside = [stranger for stranger in strangers if tables and not stranger.refusal.is_table]
+    told = [
+        Remark(
+            f"{stranger.label} er ikke en tabel og er ikke læst.",
+            f"{stranger.label} is no table and was not read.",
+            "info",
+        )
+        for stranger in beside
+    ]
+    return _Opened(
+        [replace(table, remarks=(*table.remarks, *told)) for table in tables],
+        [stranger for stranger in strangers if stranger not in beside],
+    )
 
 
 def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Iterator[Table]:
@@ -999,7 +991,7 @@ def _remarks_on(book: Book, part: Part, contracts: dict[str, Contract]) -> Itera
             )
 
 
-def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Iterator[Block]:
+def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Generator[Block]:
     return sheet_blocks(next(one for one in open_book(part, bounds).sheets if one.number == number), layout)
 
 

@@ -54,17 +54,11 @@ _PLAINLY_WRITTEN = "^[0-9]{6}-?[0-9]{4}$"
 _MOST_REMEMBERED = 2_000_000
 
 
-class Person(NamedTuple):
-    """What leaves the door in place of a CPR number. Sex is M or K; the birth date is for deriving ages only."""
-
-    person_id: str
-    birth_date: date
-    sex_code: str
-    is_modulus11: bool
-
-
 class People(NamedTuple):
-    """A column of persons, row for row; null in every part where the text is no CPR number."""
+    """What leaves the door in place of a column of CPR numbers, row for row; null where the text is none.
+
+    Sex is M or K; the birth date is for deriving ages only.
+    """
 
     person_id: pa.StringArray
     birth_date: pa.Date32Array
@@ -202,16 +196,13 @@ class Pseudonymiser:
         self._keys = tuple(KeyedHash(secret) for secret in secrets)
         self._ids: dict[str, str] = {}
 
-    def person(self, text: str) -> Person | None:
-        """Return the person behind a CPR text, or None when it is no CPR number."""
-        digits = _ten_digits(text)
-        born = birth_date(digits) if digits else None
-        if digits is None or born is None:
-            return None
-        return Person(self._hashed([digits])[0], born, sex_code(digits), is_modulus11(digits))
+    def pseudonym(self, text: str) -> str | None:
+        """Return the pseudonym of the person behind a CPR text, or None when it is no CPR number."""
+        digits = normalise_cpr(text)
+        return self._hashed([digits])[0] if digits else None
 
     def people(self, texts: pa.StringArray, tidy: Callable[[str], str] = str.strip) -> People:
-        """Return what `person` gives for each text; texts not plainly written go through `tidy` first."""
+        """Return the person behind each text; texts not plainly written go through `tidy` first."""
         encoded = texts.dictionary_encode()  # who has several measures is read once
         return People(*(column.take(encoded.indices) for column in self._distinct(encoded.dictionary, tidy)))
 

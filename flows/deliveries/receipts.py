@@ -228,12 +228,12 @@ class Outcome:
     labels: list[str]
     key_id: str
     moment: datetime
-    synthetic: bool
+    is_synthetic: bool
     is_from_folder: bool
     tally: Tally
     delivery_id: str = ""
     content_id: str = ""
-    part_ids: tuple[str, ...] = ()
+    part_ids: str | None = None
     municipality: str = ""
     stated_period: str | None = None
     period: str | None = None
@@ -353,23 +353,14 @@ class Outcome:
     def ledger_line(self) -> Delivery:
         """Return the line for the ledger."""
         return Delivery(
-            delivery_id=self.delivery_id,
+            **_shared(self, Delivery),
             kind=self.contract.kind,
             municipality_code=self.municipality or None,
-            period=self.period,
             received_at=ledger_time(self.moment),
-            content_id=self.content_id,
             contract_version=self.contract.version,
-            key_id=self.key_id,
-            verdict=self.verdict,
             rows_in=self.tally.rows_in,
             rows_accepted=self.accepted,
             rows_rejected=self.tally.rows_in - self.accepted,
-            persons=self.persons,
-            is_synthetic=self.synthetic,
-            is_from_folder=self.is_from_folder,
-            period_source=self.period_source,
-            part_ids=",".join(self.part_ids) if len(self.part_ids) > 1 else None,
         )
 
 
@@ -444,6 +435,6 @@ def receipt_for(line: Delivery, label: str, contract: Contract | None = None, **
     return Receipt(**told | more)
 
 
-def _shared(line: Delivery, kind: type[Receipt | Previous]) -> dict[str, Any]:
-    """Return the fields of a line of the ledger that a receipt, or what it tells of the delivery before, has too."""
-    return {each.name: getattr(line, each.name) for each in fields(kind) if hasattr(line, each.name)}
+def _shared(source: Outcome | Delivery, kind: type[Delivery | Receipt | Previous]) -> dict[str, Any]:
+    """Return what a dataclass of another kind has by the same name, to make one of that kind."""
+    return {each.name: getattr(source, each.name) for each in fields(kind) if hasattr(source, each.name)}

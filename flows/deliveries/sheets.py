@@ -12,7 +12,7 @@ import io
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -453,7 +453,7 @@ def _form_layout(sheet: Sheet, contracts: Sequence[Contract]) -> Layout | None:
     return None
 
 
-def sheet_blocks(sheet: Sheet, layout: Layout) -> Iterator[Block]:
+def sheet_blocks(sheet: Sheet, layout: Layout) -> Generator[Block]:
     """Yield the rows under the heading in blocks; row numbers are those Excel shows."""
     facts = sheet.facts()
     fields = {name: layout.contract.field(name) for name in layout.positions}

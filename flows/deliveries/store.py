@@ -162,9 +162,8 @@ def _spill(folder: Path) -> Path:
 
 def _create_ledger(warehouse: Warehouse) -> None:
     if exists(warehouse, "delivery"):
-        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS is_from_folder BOOLEAN")
-        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS period_source VARCHAR")
-        warehouse.execute("ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS part_ids VARCHAR")
+        for column in ("is_from_folder BOOLEAN", "period_source VARCHAR", "part_ids VARCHAR"):
+            warehouse.execute(f"ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS {column}")
         return
     columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
@@ -260,22 +259,16 @@ def enter(warehouse: Warehouse, delivery: Delivery) -> None:
     warehouse.execute(f"INSERT INTO restricted.delivery VALUES ({marks})", astuple(delivery))
 
 
-def last_delivery(warehouse: Warehouse, known: Known = EVERYTHING) -> str:
-    """Return the id of the newest line of the ledger within `known.upto`; empty, which sorts first, without any."""
-    sql = "SELECT max(delivery_id) FROM restricted.delivery WHERE delivery_id <= coalesce(?, delivery_id)"
-    return str(warehouse.scalar(sql, [known.upto]) or "")
-
-
-def find_delivery(warehouse: Warehouse, delivery_id: str) -> Delivery:
-    """Return one line of the ledger."""
-    return Delivery(*warehouse.rows("SELECT * FROM restricted.delivery WHERE delivery_id = ?", [delivery_id])[0])
-
-
 def person_tables(warehouse: Warehouse) -> list[str]:
     """Return the tables that hold pseudonyms."""
+    return _tables(warehouse, "column_name = 'person_id'")
+
+
+def _tables(warehouse: Warehouse, where: str) -> list[str]:
+    """Return the tables of which a column answers to a predicate over `information_schema.columns`."""
     sql = (
-        "SELECT table_name FROM information_schema.columns WHERE table_catalog = current_database() "
-        "AND table_schema = 'restricted' AND column_name = 'person_id' ORDER BY 1"
+        "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_catalog = current_database() "
+        f"AND table_schema = 'restricted' AND {where} ORDER BY 1"
     )
     return [str(name) for (name,) in warehouse.rows(sql)]
 
@@ -551,18 +544,10 @@ def delete_superseded(warehouse: Warehouse, before: datetime, needed: Collection
         "ON later.delivery_id = d.superseded_by WHERE later.received_at < ? AND d.delivery_id NOT IN (SELECT unnest(?))"
     )
     gone: set[str] = set()
-    for table in _kept_tables(warehouse):
+    for table in _tables(warehouse, f"starts_with(table_name, {quote_literal(_superseded(''))})"):
         sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id IN ({due}) RETURNING delivery_id"
         gone |= {str(name) for (name,) in warehouse.rows(sql, [ledger_time(before), sorted(needed)])}
     return sorted(gone)
-
-
-def _kept_tables(warehouse: Warehouse) -> list[str]:
-    sql = (
-        "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = 'restricted' AND starts_with(table_name, ?) ORDER BY 1"
-    )
-    return [str(name) for (name,) in warehouse.rows(sql, [_superseded("")])]
 
 
 # Person rows for a build: read from the restricted database when there is one and its key is at hand.
@@ -589,7 +574,12 @@ def read_ledger(settings: Settings, *, synthetic: bool, known: Known = EVERYTHIN
     with open_deliveries(settings, read_only=True) as warehouse:
         deliveries = deliveries_in_force(warehouse, known, synthetic=synthetic)
         forgotten = forgotten_rows(warehouse)
-        return LedgerState(_state(deliveries, forgotten), last_delivery(warehouse, known))
+        sql = "SELECT max(delivery_id) FROM restricted.delivery WHERE delivery_id <= coalesce(?, delivery_id)"
+        last = str(warehouse.scalar(sql, [known.upto]) or "")  # which sorts first, without any
+    rows: list[tuple[str | int, ...]] = [(each.delivery_id, each.content_id) for each in deliveries]
+    ids = [each.delivery_id for each in deliveries]
+    rows += sorted((name, forgotten[name]) for name in ids if name in forgotten)
+    return LedgerState(hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None, last)
 
 
 def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> str | None:
@@ -917,11 +907,12 @@ def refuse_lost(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]
     for delivery in late:
         held = stored.get(delivery.delivery_id, 0) + forgotten.get(delivery.delivery_id, 0)
         if held < delivery.rows_accepted:
-            later = find_delivery(warehouse, str(delivery.superseded_by))
+            sql = "SELECT received_at FROM restricted.delivery WHERE delivery_id = ?"
+            received = warehouse.scalar(sql, [delivery.superseded_by])
             raise DataRefused(
                 f"{FILE}: delivery {delivery.delivery_id} ({delivery.kind} of {delivery.municipality_code} for "
-                f"{delivery.period}) has not all of its rows left, since {later.delivery_id} replaced it "
-                f"and rows replaced long ago are no longer kept; build as of {later.received_at[:10]} or "
+                f"{delivery.period}) has not all of its rows left, since {delivery.superseded_by} replaced it "
+                f"and rows replaced long ago are no longer kept; build as of {received[:10]} or "
                 "later, or restore data/restricted from a backup of before"
             )
 
@@ -930,14 +921,6 @@ def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextMa
     """Open the restricted database; UsageError without a usable key."""
     keys = load_keys(settings.key_file, settings.root)
     return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
-
-
-def _state(deliveries: list[Delivery], forgotten: Mapping[str, int]) -> str | None:
-    rows: list[tuple[str | int, ...]] = [(each.delivery_id, each.content_id) for each in deliveries]
-    rows += sorted(
-        (each.delivery_id, forgotten[each.delivery_id]) for each in deliveries if each.delivery_id in forgotten
-    )
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None
 
 
 # A person's right to be forgotten: the rows go, and what is left says only how many went from which delivery.
@@ -963,14 +946,14 @@ def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
     if not (settings.restricted / FILE).is_file():
         raise UsageError(f"{settings.restricted / FILE}: there are no person rows here")
     keys = load_keys(settings.key_file, settings.root)
-    person = keys.pseudonymiser().person(cpr_number)
-    if person is None:
+    person_id = keys.pseudonymiser().pseudonym(cpr_number)
+    if person_id is None:
         raise UsageError("that is no CPR number; rule: ten digits that begin with a day that exists; type it again")
     found: dict[str, int] = {}
     with open_restricted(settings.restricted, keys.database_key) as warehouse:
         for table in person_tables(warehouse):
             sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE person_id = ? RETURNING delivery_id"
-            for (delivery_id,) in warehouse.rows(sql, [person.person_id]):
+            for (delivery_id,) in warehouse.rows(sql, [person_id]):
                 found[str(delivery_id)] = found.get(str(delivery_id), 0) + 1
         warehouse.execute(
             "CREATE TABLE IF NOT EXISTS restricted.forgotten "
@@ -1006,7 +989,7 @@ def rotate(key_file: Path, data_dir: Path) -> str:
     before, after = begin_rotation(key_file, data_dir)
     folder = data_dir / "restricted"
     if (folder / FILE).exists() and not _opens(folder, after):
-        _rewrite(folder, before, after)
+        _write_anew(folder, before, after, carry_over=True)
     finish_rotation(key_file, data_dir)
     return after.key_id
 
@@ -1019,13 +1002,11 @@ def _opens(folder: Path, keys: Keys) -> bool:
         return False
 
 
-def _rewrite(folder: Path, before: Keys, after: Keys) -> None:
-    """Build the database under the new key, its pseudonyms carried over."""
-    _write_anew(folder, before, after, carry_over=True)
-
-
 def _write_anew(folder: Path, before: Keys, after: Keys, *, carry_over: bool = False) -> None:
-    """Build the database beside the old one, then put it in its place in one step; deleted rows leave no trace."""
+    """Build the database beside the old one, then put it in its place in one step; deleted rows leave no trace.
+
+    With `carry_over` pseudonyms become those under the new key.
+    """
     built = folder / NEW
     for left_over in (built / FILE, built / f"{FILE}.wal"):
         left_over.unlink(missing_ok=True)

@@ -133,35 +133,28 @@ def _write_rule(sheet: Worksheet, lists: Worksheet, number: int, field: Delivery
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 
+    rule = DataValidation(operator="between", allow_blank=True, errorTitle=field.label_da[:32])
     offered = choices(field)
     if offered:
         letter = get_column_letter(number)
         for row, text in enumerate(offered, start=1):
             lists.cell(row, number, text)
         # A range on a hidden sheet: a list written into the rule itself may hold 255 characters at most.
-        rule = DataValidation(type="list", formula1=f"={LISTS}!${letter}$1:${letter}${len(offered)}", allow_blank=True)
+        rule.type, rule.operator, rule.formula1 = "list", None, f"={LISTS}!${letter}$1:${letter}${len(offered)}"
         rule.error = "Vælg en værdi fra listen / Choose a value of the list"
     elif field.type in ("integer", "decimal") and field.minimum is not None and field.maximum is not None:
-        rule = DataValidation(
-            type="whole" if field.type == "integer" else "decimal", operator="between",
-            formula1=f"{field.minimum:g}", formula2=f"{field.maximum:g}", allow_blank=True,
-        )  # fmt: skip
+        rule.type = "whole" if field.type == "integer" else "decimal"
+        rule.formula1, rule.formula2 = f"{field.minimum:g}", f"{field.maximum:g}"
         rule.error = f"{field.minimum:g}-{field.maximum:g}"
     elif field.type == "date":
-        first, last = EXCEL_DAYS.start, EXCEL_DAYS.stop - 1
-        rule = DataValidation(
-            type="date", operator="between", formula1=str(first), formula2=str(last), allow_blank=True
-        )
+        rule.type, rule.formula1, rule.formula2 = "date", str(EXCEL_DAYS.start), str(EXCEL_DAYS.stop - 1)
         rule.error = "Skriv en dato som dd-mm-åååå / Write a date as dd-mm-yyyy"
     elif field.type in ("cpr", "industry"):
-        shortest, longest = (10, 11) if field.type == "cpr" else (2, 8)
-        rule = DataValidation(
-            type="textLength", operator="between", formula1=str(shortest), formula2=str(longest), allow_blank=True
-        )
+        rule.type = "textLength"
+        rule.formula1, rule.formula2 = ("10", "11") if field.type == "cpr" else ("2", "8")
         rule.error = " / ".join(MEANING[field.type])
     else:
         return
-    rule.errorTitle = field.label_da[:32]
     sheet.add_data_validation(rule)
     rule.add(cells)
 

@@ -67,11 +67,16 @@ _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 _WEEKDAY = re.compile(
     r"^((man|tirs|ons|tors|fre|lør|søn)(dag)?|(mon|tues?|wed(nes)?|thu(rs)?|fri|sat(ur)?|sun)(day)?)\.?,?\s+"
 )
-_YMD = re.compile(r"(\d{4})\s*[-./]\s*(\d{1,2})\s*[-./]\s*(\d{1,2})\.?")
-_DMY = re.compile(r"(\d{1,2})\s*[-./ ]\s*(\d{1,2})\s*[-./ ]\s*(\d{4}|\d{2})\.?")
-_DAY_MONTH = re.compile(r"(?:den\s+)?(\d{1,2})(?:st|nd|rd|th)?[\s./-]*([a-zæøå]{3,9})[\s./,'-]*(\d{4}|\d{2})")
-_MONTH_DAY = re.compile(r"([a-zæøå]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?\.?,?\s+(\d{4})")
-_YEAR_MONTH = re.compile(r"(\d{4})[-./ ]([a-zæøå]{3,9})[-./ ](\d{1,2})")
+# The forms of a date: year, month (by number or by name) and day.
+_DATES = (
+    re.compile(r"(?P<y>\d{4})\s*[-./]\s*(?P<m>\d{1,2})\s*[-./]\s*(?P<d>\d{1,2})\.?"),
+    re.compile(r"(?P<d>\d{1,2})\s*[-./ ]\s*(?P<m>\d{1,2})\s*[-./ ]\s*(?P<y>\d{4}|\d{2})\.?"),
+    re.compile(r"(?:den\s+)?(?P<d>\d{1,2})(?:st|nd|rd|th)?[\s./-]*(?P<m>[a-zæøå]{3,9})[\s./,'-]*(?P<y>\d{4}|\d{2})"),
+    re.compile(r"(?P<m>[a-zæøå]{3,9})\.?\s+(?P<d>\d{1,2})(?:st|nd|rd|th)?\.?,?\s+(?P<y>\d{4})"),
+    re.compile(r"(?P<y>\d{4})[-./ ](?P<m>[a-zæøå]{3,9})[-./ ](?P<d>\d{1,2})"),
+    re.compile(r"(?P<y>(?:19|20|99)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>\d\d)"),
+    re.compile(r"(?P<d>\d\d)(?P<m>\d\d)(?P<y>(?:19|20|99)\d\d)"),
+)
 _TIME = re.compile(
     r"(?:(?:,|t|kl\.?|\s|(?<=\d{4}):|(?<=[-./]\d\d)-)\s*)+(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
     r"(?:[:.](?P<second>\d{2})(?:[.,:]\d+)?)?"
@@ -228,25 +233,16 @@ def _offset(zone: str) -> tzinfo:
 
 def _day(lower: str) -> tuple[int, int, int] | None:
     """Return (year, month, day) of a text without a time; None when it has no form of a date."""
-    if match := _YMD.fullmatch(lower):
-        return int(match[1]), int(match[2]), int(match[3])
-    if match := _DMY.fullmatch(lower):
-        return _year(match[3]), int(match[2]), int(match[1])
-    if (match := _DAY_MONTH.fullmatch(lower)) and match[2] in MONTHS:
-        return _year(match[3]), MONTHS[match[2]], int(match[1])
-    if (match := _MONTH_DAY.fullmatch(lower)) and match[1] in MONTHS:
-        return int(match[3]), MONTHS[match[1]], int(match[2])
-    if (match := _YEAR_MONTH.fullmatch(lower)) and match[2] in MONTHS:
-        return int(match[1]), MONTHS[match[2]], int(match[3])
+    for form in _DATES:
+        if match := form.fullmatch(lower):
+            month = MONTHS.get(match["m"]) if match["m"].isalpha() else int(match["m"])
+            if month is not None:
+                return _year(match["y"]), month, int(match["d"])
     if re.fullmatch(r"\d{5}([.,]\d+)?", lower) and int(lower[:5]) in EXCEL_DAYS:
         day = EXCEL_EPOCH + timedelta(days=int(lower[:5]))
         return day.year, day.month, day.day
     if re.fullmatch(rf"{EXCEL_LAST_DAY}([.,]\d+)?", lower):
         return 9999, 12, 31
-    if re.fullmatch(r"(19|20|99)\d{6}", lower) and int(lower[4:6]) in range(1, 13):
-        return int(lower[:4]), int(lower[4:6]), int(lower[6:])
-    if re.fullmatch(r"\d{4}(19|20|99)\d{2}", lower):
-        return int(lower[4:]), int(lower[2:4]), int(lower[:2])
     return None
 
 
@@ -258,18 +254,13 @@ def _date_or_open(text: str, field: DeliveryField) -> date | Noted | None:
     """Return a date; in a field that may be empty also None for the signs of «none yet»."""
     if field.required:
         return parse_date(text)
-    if field.name == "end_date" and text.casefold() in OPEN_WORDS:
-        return Noted(None, "open_end")
     if _NO_DIGITS.fullmatch(text):
         return None
-    if _OPEN_DIGITS.fullmatch(text):
+    if _OPEN_DIGITS.fullmatch(text) or (field.name == "end_date" and text.casefold() in OPEN_WORDS):
         return Noted(None, "open_end")
     found = _civil(text)
-    if found in NO_DATES:
-        return Noted(None, "open_end")
-    if found[0] >= OPEN_YEAR and (1 <= found[1] <= 12 or 1 <= found[2] <= 12) and max(found[1:]) <= 31:
-        return Noted(None, "open_end")
-    return _dated(*found)
+    is_far = found[0] >= OPEN_YEAR and (1 <= found[1] <= 12 or 1 <= found[2] <= 12) and max(found[1:]) <= 31
+    return Noted(None, "open_end") if is_far or found in NO_DATES else _dated(*found)
 
 
 def parse_number(text: str, unit: str = "") -> float:

@@ -272,9 +272,9 @@ def expected(source: Original, intake: Intake) -> set[tuple[Any, ...]]:
     """Return the rows that must be stored, by pseudonym."""
     found = set()
     for cpr, *rest in source.rows:
-        person = intake.people.person(cpr)
-        assert person is not None
-        found.add((person.person_id, *rest))
+        person_id = intake.people.pseudonym(cpr)
+        assert person_id is not None
+        found.add((person_id, *rest))
     return found
 
 

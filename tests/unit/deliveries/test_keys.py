@@ -38,9 +38,9 @@ def test_two_keys_differ_and_show_nothing_of_themselves(tmp_path: Path) -> None:
     secret = json.loads((tmp_path / "a").read_text())["keys"][0]["secret"]
     assert secret not in repr(one)
     assert one.database_key not in repr(one)
-    person = one.pseudonymiser().person("010180-1234")
+    person = one.pseudonymiser().pseudonym("010180-1234")
     assert person is not None
-    assert person != other.pseudonymiser().person("010180-1234")
+    assert person != other.pseudonymiser().pseudonym("010180-1234")
 
 
 def test_a_pipe_in_the_place_of_the_key_is_refused_and_a_link_to_itself_told(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def _with_key(door: Door, key: Path) -> Door:
     return other
 
 
-@pytest.mark.parametrize("step", ["_rewrite", "finish_rotation"])
+@pytest.mark.parametrize("step", ["_write_anew", "finish_rotation"])
 def test_an_interrupted_change_stops_deliveries_and_can_be_finished(
     door: Door, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     door.one("a_2016K1.csv", csv_bytes(CASES, case_rows(5)))
     with monkeypatch.context() as patched:
-        patched.setattr(store, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(store, step, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             rotate(door.key, door.data)
     with pytest.raises(UsageError, match="interrupted"):
