@@ -745,12 +745,10 @@ def publishable(
         persons = frozenset(each.delivery_id for each in state if each.kind in PERSON_KINDS)
         others = tuple(each for each in state if each.kind not in PERSON_KINDS)
         earlier = published.get(code, [])
-        if (persons in earlier and persons not in outlived) or not persons:
-            chosen[code] = tuple(state)
-            continue
+        is_settled = not persons or (persons in earlier and persons not in outlived)
         near = [
             ids
-            for ids in (NOTHING, *earlier)
+            for ids in (() if is_settled else (NOTHING, *earlier))
             if _changed_persons(warehouse, contents, persons, ids, by_id, threshold) < threshold
         ]
         usable = [ids for ids in near if ids <= allowed and ids not in outlived]

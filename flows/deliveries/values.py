@@ -83,7 +83,9 @@ _TIME = re.compile(
     r"\s*(?P<half>[ap]\.?m\.?)?\s*(?P<zone>z|(?:utc|gmt)?\s*[+-]\d{2}(?::?\d{2})?|utc|gmt)?"
     r"\s*(?:(?:cet|cest|\[?europe/[a-z]+\]?|\([^)]*\)))?"
 )
-_COMPACT_TIME = re.compile(r"(\d{8})[t ]?(\d{2})(\d{2})(\d{2})?(?:[.,]\d+)?(z|[+-]\d{2}:?\d{2})?")
+_COMPACT_TIME = re.compile(
+    r"(?P<day>\d{8})[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(\d{2})?(?:[.,]\d+)?(?P<zone>z|[+-]\d{2}:?\d{2})?"
+)
 _OPEN_DIGITS = re.compile(r"9[9\-./ ]{4,8}9")
 _NO_DIGITS = re.compile(r"0|0[0\-./ ]{4,8}0")
 _NUMBER = re.compile(
@@ -197,22 +199,17 @@ def _civil(text: str) -> tuple[int, int, int]:
     found = _day(lower)
     if found is not None:
         return found
-    clock: tuple[str | None, ...]
-    if match := _COMPACT_TIME.fullmatch(lower):
-        found, clock, zone = _day(match[1]), (match[2], match[3], None), match[5]
-    elif match := next((one for one in _TIME.finditer(lower) if one.end() == len(lower)), None):
-        found, clock, zone = (
-            _day(lower[: match.start()].rstrip(" ,")),
-            match.group("hour", "minute", "half"),
-            match["zone"],
-        )
-    if match is None or found is None:
+    behind = (one for one in _TIME.finditer(lower) if one.end() == len(lower))
+    match = _COMPACT_TIME.fullmatch(lower) or next(behind, None)
+    told = match.groupdict() if match else {}
+    found = _day(told.get("day") or lower[: match.start()].rstrip(" ,")) if match else None
+    if found is None:
         raise Wrong("date")
-    hour, minute = int(clock[0] or 0), int(clock[1] or 0)
+    hour, minute, half, zone = int(told["hour"]), int(told["minute"]), told.get("half"), told["zone"]
     if hour > 24 or minute > 59:
         raise Wrong("date")
-    if clock[2]:
-        hour = hour % 12 + (12 if clock[2].startswith("p") else 0)
+    if half:
+        hour = hour % 12 + (12 if half.startswith("p") else 0)
     if zone is None or found[0] >= OPEN_YEAR or found in NO_DATES:
         return found
     day = _dated(*found)
