@@ -299,9 +299,7 @@ def check_staging(
     return outcomes(warehouse, [*rows, *moving, *tables])
 
 
-def check_tables(
-    warehouse: Warehouse, files: Mapping[str, SqlFile], dictionary: Dictionary, catalogue: Catalogue
-) -> list[Outcome]:
+def check_tables(warehouse: Warehouse, files: Mapping[str, SqlFile], dictionary: Dictionary) -> list[Outcome]:
     """Run every rule that looks across tables: the written ones, and those derived for core and mart tables.
 
     A rule whose table was not built is reported as not run, which stops the publication. A rule over the staging

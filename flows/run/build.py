@@ -276,12 +276,11 @@ def build(
         unfit |= at_fault
 
 
-def prepare_work(settings: Settings) -> Path:
-    """Return an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
+def prepare_work(settings: Settings) -> None:
+    """Make an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
     work = settings.root / ".work"
     remove(work)
     work.mkdir(parents=True, exist_ok=work.is_mount())
-    return work
 
 
 @dataclass
@@ -341,7 +340,7 @@ class _Builder:
         done = ("staging.", "quarantine.")
         self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
         steps.step("check the mapping")
-        self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary, self.catalogue)
+        self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary)
         self.count_revisions()
         self.compare_with_last()
         self.describe_tables(plan)
@@ -623,23 +622,17 @@ class _Builder:
             return
         self.warehouse.attach(previous, "before")
         try:
-            there = {
-                f"{schema}.{name}"
-                for schema, name in self.warehouse.rows(
-                    "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'before'"
-                )
-            }
-            if "meta.run" not in there or self.was_synthetic() != self.candidate.release["is_synthetic"]:
+            tables = "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = 'before'"
+            there = {name for (name,) in self.warehouse.rows(tables)}
+            invented = "SELECT bool_or(is_synthetic) FROM before.meta.run"
+            synthetic = bool(self.candidate.release["is_synthetic"])
+            if "meta.run" not in there or bool(self.warehouse.scalar(invented)) != synthetic:
                 return
             for table, (source, names) in wanted.items():
                 if source in there:
                     self.warehouse.execute(f"INSERT INTO {table} BY NAME SELECT {names} FROM before.{source}")
         finally:
             self.warehouse.detach("before")
-
-    def was_synthetic(self) -> bool:
-        """Tell whether the publication before, attached as `before`, was made of invented data."""
-        return bool(self.warehouse.scalar("SELECT bool_or(is_synthetic) FROM before.meta.run"))
 
     def count_revisions(self) -> None:
         """Note how many figures this build changes, and the five that change most of what they were."""

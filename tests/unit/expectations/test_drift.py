@@ -155,7 +155,6 @@ def test_a_file_from_before_is_not_compared_and_no_database_is_refused(tmp_path:
 def test_unknown_municipalities_and_indicators_stop() -> None:
     import pyarrow as pa
 
-    from transforms.catalogue import load_catalogue
     from transforms.dictionary import load_dictionary
     from transforms.tables import read_all
 
@@ -168,7 +167,7 @@ def test_unknown_municipalities_and_indicators_stop() -> None:
         warehouse.load("mart.indicator", pa.table({"indicator_id": ["a_count"]}))
         rows = {"municipality_code": ["101", "411"], "indicator_id": ["a_count", "z_count"]}
         warehouse.load(name, pa.table(rows))
-        outcomes = {o.rule_id: o for o in _derived(check_tables, warehouse, file, load_dictionary(), load_catalogue())}
+        outcomes = {o.rule_id: o for o in _derived(check_tables, warehouse, file, load_dictionary())}
     assert outcomes["known_municipality_code"].examples == ("municipality_code=411, rows_found=1",)
     assert outcomes["known_indicator_id"].examples == ("indicator_id=z_count, rows_found=1",)
 
@@ -181,13 +180,12 @@ def _derived(check: Any, *given: Any) -> list[Outcome]:
 
 
 def test_a_rule_whose_table_was_not_built_stops() -> None:
-    from transforms.catalogue import load_catalogue
     from transforms.dictionary import load_dictionary
     from transforms.tables import read_all
 
     files = {"mart.mapping": read_all()["mart.mapping"]}
     with Warehouse.open() as warehouse:
-        outcomes = check_tables(warehouse, files, load_dictionary(), load_catalogue())
+        outcomes = check_tables(warehouse, files, load_dictionary())
     assert {outcome.table_name for outcome in blocking(outcomes)} == {"mart.mapping"}
     assert all("was not run" in outcome.description for outcome in outcomes)
 

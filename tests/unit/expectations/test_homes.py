@@ -45,7 +45,7 @@ def validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with build(database) as warehouse:
         count = load(warehouse, write(tmp_path / "extract.csv", good_rows()), source)
         outcomes = expectations_check.check_staging(warehouse, source, FILE, dictionary, CATALOGUE, count)
-        outcomes += expectations_check.check_tables(warehouse, {FILE.table: FILE}, dictionary, CATALOGUE)
+        outcomes += expectations_check.check_tables(warehouse, {FILE.table: FILE}, dictionary)
     frame = record_with_gx(database, outcomes, "run-1")
     with build(database) as warehouse:
         warehouse.load("run.validation", frame)
