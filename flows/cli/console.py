@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,15 @@ def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
 def print_json(value: Any) -> None:
     """Print one JSON object to standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def answer(value: Any, lines: Iterable[str], *, as_json: bool, quiet: bool = False) -> None:
+    """Print what a command found: as JSON where that is asked for, else line by line, unless it is to be quiet."""
+    if as_json:
+        print_json(value)
+    elif not quiet:
+        for line in lines:
+            say(line)
 
 
 # The terminal's picture of a run at work: the step in words, and a bar for each download.

@@ -208,8 +208,9 @@ def check_work(settings: Settings) -> Iterator[Fault]:
     pid = lock_holder(settings.root)
     work = settings.root / ".work"
     if pid is not None:
-        hours = hours_running(settings)
-        if hours is not None and hours > LONG_RUN_HOURS:
+        started = next((record.get("started_at") for record in run_record.unfinished(settings)), None)
+        hours = (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() / 3600 if started else 0
+        if hours > LONG_RUN_HOURS:
             told = f"process {pid} has been writing for {hours:.0f} hours"
             yield Fault("lock", told, f"see what it does; kill {pid}")
         return
@@ -230,12 +231,6 @@ def lock_holder(root: Path) -> int | None:
         if "FLOCK" in words and words[-3].rpartition(":")[2] == inode:
             return int(words[-4])
     return None
-
-
-def hours_running(settings: Settings) -> float | None:
-    """Return for how long the newest unfinished run has been at work, in hours."""
-    started = next((record.get("started_at") for record in run_record.unfinished(settings)), None)
-    return None if started is None else (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() / 3600
 
 
 def check_published(settings: Settings) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, say, steps
+from flows.cli.console import DataOption, JsonOption, QuietOption, answer, out, print_json, say, steps
 from flows.settings import Settings, settings_from
 from transforms.errors import DataRefused, UsageError
 
@@ -55,12 +55,9 @@ def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_
     from transforms.catalogue import load_catalogue
 
     found = preflight(settings, load_catalogue(), origin)
-    if as_json:
-        print_json([asdict(finding) for finding in found])
-    else:
-        marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
-        for finding in found:
-            say(f"{marks[finding.level]} {finding.source_id}: {finding.text}")
+    marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
+    lines = (f"{marks[finding.level]} {finding.source_id}: {finding.text}" for finding in found)
+    answer([asdict(finding) for finding in found], lines, as_json=as_json)
     faults = [finding for finding in found if finding.level == "fault"]
     if faults:
         at_fault = len({finding.source_id for finding in faults})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, err, out, print_json, say, steps
+from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, answer, err, out, print_json, say, steps
 from flows.orchestration.serve import CRON
 from flows.run.processes import guard_children
 from flows.settings import quiet_prefect, settings_from
@@ -61,12 +61,8 @@ def deliver(
         on_step("receive the deliveries")
         key, workers = settings.key_file.expanduser(), settings.workers
         receipts = receive(files, municipality, settings.root, key, kind=kind, period=period, workers=workers)
-    if as_json:
-        print_json([asdict(receipt) for receipt in receipts])
-    elif not quiet:
-        for receipt in receipts:
-            say(receipt.line())
-            say(f"  {receipt.path_html}")
+    lines = (line for receipt in receipts for line in (receipt.line(), f"  {receipt.path_html}"))
+    answer([asdict(receipt) for receipt in receipts], lines, as_json=as_json, quiet=quiet)
     refused = [receipt for receipt in receipts if receipt.verdict == "afvist"]
     if refused:
         raise DataRefused(f"{len(refused)} of {len(receipts)} deliveries refused; the receipts say row by row why")
@@ -303,7 +299,7 @@ def chooser(said: Sequence[str], dimensions: Sequence[str]) -> Callable[[Guess],
             raise UsageError(f"--choose {word}: give DIMENSION=CODE; the table has {', '.join(dimensions)}")
         choices[name.casefold()] = code
 
-    def answer(guess: Guess) -> str | None:
+    def chosen(guess: Guess) -> str | None:
         if (said_of := choices.get(guess.dimension.casefold())) is not None:
             return said_of
         if not sys.stdin.isatty():
@@ -313,4 +309,4 @@ def chooser(said: Sequence[str], dimensions: Sequence[str]) -> Callable[[Guess],
         asked = f"{guess.dimension}: which is the total (- for none)" if guess.what == "total" else guess.dimension
         return str(typer.prompt(asked, default=guess.guess)).strip()
 
-    return answer
+    return chosen

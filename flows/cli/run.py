@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, out, print_json, say, steps
+from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, answer, out, print_json, say, steps
 from flows.run.build import import_ahead
 from flows.run.night import Asked
 from flows.run.processes import guard_children
-from flows.run.record import error_of
+from flows.run.record import FetchReport, error_of
 from flows.settings import Settings, quiet_prefect, settings_from
 from flows.store.builds import prepare_folder, refuse_invented_over_real, writer_lock
 from transforms.errors import NothingNew, UsageError
@@ -136,15 +136,12 @@ def fetch(
     settings = settings_with(data, origin, files_as)
     asked = Asked(origin, last="fetch", only=list(only or ()), again=again, period=period)
     record = run_plain(settings, asked, quiet or as_json)
-    fetched = record["fetched"]
-    if as_json:
-        print_json(fetched)
-    elif not quiet:
-        say(record["message"])
-        from flows.run.summary import folder_lines
+    from flows.run.summary import folder_lines
 
-        for line in [*folder_lines(fetched, record), *(f"{name}: {why}" for name, why in fetched["kept_old"].items())]:
-            say(line)
+    fetched = FetchReport(**record["fetched"])
+    kept_old = (f"{name}: {why}" for name, why in fetched.kept_old.items())
+    lines = [record["message"], *folder_lines(fetched, record["made"]), *kept_old]
+    answer(record["fetched"], lines, as_json=as_json, quiet=quiet)
     if record["status"] == "unconfirmed":
         record["message"] = "nothing new at any source"
     end(record, silent=quiet or as_json)
@@ -276,10 +273,8 @@ def rollback(
     settings = settings_from(data)
     with writer_lock(settings.root):
         target = roll_back(settings, to)
-    if as_json:
-        print_json({"run_id": target.run_id, "database": target.path})
-    elif not quiet:
-        say(f"published again: {target.path}")
+    told = {"run_id": target.run_id, "database": target.path}
+    answer(told, [f"published again: {target.path}"], as_json=as_json, quiet=quiet)
 
 
 class _NoOutcomes(logging.Filter):

@@ -97,8 +97,8 @@ def is_being_cancelled(flow_run_id: str) -> bool:
     return False
 
 
-def skip_overdue(data: Path, *, instead: str | None = None) -> list[str]:
-    """Cancel the overdue runs of `nightly` on this data folder that a newer one makes needless; return their names.
+def skip_overdue(data: Path, *, instead: str | None = None) -> None:
+    """Cancel the overdue runs of `nightly` on this data folder that a newer one makes needless.
 
     Of runs with the same parameters the newest is kept, or none when the run `instead` has these parameters and is at
     work. What somebody asked for with parameters of its own stays.
@@ -107,16 +107,13 @@ def skip_overdue(data: Path, *, instead: str | None = None) -> list[str]:
         "state": {"type": {"any_": [StateType.SCHEDULED]}},
         "next_scheduled_start_time": {"before_": datetime.now(UTC)},
     }
-    skipped = []
     with get_client(sync_client=True) as client:
         provided = [client.read_flow_run(UUID(instead)).parameters] if instead else []
         for run in _runs_on(client, data, due, flow="nightly"):
             if run.parameters not in provided:
                 provided.append(run.parameters)
-                continue
-            client.set_flow_run_state(run.id, Cancelled(name="Skipped", message=SKIPPED), force=True)
-            skipped.append(run.name)
-    return skipped
+            else:
+                client.set_flow_run_state(run.id, Cancelled(name="Skipped", message=SKIPPED), force=True)
 
 
 def _runs_on(client: SyncPrefectClient, data: Path, chosen: dict[str, Any], flow: str | None = None) -> list[FlowRun]:

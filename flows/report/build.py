@@ -119,11 +119,9 @@ def build_report(
     contexts = page_contexts(data, options, changed)
     for page, (template, _) in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
-    columns = column_labels(data)
-    units = {str(row["column_name"]): row["unit"] for row in data.dictionary}
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
-        context = pages.context(data, municipality, columns, units, changed)
+        context = pages.context(data, municipality, changed)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
     if options.chromium is not None:
         print_profiles(unfinished, options.chromium, on_step)
@@ -137,8 +135,8 @@ PDF_LINK = "<!-- pdf -->"
 """Where a profile leads to its PDF, once that is made."""
 
 
-def print_profiles(folder: Path, chromium: Path, on_step: Progress) -> list[Path]:
-    """Print every profile of a report to a PDF beside it, and let the profile lead there; return those made.
+def print_profiles(folder: Path, chromium: Path, on_step: Progress) -> None:
+    """Print every profile of a report to a PDF beside it, and let the profile lead there.
 
     A browser of its own prints each, as many at once as there are cores. A profile that cannot be printed stays
     without its PDF and is told.
@@ -156,7 +154,6 @@ def print_profiles(folder: Path, chromium: Path, on_step: Progress) -> list[Path
     if faults:
         first = next(iter(faults))
         logger.warning("%d of %d PDFs were not made (first %s: %s)", len(faults), len(profiles), first, faults[first])
-    return [path for profile in profiles if (path := profile.with_suffix(".pdf")).is_file()]
 
 
 def _print(chromium: Path, profile: Path) -> str | None:
@@ -192,7 +189,8 @@ class _Site:
         environment.globals |= HELPERS
         environment.globals |= {
             "data": data, "labels_of": words, "newest_day": pages.newest_day(data),
-            "menu": [(page, name) for page, (_, name) in PAGES.items()],
+            "menu": [(page, name) for page, (_, name) in PAGES.items()], "columns": column_labels(data),
+            "units": {str(row["column_name"]): row["unit"] for row in data.dictionary},
         }  # fmt: skip
         self.environment = environment
 
@@ -235,7 +233,6 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
             "ages": pages.ages,
             "groups": method_groups(data),
             "effects": effects(data),
-            "columns": column_labels(data),
             "method_names": method_names(data),
         },
         "ordbog.html": {"tables": dictionary_tables(data)},

@@ -104,8 +104,7 @@ def rules(data: ReportData) -> list[Row]:
 
 def tally(rows: list[Row]) -> list[Row]:
     """Return per severity how many rules were tried, how many hold, and how many rows they looked at."""
-    alike = grouped(rows, lambda row: str(row["severity"]))
-    parts = {severity: alike.get(severity, []) for severity in ("critical", "warning")}
+    parts = {severity: [row for row in rows if row["severity"] == severity] for severity in ("critical", "warning")}
     return [
         {"severity": severity, "rules": len(part), "held": sum(bool(row["success"]) for row in part),
          "scanned": sum(int(row.get("rows_scanned") or 0) for row in part)}
@@ -434,13 +433,7 @@ def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str
     return drawings.svg("interval", drawn, "expected-caption")
 
 
-def context(
-    data: ReportData,
-    municipality: Row,
-    columns: dict[str, Words],
-    units: dict[str, str | None],
-    changed: list[Row] | None = None,
-) -> dict[str, Any]:
+def context(data: ReportData, municipality: Row, changed: list[Row] | None) -> dict[str, Any]:
     """Return everything the profile template shows of one municipality.
 
     `changed`: the figures that changed with this release; None when that is not known.
@@ -471,8 +464,6 @@ def context(
         "methods": methods and sorted(methods, key=lambda row: row["candidate_rank"]),
         "eligibility": data.of("mart.eligibility", code),
         "sources": used_sources(data),
-        "columns": columns,
-        "units": units,
         "joint": joint_with(data, municipality),
         "shares": as_expected(data, found),
         "changed": changed and [row for row in changed if row["municipality_code"] == code],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flows.connectors.statbank.files import download_link, selection_in_words
 from flows.report.words import rule_text
-from flows.run.record import grouped_reasons
+from flows.run.record import FetchReport, grouped_reasons
 from flows.store.builds import is_synthetic
 from flows.store.exports import SYNTHETIC
 from transforms.catalogue import Catalogue, load_catalogue
@@ -68,7 +67,7 @@ def markdown_summary(result: RunResult, settings: Settings) -> str:
     lines += [f"- {source}: {reason}" for source, reason in {**result.standing_still, **fetched.closed}.items()]
     lines += [f"- newest extract of {source} not used: {reason}" for source, reason in result.taken_back.items()]
     lines += [f"- {source}: {note}" for source, notes in fetched.notes.items() for note in notes]
-    lines += [f"- {line}" for line in folder_lines(asdict(fetched), result.as_dict())]
+    lines += [f"- {line}" for line in folder_lines(fetched, result.made)]
     aged = [(source, age["received"][:10], age["age_days"], age["max_age_days"]) for source, age in result.ages.items()]
     lines += _table("Ages", ("source", "received", "age, days", "allowed"), aged, texts=2)
     lines += _table("Deliveries", ("verdict", "deliveries"), sorted(result.receipts.items()))
@@ -128,15 +127,15 @@ def validation_rows(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def folder_lines(fetched: dict[str, Any], result: dict[str, Any]) -> list[str]:
+def folder_lines(fetched: FetchReport, made: dict[str, Any]) -> list[str]:
     """Return what became of the files of a folder: a line for each taken, then those that were not, told once."""
-    made = result.get("made", {}).get("indicators", {})
-    lines = [taken_line(taken, made.get(taken["source_id"])) for taken in fetched.get("taken", ())]
-    for reason, names in grouped_reasons(fetched["refused_files"]).items():
+    indicators = made.get("indicators", {})
+    lines = [taken_line(taken, indicators.get(taken["source_id"])) for taken in fetched.taken]
+    for reason, names in grouped_reasons(fetched.refused_files).items():
         lines.append(f"not read: {', '.join(names)}: {reason}")
-    lines += [f"warning: {warning}" for warning in fetched.get("warnings", ())]
-    if fetched.get("earlier"):
-        lines.append(f"no file here, what came earlier stays in force: {', '.join(fetched['earlier'])}")
+    lines += [f"warning: {warning}" for warning in fetched.warnings]
+    if fetched.earlier:
+        lines.append(f"no file here, what came earlier stays in force: {', '.join(fetched.earlier)}")
     return lines
 
 
@@ -154,17 +153,15 @@ def taken_line(taken: dict[str, Any], made: list[int] | None) -> str:
     return "; ".join(parts)
 
 
-def missing_lines(
-    settings: Settings, catalogue: Catalogue, fetched: dict[str, Any], result: dict[str, Any]
-) -> list[str]:
+def missing_lines(settings: Settings, catalogue: Catalogue, missing: list[str], result: dict[str, Any]) -> list[str]:
     """Return what the mapping lacks: sources without data, tables that gave nothing, and the next download."""
-    made: dict[str, list[int]] = result.get("made", {}).get("indicators", {})
+    made: dict[str, list[int]] = result["made"].get("indicators", {})
     if not made:
-        return [f"missing sources: {', '.join(fetched['missing'])}"] if fetched["missing"] else []
+        return [f"missing sources: {', '.join(missing)}"] if missing else []
     lines = []
     loaded = {count["source_id"] for count in result["counts"]}
     lacking = {source: of for source, (has, of) in made.items() if not has and source in catalogue.sources}
-    absent = sorted({*fetched["missing"], *(source for source in lacking if source not in loaded)})
+    absent = sorted({*missing, *(source for source in lacking if source not in loaded)})
     by_connector: dict[str, list[str]] = {}
     for source in (source for source in absent if source in catalogue.sources):
         told = f"{source} ({made.get(source, [0, 0])[1]})"
@@ -197,18 +194,16 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     from rich.markup import escape
     from rich.table import Table
 
-    fetched = result["fetched"]
+    fetched = FetchReport(**result["fetched"])
     tell = partial(console.print, highlight=False, soft_wrap=True)
-    for line in folder_lines(fetched, result):
+    for line in folder_lines(fetched, result["made"]):
         tell(line, markup=False)
-    for source, reason in fetched["kept_old"].items():
-        left = "missing" if source in fetched["missing"] else "kept the old snapshot of"
-        tell(f"[yellow]{left} {source}:[/] {escape(reason)}")
-    ages = result.get("ages", {})
-    still = {source: age["standing_still"] for source, age in ages.items() if age.get("standing_still")}
-    for source, reason in {**still, **fetched.get("closed", {}), **result.get("taken_back", {})}.items():
+    for source, reason in fetched.kept_old.items():
+        tell(f"[yellow]{fetched.outcome_of(source)} {source}:[/] {escape(reason)}")
+    still = {source: age["standing_still"] for source, age in result["ages"].items() if age.get("standing_still")}
+    for source, reason in {**still, **fetched.closed, **result["taken_back"]}.items():
         tell(f"[yellow]{source}:[/] {escape(reason)}")
-    for source, notes in fetched.get("notes", {}).items():
+    for source, notes in fetched.notes.items():
         for note in notes:
             tell(f"[yellow]new at {source}:[/] {escape(note)}")
     if result.get("receipts"):
@@ -232,7 +227,7 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
     for rule in warnings:
         told = f"warning: {rule['table_name']}: {rule['rule_id']} ({rule['n_violations']}): {rule['description']}"
         tell(told, markup=False)
-    for line in missing_lines(settings, load_catalogue(), fetched, result):
+    for line in missing_lines(settings, load_catalogue(), fetched.missing, result):
         tell(line, markup=False)
     if result["status"] == "published":
         if result["release"].get("is_synthetic"):

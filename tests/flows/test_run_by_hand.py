@@ -366,7 +366,7 @@ def test_a_later_partial_file_tells_what_is_gone(tmp_path: Path) -> None:
 def test_assumptions_are_told_and_kept(tmp_path: Path) -> None:
     text = "OMRÅDE;KØN;ALDER;TID;INDHOLD\n101;TOT;IALT;2022K1;644431\n"
     report = take(folder_of(tmp_path / "in", folk1a_dot_csv=text), tmp_path / "data")
-    [line] = folder_lines(vars(report), {})
+    [line] = folder_lines(report, {})
     assert "ASSUMED CIVILSTAND = TOT" in line
     assert "its name says so" in line
     [snapshot] = SnapshotStore(tmp_path / "data" / "snapshots").of("statbank_folk1a")
