@@ -532,6 +532,7 @@ def _slices(warehouse: Warehouse, table: str, columns: Mapping[str, str]) -> Ite
     keys = [name for name in names if name not in NO_KEY]
     columns_read = f"rowid AS row_id, value::DOUBLE AS value, value_status, {_listed(keys)}"
     frame = warehouse.frame(f"SELECT {columns_read} FROM {table}")
+    frame = frame.astype(dict.fromkeys([*keys, "value_status"], "category"))  # compared and grouped by number
     margins = _area_margins(warehouse, frame, keys) if "area_code" in keys else []
     for column, code in columns.items():
         others = tuple(sorted({*frame[column]} - {code})) if column in keys else ()

@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -285,16 +287,43 @@ def build(
     dictionary: Dictionary,
     tables: Iterable[str],
     on_table: Callable[[str, int], None] = lambda table, rows: None,
+    reads: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, int]:
-    """Build `tables` (already in order) and return table -> rows."""
+    """Build `tables` (already in order) and return table -> rows.
+
+    Who says what each reads has models computed, one at a time, beside the tables that do not need them.
+    """
+    order = list(tables)
+    if reads is None:
+        reads = {table: [before] for before, table in pairwise(order)}
+    sorter = TopologicalSorter({table: set(reads.get(table, ())) & set(order) for table in order})
+    sorter.prepare()
     counts: dict[str, int] = {}
-    for table in tables:
-        if table in models:
-            counts[table] = build_model(warehouse, table, models[table])
-        else:
-            counts[table] = build_table(warehouse, files[table], dictionary)
-        on_table(table, counts[table])
-    return counts
+    ready: list[str] = []
+    computing: dict[Future[int], str] = {}
+
+    def ended(table: str, rows: int) -> None:
+        counts[table] = rows
+        on_table(table, rows)
+        sorter.done(table)
+
+    pool = ThreadPoolExecutor(1)
+    with warehouse.beside() as other:
+        try:
+            while sorter.is_active():
+                for table in sorted(sorter.get_ready(), key=order.index):
+                    if table in models:
+                        computing[pool.submit(build_model, other, table, models[table])] = table
+                    else:
+                        ready.append(table)
+                if ready:
+                    table = ready.pop(0)
+                    ended(table, build_table(warehouse, files[table], dictionary))
+                for future in wait(computing, 0 if ready else None, FIRST_COMPLETED).done if computing else ():
+                    ended(computing.pop(future), future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return {table: counts[table] for table in order}
 
 
 # Rows for `meta`: what every column means, and which table is made from which.

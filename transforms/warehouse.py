@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -131,6 +131,13 @@ class Warehouse:
             yield cls(connection, path)
         finally:
             connection.close()
+
+    @contextmanager
+    def beside(self) -> Iterator[Warehouse]:
+        """Open a second connection to the same database, for another thread."""
+        with closing(self._connection.cursor()) as connection:
+            connection.execute("SET enable_progress_bar = false")
+            yield Warehouse(connection, self.path)
 
     def execute(self, sql: str, params: Sequence[Any] | None = None) -> None:
         """Run statements whose result nobody reads."""

@@ -338,7 +338,7 @@ class _Builder:
         with self.last_published() as database:
             self.load_before(database)
         done = ("staging.", "quarantine.")
-        self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST])
+        self.build_tables([t for t in plan.order if not t.startswith(done) and t not in LAST], plan.reads)
         steps.step("check the mapping")
         self.candidate.outcomes += check_tables(self.warehouse, self.files, self.dictionary)
         self.count_revisions()
@@ -566,7 +566,7 @@ class _Builder:
         """Tell whether a source has an earlier extract, or may be missing."""
         return not source.required or bool(self.earlier(self.used[source.id]))
 
-    def build_tables(self, tables: list[str]) -> None:
+    def build_tables(self, tables: list[str], reads: Mapping[str, frozenset[str]] | None = None) -> None:
         counts = transforms_tables.build(
             self.warehouse,
             self.files,
@@ -574,6 +574,7 @@ class _Builder:
             self.dictionary,
             tables,
             on_table=lambda table, rows: steps.step(f"built {table}: {rows} rows"),
+            reads=reads,
         )
         self.candidate.tables |= counts
 

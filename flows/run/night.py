@@ -391,8 +391,9 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
 
 
 def write_products(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo) -> None:
-    """Write the report and, beside it in a process of its own, workbook and data package of a candidate."""
+    """Write report and data package and, beside them in a process of its own, the workbook of a candidate."""
     from flows.report.build import build_report, report_options
+    from flows.report.workbook import write_workbook
 
     known = judge_ages(settings, load_catalogue(), run)
     try:
@@ -401,18 +402,11 @@ def write_products(settings: Settings, candidate: Path, build: builds.Build, run
         steps.warn(str(error))
         options = report_options(settings.model_copy(update={"pdf": False}), known)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        writing = pool.submit(write_tables, candidate, build.exports)
+        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
         build_report(candidate, build.report, options, steps.step)
         steps.step("write workbook and data package")
+        exports.write_package(candidate, build.exports)
         writing.result()
-
-
-def write_tables(candidate: Path, folder: Path) -> None:
-    """Write what is taken out of the mart besides Parquet: the workbook, CSV and their descriptions."""
-    from flows.report.workbook import write_workbook
-
-    write_workbook(candidate, folder / "kommunekort.xlsx")
-    exports.write_package(candidate, folder)
 
 
 def judge_ages(settings: Settings, catalogue: Catalogue, run: RunInfo) -> dict[str, dict[str, Any]]:
