@@ -28,6 +28,8 @@ MEMORY = ":memory:"
 ROW_GROUP = 30_720
 """Rows that are stored and skipped together in an encrypted file: few enough to read a range of persons by itself, and
 for a delivery of tens of thousands of rows to be written at once and not first into a log (half the time)."""
+ROWS_OF_A_THREAD = 122_880
+"""A row group of a plain file: DuckDB gives a thread no less of a table."""
 HELD = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")
 
 
@@ -138,6 +140,16 @@ class Warehouse:
         with closing(self._connection.cursor()) as connection:
             connection.execute("SET enable_progress_bar = false")
             yield Warehouse(connection, self.path)
+
+    @contextmanager
+    def threads_for(self, rows: int) -> Iterator[None]:
+        """Work on so many rows; on those of one thread in one alone, since the others would only look for work."""
+        threads = int(self.scalar("SELECT current_setting('threads')"))
+        self.execute(f"SET threads = {1 if rows <= ROWS_OF_A_THREAD else threads}")
+        try:
+            yield
+        finally:
+            self.execute(f"SET threads = {threads}")
 
     def execute(self, sql: str, params: Sequence[Any] | None = None) -> None:
         """Run statements whose result nobody reads."""
