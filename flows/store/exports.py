@@ -79,7 +79,7 @@ def write_package(database: Path, folder: Path) -> list[Path]:
 
     The package is a Frictionless Data Package with a table schema per table; the record follows DCAT-AP 3.
     """
-    with Warehouse.open(database, read_only=True) as warehouse:
+    with Warehouse.open(database, read_only=True, threads=1) as warehouse:
         release = _release(warehouse)
         tables = mart_tables(warehouse)
         made = [_write_csv(warehouse, table, folder) for table in tables]
