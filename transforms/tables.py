@@ -291,7 +291,7 @@ def build(
 ) -> dict[str, int]:
     """Build `tables` (already in order) and return table -> rows.
 
-    Who says what each reads has models computed, one at a time, beside the tables that do not need them.
+    Who says what each reads has two built at a time, models always beside the tables that do not need them.
     """
     order = list(tables)
     if reads is None:
@@ -299,30 +299,33 @@ def build(
     sorter = TopologicalSorter({table: set(reads.get(table, ())) & set(order) for table in order})
     sorter.prepare()
     counts: dict[str, int] = {}
-    ready: list[str] = []
-    computing: dict[Future[int], str] = {}
+    waiting: list[str] = []
+    beside: dict[Future[int], str] = {}
+
+    def build_one(where: Warehouse, table: str) -> int:
+        if table in models:
+            return build_model(where, table, models[table])
+        return build_table(where, files[table], dictionary)
 
     def ended(table: str, rows: int) -> None:
         counts[table] = rows
         on_table(table, rows)
         sorter.done(table)
 
-    pool = ThreadPoolExecutor(1)
-    with warehouse.beside() as other:
-        try:
-            while sorter.is_active():
-                for table in sorted(sorter.get_ready(), key=order.index):
-                    if table in models:
-                        computing[pool.submit(build_model, other, table, models[table])] = table
-                    else:
-                        ready.append(table)
-                if ready:
-                    table = ready.pop(0)
-                    ended(table, build_table(warehouse, files[table], dictionary))
-                for future in wait(computing, 0 if ready else None, FIRST_COMPLETED).done if computing else ():
-                    ended(computing.pop(future), future.result())
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with warehouse.beside() as other, ThreadPoolExecutor(1) as pool:
+        while sorter.is_active():
+            waiting = sorted(
+                [*waiting, *sorter.get_ready()], key=lambda table: (table not in models, order.index(table))
+            )
+            if waiting and not beside and (waiting[0] in models or len(waiting) > 1):
+                table = waiting.pop(0)
+                beside[pool.submit(build_one, other, table)] = table
+            own = next((table for table in waiting if table not in models), None)
+            if own is not None:
+                waiting.remove(own)
+                ended(own, build_one(warehouse, own))
+            for future in wait(beside, None if own is None else 0, FIRST_COMPLETED).done if beside else ():
+                ended(beside.pop(future), future.result())
     return {table: counts[table] for table in order}
 
 

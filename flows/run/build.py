@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -50,12 +51,17 @@ if TYPE_CHECKING:
 HEAVY = ("great_expectations", "statsmodels.api", "sklearn.linear_model", "flows.sample.standin")
 
 
-def import_ahead() -> None:
-    """Begin the heavy imports in the background; whoever needs one meanwhile waits for it as for any import."""
-    threading.Thread(target=_import_all, daemon=True, name="imports").start()
+def import_ahead(is_busy: Callable[[], bool] = lambda: False) -> None:
+    """Begin the heavy imports in the background, once there is a core to spare.
+
+    Whoever needs one meanwhile waits for it as for any import.
+    """
+    threading.Thread(target=_import_all, args=(is_busy,), daemon=True, name="imports").start()
 
 
-def _import_all() -> None:
+def _import_all(is_busy: Callable[[], bool]) -> None:
+    while is_busy():
+        time.sleep(0.1)
     for name in HEAVY:
         import_module(name)
 

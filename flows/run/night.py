@@ -178,7 +178,7 @@ def go(settings: Settings, asked: Asked, result: RunResult, doing: Doing) -> Non
                 return
             deliveries_in = partial(wait_for_deliveries, result, receiving)
             if not receiving.done():
-                import_ahead()  # there will be something to build, and this process has a core to spare
+                import_ahead(lambda: not receiving.done())  # there will be something to build
         if asked.covers("build"):
             run = replace(run, told=result.fetched.told)
             result.ages = judge_ages(settings, catalogue, run)
