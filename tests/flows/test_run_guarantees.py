@@ -186,3 +186,17 @@ def test_the_catalog_has_the_same_name_whatever_the_build(tiny_run: Published) -
         with Warehouse.open(path, read_only=True) as warehouse:
             assert warehouse.scalar("SELECT current_catalog()") == "kommunekort"
             assert warehouse.scalar("SELECT count(*) FROM kommunekort.mart.mapping") == 98
+
+
+@pytest.mark.long
+def test_no_extract_is_taken_back_for_what_was_hidden_in_what_is_published(
+    sample_run: Published, tmp_path: Path, in_a_hurry: None
+) -> None:
+    """Withheld shares, noughts among them, stand in the published staging tables and as they came in the extract."""
+    shutil.copytree(sample_run.settings.root, tmp_path / "data", symlinks=True)
+    again = Published(Settings(data=tmp_path / "data"), sample_run.origin)
+    before = again.release
+    assert run_from(again.settings, "sample", first="build", force=True).status == "published"
+    assert again.release["run_id"] != before["run_id"]
+    assert again.release["taken_back"] == {}
+    assert again.release["snapshots"] == before["snapshots"]
