@@ -45,9 +45,9 @@ class Area:
     province_code: str
 
 
-def reference_rows(name: str, folder: Path = REFERENCE) -> list[dict[str, str]]:
-    """Return the rows of a reference file, every column as text; what a short line lacks is empty."""
-    with (folder / name).open(encoding="utf-8", newline="") as file:
+def reference_rows(name: str, folder: Path | None = None) -> list[dict[str, str]]:
+    """Return the rows of a file of the reference (or another) folder, as text; what a short line lacks is empty."""
+    with ((folder or REFERENCE) / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter=";", restval=""))
 
 
