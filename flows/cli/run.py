@@ -291,6 +291,8 @@ def flow_run_in_terminal(data: Path, asked: Asked) -> State[Any]:
     if not os.environ.get("KOMMUNEKORT_DEBUG"):
         for handler in logging.getLogger().handlers:
             handler.addFilter(_NoOutcomes())
+        # Only the server that Prefect starts for this run reads it now: it tells of what is cut short as it is ended.
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     import_ahead()  # while the server starts, this process only waits
     try:
         return nightly(asked.origin, data, asked.as_of, list(asked.only), asked.force, return_state=True)

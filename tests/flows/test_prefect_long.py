@@ -142,6 +142,7 @@ def kommunekort(server: Server, *arguments: str, own_server: bool = False) -> su
     env = server.env
     if own_server:
         env = {key: value for key, value in env.items() if not key.startswith(("PREFECT_", "DO_NOT"))}
+        env["PYTHONPATH"] = str(server.folder / "grumbling")
     return subprocess.run(
         [sys.executable, "-m", "flows.cli.main", *arguments],
         env=env,
@@ -152,9 +153,27 @@ def kommunekort(server: Server, *arguments: str, own_server: bool = False) -> su
     )
 
 
+GRUMBLE = """
+import logging, pathlib, sys
+if "uvicorn" in sys.orig_argv:
+    from uvicorn.server import Server
+    ended = Server.shutdown
+    async def shutdown(*arguments, **named):
+        pathlib.Path(__file__).with_name("grumbled").touch()
+        log = logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool")
+        log.error("Exception during reset or similar", exc_info=RuntimeError())
+        await ended(*arguments, **named)
+    Server.shutdown = shutdown
+"""
+"""What a server that is ended in the middle of a request may tell."""
+
+
 @pytest.mark.parametrize("own_server", [True, False], ids=["own-server", "standing-server"])
 def test_from_a_terminal(server: Server, few_extracts: Path, tmp_path: Path, own_server: bool) -> None:
     data = tmp_path / "data"
+    grumbling = server.folder / "grumbling"
+    grumbling.mkdir(exist_ok=True)
+    (grumbling / "sitecustomize.py").write_text(GRUMBLE, encoding="utf-8")
     flags = ("--data", str(data), "--from", str(few_extracts))
     done = kommunekort(server, "run", *flags, own_server=own_server)
     assert (done.returncode, done.stderr) == (0, "")
@@ -170,6 +189,7 @@ def test_from_a_terminal(server: Server, few_extracts: Path, tmp_path: Path, own
     )
     assert (data / "ALARM.json").exists()
     assert (data / ".prefect").is_dir() is own_server
+    assert (grumbling / "grumbled").exists() or not own_server
     assert server.outside() == []
 
 
