@@ -142,6 +142,17 @@ class Warehouse:
             yield Warehouse(connection, self.path)
 
     @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run statements as one: all of them last, or none."""
+        self.execute("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    @contextmanager
     def threads_for(self, rows: int) -> Iterator[None]:
         """Work on so many rows; on those of one thread in one alone, since the others would only look for work."""
         threads = int(self.scalar("SELECT current_setting('threads')"))
@@ -276,7 +287,12 @@ def _stoppable() -> Iterator[None]:
 
 def _attach_encrypted(connection: duckdb.DuckDBPyConnection, path: Path, encryption_key: str, read_only: bool) -> None:
     """Attach an encrypted file as the default catalogue; the key never appears in an error."""
-    connection.execute(f"LOAD {quote_literal(str(extension_path('httpfs')))}")
+    extension = extension_path("httpfs")
+    try:
+        connection.execute(f"LOAD {quote_literal(str(extension))}")  # which checks its signature too
+    except duckdb.Error as error:
+        told = " ".join(str(error).split())[:160]
+        raise UsageError(f"{extension}: DuckDB does not load its extension ({told}); run `make setup` anew") from None
     options = f"ENCRYPTION_KEY {quote_literal(encryption_key)}, "
     options += "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {ROW_GROUP}"
     try:

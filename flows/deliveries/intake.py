@@ -76,19 +76,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# Guards around taking a delivery in: all or nothing, no data in errors, no pauses.
-
-
-@contextmanager
-def transaction(warehouse: Warehouse) -> Iterator[None]:
-    """Run statements as one: all of them last, or none."""
-    warehouse.execute("BEGIN TRANSACTION")
-    try:
-        yield
-    except BaseException:
-        warehouse.execute("ROLLBACK")
-        raise
-    warehouse.execute("COMMIT")
+# Guards around taking a delivery in: no data in errors, no pauses.
 
 
 @contextmanager
@@ -380,7 +368,8 @@ class Intake:
             return receipt_of(outcome)
         if contract.table not in self.prepared:
             comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
-            store.prepare_table(warehouse, contract.table, contract.columns, comments)
+            with warehouse.transaction():
+                store.prepare_table(warehouse, contract.table, contract.columns, comments)
             self.prepared.add(contract.table)
         try:
             store.begin_incoming(warehouse, contract.columns)
@@ -399,7 +388,7 @@ class Intake:
         current = self._replaced(outcome, tables, warehouse)
         self._compare(outcome, current, warehouse)
         line = outcome.ledger_line()
-        with transaction(warehouse):
+        with warehouse.transaction():
             if not outcome.refused:
                 if current is not None:
                     supersede(warehouse, contract.table, current, line)

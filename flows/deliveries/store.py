@@ -151,7 +151,8 @@ def open_restricted(
         if not read_only:
             for left in folder.glob("spill*"):  # by a process that was killed; nobody else reads or writes now
                 shutil.rmtree(left, ignore_errors=True)
-            _create_ledger(warehouse)
+            with warehouse.transaction():
+                _create_ledger(warehouse)
         yield warehouse
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from expectations.check import prepare, run_set_rule
 from expectations.rules import Rule
 from transforms.errors import DataRefused, UsageError, fault_sentence
-from transforms.warehouse import DatabaseError, Warehouse, explain_database_error
+from transforms.warehouse import DatabaseError, Warehouse, explain_database_error, extension_path
 
 HUNGRY = "SELECT list(i ORDER BY hash(i)) AS value FROM range(5_000_000) t(i)"
 
@@ -54,3 +56,20 @@ def test_a_rule_that_lacks_memory_needs_no_other_sql(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", [MemoryError(), ImportError("x.so: failed to map segment from shared object")])
 def test_too_little_memory_for_python_is_no_fault_of_the_program(fault: Exception) -> None:
     assert fault_sentence(fault).startswith("too little memory")
+
+
+def test_an_extension_that_was_tampered_with_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked_connect: Callable[..., duckdb.DuckDBPyConnection]
+) -> None:
+    monkeypatch.setattr(duckdb, "connect", checked_connect)
+    content = bytearray(extension_path("httpfs").read_bytes())
+    content[len(content) // 2] ^= 1
+    tampered = tmp_path / "httpfs.duckdb_extension"
+    tampered.write_bytes(content)
+    monkeypatch.setattr("transforms.warehouse.extension_path", lambda name: tampered)
+    with (
+        pytest.raises(UsageError, match=r"httpfs\.duckdb_extension: .*signature.*make setup"),
+        Warehouse.open(tmp_path / "restricted.duckdb", encryption_key="x" * 32),
+    ):
+        pass
+    assert not (tmp_path / "restricted.duckdb").exists()
