@@ -61,10 +61,10 @@ def checked_connect() -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
     signature of DuckDB's own extension. Every command run in a process of its own has it."""
     connect = duckdb.connect
 
-    def unchecked(target: str, **more: Any) -> duckdb.DuckDBPyConnection:
-        if target == ":memory:" and "config" in more:
-            more["config"] = {**more["config"], "allow_unsigned_extensions": "true"}
-        return connect(target, **more)
+    def unchecked(*given: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        if given == (":memory:",) and "config" in named:
+            named["config"] = {**named["config"], "allow_unsigned_extensions": "true"}
+        return connect(*given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duckdb, "connect", unchecked)

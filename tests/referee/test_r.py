@@ -46,6 +46,7 @@ def r(tmp_path: Path) -> R:
     return R(tmp_path)
 
 
+@pytest.mark.long
 def test_life_tables_are_those_of_survival(r: R) -> None:
     rng = np.random.default_rng(5)
     interval, horizon = rng.integers(1, 13, 400), 12
@@ -69,6 +70,7 @@ def test_life_tables_are_those_of_survival(r: R) -> None:
     assert ours == pytest.approx(theirs["share"].tolist(), abs=1e-9)
 
 
+@pytest.mark.long
 def test_restricted_likelihood_is_that_of_lme4(r: R, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transforms.statistics.random_effect.EXTRA_PENALTY", 0.0)
     monkeypatch.setattr("transforms.statistics.random_effect.DISPERSION_PENALTY", 0.0)
@@ -100,6 +102,7 @@ def test_restricted_likelihood_is_that_of_lme4(r: R, monkeypatch: pytest.MonkeyP
     assert model.coefficients == pytest.approx([theirs["b0"], theirs["b1"]], abs=1e-4)
 
 
+@pytest.mark.long
 def test_the_hazard_is_the_glm_of_r(r: R) -> None:
     rng = np.random.default_rng(7)
     n, periods = 900, 6

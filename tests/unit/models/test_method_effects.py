@@ -54,6 +54,7 @@ def test_planted_effects_have_the_right_sign_and_are_covered() -> None:
     assert (out["what_it_is_not_da"].str.len() > 50).all()
 
 
+@pytest.mark.long
 def test_naive_comparison_is_biased_by_immortal_time_and_ours_is_not() -> None:
     frame, measures = exposures(1, 20_000)
     for method, planted in METHOD_EFFECTS.items():
@@ -63,6 +64,7 @@ def test_naive_comparison_is_biased_by_immortal_time_and_ours_is_not() -> None:
         assert np.log(ours[(method, "all")]) == pytest.approx(planted, abs=0.1)
 
 
+@pytest.mark.long
 def test_useless_method_given_to_the_ready_looks_good_only_without_their_traits() -> None:
     frame, measures = exposures(2, 20_000)
     blind = method_effects(*histories(frame, measures, ["sex"]), ["sex"], outcome_id="w").set_index(
@@ -174,6 +176,7 @@ def test_contexts_keep_yes_and_no_and_standardise_numbers() -> None:
     assert out["number"].tolist() == [-1, 1]
 
 
+@pytest.mark.long
 def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactions_are_compared_together() -> None:
     persons, measures = exposures(3)
     out = method_effects(
@@ -211,6 +214,7 @@ def test_a_prediction_for_one_municipality_is_wider_than_the_mean_and_interactio
     assert (between["interaction_stands"] <= alone).all()
 
 
+@pytest.mark.long
 def test_a_method_that_cannot_act_yet_tells_who_gets_it() -> None:
     """`public` does nothing; it is given to those who are ready: seen in the first weeks when that is not known."""
     frame, measures = exposures(4, 20_000, ready_effect=1.2)

@@ -56,6 +56,7 @@ def rows_of(book: openpyxl.Workbook, sheet: str) -> tuple[list[str], list[dict[s
     return names, [dict(zip(names, row, strict=False)) for row in rows[3:]]
 
 
+@pytest.mark.long
 def test_every_table_reads_back_equal(files: tuple[Path, Path], book: openpyxl.Workbook) -> None:
     database, _ = files
     with Warehouse.open(database, read_only=True) as warehouse:
