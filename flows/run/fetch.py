@@ -44,7 +44,6 @@ from transforms.models.persons import COHORT_YEARS
 from transforms.tables import code_version
 
 if TYPE_CHECKING:
-    from flows.sample.cubes import Cubes
     from flows.sample.world import World
 
 
@@ -386,14 +385,10 @@ def statbank_base(settings: Settings, catalogue: Catalogue, origin: Api) -> Iter
     if running:
         yield running
         return
+    from flows.sample.cubes import Cubes
     from flows.sample.standin import running_standin
 
-    def cubes() -> Cubes:
-        from flows.sample.cubes import Cubes as SampleCubes
-
-        return SampleCubes(world_of(settings), catalogue)
-
-    with running_standin(cubes, catalogue) as base:
+    with running_standin(Cubes(world_of(settings), catalogue), catalogue) as base:
         yield base
 
 
@@ -423,7 +418,7 @@ def connect_jobindsats(settings: Settings, catalogue: Catalogue, origin: Api) ->
     from flows.sample.jobindsats import TOKEN, JobindsatsWorld, create_app
     from flows.sample.standin import running_app
 
-    answers = create_app(lambda: JobindsatsWorld(world_of(settings)))
+    answers = create_app(JobindsatsWorld(world_of(settings)))
     with running_app(answers) as root, jobindsats.connect(f"{root}/v3", SecretStr(TOKEN)) as client:
         yield client
 

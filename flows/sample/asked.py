@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from flows.connectors.statbank.query import matching
+from flows.connectors.statbank.query import Language, matching
+from flows.sample.truth import in_file
 from transforms.catalogue import LEFT_OUT
 from transforms.periods import COPENHAGEN
 
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
     from transforms.catalogue import Catalogue, Dimension, Source
 
 
-Language = Literal["da", "en"]
-
 SYNTHETIC: Mapping[Language, str] = {"da": "SYNTETISKE DATA / SYNTHETIC", "en": "SYNTHETIC DATA"}
-UNITS: Mapping[str, Mapping[Language, str]] = {
-    **{unit: {"da": "Antal", "en": "Number"} for unit in ("persons", "jobs", "dwellings", "count")},
-    "pct": {"da": "Pct.", "en": "Per cent"},
-    "dkk": {"da": "Kr.", "en": "DKK"},
-    "dkk_thousand": {"da": "1.000 kr.", "en": "DKK 1,000"},
-}
+STATBANK: dict[str, dict[str, Any]] = in_file("statbank.yml")
 SUPPRESSED = "0"  # the cells BULK leaves out: those equal to tableinfo's suppressedDataValue
 
 
@@ -38,19 +32,15 @@ class Cubes(Protocol):
     @property
     def vintage(self) -> date:
         """Return the day as of which the world is known: its today."""
-        ...
 
     def answer(self, table: str, selection: Mapping[str, list[str]]) -> pa.Table:
         """Return one row per cell: a column of codes per dimension, and `value` as printed with a point."""
-        ...
 
     def periods(self, table: str) -> list[str]:
         """Return the period codes of a table, ascending; none for a table the world does not have (yet)."""
-        ...
 
     def updated(self, table: str) -> datetime:
         """Return when the table was last published."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -126,16 +116,16 @@ class Changes:
 class Tables:
     """All tables of the stand-in, each described when it is first asked for."""
 
-    def __init__(self, catalogue: Catalogue, cubes: Callable[[], Cubes], changes: Changes | None = None):
+    def __init__(self, catalogue: Catalogue, cubes: Cubes, changes: Changes | None = None):
         self._catalogue = catalogue
-        self._cubes = cubes
+        self.cubes = cubes
         self.changes = changes or Changes()
         self._described: dict[str, Table] = {}
 
     def find(self, table: str) -> Table | None:
         """Return a table by id, whatever its case; None when it has no periods, since a table has figures."""
         source = self._catalogue.by_table(table)
-        if source is None or source.table is None or not self._cubes().periods(source.table):
+        if source is None or source.table is None or not self.cubes.periods(source.table):
             return None
         if source.table not in self._described:
             self._described[source.table] = self._describe(source)
@@ -149,17 +139,17 @@ class Tables:
     @property
     def now(self) -> datetime:
         """Return the end of the day the sample world is known at, in Danish local time."""
-        return datetime.combine(self._cubes().vintage, time.max)
+        return datetime.combine(self.cubes.vintage, time.max)
 
     def _describe(self, source: Source) -> Table:
         assert source.table is not None, "the catalogue checks it"
         assert source.unit is not None, "the catalogue checks it"
-        updated = self._cubes().updated(source.table)
+        updated = self.cubes.updated(source.table)
         local = updated.astimezone(COPENHAGEN).replace(tzinfo=None) if updated.tzinfo else updated
         return Table(
             id=source.table.upper(),
             title={"da": f"{source.title_da} ({SYNTHETIC['da']})", "en": f"{source.title_en} ({SYNTHETIC['en']})"},
-            unit=UNITS[source.unit],
+            unit=STATBANK["units"][source.unit],
             decimals=source.decimals,
             updated=local,
             url=source.url,
@@ -170,7 +160,7 @@ class Tables:
     def _variable(self, source: Source, dimension: Dimension) -> Variable:
         if dimension.role == "time":
             assert source.table is not None, "checked by the catalogue"
-            codes = [Code(p, {"da": p, "en": p.replace("K", "Q")}) for p in self._cubes().periods(source.table)]
+            codes = [Code(p, {"da": p, "en": p.replace("K", "Q")}) for p in self.cubes.periods(source.table)]
         else:
             known = self._catalogue.codes(source, dimension)
             # Our own code for a variable left out of the request is none of the publisher's.
@@ -254,13 +244,14 @@ OPTIONS = frozenset({"table", "format", "lang", "variables", *_OF_LISTS, *_OMISS
 
 
 class ApiError(Exception):
-    """An answer of 400 or 404: StatBank's errorTypeCode and its message in both languages."""
+    """An answer of 400 or 404: StatBank's errorTypeCode and its message in both languages, see `statbank.yml`."""
 
-    def __init__(self, code: str, danish: str, english: str, status: int = 400):
-        super().__init__(danish)
-        self.code = code
+    def __init__(self, refusal: str, *, status: int = 400, **said: Any):
+        told = STATBANK["refusals"][refusal]
+        self.code = told["code"]
         self.status = status
-        self.text: Mapping[Language, str] = {"da": danish, "en": english}
+        self.text: Mapping[Language, str] = {"da": told["da"].format(**said), "en": told["en"].format(**said)}
+        super().__init__(self.text["da"])
 
 
 def read_options(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
@@ -287,19 +278,9 @@ def read_options(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
         except (ValueError, RecursionError):
             posted = None
         if not isinstance(posted, dict):
-            raise not_understood()
+            raise ApiError("not_understood")
         options.update({str(name).casefold(): value for name, value in posted.items()})
     return options
-
-
-def not_understood() -> ApiError:
-    """Return the refusal of a body that is no JSON object, which was seen in a log.
-
-    Given as well for a body whose parts have another shape than the API's (`"variables": 7`). That is inferred, no
-    such call was seen: a server that reads the body into typed objects ends with none, as for text that is no JSON.
-    """
-    both = "Medsend gyldigt JSON-objekt når der postes. / Supply valid JSON-object when posting."
-    return ApiError("REQUEST-EMPTY", both, both)
 
 
 def language(options: Mapping[str, Any]) -> Language:
@@ -318,7 +299,7 @@ def texts(value: Any) -> list[str]:
         return []
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(entry, str | int | float) for entry in listed):
-        raise not_understood()
+        raise ApiError("not_understood")
     return [str(entry) for entry in listed]
 
 
@@ -329,7 +310,7 @@ def whole_number(value: Any) -> int | None:
     try:
         return int(str(value))
     except ValueError:
-        raise not_understood() from None
+        raise ApiError("not_understood") from None
 
 
 def asked_values(options: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -338,7 +319,7 @@ def asked_values(options: Mapping[str, Any]) -> dict[str, list[str]]:
     if entries is None:
         return {}
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise not_understood()
+        raise ApiError("not_understood")
     entries = sorted(entries, key=lambda entry: str(entry.get("placement", "stub")).casefold() == "head")
     return {_name(entry): texts(entry.get("values")) for entry in entries}
 
@@ -346,7 +327,7 @@ def asked_values(options: Mapping[str, Any]) -> dict[str, list[str]]:
 def _name(entry: Mapping[str, Any]) -> str:
     name = entry.get("code", "")
     if not isinstance(name, str | int):
-        raise not_understood()
+        raise ApiError("not_understood")
     return str(name).casefold()
 
 
@@ -382,10 +363,10 @@ def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:
     """Return the table asked for; ApiError when none is named or there is no such table."""
     wanted = options.get("table")
     if not isinstance(wanted, str) or not wanted:
-        raise ApiError("REQUEST-MISSING", "Der er ikke angivet nogen tabel-id.", "No table id has been specified.")
+        raise ApiError("no_table_named")
     table = tables.find(wanted)
     if table is None:
-        raise ApiError("EXTRACT-NOTFOUND", f"Tabel findes ikke: {wanted}", f"Table does not exist: {wanted}")
+        raise ApiError("no_table", table=wanted)
     return table
 
 
@@ -394,22 +375,16 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
     asked = asked_values(options)
     file_format = str(options.get("format", "")).upper()
     if file_format not in FORMATS:
-        raise ApiError(
-            "REQUEST-MISSING", "Format ikke angivet, eller ikke gyldigt.", "Format not specified, or not valid."
-        )
+        raise ApiError("no_format")
     table = find_table(tables, options)
     streaming = file_format in STREAMING
     order = str(options.get("timeorder") or "")
     if streaming and order:
-        raise ApiError(
-            "EXTRACT-STREAMINGTIMESORT",
-            "Der kan ikke vælges sortering af tid for streamede formater.",
-            "Sorting of time cannot be chosen for streaming formats.",
-        )
+        raise ApiError("no_order_of_streams")
     if streaming:
         for variable in table.variables:
             if not asked.get(variable.id.casefold()):
-                raise _values_needed(variable)
+                raise ApiError("values_needed", variable=variable.id)
     chosen = _chosen(table, asked)
     _check_limit(chosen, streaming)
     if file_format == "JSONSTAT":  # in the table's own order, whatever the order asked in
@@ -434,23 +409,21 @@ def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tupl
     for code, expressions in asked.items():
         variable = table.variable(code)
         if variable is None:
-            name = code.upper()
-            raise ApiError("EXTRACT-NOTFOUND", f"Kan ikke finde variablen: {name}", f"Cannot find variable: {name}")
+            raise ApiError("no_variable", variable=code.upper())
         if not expressions:
-            raise _values_needed(variable)
+            raise ApiError("values_needed", variable=variable.id)
         wanted: set[str] = set()
         for expression in expressions:
             found = _found(variable, expression)
             if not found:
-                named = f"{expression} ({variable.id})"
-                raise ApiError("EXTRACT-NOTFOUND", f"Kan ikke finde værdien: {named}", f"Cannot find value: {named}")
+                raise ApiError("no_value", value=expression, variable=variable.id)
             wanted.update(found)
         chosen[variable] = tuple(c for c in variable.ids if c in wanted)
     for variable in table.variables:
         if variable not in chosen and variable.time:
             chosen[variable] = variable.ids[-1:]
         elif variable not in chosen and not variable.elimination:
-            raise _values_needed(variable)
+            raise ApiError("values_needed", variable=variable.id)
     return chosen
 
 
@@ -470,19 +443,4 @@ def _check_limit(chosen: Mapping[Variable, tuple[str, ...]], streaming: bool) ->
     """
     cells = math.prod(len(codes) for codes in chosen.values()) * (len(chosen) + 1)
     if not streaming and cells > CELL_LIMIT:
-        da, en = f"{cells:,}".replace(",", "."), f"{cells:,}"
-        raise ApiError(
-            "REQUEST-LIMIT",
-            f"Forespørgslen på op mod {da} celler er over begrænsningen på 1.000.000 celler for denne filtype. "
-            "Anvend BULK eller andet streaming format i stedet.",
-            f"The request for up to {en} cells exceeds the limit of 1,000,000 cells for this file type. "
-            "Use BULK or another streaming format instead.",
-        )
-
-
-def _values_needed(variable: Variable) -> ApiError:
-    return ApiError(
-        "EXTRACT-NOTALLOWED",
-        f"Der skal vælges værdier for variabel: {variable.id}",
-        f"Values must be selected for variable: {variable.id}",
-    )
+        raise ApiError("too_many_cells", da=f"{cells:,}".replace(",", "."), en=f"{cells:,}")

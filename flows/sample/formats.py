@@ -8,11 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.sample.asked import SUPPRESSED, SYNTHETIC, Cubes, Extract, Language, Variable, updated_utc
+from flows.sample.asked import SUPPRESSED, SYNTHETIC, Cubes, Extract, Variable, updated_utc
 
 BOM = b"\xef\xbb\xbf"
 CELLS_AT_A_TIME = 400_000
@@ -28,18 +27,17 @@ def render(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
         yield from _bulk(extract, cubes)
     elif extract.file_format == "CSV":
         yield BOM + _header(extract)
-        yield from _lines(extract, _ordered(extract, _cells(extract, cubes)))
+        yield from _lines(extract, _cells(extract, cubes))
     elif extract.file_format == "JSONSTAT":
-        yield _json_stat(extract, _ordered(extract, _cells(extract, cubes)))
+        yield _json_stat(extract, _cells(extract, cubes))
     else:
-        yield _xlsx(extract, _ordered(extract, _cells(extract, cubes)))
+        yield _xlsx(extract, _cells(extract, cubes))
 
 
-def present(variable: Variable, extract: Extract, code: str) -> str:
-    """Return a category as the extract shows it: code, text (the default), or both in one cell."""
-    text = {c.id: c.text[extract.lang] for c in variable.codes}[code]
-    shown = {"Code": code, "CodeAndValue": f"{code} {text}", "ValueAndCode": f"{text} {code}"}
-    return shown.get(extract.presentation, text)
+def presented(variable: Variable, extract: Extract) -> dict[str, str]:
+    """Return every code of a variable as the extract shows it: code, text (the default), or both in one cell."""
+    form = {"Code": "{0}", "CodeAndValue": "{0} {1}", "ValueAndCode": "{1} {0}"}.get(extract.presentation, "{1}")
+    return {code.id: form.format(code.id, code.text[extract.lang]) for code in variable.codes}
 
 
 def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
@@ -53,7 +51,7 @@ def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
     for start in range(0, len(order[time]), step):
         part = [codes[start : start + step] if place == time else codes for place, codes in enumerate(order)]
         cells = cubes.answer(extract.table.id, {v.id: c for v, c in zip(extract.variables, part, strict=True)})
-        yield from _lines(extract, cells.filter(pc.invert(pc.is_in(_text(cells["value"]), value_set=zeros))))
+        yield from _lines(extract, cells.filter(pc.invert(pc.is_in(cells["value"], value_set=zeros))))
 
 
 def _server_order(variable: Variable, codes: Sequence[str]) -> list[str]:
@@ -63,31 +61,25 @@ def _server_order(variable: Variable, codes: Sequence[str]) -> list[str]:
 
 
 def _cells(extract: Extract, cubes: Cubes) -> pa.Table:
-    """Return the cells of a non-streaming extract; variables left out stand at their total, or are summed."""
-    selection = {v.id: list(codes) for v, codes in zip(extract.variables, extract.values, strict=True)}
-    summed = []
-    for variable in extract.eliminated:
-        selection[variable.id] = list(variable.ids) if variable.total is None else [variable.total]
-        summed += [variable.id] if variable.total is None else []
-    cells = cubes.answer(extract.table.id, selection)
-    return _added_up(cells, [v.id for v in extract.variables], extract.table.decimals) if summed else cells
+    """Return the cells of a non-streaming extract: the first variable slowest, codes as asked for.
+
+    Variables left out stand at their total, or are summed.
+    """
+    asked = {v.id: list(codes) for v, codes in zip(extract.variables, extract.values, strict=True)}
+    left_out = {v.id: list(v.ids) if v.total is None else [v.total] for v in extract.eliminated}
+    cells = cubes.answer(extract.table.id, asked | left_out)
+    if any(variable.total is None for variable in extract.eliminated):
+        cells = _added_up(cells, list(asked), extract.table.decimals)
+    places = {name: pc.index_in(cells[name], value_set=pa.array(codes, pa.string())) for name, codes in asked.items()}
+    return cells.take(pc.sort_indices(pa.table(places), sort_keys=[(name, "ascending") for name in places]))
 
 
 def _added_up(cells: pa.Table, kept: list[str], decimals: int) -> pa.Table:
-    text = _text(cells["value"])
+    text = cells["value"]
     number = pc.if_else(pc.match_substring_regex(text, r"^-?\d"), text, None).cast(pa.float64())
     grouped = cells.select(kept).append_column("number", number).group_by(kept).aggregate([("number", "sum")])
     sums = [".." if value is None else f"{value:.{decimals}f}" for value in grouped["number_sum"].to_pylist()]
     return grouped.select(kept).append_column("value", pa.array(sums, pa.string()))
-
-
-def _ordered(extract: Extract, cells: pa.Table) -> pa.Table:
-    """Return the cells as a non-streaming answer has them: the first variable slowest, codes as asked for."""
-    places = {
-        f"place{n}": pc.index_in(_text(cells[variable.id]), value_set=pa.array(codes, pa.string()))
-        for n, (variable, codes) in enumerate(zip(extract.variables, extract.values, strict=True))
-    }
-    return cells.take(pc.sort_indices(pa.table(places), sort_keys=[(name, "ascending") for name in places]))
 
 
 def _header(extract: Extract) -> bytes:
@@ -97,46 +89,29 @@ def _header(extract: Extract) -> bytes:
 def _lines(extract: Extract, cells: pa.Table) -> Iterator[bytes]:
     """Yield the rows as text; Arrow joins the columns, and its own buffer is what goes on the wire."""
     columns = [_shown(extract, variable, cells[variable.id]) for variable in extract.variables]
-    value = pc.binary_join_element_wise(_localised(extract.lang, _text(cells["value"])), "\r\n", "")
-    rows = pc.binary_join_element_wise(*columns, value, extract.delimiter)
-    for chunk in rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]:
-        for start in range(0, len(chunk), ROWS_AT_A_TIME):
-            yield _joined(chunk.slice(start, ROWS_AT_A_TIME))
-
-
-def _joined(texts: pa.StringArray) -> bytes:
-    """Return the texts of an array one after another, copied from its buffer in one go."""
-    _, offsets, letters = texts.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int32)
-    first, last = int(bounds[texts.offset]), int(bounds[texts.offset + len(texts)])
-    joined: bytes = letters.slice(first, last - first).to_pybytes()
-    return joined
+    value = cells["value"]
+    if extract.lang == "da":  # marks such as `..` stay
+        value = pc.replace_substring_regex(value, r"(\d)\.(\d)", r"\1,\2")
+    lines = pc.binary_join_element_wise(*columns, pc.binary_join_element_wise(value, "\r\n", ""), extract.delimiter)
+    for block in pa.table({"line": lines}).to_batches(ROWS_AT_A_TIME):
+        texts = pa.ListArray.from_arrays(pa.array([0, len(block)], pa.int32()), block["line"])
+        yield pc.binary_join(texts, "")[0].as_buffer().to_pybytes()
 
 
 def _shown(extract: Extract, variable: Variable, codes: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return one column of categories in the presentation asked for."""
-    plain = _text(codes)
     if extract.presentation == "Code":
-        return plain
-    shown = pa.array([present(variable, extract, code) for code in variable.ids], pa.string())
-    return shown.take(pc.index_in(plain, value_set=pa.array(variable.ids, pa.string())).combine_chunks())
+        return codes
+    shown = pa.array(presented(variable, extract).values(), pa.string())
+    return shown.take(pc.index_in(codes, value_set=pa.array(variable.ids, pa.string())).combine_chunks())
 
 
-def _localised(lang: Language, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values with the decimal mark of the language; marks such as `..` stay."""
-    return pc.replace_substring_regex(values, r"(\d)\.(\d)", r"\1,\2") if lang == "da" else values
-
-
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(pa.string())
-
-
-def _number(value: str) -> int | float | None:
-    """Return a printed value as a number, None for a mark."""
+def _number(value: str, mark: str | None = None) -> int | float | str | None:
+    """Return a printed value as a number, `mark` where it is none."""
     try:
         return float(value) if "." in value else int(value)
     except ValueError:
-        return None
+        return mark
 
 
 def _json_stat(extract: Extract, cells: pa.Table) -> bytes:
@@ -149,8 +124,7 @@ def _json_stat(extract: Extract, cells: pa.Table) -> bytes:
             dimension["ContentsCode"] = _contents(extract)
             size.append(1)
         texts = {code.id: code.text[lang] for code in variable.codes}
-        index = {code: place for place, code in enumerate(codes)}
-        category = {"index": index, "label": {code: texts[code] for code in codes}}
+        category = {"index": {code: n for n, code in enumerate(codes)}, "label": {code: texts[code] for code in codes}}
         dimension[variable.id] = {"label": variable.text[lang], "category": category}
         size.append(len(codes))
     ids = list(dimension)
@@ -161,7 +135,7 @@ def _json_stat(extract: Extract, cells: pa.Table) -> bytes:
         "label": table.description(lang, [dimension[name]["label"] for name in ids]),
         "source": f"{'Danmarks Statistik' if lang == 'da' else 'Statistics Denmark'} – {SYNTHETIC[lang]}",
         "updated": updated_utc(table),
-        "value": [_number(value) for value in _text(cells["value"]).to_pylist()],
+        "value": [_number(value) for value in cells["value"].to_pylist()],
         "extension": {"px": {"infofile": table.url, "tableid": table.id, "decimals": table.decimals}},
     }
     return json.dumps({"dataset": dataset}, ensure_ascii=False).encode()
@@ -183,6 +157,7 @@ def _xlsx(extract: Extract, cells: pa.Table) -> bytes:
     stub = [variable for variable in extract.variables if not variable.time]
     time = next(variable for variable in extract.variables if variable.time)
     periods = extract.values[extract.variables.index(time)]
+    shown = {variable: presented(variable, extract) for variable in extract.variables}
     grid: dict[tuple[str, ...], dict[str, str]] = {}
     for row in cells.to_pylist():
         grid.setdefault(tuple(row[v.id] for v in stub), {})[row[time.id]] = row["value"]
@@ -192,15 +167,12 @@ def _xlsx(extract: Extract, cells: pa.Table) -> bytes:
     sheet.title = extract.table.id
     sheet.append([extract.table.description(lang, [v.text[lang] for v in (*stub, time)])])
     sheet.append([f"{'Enhed' if lang == 'da' else 'Units'}: {extract.table.unit[lang]}"])
-    sheet.append([*([None] * len(stub)), *(present(time, extract, period) for period in periods)])
+    sheet.append([*([None] * len(stub)), *(shown[time][period] for period in periods)])
     above: tuple[str | None, ...] = (None,) * len(stub)
     for codes, values in grid.items():
-        first = next((n for n, (old, new) in enumerate(zip(above, codes, strict=True)) if old != new), 0)
-        names = [
-            present(v, extract, c) if n >= first else None for n, (v, c) in enumerate(zip(stub, codes, strict=True))
-        ]
-        numbers = [_number(values[period]) for period in periods]
-        sheet.append([*names, *(values[p] if n is None else n for p, n in zip(periods, numbers, strict=True))])
+        same = next((n for n, (old, new) in enumerate(zip(above, codes, strict=True)) if old != new), 0)
+        names = [shown[variable][code] for variable, code in zip(stub, codes, strict=True)]
+        sheet.append([*[None] * same, *names[same:], *(_number(values[p], mark=values[p]) for p in periods)])
         above = codes
     for cell in [c for row in sheet.iter_rows(max_col=max(1, len(stub))) for c in row]:
         cell.font = Font(bold=True)

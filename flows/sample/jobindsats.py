@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flows.sample.people import BASES, NEVER
-from flows.sample.places import INDUSTRIES, NEWCOMER_LEAN, Floats, stream
-from flows.sample.truth import KINDS
+from flows.sample.places import FIRST_YEAR, INDUSTRIES, NEWCOMER_LEAN, Floats, stream
+from flows.sample.truth import KINDS, in_file
 from flows.sample.world import day_of
 from transforms.areas import areas
 from transforms.catalogue import load_codelists
@@ -34,7 +35,6 @@ Days = npt.NDArray[np.int64]
 # Openings on Jobnet in the sample world: a few per cent of the jobs of each municipality and industry a year.
 
 
-COLUMNS = ["Branche", "Antal nyopslåede stillinger"]
 COUNTRY, ALL_INDUSTRIES = "Hele landet", "Brancher i alt"
 # Invented: openings posted a year per job, higher where newcomers are hired and staff changes often.
 _POSTED_PER_JOB = 0.06 * np.exp(0.4 * NEWCOMER_LEAN)
@@ -59,6 +59,19 @@ OFFERS = {
     "Offentligt løntilskud": "public_loentilskud",
 }
 FOLLOW_UP_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the function that computes it, its measures, its dimensions (hierarchy -> heading), and its groups."""
+
+    figures: str
+    measures: list[str]
+    dimensions: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, float] = field(default_factory=dict)
+
+
+TABLES = {table: Table(**row) for table, row in in_file("jobindsats.yml").items()}
 
 
 class JobindsatsWorld:
@@ -108,8 +121,11 @@ class JobindsatsWorld:
 
     def rows(self, table: str, periods: list[str]) -> tuple[list[str], list[Row]]:
         """Return (headings, rows) of a table. Null where a count is too small; no row where nobody is."""
-        headings, compute = TABLES[table]
-        return headings, [[period, *row] for period in periods for row in compute(self, parse_period(period))]
+        shown = TABLES[table]
+        compute: Callable[..., list[Row]] = getattr(self, shown.figures)
+        given = [shown.groups] if shown.groups else []
+        rows = [[period, *row] for period in periods for row in compute(parse_period(period), *given)]
+        return ["Periode", "Område", *shown.dimensions.values(), *shown.measures], rows
 
     def refugees(self, period: str) -> list[Row]:
         """Return population, any job, 190 hours in three months, per area."""
@@ -142,7 +158,10 @@ class JobindsatsWorld:
         return rows
 
     def benefits(self, period: str, groups: dict[str, float]) -> list[Row]:
-        """Return the persons on benefits: those without a job, divided by fixed shares over `groups`."""
+        """Return the persons on benefits: those without a job, divided by fixed shares over `groups`.
+
+        A group without a name is the table's own: it has no column.
+        """
         first, last = self._days(period)
         idle = self._hours(first, last) == 0
         size = self._population(int(period[:4]))
@@ -155,13 +174,8 @@ class JobindsatsWorld:
                     None if full_time is None else round(100 * full_time / (everybody * part), 2)
                     for part in (0.5, 0.65)
                 ]
-                rows.append([name, group, shown(n), full_time, *of])
+                rows.append([name, *([group] if group else []), shown(n), full_time, *of])
         return rows
-
-    def cash_assistance(self, period: str) -> list[Row]:
-        """Return the persons on cash assistance, the group's own share of all on benefits."""
-        of_group = self.benefits(period, {"Kontanthjælp": BENEFITS["Kontanthjælp"]})
-        return [[name, *figures] for name, _, *figures in of_group]
 
     def after_placement(self, period: str) -> list[Row]:
         """Return completed placements of the rolling year by offer, and the job held 90 days later."""
@@ -205,11 +219,7 @@ class JobindsatsWorld:
         jobs = world.labour.sums(year - 1).workers.sum(axis=2)
         posted = rng.poisson(jobs * _POSTED_PER_JOB / 12 * _SEASON[month - 1])
         by_area = [(COUNTRY, posted.sum(axis=0))]
-        by_area += [
-            (areas()[code].name_da, posted[n])
-            for n, code in enumerate(world.places.codes)
-            if areas()[code].level == "municipality"
-        ]
+        by_area += [(name, posted[n]) for n, name in enumerate(self._names) if world.places.sizes[n] != "islet"]
         return [
             [name, text, int(count)]
             for name, counts in by_area
@@ -225,25 +235,23 @@ class JobindsatsWorld:
         has = (at >= 0) & (owner[row] == person) & (end[row] >= day)
         return np.where(has, c.job_industry[jobs][row], -1)
 
+    @cached_property
+    def _names(self) -> list[str]:
+        """The names of the places."""
+        return [areas()[code].name_da for code in self._world.places.codes]
+
     def _population(self, year: int) -> dict[str, float]:
-        conditions = self._world.conditions
-        at_year = conditions[conditions["year"] == min(year, int(conditions["year"].max()))]
-        size = {
-            areas()[code].name_da: float(n)
-            for code, n in zip(at_year["municipality_code"], at_year["population_count"], strict=True)
-        }
+        at_year = self._world.framework.population[:, min(year, self.latest.year) - FIRST_YEAR]
+        size = dict(zip(self._names, at_year.tolist(), strict=True))
         return {COUNTRY: sum(size.values()), **size}
 
     def _by_area(self, place: Days, *weights: npt.NDArray[Any]) -> list[tuple[str, tuple[float, ...]]]:
         """Return (area name, (persons, sum of each weight)): the country first, then municipalities with anybody."""
-        here, codes = place >= 0, self._world.places.codes
-        columns = [np.bincount(place[here], minlength=len(codes))]
-        columns += [np.bincount(place[here], np.asarray(weight)[here].astype(float), len(codes)) for weight in weights]
-        found: list[tuple[str, tuple[float, ...]]] = [(COUNTRY, tuple(float(column.sum()) for column in columns))]
-        for number, code in enumerate(codes):
-            if columns[0][number]:
-                found.append((areas()[code].name_da, tuple(float(column[number]) for column in columns)))
-        return found
+        here, n = place >= 0, len(self._names)
+        columns = [np.bincount(place[here], np.asarray(weight)[here], n) for weight in (here, *weights)]
+        by_place = zip(self._names, np.column_stack(columns).tolist(), strict=True)
+        total = tuple(float(column.sum()) for column in columns)
+        return [(COUNTRY, total), *((name, tuple(sums)) for name, sums in by_place if sums[0])]
 
 
 def shown(persons: float, count: float | None = None) -> int | None:
@@ -257,60 +265,11 @@ def percent(persons: float, count: float) -> float | None:
     return None if persons < SMALLEST_SHOWN or 0 < count < SMALLEST_SHOWN else round(100 * count / persons, 1)
 
 
-AREA_PERIOD = ["Periode", "Område"]
-SUPPORT = [
-    "Antal personer", "Antal fuldtidspersoner", "Fuldtidspersoner i pct. af arbejdsstyrken 16-66 år",
-    "Fuldtidspersoner i pct. af befolkningen 16-66 år",
-]  # fmt: skip
-ANCESTRY = {
-    "Personer i alt": 1.0,
-    "Indvandrere fra ikke-vestlige lande": 0.94,
-    "Efterkommere fra ikke-vestlige lande": 0.02,
-}
-BENEFITS = {"Ydelsesgrupper i alt": 1.0, "Selvforsørgelses- og hjemrejseydelse mv.": 0.62, "Kontanthjælp": 0.28}
-Compute = Callable[[JobindsatsWorld, str], list[Row]]
-TABLES: dict[str, tuple[list[str], Compute]] = {
-    "y21mm13": (
-        [*AREA_PERIOD, "Antal flygtninge og familiesammenførte", "Antal med lønmodtagerbeskæftigelse",
-         "Andel med lønmodtagerbeskæftigelse (pct.)", "Antal med mindst 190 løntimer",
-         "Andel med mindst 190 løntimer (pct.)"],
-        JobindsatsWorld.refugees,
-    ),
-    "y30r21": (
-        [*AREA_PERIOD, "Forventet antal", "Faktisk antal", "Forskel", "Forventet andel (pct.)", "Faktisk andel (pct.)",
-         "Forskel (pct. point)", "Placering på benchmarkranglisten"],
-        JobindsatsWorld.benchmark,
-    ),
-    "y35a02": ([*AREA_PERIOD, "Herkomst", *SUPPORT], lambda world, period: world.benefits(period, ANCESTRY)),
-    "y60a02": ([*AREA_PERIOD, *SUPPORT], JobindsatsWorld.cash_assistance),
-    "ptv_a02": ([*AREA_PERIOD, "Ydelsesgruppe", *SUPPORT], lambda world, period: world.benefits(period, BENEFITS)),
-    "y14d03": (
-        [*AREA_PERIOD, "Tilbud", "Målgruppe", "Antal afsluttede forløb", "Beskæftiget i samme virksomhed (pct.)",
-         "Beskæftiget i anden virksomhed, samme branche (pct.)", "Beskæftiget i anden virksomhed, anden branche (pct.)",
-         "Ikke beskæftiget (pct.)", "Gennemsnitlig beskæftigelsesgrad (pct.)"],
-        JobindsatsWorld.after_placement,
-    ),
-    "otij01": (
-        [*AREA_PERIOD, "Ydelsesgruppe", "Antal personer med ordinære løntimer",
-         "Andel personer med ordinære løntimer (pct.)", "Gennemsnitligt antal ordinære løntimer"],
-        JobindsatsWorld.ordinary_hours,
-    ),
-    "y25i10": ([*AREA_PERIOD, *COLUMNS], JobindsatsWorld.openings),
-}  # fmt: skip
-
 # The Jobindsats stand-in: versions 3 and 2 of the protocol over the sample world, with the publisher's quirks.
 
 
 TOKEN = "sample-token"
-AREA_HIERARCHIES = {"_nykom": "Område", "_hele_landet": "Område"}
-DIMENSIONS = {
-    "y35a02": {"_oprinda": "Herkomst"},
-    "ptv_a02": {"_ygrpa02": "Ydelsesgruppe"},
-    "y14d03": {"_tilbud_d03": "Tilbud", "_maalgrp_d03": "Målgruppe"},
-    "otij01": {"_ygrp_j01": "Ydelsesgruppe"},
-    "y25i10": {"_branche": "Branche"},
-}
-"""Table -> hierarchy -> the heading of its dimension."""
+AREA_HIERARCHIES = ("_nykom", "_hele_landet")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -326,7 +285,7 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     """Return the answer of version 3: `{"columns": […], "rows": [[…]]}`. RefusedError as the API refuses."""
     table = _known(table)
     named = {name.removeprefix("hierarchy.") for name in asked if name.startswith("hierarchy.")}
-    unknown = sorted(named - AREA_HIERARCHIES.keys() - DIMENSIONS.get(table, {}).keys())
+    unknown = sorted(named - {*AREA_HIERARCHIES} - TABLES[table].dimensions.keys())
     if unknown:
         raise RefusedError(422, f"Unknown hierarchies: {unknown}")
     kinds = [name.removeprefix("period.") for name in asked if name.startswith("period.")]
@@ -336,13 +295,14 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     columns, rows = world.rows(table, periods)
     if "_nykom" not in named:
         rows = [row for row in rows if row[1] == COUNTRY]
-    kept = [n for n, column in enumerate(columns) if column not in _unwanted(table, columns, asked)]
+    unwanted = _unwanted(table, asked)
+    kept = [n for n, column in enumerate(columns) if column not in unwanted]
     return {"columns": [columns[n] for n in kept], "rows": [[row[n] for n in kept] for row in rows]}
 
 
-def _unwanted(table: str, columns: list[str], asked: dict[str, str]) -> set[str]:
+def _unwanted(table: str, asked: dict[str, str]) -> set[str]:
     """Return the measures that are not asked for; RefusedError for a measure group or measure the table has not."""
-    measures = _measures(table, columns)
+    measures = _measures(table)
     groups = {name.removeprefix("mgroup."): value for name, value in asked.items() if name.startswith("mgroup.")}
     if not groups or "*" in groups:
         return set()
@@ -357,20 +317,16 @@ def _group(table: str) -> str:
     return f"mgrp{table}_1"
 
 
-def _measures(table: str, columns: list[str]) -> dict[str, str]:
-    """Return measure id -> heading: every column that is neither area, period nor a dimension."""
-    dimensions = {*AREA_PERIOD, *DIMENSIONS.get(table, {}).values()}
-    headings = [column for column in columns if column not in dimensions]
-    return {f"mea{table}_{number}": heading for number, heading in enumerate(headings, start=1)}
+def _measures(table: str) -> dict[str, str]:
+    """Return measure id -> heading."""
+    return {f"mea{table}_{number}": heading for number, heading in enumerate(TABLES[table].measures, start=1)}
 
 
 def describe_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict[str, Any]:
     """Return the description of a table as version 3 gives it: its periods, dimensions and measure groups."""
     table = _known(table)
-    columns, _ = TABLES[table]
-    dimensions: dict[str, list[str]] = {}
-    for hierarchy, heading in {**AREA_HIERARCHIES, **DIMENSIONS.get(table, {})}.items():
-        dimensions.setdefault(heading, []).append(hierarchy)
+    dimensions = {"Område": list(AREA_HIERARCHIES)}
+    dimensions |= {heading: [hierarchy] for hierarchy, heading in TABLES[table].dimensions.items()}
     return {
         "table_id": table,
         "table_name": f"Syntetisk {table}",
@@ -390,9 +346,7 @@ def describe_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> di
             {
                 "mgroup_id": _group(table),
                 "mgroup_name": f"Syntetisk {table}",
-                "measures": [
-                    {"measure_id": measure, "measure_name": name} for measure, name in _measures(table, columns).items()
-                ],
+                "measures": [{"measure_id": id_, "measure_name": name} for id_, name in _measures(table).items()],
             }
         ],
     }
@@ -427,14 +381,12 @@ def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list
     return [{"Variables": [{"Label": label} for label in labels], "Data": data}]
 
 
-def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
+def create_app(world: JobindsatsWorld) -> Starlette:
     """Return the stand-in as an ASGI application under `/v3` and `/v2`; it wants TOKEN as the real one does."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
-
-    world = cache(world_factory)
 
     def endpoint(version: int, answer: Callable[[JobindsatsWorld, str, dict[str, str]], Any]) -> Callable[..., Any]:
         async def run(request: Request) -> Response:
@@ -443,7 +395,7 @@ def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
                 return JSONResponse({"code": 401, "cause": "Invalid token"}, 401)
             asked = {name: ",".join(request.query_params.getlist(name)) for name in request.query_params}
             try:
-                data = await run_in_threadpool(lambda: answer(world(), request.path_params["table"], asked))
+                data = await run_in_threadpool(lambda: answer(world, request.path_params["table"], asked))
             except RefusedError as refused:
                 body = {"code": refused.status, "cause": refused.cause, "request_id": str(uuid.uuid4())}
                 return JSONResponse(body, refused.status)
@@ -453,7 +405,7 @@ def create_app(world_factory: Callable[[], JobindsatsWorld]) -> Starlette:
         return run
 
     async def tables(request: Request) -> Response:
-        return JSONResponse(list_v3(await run_in_threadpool(world)))
+        return JSONResponse(list_v3(world))
 
     return Starlette(
         routes=[

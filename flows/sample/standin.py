@@ -17,16 +17,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from flows.connectors.statbank.query import Language
 from flows.sample.asked import (
     ApiError,
     Changes,
     Cubes,
     Extract,
-    Language,
-    Table,
     Tables,
     description,
     find_table,
@@ -62,7 +62,11 @@ def table_list(tables: Tables, options: Mapping[str, Any]) -> list[dict[str, Any
     """Return the answer of `/tables`: those of the subjects asked for, updated within `pastdays` days."""
     _check_subjects(options)
     days = whole_number(options.get("pastdays"))
-    return [summary(table, language(options)) for table in tables.all() if days is None or _age(tables, table) < days]
+    return [
+        summary(table, language(options))
+        for table in tables.all()
+        if days is None or (tables.now - table.updated) / _DAY < days
+    ]
 
 
 def subject_list(tables: Tables, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -84,14 +88,39 @@ def _check_subjects(options: Mapping[str, Any]) -> None:
     """Refuse a subject that is not there: 400 was seen; the code and the words are inferred from those for a table."""
     for subject in texts(options.get("subjects")):
         if subject != SUBJECT:
-            raise ApiError("EXTRACT-NOTFOUND", f"Emne findes ikke: {subject}", f"Subject does not exist: {subject}")
+            raise ApiError("no_subject", subject=subject)
 
 
-def _age(tables: Tables, table: Table) -> float:
-    """Return the days from a table's publication to the end of the sample world's today."""
-    return (tables.now - table.updated) / _DAY
+def table_info(tables: Tables, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer of `/tableinfo`."""
+    return description(find_table(tables, options), language(options))
 
 
+def data(tables: Tables, options: Mapping[str, Any]) -> Response:
+    """Return the answer of `/data`."""
+    from starlette.responses import StreamingResponse
+
+    from flows.sample.formats import render
+
+    extract = read_extract(tables, options)
+    name = f"{extract.table.id}.{SUFFIXES.get(extract.file_format, 'csv')}"
+    blocks = render(_known_codes(extract, tables.changes), tables.cubes)
+    first = next(blocks)  # what comes in one piece breaks here, before the answer says 200
+    return StreamingResponse(
+        _logged(chain([first], blocks), extract.table.id),
+        media_type=CONTENT_TYPES.get(extract.file_format, JSON_TYPE),
+        headers={"Content-Disposition": f"attachment; filename={name}"} | _standard_headers(),
+    )
+
+
+ROUTES: dict[str, Callable[[Tables, dict[str, Any]], Any]] = {
+    "/v1/subjects": subject_list,
+    "/v1/tables": table_list,
+    "/v1/tableinfo": table_info,
+    "/v1/tableinfo/{table}": table_info,
+    "/v1/data": data,
+    "/v1/data/{table}/{format}": data,
+}
 log = logging.getLogger(__name__)
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -102,52 +131,15 @@ SERVER_FAULT = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
 START_SECONDS = 10.0
 
 
-def create_app(cubes_factory: Callable[[], Cubes], catalogue: Catalogue, changes: Changes | None = None) -> Starlette:
-    """Return the stand-in as an ASGI application; the cubes are made at the first request that needs them.
-
-    `changes`: what the publisher has done since, see Changes.
-    """
+def create_app(cubes: Cubes, catalogue: Catalogue, changes: Changes | None = None) -> Starlette:
+    """Return the stand-in as an ASGI application. `changes`: what the publisher has done since, see Changes."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    cubes = _once(cubes_factory)
     tables = Tables(catalogue, cubes, changes)
-
-    def subjects(options: dict[str, Any]) -> Any:
-        return subject_list(tables, options)
-
-    def all_tables(options: dict[str, Any]) -> Any:
-        return table_list(tables, options)
-
-    def tableinfo(options: dict[str, Any]) -> Any:
-        return description(find_table(tables, options), language(options))
-
-    def data(options: dict[str, Any]) -> Response:
-        from starlette.responses import StreamingResponse
-
-        from flows.sample.formats import render
-
-        extract = read_extract(tables, options)
-        name = f"{extract.table.id}.{SUFFIXES.get(extract.file_format, 'csv')}"
-        blocks = render(_known_codes(extract, tables.changes), cubes())
-        first = next(blocks)  # what comes in one piece breaks here, before the answer says 200
-        return StreamingResponse(
-            _logged(chain([first], blocks), extract.table.id),
-            media_type=CONTENT_TYPES.get(extract.file_format, JSON_TYPE),
-            headers={"Content-Disposition": f"attachment; filename={name}"} | _standard_headers(),
-        )
-
-    def route(path: str, answer: Callable[[dict[str, Any]], Any]) -> Route:
-        return Route(path, _endpoint(answer), methods=["GET", "POST"])
-
     return Starlette(
         routes=[
-            route("/v1/subjects", subjects),
-            route("/v1/tables", all_tables),
-            route("/v1/tableinfo", tableinfo),
-            route("/v1/tableinfo/{table}", tableinfo),
-            route("/v1/data", data),
-            route("/v1/data/{table}/{format}", data),
+            Route(path, _endpoint(partial(answer, tables)), methods=["GET", "POST"]) for path, answer in ROUTES.items()
         ],
         exception_handlers={404: _not_found, 405: _not_found},
     )
@@ -163,12 +155,12 @@ def _known_codes(extract: Extract, changes: Changes) -> Extract:
 
 
 @contextmanager
-def running_standin(cubes_factory: Callable[[], Cubes], catalogue: Catalogue) -> Iterator[str]:
+def running_standin(cubes: Cubes, catalogue: Catalogue) -> Iterator[str]:
     """Serve the stand-in on a free loopback port, in a thread, for as long as the block lasts.
 
     Yields the base address, `http://127.0.0.1:<port>/v1`.
     """
-    with running_app(create_app(cubes_factory, catalogue)) as root:
+    with running_app(create_app(cubes, catalogue)) as root:
         yield f"{root}/v1"
 
 
@@ -239,12 +231,10 @@ def _refusal(error: ApiError, options: dict[str, Any]) -> Response:
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
-    both = "Siden kan ikke findes. / Page not found."
-    return _refusal(ApiError("REQUEST-NOTFOUND", both, both, status=404), {})
+    return _refusal(ApiError("no_page", status=404), {})
 
 
 def _json(content: Any, status: int = 200) -> Response:
-
     from starlette.responses import Response
 
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
@@ -254,20 +244,6 @@ def _json(content: Any, status: int = 200) -> Response:
 
 def _standard_headers() -> dict[str, str]:
     return {"Statbankapi-Request-Id": str(uuid.uuid4()), "Cache-Control": "no-cache"}
-
-
-def _once(make: Callable[[], Cubes]) -> Callable[[], Cubes]:
-    """Return a function that calls `make` the first time, whichever thread asks first."""
-    lock = threading.Lock()
-    made: list[Cubes] = []
-
-    def get() -> Cubes:
-        with lock:
-            if not made:
-                made.append(make())
-        return made[0]
-
-    return get
 
 
 def main() -> None:
@@ -290,7 +266,7 @@ def main() -> None:
     from flows.sample.world import build_world
     from transforms.catalogue import load_catalogue
 
-    app = create_app(lambda: SampleCubes(build_world(seed=arguments.seed)), load_catalogue(), changes)
+    app = create_app(SampleCubes(build_world(seed=arguments.seed)), load_catalogue(), changes)
     with running_app(app, arguments.port) as root:
         print(f"SYNTHETIC data at {root}/v1 (Ctrl-C ends)")
         try:

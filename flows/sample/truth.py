@@ -14,9 +14,13 @@ import yaml
 
 from transforms.catalogue import SafeLoader
 
-INVENTED: dict[str, Any] = yaml.load(
-    (Path(__file__).parent / "invented.yml").read_text(encoding="utf-8"), Loader=SafeLoader
-)
+
+def in_file(name: str) -> Any:
+    """Return what a YAML file beside this module holds."""
+    return yaml.load((Path(__file__).parent / name).read_text(encoding="utf-8"), Loader=SafeLoader)
+
+
+INVENTED: dict[str, Any] = in_file("invented.yml")
 """Everything invented that stands in a table, by the names of the file."""
 MEASURES: dict[str, dict[str, Any]] = INVENTED["measures"]
 KINDS = tuple(MEASURES)

@@ -65,7 +65,7 @@ def bad_nights(folder: Path, repeat: int = 1) -> Tally:
     """Play every fault against a source that has a snapshot and a newer extract waiting."""
     tally = Tally("hostile network")
     cubes, script, catalogue = FakeCubes(), Script(), small_catalogue()
-    with running_standin(lambda: cubes, catalogue, script) as url, open_client(url, read_timeout=0.5) as client:
+    with running_standin(cubes, catalogue, script) as url, open_client(url, read_timeout=0.5) as client:
         for turn in range(repeat):
             for name, (fault, passes) in FAULTS.items():
                 script.faults = []
@@ -104,7 +104,7 @@ def endless_body(folder: Path) -> Tally:
     tally = Tally("endless body")
     patience = Patience(attempts=1, total=2.0, wait_initial=0.01, wait_max=0.02)
     cubes, script = FakeCubes(), Script(Fault(endless=True, times=99))
-    with running_standin(lambda: cubes, small_catalogue(), script) as url, open_client(url, read_timeout=1) as client:
+    with running_standin(cubes, small_catalogue(), script) as url, open_client(url, read_timeout=1) as client:
         store = SnapshotStore(folder / "endless")
         began = time.monotonic()
         [result] = fetch_all(client, [FOLK1A], store, small_catalogue(), FetchOptions("sample", patience=patience))
@@ -120,7 +120,7 @@ def server_restarted(folder: Path) -> Tally:
     """Stop the server in the middle of a download, and start it again on the same port a second later."""
     tally = Tally("server stopped and restarted")
     cubes, catalogue = FakeCubes(), small_catalogue()
-    app = create_app(lambda: cubes, catalogue)
+    app = create_app(cubes, catalogue)
     patience = Patience(attempts=20, total=30.0, wait_initial=0.1, wait_max=0.3)
     store = SnapshotStore(folder / "restarted")
     slow = Script(Fault(stall_after=2000, seconds=20.0))

@@ -17,7 +17,7 @@ from transforms.errors import UsageError
 
 @pytest.fixture
 def standin() -> Iterator[str]:
-    with running_standin(FakeCubes, small_catalogue()) as base:
+    with running_standin(FakeCubes(), small_catalogue()) as base:
         yield base
 
 

@@ -29,7 +29,7 @@ def world() -> JobindsatsWorld:
 
 @pytest.fixture(scope="module")
 def root(world: JobindsatsWorld) -> Iterator[str]:
-    with running_app(create_app(lambda: world)) as address:
+    with running_app(create_app(world)) as address:
         yield address
 
 

@@ -23,7 +23,7 @@ ALL_AGES_IN_ONE_CELL = {"OMRÅDE": ["101"], "KØN": ["*"], "ALDER": ["1*"], "CIV
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running_standin(FakeCubes, small_catalogue()) as url, httpx.Client(base_url=url) as client:
+    with running_standin(FakeCubes(), small_catalogue()) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -42,7 +42,7 @@ def lines(answer: httpx.Response) -> list[str]:
 def test_start_and_metadata_need_neither_time_nor_cells() -> None:
     cubes = FakeCubes()
     began = time.monotonic()
-    with running_standin(lambda: cubes, small_catalogue()) as url:
+    with running_standin(cubes, small_catalogue()) as url:
         assert httpx.get(f"{url}/tables").status_code == 200
         assert httpx.get(f"{url}/tableinfo/FOLK1A").status_code == 200
         assert time.monotonic() - began < 5.0  # a third of a second on an idle machine; the world takes longer
@@ -229,7 +229,7 @@ def test_faulty_cubes_break_the_connection_and_are_named(caplog: pytest.LogCaptu
         def answer(self, table: str, selection: Any) -> pa.Table:
             raise KeyError("no such cube")
 
-    with running_standin(Broken, small_catalogue()) as url, pytest.raises(httpx.RemoteProtocolError):
+    with running_standin(Broken(), small_catalogue()) as url, pytest.raises(httpx.RemoteProtocolError):
         ask(httpx.Client(base_url=url), "FOLK1A", "CSV", {"Tid": ["*"]})
     assert "broke while answering FOLK1A: KeyError('no such cube')" in caplog.text
 

@@ -22,7 +22,7 @@ NO_JSON = "Medsend gyldigt JSON-objekt når der postes. / Supply valid JSON-obje
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running_standin(FakeCubes, small_catalogue()) as url, httpx.Client(base_url=url) as client:
+    with running_standin(FakeCubes(), small_catalogue()) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -176,7 +176,7 @@ def is_server_fault(answer: httpx.Response) -> bool:
 
 @pytest.mark.parametrize("path", ["tables", "tableinfo/FOLK1A", "data/FOLK1A/CSV"])
 def test_what_was_not_foreseen_is_a_server_fault_and_one_line(path: str, caplog: pytest.LogCaptureFixture) -> None:
-    with running_standin(Broken, small_catalogue()) as url:
+    with running_standin(Broken(), small_catalogue()) as url:
         answer = httpx.get(f"{url}/{path}")
     assert is_server_fault(answer)
     assert "KeyError" not in answer.text
@@ -188,6 +188,6 @@ def test_what_was_not_foreseen_is_a_server_fault_and_one_line(path: str, caplog:
 
 @pytest.mark.parametrize("file_format", ["JSONSTAT", "XLSX"])
 def test_an_answer_in_one_piece_breaks_before_it_begins(file_format: str, caplog: pytest.LogCaptureFixture) -> None:
-    with running_standin(Hollow, small_catalogue()) as url:
+    with running_standin(Hollow(), small_catalogue()) as url:
         assert is_server_fault(httpx.get(f"{url}/data/FOLK1A/{file_format}"))
     assert caplog.text.count("no such cube") == 1

@@ -35,13 +35,13 @@ class Early(FakeCubes):
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running_standin(Dated, small_catalogue()) as url, httpx.Client(base_url=url) as client:
+    with running_standin(Dated(), small_catalogue()) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def early() -> Iterator[httpx.Client]:
-    with running_standin(Early, small_catalogue()) as url, httpx.Client(base_url=url) as client:
+    with running_standin(Early(), small_catalogue()) as url, httpx.Client(base_url=url) as client:
         yield client
 
 

@@ -34,7 +34,7 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="module")
 def base(catalogue: Catalogue) -> Iterator[str]:
-    with running_standin(lambda: Cubes(build_world(), catalogue), catalogue) as url:
+    with running_standin(Cubes(build_world(), catalogue), catalogue) as url:
         yield url
 
 
@@ -69,7 +69,7 @@ def test_a_table_the_server_does_not_know_is_not_asked_for_again_and_fails_alone
     sources = [catalogue.source(f"statbank_{table}") for table in ("ras210", "ky038")]
     script = Script()
     fewer = load_catalogue()
-    with running_standin(lambda: Cubes(build_world(), fewer), fewer, script) as url, open_client(url) as client:
+    with running_standin(Cubes(build_world(), fewer), fewer, script) as url, open_client(url) as client:
         unknown, known = fetch_all(client, sources, SnapshotStore(tmp_path), catalogue, FetchOptions("sample"))
     assert (unknown.status, unknown.snapshot) == ("failed", None)
     assert "RAS210 (EXTRACT-NOTFOUND)" in unknown.message
@@ -82,7 +82,7 @@ def test_a_table_the_server_does_not_know_is_not_asked_for_again_and_fails_alone
 def test_a_table_not_yet_published_at_the_vintage_is_not_there(catalogue: Catalogue) -> None:
     then = Cubes(build_world(persons=1_000, vintage=date(2021, 10, 31)), catalogue)
     assert then.periods("FOLK1AM") == []
-    with running_standin(lambda: then, catalogue) as url:
+    with running_standin(then, catalogue) as url:
         listed = httpx.get(f"{url}/tables").json()
         answer = httpx.get(f"{url}/tableinfo/FOLK1AM")
         week = httpx.get(f"{url}/tables", params={"pastdays": "90"}).json()
@@ -125,7 +125,7 @@ def test_a_closed_table_and_a_new_code_can_be_switched_on(catalogue: Catalogue, 
     changes = Changes(frozenset({"KY038"}), {"INDOPH1": {"OPHGR1": ("53",)}})
     sources = [catalogue.source("statbank_ky038"), catalogue.source("statbank_indoph1")]
     world = Cubes(build_world(), catalogue)
-    with running_standin(lambda: world, catalogue, changes=changes) as url, open_client(url) as client:
+    with running_standin(world, catalogue, changes=changes) as url, open_client(url) as client:
         closed, new = fetch_all(client, sources, SnapshotStore(tmp_path), catalogue, FetchOptions("sample"))
     assert "KY038 is closed" in closed.trouble
     assert new.status == "new"

@@ -42,7 +42,7 @@ def test_a_zero_with_decimals_is_left_out_of_bulk_and_stands_in_csv(lang: str) -
     variables = [{"code": "OMRÅDE", "values": [*PRINTED, "411"]}]
     variables += [{"code": code, "values": codes} for code, codes in FULL.items()]
     body = {"table": "RAS200", "lang": lang, "valuePresentation": "Code", "variables": variables}
-    with running_standin(Rates, small_catalogue()) as url:
+    with running_standin(Rates(), small_catalogue()) as url:
         csv, bulk = (
             {
                 line.split(";")[0]: line.split(";")[-1].replace(",", ".")
@@ -56,7 +56,7 @@ def test_a_zero_with_decimals_is_left_out_of_bulk_and_stands_in_csv(lang: str) -
 
 def test_the_pipeline_restores_the_zero_cells_of_rates(tmp_path: Path) -> None:
     catalogue, source = CATALOGUE, CATALOGUE.source("statbank_ras200")
-    with running_standin(Rates, catalogue) as url, open_client(url) as client:
+    with running_standin(Rates(), catalogue) as url, open_client(url) as client:
         snapshot = fetch_source(
             client, source, SnapshotStore(tmp_path / "snapshots"), catalogue, FetchOptions("sample")
         ).snapshot

@@ -50,7 +50,7 @@ class World:
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, FakeCubes, Script]]:
     cubes, script = FakeCubes(), Script()
-    with running_standin(lambda: cubes, small_catalogue(), script) as url:
+    with running_standin(cubes, small_catalogue(), script) as url:
         yield url, cubes, script
 
 

@@ -46,7 +46,7 @@ def fetch(tmp_path: Path, script: Script) -> Iterator[Fetch]:
             client, FOLK1A, store, small_catalogue(), FetchOptions("sample", again=again, period=period)
         )
 
-    with running_standin(SteadyCubes, small_catalogue(), script) as url, open_client(url) as client:
+    with running_standin(SteadyCubes(), small_catalogue(), script) as url, open_client(url) as client:
         yield fetch_now
 
 

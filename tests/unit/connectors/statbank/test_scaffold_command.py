@@ -19,7 +19,7 @@ from transforms.errors import UsageError
 
 @pytest.fixture
 def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with running_standin(FakeCubes, small_catalogue()) as base:
+    with running_standin(FakeCubes(), small_catalogue()) as base:
         monkeypatch.setenv("KOMMUNEKORT_SAMPLE_URL", base)
         monkeypatch.setenv("KOMMUNEKORT_STATBANK_URL", base)
         yield base

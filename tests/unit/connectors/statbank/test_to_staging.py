@@ -74,7 +74,7 @@ def test_the_cells_bulk_leaves_out_are_zero_in_staging(tmp_path: Path, monkeypat
     catalogue, dictionary = load_catalogue(), load_dictionary()
     source, file = catalogue.sources[SOURCE], read_sql_file(ROOT / "staging" / f"{SOURCE}.sql")
     store = SnapshotStore(tmp_path / "snapshots")
-    with running_standin(ChildlessCubes, catalogue) as base, open_client(base) as client:
+    with running_standin(ChildlessCubes(), catalogue) as base, open_client(base) as client:
         snapshot = fetch_source(client, source, store, catalogue, FetchOptions("sample")).snapshot
     assert snapshot is not None
     rectangle = snapshot.manifest.query["rectangle"]
