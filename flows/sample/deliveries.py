@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import random
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
 from flows.deliveries.receipts import MONTHS
 from flows.deliveries.values import countries, industry_classes, quarter_of
-from flows.sample.truth import MEASURES
+from flows.sample.truth import INVENTED, MEASURES
 from transforms.areas import areas, reference_rows
 from transforms.catalogue import KINDS, DeliveryField
 
@@ -39,20 +40,10 @@ DATES: tuple[Callable[[date], str], ...] = (
     lambda day: day.isoformat(),
     lambda day: f"{day.day}. {MONTHS[day.month - 1]} {day.year}",
 )
-ENCODINGS = ("utf-8", "utf-8-sig", "cp1252", "cp1252", "utf-16")
-DELIMITERS = (";", ";", ",", "\t")
-FORMS = ("csv", "csv", "csv", "xlsx", "zip")
+WRITTEN: dict[str, Any] = INVENTED["deliveries"]
+MISTAKES: dict[str, list[str]] = WRITTEN["mistakes"]
 MOST_WORKBOOK_LINES = 120
 """Longer tables come as CSV: writing large workbooks would be most of the time of the sample run."""
-# Mistakes as they happen, by the field they happen in.
-MISTAKES = {
-    "cpr": ("310299-0000", "ukendt person", ""),
-    "permit_date": ("31-02-2015", "", "01-13-2015"),
-    "start_date": ("31-04-2015", "", "snarest"),
-    "residence_basis_code": ("Kvotefl.", "se journal"),
-    "measure_kind_code": ("Praktik?", "diverse"),
-    "is_subsidised": ("delvist",),
-}
 
 
 @dataclass(frozen=True)
@@ -74,9 +65,9 @@ class Hand:
         """The choices that hold for the whole file."""
         rng = random.Random(f"{self.seed}:{self.code}")
         return {
-            "form": rng.choice(FORMS),
-            "encoding": rng.choice(ENCODINGS),
-            "delimiter": rng.choice(DELIMITERS),
+            "form": rng.choice(WRITTEN["forms"]),
+            "encoding": rng.choice(WRITTEN["encodings"]),
+            "delimiter": rng.choice(WRITTEN["delimiters"]),
             "date": rng.choice(DATES),
             "hyphen": rng.random() < 0.6,
             "lost_zero": rng.random() < 0.15,
@@ -102,10 +93,10 @@ def write_table(
         path = folder / f"{stem}.xlsx"
         path.write_bytes(_workbook(lines))
     else:
-        width, delimiter = len(headings), hand.style["delimiter"]
-        padded = [[*line, *[""] * (width - len(line))] for line in lines]
-        content = "\r\n".join(delimiter.join(_quoted(cell, delimiter) for cell in line) for line in padded) + "\r\n"
-        data = content.encode(hand.style["encoding"], "replace")
+        text = io.StringIO()
+        padded = ([*line, *[""] * (len(headings) - len(line))] for line in lines)
+        csv.writer(text, delimiter=hand.style["delimiter"]).writerows(padded)
+        data = text.getvalue().encode(hand.style["encoding"], "replace")
         path = folder / f"{stem}.{form}"
         path.write_bytes(data if form == "csv" else _zipped(f"{stem}.csv", data))
     return path, sum(any(row) for row in texts), faulty
@@ -161,10 +152,6 @@ def _dirty(texts: list[list[str]], names: list[str], hand: Hand) -> int:
     return faulty
 
 
-def _quoted(cell: str, delimiter: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if delimiter in cell or '"' in cell else cell
-
-
 def _workbook(lines: list[list[str]]) -> bytes:
     import openpyxl
 
@@ -211,13 +198,6 @@ def _candidates(born: date, sex: str) -> Iterator[str]:
 
 Rows = list[list[Any]]
 NOTE = "SYNTETISKE DATA / SYNTHETIC DATA: alle personer og CPR-lignende numre er opdigtede"
-
-# Codes of the world -> codes of the contract; several mean that persons are spread over them by their number.
-BASES = {"asylum": ("convention", "protection", "convention", "temporary_protection", "quota"),
-         "family_of_refugee": ("family_refugee",), "other_family": ("family_other",)}  # fmt: skip
-EDUCATIONS = {"none": ("none",), "primary": ("primary",), "secondary": ("upper_secondary", "vocational"),
-              "higher": ("higher_short", "higher_medium", "higher_long"), "unknown": ("unknown",)}  # fmt: skip
-END_REASONS = {"emigrated": "left_denmark", "died": "other", "moved": "moved"}
 
 
 @dataclass(frozen=True)
@@ -278,8 +258,11 @@ class DeliveryTables:
 
     def table(self, kind: str, code: str) -> tuple[list[str], Rows]:
         """Return (field names, rows) of one kind for one municipality."""
-        make = {"cases": self._cases, "measures": self._measures, "employment": self._employment}
-        return self._organisation(code) if kind == "organisation" else make[kind](code)
+        if kind == "organisation":
+            return self._organisation(code)
+        names = WRITTEN["fields"][kind]
+        frame = self._stays[code] if kind == "cases" else self._spells(kind, code)
+        return names, [[_plain(value) for value in row] for row in frame[names].itertuples(index=False)]
 
     @cached_property
     def _people(self) -> pd.DataFrame:
@@ -307,56 +290,36 @@ class DeliveryTables:
         there = people[moved].assign(until=never)
         there["home"] = there["move_municipality_code"].astype(object)
         there["since"] = there["takeover_date"] = there["move_date"]
-        return {str(code): rows for code, rows in pd.concat([here, there]).groupby("home")}
+        stays = pd.concat([here, there])
+        for column, codes in WRITTEN["codes"].items():
+            pairs = zip(stays[column], stays["person_id"], strict=True)
+            stays[f"{column}_code"] = [
+                codes[value][number % len(codes[value])] if value in codes else None for value, number in pairs
+            ]
+        stays["danish_track_code"] = [f"du{track}" for track in stays["danish_track"]]
+        stays["person_name"] = [f"Opdigtet Person {number}" for number in stays["person_id"]]
+        stays = stays.rename(columns={"origin_code": "origin_country_code", "match_category": "match_category_code"})
+        return {str(code): rows for code, rows in stays.groupby("home")}
 
-    def _cases(self, code: str) -> tuple[list[str], Rows]:
-        names = [
-            "cpr", "person_name", "permit_date", "takeover_date", "residence_basis_code", "origin_country_code",
-            "education_code", "has_partner", "children_count", "danish_track_code", "match_category_code", "end_date",
-            "end_reason_code",
-        ]  # fmt: skip
-        rows: Rows = []
-        each: Any
-        for each in self._stays[code].itertuples(index=False):
-            number, end = each.person_id, _day(each.end_date)
-            rows.append([
-                each.cpr, f"Opdigtet Person {number}", _day(each.permit_date), _day(each.takeover_date),
-                _spread(BASES[each.residence_basis], number), each.origin_code,
-                _spread(EDUCATIONS[each.education], number), each.has_partner, each.children_count,
-                f"du{each.danish_track}", each.match_category, end, END_REASONS.get(each.end_reason) if end else None,
-            ])  # fmt: skip
-        return names, rows
+    @cached_property
+    def _begun(self) -> dict[str, pd.DataFrame]:
+        """Measures and jobs with the fields that the contract has and the world has not."""
+        measures = self._world.measures
+        kinds = measures["kind"].cat.rename_categories({kind: row["delivered_as"] for kind, row in MEASURES.items()})
+        return {
+            "measures": measures.assign(measure_kind_code=kinds, note=None),
+            "employment": self._world.employment.assign(employer_name="Opdigtet ApS"),
+        }
 
-    def _measures(self, code: str) -> tuple[list[str], Rows]:
-        names = ["cpr", "measure_kind_code", "start_date", "end_date", "weekly_hours", "industry_code", "note"]
-        rows: Rows = [
-            [person, MEASURES[kind]["delivered_as"], _day(start), _day(end), float(hours), _industry(industry), None]
-            for person, kind, start, end, hours, industry in self._of(code, self._world.measures, "kind")
-        ]
-        return names, rows
-
-    def _employment(self, code: str) -> tuple[list[str], Rows]:
-        names = ["cpr", "start_date", "end_date", "weekly_hours", "industry_code", "is_subsidised", "employer_name"]
-        rows: Rows = [
-            [person, _day(start), _day(end), float(hours), _industry(industry), bool(subsidised), "Opdigtet ApS"]
-            for person, subsidised, start, end, hours, industry in self._of(
-                code, self._world.employment, "is_subsidised"
-            )
-        ]
-        return names, rows
-
-    def _of(self, code: str, frame: pd.DataFrame, first: str) -> Iterable[tuple[Any, ...]]:
-        """Return the frame's rows that fall in a stay in a municipality, one per person, first column and start."""
-        stays = self._stays[code]
-        chosen = frame[np.isin(frame["person_id"], stays["person_id"])]
+    def _spells(self, kind: str, code: str) -> pd.DataFrame:
+        """Return the measures or jobs that fall in a stay in a municipality, each once."""
+        stays, begun = self._stays[code], self._begun[kind]
+        chosen = begun[np.isin(begun["person_id"], stays["person_id"])]
         since, until = (chosen["person_id"].map(stays[edge]) for edge in ("since", "until"))
         before, after = chosen["end_date"] < since, chosen["start_date"] >= until
-        chosen = chosen[~before & ~after]
-        same = ["person_id", first, "start_date", "industry_code"]
-        chosen = chosen.drop_duplicates(same[:3] if first == "kind" else same)
-        cpr = self._people["cpr"].reindex(chosen["person_id"])
-        columns = [chosen[name] for name in (first, "start_date", "end_date", "weekly_hours", "industry_code")]
-        return zip(cpr, *columns, strict=True)
+        chosen = chosen[~before & ~after].drop_duplicates(WRITTEN["same"][kind])
+        cpr = self._people["cpr"].reindex(chosen["person_id"]).array
+        return chosen.assign(cpr=cpr, industry_code=chosen["industry_code"].map(_first_classes()))
 
     def _organisation(self, code: str) -> tuple[list[str], Rows]:
         answers = self._world.organisation.set_index("municipality_code").loc[code]
@@ -377,25 +340,18 @@ class DeliveryTables:
         return list(values), [list(values.values())]
 
 
-def _spread(codes: tuple[str, ...], number: int) -> str:
-    return codes[number % len(codes)]
-
-
-def _day(stamp: Any) -> date | None:
-    return None if stamp != stamp else stamp.date()
-
-
 def _plain(value: Any) -> Any:
+    """Return a value of a frame as Python has it: a date, None for none."""
+    if value != value:
+        return None
+    if isinstance(value, datetime):
+        return value.date()
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _industry(group: Any) -> str | None:
-    """Return a six-digit DB07 code of a group of 37: the first class of its first division, filled up."""
-    return _first_classes().get(str(group))
 
 
 @cache
 def _first_classes() -> dict[str, str]:
+    """Return group of 37 -> a six-digit DB07 code: the first class of its first division, filled up."""
     found: dict[str, str] = {}
     for row in reference_rows("industry_crosswalk.csv"):
         classes = sorted(code for code in industry_classes() if code.startswith(row["division_code"]))
