@@ -33,22 +33,13 @@ if TYPE_CHECKING:
 
 Leaves = Callable[[Code], Sequence[int] | Ints]
 
-# Ancestry as each table writes it -> positions of population.ANCESTRIES.
-ANCESTRY: dict[str, tuple[int, ...]] = {
-    "1": (0,),
-    "5": (0,),
-    "10": (0,),
-    "999": (0,),
-    "24": (1,),
-    "25": (2,),
-    "34": (3,),
-    "35": (4,),
-    "20": (1, 2),
-    "4": (1, 2),
-    "30": (3, 4),
-    "3": (3, 4),
+SEX: dict[str, Sequence[int]] = {"M": (0,), "K": (1,), "1": (0,), "2": (1,)}
+# Ancestry as each table writes it -> positions among the world's.
+ANCESTRY = {
+    code: [ANCESTRIES.index(name) for name in names]
+    for names, codes in ((row["of"], row["codes"]) for row in INVENTED["ancestry_codes"])
+    for code in codes
 }
-SEX: dict[str, tuple[int, ...]] = {"M": (0,), "K": (1,), "1": (0,), "2": (1,)}
 
 
 def matrix(codes: Sequence[Code], known: Sequence[Code], leaves: Leaves, size: int) -> Floats:
@@ -62,7 +53,7 @@ def matrix(codes: Sequence[Code], known: Sequence[Code], leaves: Leaves, size: i
     return out
 
 
-def lookup(table: Mapping[str, tuple[int, ...]]) -> Leaves:
+def lookup(table: Mapping[str, Sequence[int]]) -> Leaves:
     """Return leaves read from a table of codes; UsageError for a code that is not there."""
 
     def leaves(code: Code) -> Sequence[int]:
@@ -90,6 +81,22 @@ def industry(code: Code) -> Sequence[int]:
     if code.code in TEN_GROUP:
         return [i for i, group in enumerate(TEN_GROUP) if group == code.code]
     return [i for i, letters in enumerate(INDUSTRIES) if letters == code.code]
+
+
+def age_group(code: Code) -> Sequence[int]:
+    """Return which of the 13 age groups of the labour market accounts a code is."""
+    return [[0, *AGE_GROUPS].index(ages(code)[0])]
+
+
+AXES: dict[str, tuple[Leaves, int]] = {
+    "sex": (lookup(SEX), 2),
+    "age": (ages, len(AGES)),
+    "age_group": (age_group, len(AGE_GROUPS) + 1),
+    "ancestry": (lookup(ANCESTRY), len(ANCESTRIES)),
+    "industry": (industry, len(INDUSTRIES)),
+    "ten_group": (lookup({str(n + 1): (n,) for n in range(11)}), 11),
+}
+"""The world's own axes: which leaves a code covers, and how many there are."""
 
 
 def area_matrix(codes: Sequence[str], dimension: Dimension, places: Places, groups: dict[str, str]) -> Floats:
@@ -158,54 +165,38 @@ class Ask:
         """Return every code of a dimension."""
         return self.catalogue.codes(self.source, dimension)
 
-    def by(self, dimension: str, leaves: Leaves, size: int) -> Floats:
-        """Return codes asked for × leaves of one of the world's axes."""
-        return self._once(
-            f"by {size}", dimension, lambda: matrix(self.codes(dimension), self.known(dimension), leaves, size)
-        )
+    def axis(self, dimension: str, kind: str) -> Floats:
+        """Return codes asked for × leaves: of one of AXES, of the dimension itself (`own`), or `area`.
 
-    def sex(self, dimension: str) -> Floats:
-        """Return codes asked for × (men, women)."""
-        return self.by(dimension, lookup(SEX), 2)
+        Those of an area are the places, and the dimension's extra codes behind them.
+        """
+        key = (dimension, kind)
+        if key not in self._made:
+            codes, known = self.codes(dimension), self.known(dimension)
+            if kind == "area":
+                wanted = [code.code for code in codes]
+                made = area_matrix(wanted, self.dimension(dimension), self.world.places, self._groups)
+            elif kind == "own":
+                names = self.leaves(dimension)
+                own = {name: (n,) for n, name in enumerate(names)}
+                made = matrix(codes, known, lambda code: own.get(code.code, ()), len(names))
+            else:
+                made = matrix(codes, known, *AXES[kind])
+            self._made[key] = made
+        return self._made[key]
 
-    def age(self, dimension: str) -> Floats:
-        """Return codes asked for × single ages."""
-        return self.by(dimension, ages, len(AGES))
+    def sums(self, counts: Ints | Floats, **axes: str | Floats) -> Floats:
+        """Return counts summed to the codes asked for, in the table's order of dimensions.
 
-    def age_group(self, dimension: str) -> Floats:
-        """Return codes asked for × the 13 age groups of the labour market accounts."""
-        starts = [0, *AGE_GROUPS.tolist()]
-        return self.by(dimension, lambda code: [starts.index(int(ages(code)[0]))], len(starts))
-
-    def ancestry(self, dimension: str) -> Floats:
-        """Return codes asked for × ancestries."""
-        return self.by(dimension, lookup(ANCESTRY), len(ANCESTRIES))
-
-    def industry(self, dimension: str) -> Floats:
-        """Return codes asked for × industries."""
-        return self.by(dimension, industry, len(INDUSTRIES))
-
-    def own(self, dimension: str, leaves: Sequence[str] | None = None) -> Floats:
-        """Return codes asked for × the leaf codes of the dimension itself, or those named."""
-        names = leaves or self.leaves(dimension)
-        return self.by(dimension, lambda code: [names.index(code.code)] if code.code in names else [], len(names))
+        `axes` names the dimension of each axis of the counts, with the kind of its leaves or a matrix of its own.
+        """
+        matrices = [self.axis(name, kind) if isinstance(kind, str) else kind for name, kind in axes.items()]
+        names = list(axes)
+        return np.transpose(contract(counts, matrices), [names.index(name) for name in self.selection if name in axes])
 
     def leaves(self, dimension: str) -> list[str]:
         """Return the leaf codes of a dimension, in the publisher's order."""
         return [code.code for code in self.known(dimension) if code.kind == "leaf"]
-
-    def area(self, dimension: str) -> Floats:
-        """Return areas asked for × (places + the dimension's extra codes)."""
-        wanted = [code.code for code in self.codes(dimension)]
-        return self._once(
-            "area", dimension, lambda: area_matrix(wanted, self.dimension(dimension), self.world.places, self._groups)
-        )
-
-    def _once(self, kind: str, dimension: str, make: Callable[[], Floats]) -> Floats:
-        key = (kind, dimension)
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
 
     def dimension(self, name: str) -> Dimension:
         """Return a dimension of the table."""

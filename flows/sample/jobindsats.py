@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flows.sample.people import BASES, NEVER
+from flows.sample.people import BASES, NEVER, day_of
 from flows.sample.places import FIRST_YEAR, INDUSTRIES, NEWCOMER_LEAN, Floats, stream
 from flows.sample.truth import KINDS, in_file
-from flows.sample.world import day_of
 from transforms.areas import areas
 from transforms.catalogue import load_codelists
 from transforms.periods import parse_period, span
@@ -88,7 +87,7 @@ class JobindsatsWorld:
 
     def _days(self, period: str) -> tuple[int, int]:
         """Return the first and last day of a period as the world counts days."""
-        first, last = (day_of(day.year, day.month, day.day) for day in span(period))
+        first, last = map(day_of, span(period))
         return first, last
 
     def _places(self, day: int) -> Days:

@@ -29,8 +29,15 @@ from flows.sample.truth import INVENTED, KINDS, MEASURES, Coefficients
 FIRST_DATE = date(2008, 1, 1)
 EPOCH = np.datetime64(FIRST_DATE)
 NEVER = 1_000_000
-LAST_DAY = int((np.datetime64("2025-12-31") - EPOCH).astype(int))
 YEAR_DAYS = 365.25
+
+
+def day_of(day: date) -> int:
+    """Return days from the epoch to a date."""
+    return (day - FIRST_DATE).days
+
+
+LAST_DAY = day_of(date(2025, 12, 31))
 
 BASES: tuple[str, ...] = ("asylum", "family_of_refugee", "other_family")
 ORIGINS: tuple[str, ...] = tuple(INVENTED["origins"])
@@ -249,8 +256,7 @@ def draw_plans(
         n = len(person)
         local = start_days[traits.place[person]] / 36 if kind.endswith("praktik") else np.ones(n)
         start = traits.takeover_day[person] + (wait * local * rng.gamma(1.6, 1 / 1.6, n)).astype(np.int64) + 7
-        opened = date.fromisoformat(MEASURES[kind].get("available_from", "2008-01-01"))
-        allowed = start >= (opened - FIRST_DATE).days
+        allowed = start >= day_of(MEASURES[kind].get("available_from", FIRST_DATE))
         person, start, n = person[allowed], start[allowed], int(allowed.sum())
         industry = _placement_industry(rng, kind, traits, conditions, person)
         in_factory = (industry >= 0) & MANUFACTURING[industry] & (kind == "private_praktik")

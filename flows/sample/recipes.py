@@ -5,14 +5,17 @@ One module, since a table's recipe is found by its name; those of one subject st
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 import numpy as np
 
 from flows.sample import cubes
 from flows.sample.cubes import Ask, contract, with_extra
-from flows.sample.people import BASES
+from flows.sample.people import BASES, day_of
 from flows.sample.places import TEN_GROUP, Floats, Ints, at, stream
 from flows.sample.truth import INVENTED
 from flows.sample.world import (
@@ -24,7 +27,6 @@ from flows.sample.world import (
     OUTSIDE,
     UNEMPLOYED,
     Population,
-    day_of,
     decimal_year,
     split,
 )
@@ -36,32 +38,25 @@ _UKRAINE_FROM = 2023
 _TARGET_PERMIT = {"asylum": "13", "family_of_refugee": "14", "other_family": "16"}
 
 
-def day_of_period(period: str) -> int:
-    """Return the first day of a year, quarter (2016K1) or month (2016M01)."""
-    first = span(period)[0]
-    return day_of(first.year, first.month, 1)
-
-
 def folk1a(ask: Ask, period: str) -> Floats:
     """Population by area, sex, age and marital status."""
-    counts = ask.world.population.everybody(day_of_period(period)).sum(axis=3)
-    areas, sexes, ages = ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER")
-    states = ask.own("CIVILSTAND")
+    counts = ask.world.population.everybody(day_of(span(period)[0])).sum(axis=3)
+    states = ask.axis("CIVILSTAND", "own")
     if (states == 1).all():
-        return np.repeat(contract(counts, [areas, sexes, ages])[..., None], len(states), axis=-1)
-    return contract(_marital(ask, counts), [areas, sexes, ages, states])
+        return np.repeat(folk1am(ask, period)[..., None], len(states), axis=-1)
+    return ask.sums(_marital(ask, counts), OMRÅDE="area", KØN="sex", ALDER="age", CIVILSTAND="own")
 
 
 def folk1am(ask: Ask, period: str) -> Floats:
     """Population by area, sex and age."""
-    counts = ask.world.population.everybody(day_of_period(period)).sum(axis=3)
-    return contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER")])
+    counts = ask.world.population.everybody(day_of(span(period)[0])).sum(axis=3)
+    return ask.sums(counts, OMRÅDE="area", KØN="sex", ALDER="age")
 
 
 def folk1e(ask: Ask, period: str) -> Floats:
     """Population by area, sex, age and ancestry."""
-    counts = ask.world.population.everybody(day_of_period(period))
-    return contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.ancestry("HERKOMST")])
+    counts = ask.world.population.everybody(day_of(span(period)[0]))
+    return ask.sums(counts, OMRÅDE="area", KØN="sex", ALDER="age", HERKOMST="ancestry")
 
 
 def _marital(ask: Ask, counts: Ints) -> Ints:
@@ -80,7 +75,7 @@ def _marital(ask: Ask, counts: Ints) -> Ints:
 
 def indoph1(ask: Ask, period: str) -> Floats:
     """Immigrants by first residence permit and area, 1 January."""
-    world, day = ask.world, day_of_period(period)
+    world, day = ask.world, day_of(span(period)[0])
     population: Population = world.population
     background = population.background(day).sum(axis=(1, 2))
     codes = ask.leaves("OPHGR1")
@@ -88,59 +83,52 @@ def indoph1(ask: Ask, period: str) -> Floats:
     if int(period) >= _UKRAINE_FROM:
         non_western["52"] = 12
     offset = stream(world.seed, "first permit").random((2, len(world.places.codes)))
-    counts = split(background[:, 1], _weights(codes, INVENTED["permits_western"]), offset[0])
-    counts += split(background[:, NON_WESTERN], _weights(codes, non_western), offset[1])
+    counts = split(background[:, 1], _by_code(codes, INVENTED["permits_western"]), offset[0])
+    counts += split(background[:, NON_WESTERN], _by_code(codes, non_western), offset[1])
     traits = world.traits
     present = traits.present_at(day)
     permit = np.array([codes.index(_TARGET_PERMIT[basis]) for basis in BASES])[traits.basis[present]]
     np.add.at(counts, (traits.place_at(day)[present], permit), 1)
-    return contract(counts.T, [ask.own("OPHGR1"), ask.area("OMRÅDE")])
+    return ask.sums(counts.T, OPHGR1="own", OMRÅDE="area")
 
 
-def _weights(codes: list[str], weights: dict[str, int]) -> Floats:
-    return np.array([float(weights.get(code, 0)) for code in codes])
+def _by_code(codes: Sequence[str], known: Mapping[str, float], otherwise: float = 0.0) -> Floats:
+    """Return the figure of each code."""
+    return np.array([float(known.get(code, otherwise)) for code in codes])
 
 
 def hfudd11(ask: Ask, period: str) -> Floats:
     """Persons aged 15-69 by area, ancestry, highest completed education, age and sex, 1 October."""
     world = ask.world
-    people = world.population.everybody(day_of(int(period), 10, 1))[:, :, 15:70]
+    people = world.population.everybody(day_of(date(int(period), 10, 1)))[:, :, 15:70]
     groups = np.add.reduceat(people, np.arange(0, 55, 5), axis=2)
     codes = ask.leaves("HFUDD")
     base = np.log(np.array([INVENTED["education"][code] for code in codes])).T
     age = np.arange(17, 70, 5)
-    young = np.array([{"H10": 4.2, "H20": 2.0, "H90": 0.5}.get(code, -1.0) for code in codes])
-    old = np.array([{"H10": 0.6, "H60": -0.8, "H70": -0.4}.get(code, 0.0) for code in codes])
+    young = _by_code(codes, {"H10": 4.2, "H20": 2.0, "H90": 0.5}, otherwise=-1.0)
+    old = _by_code(codes, {"H10": 0.6, "H60": -0.8, "H70": -0.4})
     lean = base[None] + (np.exp(-np.maximum(age - 16, 0) / 4.5)[:, None] * young)[:, None]
     lean = lean + (np.clip((age - 45) / 20, 0, 1)[:, None] * old)[:, None]
-    city = np.array([INVENTED["education_city"].get(code, 0.0) for code in codes])
+    city = _by_code(codes, INVENTED["education_city"])
     shares = np.exp(lean[None] + world.framework.education_lean[:, None, None, None] * city)
     shares = np.broadcast_to(shares[:, None], (*groups.shape, len(codes)))
     offset = stream(world.seed, "education").random(groups.shape)
     cells = np.transpose(split(groups, shares, offset), (0, 3, 4, 2, 1))
-    matrices = [ask.area("BOPOMR"), ask.ancestry("HERKOMST"), ask.own("HFUDD"), ask.own("ALDER"), ask.sex("KØN")]
-    return contract(cells, matrices)
+    return ask.sums(cells, BOPOMR="area", HERKOMST="ancestry", HFUDD="own", ALDER="own", KØN="sex")
 
 
 def van1aar(ask: Ask, period: str) -> Floats:
     """Persons who moved to Denmark in a year by area, sex, age, country of last residence and citizenship."""
     rows = _moved_in(ask, int(period))
-    weights = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.own("INDVLAND"), ask.own("STATSB")]
-    cells, kept = np.ones(len(rows[0]), dtype=bool), []
-    for axis, matrix in enumerate(weights):
-        used = np.flatnonzero(matrix.any(axis=0))
-        if len(matrix) == 1:
-            used = used[:1]  # one sum over the whole dimension: its leaves need no axis of their own
-        place = np.full(matrix.shape[1], -1)
-        place[np.flatnonzero(matrix.any(axis=0))] = 0 if len(matrix) == 1 else np.arange(len(used))
-        kept.append((place[rows[axis]], len(used), matrix[:, used]))
-        cells &= place[rows[axis]] >= 0
-    shape = tuple(size for _, size, _ in kept)
-    if np.prod([float(size) for size in shape]) > _CELL_LIMIT:
+    kinds = {"OMRÅDE": "area", "KØN": "sex", "ALDER": "age", "INDVLAND": "own", "STATSB": "own"}
+    # Leaves that the question does not tell apart share one column: all of them when a dimension is summed.
+    columns = [np.unique(ask.axis(*each), axis=1, return_inverse=True) for each in kinds.items()]
+    shape = tuple(matrix.shape[1] for matrix, _ in columns)
+    if math.prod(shape) > _CELL_LIMIT:
         raise UsageError("VAN1AAR: too many cells for the sample world; ask for fewer codes or leave a variable out")
-    flat = np.ravel_multi_index([place[cells] for place, _, _ in kept], shape)
-    counts = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-    return contract(counts, [matrix for _, _, matrix in kept])
+    flat = np.ravel_multi_index([column[row] for (_, column), row in zip(columns, rows, strict=True)], shape)
+    counts = np.bincount(flat, minlength=math.prod(shape)).reshape(shape)
+    return contract(counts, [matrix for matrix, _ in columns])
 
 
 def _moved_in(ask: Ask, year: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -148,12 +136,13 @@ def _moved_in(ask: Ask, year: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     world, codes = ask.world, ask.leaves("STATSB")
     rng = stream(world.seed, f"moved in {year}")
     traits = world.traits
-    arrived = (traits.takeover_day >= day_of(year, 1, 1)) & (traits.takeover_day < day_of(year + 1, 1, 1))
+    arrived = (traits.takeover_day >= day_of(date(year, 1, 1))) & (traits.takeover_day < day_of(date(year + 1, 1, 1)))
     origin = np.array([codes.index(row["citizenship"]) for row in INVENTED["origins"].values()])[traits.origin[arrived]]
-    age = traits.age_at(day_of(year, 12, 31))[arrived]
+    age = traits.age_at(day_of(date(year, 12, 31)))[arrived]
     extra = np.clip(at(world.framework.population, year + 0.5) * 0.010, 0, None)
     place = np.repeat(np.arange(len(extra)), rng.poisson(extra))
-    weight = np.array([float(INVENTED["moving_in"].get(code, 1 + zlib.crc32(code.encode()) % 3)) for code in codes])
+    others = {code: 1 + zlib.crc32(code.encode()) % 3 for code in codes}
+    weight = _by_code(codes, others | INVENTED["moving_in"])
     citizen = rng.choice(len(codes), len(place), p=weight / weight.sum())
     citizens = np.concatenate([origin, citizen])
     elsewhere = rng.choice(len(codes), len(citizens), p=weight / weight.sum())
@@ -191,23 +180,24 @@ def rate(part: Floats, whole: Floats, factor: int = 100, decimals: int = 1) -> F
 def ras201(ask: Ask, period: str) -> Floats:
     """Persons by area, labour market status, ancestry, age and sex, end of November."""
     counts, _ = ask.world.population.status(int(period))
-    matrices = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.age("ALDER"), ask.ancestry("HERKOMST"), ask.own("SOCIO")]
-    return np.transpose(contract(counts, matrices), (0, 4, 3, 2, 1))
+    return ask.sums(counts, OMRÅDE="area", KØN="sex", ALDER="age", HERKOMST="ancestry", SOCIO="own")
 
 
 def ras200(ask: Ask, period: str) -> Floats:
     """Employment and activity rates in pct. by area, ancestry, age and sex, from the counts of RAS201."""
     counts, _ = ask.world.population.status(int(period))
-    ages = ask.age("ALDER").copy()
+    ages = ask.axis("ALDER", "age").copy()
     for row, code in enumerate(ask.selection["ALDER"]):
         if code in _WIDE_AGES:
             low, high = _WIDE_AGES[code]
             ages[row] = 0
             ages[row, low : high + 1] = 1
-    cells = contract(counts, [ask.area("OMRÅDE"), ask.sex("KØN"), ages, ask.ancestry("HERKOMST"), None])
-    cells = np.transpose(cells, (0, 3, 2, 1, 4))
-    whole = cells.sum(axis=-1)
-    part = {"BFK": cells[..., EMPLOYED], "EFK": whole - cells[..., OUTSIDE]}
+    employed, seeking, outside = (
+        ask.sums(counts[..., status], OMRÅDE="area", KØN="sex", ALDER=ages, HERKOMST="ancestry")
+        for status in (EMPLOYED, UNEMPLOYED, OUTSIDE)
+    )
+    whole = employed + seeking + outside
+    part = {"BFK": employed, "EFK": employed + seeking}
     out = np.stack([rate(part[code], whole) for code in ask.selection["BEREGNING"]], axis=-1)
     for column, code in enumerate(ask.selection["ALDER"]):
         if int(period) < _LATER_AGES.get(code, 0):
@@ -218,8 +208,7 @@ def ras200(ask: Ask, period: str) -> Floats:
 def ras302(ask: Ask, period: str) -> Floats:
     """Employed residents by area, industry, socio-economic group, age and sex, end of November."""
     cells = ask.world.labour.detailed(int(period))
-    matrices = [ask.area("OMRÅDE"), ask.industry("BRANCHE07"), ask.own("SOCIO"), ask.age_group("ALDER"), ask.sex("KØN")]
-    return contract(cells, matrices)
+    return ask.sums(cells, OMRÅDE="area", BRANCHE07="industry", SOCIO="own", ALDER="age_group", KØN="sex")
 
 
 def ras308(ask: Ask, period: str) -> Floats:
@@ -229,8 +218,8 @@ def ras308(ask: Ask, period: str) -> Floats:
     """
     year, labour = int(period), ask.world.labour
     cells = labour.origins(year)
-    matrices = [None, ask.industry("BRANCHE07"), ask.own("SOCIO"), ask.age_group("ALDER"), ask.sex("KØN")]
-    leaves = contract(cells, matrices)
+    kinds = {"BRANCHE07": "industry", "SOCIO": "own", "ALDER": "age_group", "KØN": "sex"}
+    leaves = contract(cells, [None, *(ask.axis(*each) for each in kinds.items())])
     out = []
     for code in ask.codes("OPRINDLAND"):
         if code.code in COUNTRY_ANCESTRY:
@@ -247,7 +236,7 @@ def ras308(ask: Ask, period: str) -> Floats:
 def pend100(ask: Ask, period: str) -> Floats:
     """Employed by area of residence, area of workplace (950 abroad) and sex, end of November."""
     flows = ask.world.labour.sums(int(period)).matrix
-    return contract(flows, [ask.area("BOPKOM"), ask.area("ARBEJDSSTED"), ask.sex("KØN")])
+    return ask.sums(flows, BOPKOM="area", ARBEJDSSTED="area", KØN="sex")
 
 
 def pend101(ask: Ask, period: str) -> Floats:
@@ -256,7 +245,7 @@ def pend101(ask: Ask, period: str) -> Floats:
     night, day = sums.residents, sums.workers
     by_direction = {"NAT": night, "IND": day - sums.at_home, "UD": night - sums.at_home, "DAG": day}
     cells = np.stack([by_direction[code] for code in ask.leaves("PENDLING")], axis=2)
-    return contract(cells, [ask.area("OMRÅDE"), ask.industry("BRANCHE07"), ask.own("PENDLING"), ask.sex("KØN")])
+    return ask.sums(cells, OMRÅDE="area", BRANCHE07="industry", PENDLING="own", KØN="sex")
 
 
 def erhv2(ask: Ask, period: str) -> Floats:
@@ -264,8 +253,7 @@ def erhv2(ask: Ask, period: str) -> Floats:
     world = ask.world
     sums = world.labour.sums(int(period))
     mains = sums.workers.sum(axis=2)
-    groups = [str(number) for number in range(1, 12)]
-    ten = np.array([[group == wanted for group in TEN_GROUP] for wanted in groups], dtype=float)
+    ten = np.array([[group == str(wanted) for group in TEN_GROUP] for wanted in range(1, 12)], dtype=float)
     mains = mains @ ten.T.astype(np.int64)
     abroad = sums.matrix[:, -1].sum()
     mains = np.vstack([mains, np.floor(abroad * ten.sum(axis=1) / ten.sum()).astype(np.int64)])
@@ -275,7 +263,7 @@ def erhv2(ask: Ask, period: str) -> Floats:
     cells = np.stack([{"ARBSTED": workplaces, "ANSATTE": jobs}[code] for code in ask.leaves("TAL")], axis=2)
     if not ask.dimension("OMRÅDE").extra_codes:
         cells = cells[:-1]
-    return contract(cells, [ask.area("OMRÅDE"), ask.own("BRANCHEDB0710", groups), ask.own("TAL")])
+    return ask.sums(cells, OMRÅDE="area", BRANCHEDB0710="ten_group", TAL="own")
 
 
 # Tables of unemployment and public support: AULKP01, AUK01, KY038.
@@ -293,10 +281,9 @@ _ORIGIN_ANCESTRY = (("1", "10"), ("2", "20"), ("2", "30"), ("9", "20"), ("9", "3
 _INTRODUCTION_YEARS = 7
 
 
-def _benefit_ages(counts: Ints, axis: int) -> Ints:
+def _benefit_ages(counts: Ints | Floats, axis: int) -> Any:
     """Return counts with the axis of single ages summed to the nine age groups of the benefit tables."""
-    kept = np.take(counts, np.arange(_OLDEST + 1), axis=axis)
-    return np.asarray(np.add.reduceat(kept, np.array(_BENEFIT_AGES), axis=axis))
+    return np.add.reduceat(np.take(counts, np.arange(_OLDEST + 1), axis=axis), _BENEFIT_AGES, axis=axis)
 
 
 def aulkp01(ask: Ask, period: str) -> Floats:
@@ -306,9 +293,8 @@ def aulkp01(ask: Ask, period: str) -> Floats:
     offset = stream(ask.world.seed, "unemployed").random(counts.shape[:-1])
     unemployed = np.floor(counts[..., UNEMPLOYED] * _SEASON[period[-1]] + offset)
     force = counts[..., UNEMPLOYED] + counts[..., EMPLOYED]
-    matrices = [ask.area("OMRÅDE"), ask.sex("KØN"), ask.own("ALDER")]
-    shown = rate(contract(np.minimum(unemployed, force), matrices), contract(force, matrices))
-    return np.swapaxes(shown, 1, 2)
+    axes = {"OMRÅDE": "area", "KØN": "sex", "ALDER": "own"}
+    return rate(ask.sums(np.minimum(unemployed, force), **axes), ask.sums(force, **axes))
 
 
 def _on_benefit(ask: Ask, day: int, years: float) -> Ints:
@@ -329,8 +315,7 @@ def with_residuals(counts: Ints, codes: Sequence[str]) -> Ints:
 
 def auk01(ask: Ask, period: str) -> Floats:
     """Persons on public support, full-time recipients, by area, benefit, sex and age, one quarter."""
-    world, last = ask.world, span(period)[1]
-    day = day_of(last.year, last.month, last.day)
+    world, day = ask.world, day_of(span(period)[1])
     people = world.population.everybody(day).sum(axis=3)
     codes = ask.leaves("YDELSESTYPE")
     ages = np.arange(people.shape[2])
@@ -347,18 +332,17 @@ def auk01(ask: Ask, period: str) -> Floats:
         weight = jobless if code in _FOLLOWS_UNEMPLOYMENT else np.ones_like(local)
         weight = weight * (1.0 if code in _NOT_HARDSHIP else local)
         expected = np.minimum(share * weight[:, None], 0.9)[:, None, :] * people
-        grouped = np.add.reduceat(expected[:, :, : _OLDEST + 1], np.array(_BENEFIT_AGES), axis=2)
-        cells.append(np.floor(grouped + offset[number]).astype(np.int64))
+        cells.append(np.floor(_benefit_ages(expected, axis=2) + offset[number]).astype(np.int64))
     cells[codes.index("KH")] += _benefit_ages(_on_benefit(ask, day, 40.0), axis=2)
     counts = np.stack(cells, axis=1)
     counts = with_residuals(counts, ask.dimension("OMRÅDE").extra_codes)
-    return contract(counts, [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.sex("KØN"), ask.own("ALDER")])
+    return ask.sums(counts, OMRÅDE="area", YDELSESTYPE="own", KØN="sex", ALDER="own")
 
 
 def ky038(ask: Ask, period: str) -> Floats:
     """Full-year recipients of cash and introduction benefits by area, benefit, national origin and ancestry."""
     world, year = ask.world, int(period)
-    day = day_of(year, 7, 1)
+    day = day_of(date(year, 7, 1))
     people = world.population.everybody(day)[:, :, 18 : _OLDEST + 1].sum(axis=(1, 2))
     rest = world.population.background(day)[:, :, 18 : _OLDEST + 1, NON_WESTERN].sum(axis=(1, 2))
     base = np.stack([people[:, 0], people[:, 1], people[:, 3], rest, people[:, 4], people.sum(axis=1) // 300], axis=1)
@@ -378,11 +362,10 @@ def ky038(ask: Ask, period: str) -> Floats:
         for column, (origin, ancestry) in enumerate(_ORIGIN_ANCESTRY):
             out[:, number, origins.index(origin), ancestries.index(ancestry)] = counts[:, column]
     newcomers = _on_benefit(ask, day, _INTRODUCTION_YEARS).sum(axis=(1, 2))
-    at_cell = (codes.index(_INTRODUCTION_BENEFIT), origins.index("9"), ancestries.index("20"))
-    out[:, at_cell[0], at_cell[1], at_cell[2]] += split(newcomers, np.array([0.92, 0.08]))[:, 0]
+    introduction = split(newcomers, np.array([0.92, 0.08]))[:, 0]
+    out[:, codes.index(_INTRODUCTION_BENEFIT), origins.index("9"), ancestries.index("20")] += introduction
     out = with_residuals(out, ask.dimension("OMRÅDE").extra_codes)
-    matrices = [ask.area("OMRÅDE"), ask.own("YDELSESTYPE"), ask.own("HERKOMST1"), ask.own("HERKOMST")]
-    return contract(out, matrices)
+    return ask.sums(out, OMRÅDE="area", YDELSESTYPE="own", HERKOMST1="own", HERKOMST="own")
 
 
 # Tables of means: income (INDKP101), dwellings (BOL101), municipal accounts (REGK31).
@@ -396,21 +379,23 @@ _PROGRAMME_YEARS = 3.0
 _BENEFIT_PER_YEAR_THOUSAND = 92.0
 _REFUND = {"1": 1.0, "2": -0.35}
 _REVENUE_SHARE = 0.06
+_KIND_SHARE = {"TOT": 1.0, "UE": 1 + _REVENUE_SHARE, "I": -_REVENUE_SHARE, "S1": 0.3}
+"""Share of the net total booked on a kind: gross less revenue is the total."""
 
 
 def indkp101(ask: Ask, period: str) -> Floats:
     """Income by area, unit (persons, DKK 1,000, averages in DKK), sex and type of income, one year."""
     world, year = ask.world, int(period)
-    people = world.population.everybody(day_of(year, 12, 31))[:, :, 15:].sum(axis=(2, 3))
+    people = world.population.everybody(day_of(date(year, 12, 31)))[:, :, 15:].sum(axis=(2, 3))
     level = at(world.framework.income_dkk, year + 0.5)
     by_sex = np.array([1.0, _WOMEN_INCOME]) / (1 + _WOMEN_INCOME) * 2
     kinds = [INVENTED["income"][code] for code in ask.leaves("INDKOMSTTYPE")]
     sizes = np.array([size for _, size in kinds])
     amount = np.floor(people[..., None] * level[:, None, None] * by_sex[:, None] * sizes / 1000 + 0.5)
     having = np.floor(people[..., None] * np.array([share for share, _ in kinds]) + 0.5)
-    areas, sexes, types = ask.area("OMRÅDE"), ask.sex("KOEN"), ask.own("INDKOMSTTYPE")
-    everyone = contract(people, [areas, sexes])[..., None] * np.ones(len(types))
-    amounts, persons = contract(amount, [areas, sexes, types]), contract(having, [areas, sexes, types])
+    axes = {"OMRÅDE": "area", "KOEN": "sex", "INDKOMSTTYPE": "own"}
+    amounts, persons = ask.sums(amount, **axes), ask.sums(having, **axes)
+    everyone = ask.sums(people, OMRÅDE="area", KOEN="sex")[..., None]
     figures = {"101": persons, "110": amounts, "116": _average(amounts, everyone), "121": _average(amounts, persons)}
     return np.stack([figures[code] for code in ask.selection["ENHED"]], axis=1)
 
@@ -426,39 +411,32 @@ def bol101(ask: Ask, period: str) -> Floats:
     people = at(world.framework.population, float(year))
     total = np.floor(people * at(world.framework.dwellings_per_person, float(year)) + 0.5).astype(np.int64)
     town = world.places.urbanity
-    counts = split(total, _shares(ask, "BEBO", INVENTED["occupancy"]))
+    counts = split(total, _by_code(ask.leaves("BEBO"), INVENTED["occupancy"]))
     lean = town - 0.35
     tenures, owners = ask.leaves("UDLFORH"), ask.leaves("EJER")
     owner_of = INVENTED["owner"]
     mix = np.array([[INVENTED["tenure"][t] * owner_of.get(t, owner_of["LEJ"])[o] for o in owners] for t in tenures])
-    to_city = np.array([INVENTED["city_tenure"].get(tenure, 0.0) for tenure in tenures])
-    mix = mix * np.exp(to_city[:, None] * lean[:, None, None])
+    mix = mix * np.exp(_by_code(tenures, INVENTED["city_tenure"])[:, None] * lean[:, None, None])
     counts = _divide(ask, counts, mix.reshape(len(town), -1), "tenure")
     counts = counts.reshape(*counts.shape[:-1], len(tenures), len(owners))
-    uses, built = ask.own("ANVENDELSE"), ask.own("OPFØRELSESÅR")
-    to_city = np.array([INVENTED["city_use"].get(code, 0.0) for code in ask.leaves("ANVENDELSE")])
-    houses = _shares(ask, "ANVENDELSE", INVENTED["use"]) * np.exp(to_city * lean[:, None])
-    # Totals need no split: it keeps the counts, so a summed dimension stays one axis of size one.
-    counts, uses = (counts[..., None], uses[:, :1]) if _is_total(uses) else (_divide(ask, counts, houses, "use"), uses)
-    if _is_total(built):
-        counts, built = counts[..., None], built[:, :1]
-    else:
-        counts = _divide(ask, counts, _construction(ask, year, len(town)), "built")
-    matrices = [ask.area("OMRÅDE"), ask.own("BEBO"), ask.own("UDLFORH"), ask.own("EJER"), uses, built]
-    return np.transpose(contract(counts, matrices), (0, 1, 4, 2, 3, 5))
+    kinds = ask.leaves("ANVENDELSE")
+    houses = _by_code(kinds, INVENTED["use"]) * np.exp(_by_code(kinds, INVENTED["city_use"]) * lean[:, None])
+    counts, uses = _divide_unless_total(ask, counts, "ANVENDELSE", houses, "use")
+    counts, built = _divide_unless_total(ask, counts, "OPFØRELSESÅR", _construction(ask, year, len(town)), "built")
+    return ask.sums(counts, OMRÅDE="area", BEBO="own", UDLFORH="own", EJER="own", ANVENDELSE=uses, OPFØRELSESÅR=built)
 
 
 def divided(ask: Ask, period: str) -> Floats:
     """Inhabitants divided over every dimension's categories, the first the largest: a table with no function here."""
-    counts = ask.world.population.everybody(day_of(int(period[:4]), 1, 1)).sum(axis=(1, 2, 3))
+    counts = ask.world.population.everybody(day_of(date(int(period[:4]), 1, 1))).sum(axis=(1, 2, 3))
     places, order, matrices = len(counts), [], [np.ones((1, len(counts)))]
     for dimension in (each for each in ask.source.dimensions if each.role != "time"):
         if dimension.role == "area":
-            matrices[0] = ask.area(dimension.id)
+            matrices[0] = ask.axis(dimension.id, "area")
             order.append(0)
             continue
         order.append(len(matrices))
-        own = ask.own(dimension.id)
+        own = ask.axis(dimension.id, "own")
         if _is_total(own):  # it needs no split, and a dimension may have hundreds of categories
             counts, own = counts[..., None], np.ones((1, 1))
         elif counts.size * own.shape[1] > _CELL_LIMIT:
@@ -476,15 +454,17 @@ def _is_total(matrix: Floats) -> bool:
     return len(matrix) == 1 and bool(matrix.all())
 
 
-def _shares(ask: Ask, dimension: str, shares: dict[str, float]) -> Floats:
-    return np.array([shares[code] for code in ask.leaves(dimension)])
-
-
 def _divide(ask: Ask, counts: Ints, shares: Floats, name: str) -> Ints:
     """Return counts split by place-specific shares (places × categories) over a new last axis."""
     shape = (*counts.shape, shares.shape[-1])
     local = shares.reshape(len(shares), *[1] * (counts.ndim - 1), -1)
     return split(counts, np.broadcast_to(local, shape), stream(ask.world.seed, name).random(counts.shape))
+
+
+def _divide_unless_total(ask: Ask, counts: Ints, dimension: str, shares: Floats, name: str) -> tuple[Ints, Floats]:
+    """Return counts split over a dimension, and its matrix; for a total alone both have one column instead."""
+    own = ask.axis(dimension, "own")
+    return (counts[..., None], own[:, :1]) if _is_total(own) else (_divide(ask, counts, shares, name), own)
 
 
 def _construction(ask: Ask, year: int, places: int) -> Floats:
@@ -499,31 +479,22 @@ def _construction(ask: Ask, year: int, places: int) -> Floats:
 def regk31(ask: Ask, period: str) -> Floats:
     """Municipal accounts by area, function, dranst, kind and price unit: DKK 1,000 or DKK per inhabitant."""
     world, year = ask.world, int(period)
-    people = world.population.everybody(day_of(year, 1, 1)).sum(axis=(1, 2, 3)).astype(float)
+    people = world.population.everybody(day_of(date(year, 1, 1))).sum(axis=(1, 2, 3)).astype(float)
     functions = ask.leaves("FUNKTION")
     net = np.stack([_net_thousand(ask, code, year, people) for code in functions], axis=1)
-    amounts = np.zeros((*net.shape, len(ask.leaves("DRANST")), len(ask.leaves("ART"))))
-    for d, dranst in enumerate(ask.leaves("DRANST")):
-        for a, kind in enumerate(ask.leaves("ART")):
-            amounts[:, :, d, a] = np.floor(net * _REFUND.get(dranst, 0.0) * _kind_share(kind) + 0.5)
-    areas = ask.area("OMRÅDE")
-    cells = contract(amounts, [areas, ask.own("FUNKTION"), ask.own("DRANST"), ask.own("ART")])
+    refunds, shares = _by_code(ask.leaves("DRANST"), _REFUND), _by_code(ask.leaves("ART"), _KIND_SHARE, otherwise=0.01)
+    amounts = np.floor(net[..., None, None] * refunds[:, None] * shares + 0.5)
+    cells = ask.sums(amounts, OMRÅDE="area", FUNKTION="own", DRANST="own", ART="own")
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_head = np.floor(1000 * cells / contract(people, [areas])[:, None, None, None] + 0.5)
+        per_head = np.floor(1000 * cells / ask.sums(people, OMRÅDE="area")[:, None, None, None] + 0.5)
     figures = {"LOBM": cells, "INDL": per_head}
     return np.stack([figures[code] for code in ask.selection["PRISENHED"]], axis=-1)
-
-
-def _kind_share(kind: str) -> float:
-    """Return the share of the net total booked on a kind: gross less revenue is the total."""
-    known = {"TOT": 1.0, "UE": 1 + _REVENUE_SHARE, "I": -_REVENUE_SHARE, "S1": 0.3}
-    return known.get(kind, 0.01)
 
 
 def _net_thousand(ask: Ask, function: str, year: int, people: Floats) -> Floats:
     """Return net running costs of a function in DKK 1,000 per place."""
     world, traits = ask.world, ask.world.traits
-    day = day_of(year, 7, 1)
+    day = day_of(date(year, 7, 1))
     recent = traits.present_at(day) & (traits.takeover_day > day - _PROGRAMME_YEARS * 365.25)
     in_programme = world.population.count(day, recent).sum(axis=(1, 2))
     noise = np.exp(stream(world.seed, f"accounts {function} {year}").normal(0, 0.06, len(people)))

@@ -11,16 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from flows.sample.people import (
     BASES,
     EDUCATIONS,
     END_REASONS,
-    EPOCH,
     MATCHES,
     NEVER,
     ORIGINS,
@@ -28,6 +27,7 @@ from flows.sample.people import (
     Careers,
     Traits,
     dates,
+    day_of,
     draw_careers,
     draw_plans,
     draw_traits,
@@ -50,16 +50,10 @@ from flows.sample.places import (
 )
 from flows.sample.truth import CONTEXTS, INVENTED, KINDS, MEASURES, Coefficients
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
 _FIRST_FRAME_YEAR = 2008
 
 
 def _coded(positions: Ints, names: tuple[str, ...]) -> pd.Categorical[str]:
-    import pandas as pd
-
     coded: pd.Categorical[str] = pd.Categorical.from_codes(positions, pd.Index(list(names)))
     return coded
 
@@ -77,8 +71,6 @@ USE_COLUMNS = {kind: f"use_{row['delivered_as']}_pct" for kind, row in MEASURES.
 
 def draw_organisation(seed: int, places: Places, conditions: Conditions) -> pd.DataFrame:
     """Return one row per municipality (98): the questionnaire fields, USE_COLUMNS as intended use."""
-    import pandas as pd
-
     rng = stream(seed, "organisation")
     n = len(places.codes)
 
@@ -178,11 +170,6 @@ _EMPLOYMENT_AGES = [14, 15, 17, 19, 22, 27, 32, 54, 57, 62, 65.5, 70, 76, 105]
 _EMPLOYMENT_LOGIT = [-20, -1.2, -0.3, 0.1, 0.75, 1.2, 1.6, 1.6, 1.35, 0.5, -0.8, -2.0, -4.0, -9]
 _EMPLOYMENT_BY_ANCESTRY = np.array([0.0, -0.75, -1.05, -0.3, -0.6])
 _WOMEN_EMPLOYMENT = np.array([-0.10, -0.2, -0.55, -0.1, -0.15])
-
-
-def day_of(year: int, month: int, day: int) -> int:
-    """Return days from the epoch to a date."""
-    return int((np.datetime64(f"{year:04d}-{month:02d}-{day:02d}") - EPOCH).astype(int))
 
 
 def decimal_year(day: int) -> float:
@@ -293,7 +280,7 @@ class Population:
 
     def _status(self, year: int) -> tuple[Ints, Ints]:
         """Return (everybody, background only) at the end of November, with a last axis of three statuses."""
-        day = day_of(year, 11, 30)
+        day = day_of(date(year, 11, 30))
         background, t = self.background(day), self.world.traits
         rest = self._split_background(background, decimal_year(day))
         working = np.zeros(len(t), dtype=bool)
@@ -396,7 +383,7 @@ class Labour:
         flows = split(employed, np.broadcast_to(commuting, (*employed.shape, commuting.shape[-1])), self._flow_offset)
         shares = np.swapaxes(self._mix(), 0, 1)[None]
         out = split(flows, np.broadcast_to(shares, (*flows.shape, shares.shape[-1])), self._industry_offset)
-        day = day_of(year, 11, 30)
+        day = day_of(date(year, 11, 30))
         jobs = world.population.jobs_on(day)
         c, t = world.careers, world.traits
         person = c.job_person[jobs]
@@ -456,7 +443,7 @@ class Labour:
         everybody, rest = world.population.status(year)
         immigrants = everybody[..., NON_WESTERN, EMPLOYED].sum()
         background = rest[..., NON_WESTERN, EMPLOYED].sum()
-        employed = world.careers.job_person[world.population.jobs_on(day_of(year, 11, 30))]
+        employed = world.careers.job_person[world.population.jobs_on(day_of(date(year, 11, 30)))]
         from_there = int((world.traits.origin[employed] == employed_as.index(country)).sum())
         return group, float((share * background + from_there) / immigrants)
 
@@ -544,7 +531,7 @@ class World:
     @property
     def vintage_day(self) -> int:
         """Days from the epoch to the vintage."""
-        return int((np.datetime64(self.vintage) - EPOCH).astype(int))
+        return day_of(self.vintage)
 
     @cached_property
     def known_traits(self) -> Traits:
@@ -575,8 +562,6 @@ class World:
     @cached_property
     def persons(self) -> pd.DataFrame:
         """One row per person with a permit by the vintage, by person_id."""
-        import pandas as pd
-
         t, codes = self.known_traits, self.places.codes
         return pd.DataFrame(
             {
@@ -603,8 +588,6 @@ class World:
     @cached_property
     def measures(self) -> pd.DataFrame:
         """One row per measure begun by the vintage, by person and start; no end yet where it still runs."""
-        import pandas as pd
-
         c = self.known_careers
         return pd.DataFrame(
             {
@@ -620,8 +603,6 @@ class World:
     @cached_property
     def employment(self) -> pd.DataFrame:
         """One row per employment spell begun by the vintage, by person and start, subsidised ones included."""
-        import pandas as pd
-
         c = self.known_careers
         return pd.DataFrame(
             {
@@ -638,8 +619,6 @@ class World:
     @cached_property
     def conditions(self) -> pd.DataFrame:
         """One row per place and year from 2008 to the vintage: the planted framework conditions."""
-        import pandas as pd
-
         places, conditions = self.places, self.framework
         years = np.arange(_FIRST_FRAME_YEAR, self.vintage.year + 1)
         yearly = {

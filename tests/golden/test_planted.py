@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from flows.sample.people import STEP, STEPS, labour_market, person_scores
+from flows.sample.people import EPOCH, STEP, STEPS, labour_market, person_scores
 from flows.sample.places import standardise
 from flows.sample.truth import INVENTED
-from flows.sample.world import EPOCH, World, build_world
+from flows.sample.world import World, build_world
 from tests.fixtures.planted import weeks_to_lasting_job
 from tests.fixtures.world import Published
 from tests.golden.test_golden import as_csv

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from flows.sample.cubes import RECIPES, Cubes, all_periods, reference_day
-from flows.sample.world import build_world, day_of, deal, split
+from flows.sample.people import day_of
+from flows.sample.world import build_world, deal, split
 from tests.unit.sample.sample_help import catalogue, cells, places, small_cubes, small_world
 from transforms.errors import UsageError
 
@@ -66,7 +67,7 @@ def test_immigrants_by_permit_are_the_immigrants_of_folk1e() -> None:
 
 
 def test_the_target_group_is_inside_the_published_counts() -> None:
-    world, day = small_world(), day_of(2018, 1, 1)
+    world, day = small_world(), day_of(date(2018, 1, 1))
     traits = world.traits
     present = traits.present_at(day)
     here = np.bincount(traits.place_at(day)[present & (traits.basis == 0)], minlength=len(world.places.codes))
@@ -77,7 +78,7 @@ def test_the_target_group_is_inside_the_published_counts() -> None:
 
 
 def test_employed_newcomers_are_among_the_employed_non_western_immigrants() -> None:
-    world, day = small_world(), day_of(2018, 11, 30)
+    world, day = small_world(), day_of(date(2018, 11, 30))
     persons = world.careers.job_person[world.population.jobs_on(day)]
     everybody, background = world.population.status(2018)
     added = (everybody - background)[..., 2, 0].sum(axis=(1, 2))
@@ -168,6 +169,11 @@ def test_small_cells_are_suppressed_and_zero_is_not() -> None:
     assert ".." in values
     assert "0" in values
     assert not set(values) & {"1", "2", "3", "4"}
+
+
+def test_an_age_nobody_has_is_a_cell_of_zero() -> None:
+    frame = cells("VAN1AAR", OMRÅDE=["000", "306"], ALDER=["121"], STATSB=["5486", "5246"], Tid="2014")
+    assert frame["value"].tolist() == [0, 0, 0, 0]
 
 
 def test_age_groups_that_came_later_have_no_figures_before() -> None:
