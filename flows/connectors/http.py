@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import json
 import logging
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import httpx
 import stamina
 
 from transforms.errors import DataRefused, UsageError
+from transforms.periods import aware
 
 # How often and how long one request is tried again, and what the server says about waiting.
 
@@ -62,13 +65,9 @@ def attempts(where: str, patience: Patience | None = None) -> Iterator[tuple[sta
     patience = patience or Patience()
     deadline = time.monotonic() + patience.total
     tried = 0
-
-    def again(error: Exception) -> bool | float:
-        return _wait_for(error, where, patience, deadline)
-
     try:
         for attempt in stamina.retry_context(
-            on=again,
+            on=partial(_wait_for, where, patience, deadline),
             attempts=patience.attempts,
             timeout=patience.total,
             wait_initial=patience.wait_initial,
@@ -80,7 +79,7 @@ def attempts(where: str, patience: Patience | None = None) -> Iterator[tuple[sta
         raise GivenUpError(f"{where}: {error}; given up after {tried} tries, try later") from None
 
 
-def _wait_for(error: Exception, where: str, patience: Patience, deadline: float) -> bool | float:
+def _wait_for(where: str, patience: Patience, deadline: float, error: Exception) -> bool | float:
     """Tell whether to try again: no, yes with the usual back-off, or yes after so many seconds."""
     if not isinstance(error, TryAgainError):
         return False
@@ -98,12 +97,10 @@ def retry_after(value: str | None) -> float | None:
         return None
     if value.strip().isdecimal():
         return float(value)
-    try:
+    with suppress(ValueError):
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        return max(0.0, (aware(moment) - datetime.now(UTC)).total_seconds())
+    return None
 
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -131,6 +128,14 @@ class AnsweredError(DataRefused):
         self.body = body
         shown = " ".join(body.split())[:200] or "an empty body"
         super().__init__(f"{where}: answered {status}: {shown}; correct the request or the address")
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Return the body when it is a JSON object, in which the publishers explain themselves, else an empty one."""
+        with suppress(ValueError):
+            body = json.loads(self.body)
+            return body if isinstance(body, dict) else {}
+        return {}
 
 
 def user_agent(contact: str = "") -> str:
@@ -274,12 +279,7 @@ def _check_status(response: httpx.Response) -> None:
 
 def _error_body(response: httpx.Response) -> str:
     """Return the beginning of an error's body."""
-    body = b""
-    for block in response.iter_bytes():
-        body += block
-        if len(body) > ERROR_BODY_LIMIT:
-            break
-    return body[:ERROR_BODY_LIMIT].decode("utf-8-sig", "replace")
+    return next(response.iter_bytes(ERROR_BODY_LIMIT), b"").decode("utf-8-sig", "replace")
 
 
 def _shown(body: str) -> str:
@@ -289,10 +289,9 @@ def _shown(body: str) -> str:
 
 def _host_of(location: str) -> str:
     """Return the host a redirect names, or nothing for an address that is none."""
-    try:
+    with suppress(httpx.InvalidURL):
         return httpx.URL(location).host
-    except httpx.InvalidURL:
-        return ""
+    return ""
 
 
 def _body(response: httpx.Response, deadline: float, max_bytes: int) -> Iterator[bytes]:

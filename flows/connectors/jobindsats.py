@@ -90,7 +90,7 @@ def describe(client: httpx.Client, table: str, *, patience: Patience | None = No
     try:
         raw = read_body(client, "GET", f"table/{table}", params={"format": "json"}, patience=patience)
     except AnsweredError as error:
-        if error.status == 404 and "cause" not in error.body:
+        if error.status == 404 and "cause" not in error.said:
             return None  # the data are asked for all the same, and their refusal is the better reason
         raise
     return parse_description(raw)
@@ -415,14 +415,11 @@ def explained(source: Source, error: AnsweredError) -> DataRefused:
             f"{source.id}: Jobindsats refuses the token ({error.status}); renew it with STAR "
             f"and set KOMMUNEKORT_JOBINDSATS_TOKEN"
         )
-    try:
-        said = json.loads(error.body)
-        cause, request_id = said["cause"], said.get("request_id", "not given")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    if "cause" not in error.said:
         return DataRefused(f"{source.id}: {error}")
     return DataRefused(
-        f"{source.id}: Jobindsats answered {error.status}: {cause} (request {request_id}); "
-        f"correct flows/sources/{source.id}.yml"
+        f"{source.id}: Jobindsats answered {error.status}: {error.said['cause']} "
+        f"(request {error.said.get('request_id', 'not given')}); correct flows/sources/{source.id}.yml"
     )
 
 

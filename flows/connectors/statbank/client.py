@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -76,15 +77,16 @@ class Checked:
 class AnswerCheck:
     """The check of one answer while it arrives, on a thread of its own, so that it costs no time afterwards.
 
-    `infos` are the table's descriptions in the languages the texts may be in. DataRefused, as soon as it is seen, for
-    other columns than asked for, text that is no CSV and more rows than the rectangle has cells; and in the end for a
-    cut-off last line, no rows at all, a CSV of fewer rows than cells, a code that is unknown or was not asked for and
-    a period without any row.
+    Blocks are cut at line ends, their rows counted and the distinct values of each column kept. `infos` are the table's
+    descriptions in the languages the texts may be in. DataRefused, as soon as it is seen, for other columns than asked
+    for, text that is no CSV and more rows than the rectangle has cells; and in the end for a cut-off last line, no rows
+    at all, a CSV of fewer rows than cells, a code that is unknown or was not asked for and a period without any row.
     """
 
     def __init__(self, query: Query, infos: Iterable[TableInfo]):
         self._query = query
         self._infos = list(infos)
+        self._refused = partial(_refused, query)
 
     def __enter__(self) -> Self:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="check")
@@ -95,78 +97,62 @@ class AnswerCheck:
 
     def begin(self) -> Blocks:
         """Forget what was seen, since the answer begins (anew); return what takes its blocks in their order."""
-        self._body = _Body(self._query, self._beside)
-        return self._body.take
+        self._waiting: deque[Future[None]] = deque()
+        self._header_seen = False
+        self._held = bytearray()
+        self._rows = 0
+        self._odd = ""
+        self._found: dict[str, set[str]] = {key: set() for key in self._query.header[:-1]}
+        return self._take
 
     def result(self) -> Checked:
         """Return what the whole answer holds."""
-        query = self._query
-        rows, found = self._body.end()
+        rows, found = self._end()
         if not rows:
-            raise _refused(query, "the answer has no rows; check the select of the source")
-        ways = [_check_column(query, chosen, found[chosen.code], self._infos) for chosen in query.variables]
+            raise self._refused("the answer has no rows; check the select of the source")
+        ways = [_check_column(self._query, *column, self._infos) for column in found]
         return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
 
-
-class _Body:
-    """The blocks of one answer: cut at line ends, its rows counted and the distinct values of its columns kept."""
-
-    def __init__(self, query: Query, beside: ThreadPoolExecutor):
-        self._query = query
-        self._refused = partial(_refused, query)
-        self._beside = beside
-        self._waiting: deque[Future[None]] = deque()
-        self._header_seen = False
-        self._blocks: list[bytes] = []
-        self._size = 0
-        self._tail = b""
-        self._rows = 0
-        self._odd = ""
-        self._found: dict[str, set[str]] = {key: set() for key in query.header[:-1]}
-
-    def take(self, block: bytes) -> None:
+    def _take(self, block: bytes) -> None:
         """Take the next block; waits when the check is more than a few parts behind."""
-        self._tail = (self._tail + block)[-LONGEST_LINE:]
-        self._blocks.append(block)
-        self._size += len(block)
-        if self._size >= PART or not self._header_seen:
+        self._held += block
+        if len(self._held) >= PART or not self._header_seen:
             self._cut()
 
-    def end(self) -> tuple[int, dict[str, set[str]]]:
-        """Return the row count, and code -> the distinct values of its column, once all blocks are taken."""
+    def _end(self) -> tuple[int, list[tuple[Selected, set[str]]]]:
+        """Return the row count, and the distinct values of each column, once all blocks are taken."""
+        self._cut()
         if not self._header_seen:
-            self._check_header(b"".join(self._blocks))
-            self._blocks = []
-        self._check_end()
-        self._hand_over(b"".join(self._blocks))
+            self._check_header(self._held)
+        if self._held:  # the figure before the missing line end may have lost digits
+            shown = self._held.decode("utf-8", "replace")[-80:]
+            raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
         while self._waiting:
             self._waiting.popleft().result()
         # BULK leaves zero cells out; CSV prints them, so there a missing row is a lost one.
         if self._query.file_format == "CSV" and 0 < self._rows < self._query.cells:
             raise self._refused(f"{self._rows:,} rows of {self._query.cells:,}; the answer is not whole, fetch again")
-        codes = [chosen.code for chosen in self._query.variables]
-        return self._rows, dict(zip(codes, self._found.values(), strict=True))
+        return self._rows, list(zip(self._query.variables, self._found.values(), strict=True))
 
     def _cut(self) -> None:
         """Hand over the whole lines that have come, and keep what follows the last line end."""
-        joined = b"".join(self._blocks)
-        lines, end, rest = joined.rpartition(b"\n")
-        if len(rest) > LONGEST_LINE:
+        end = self._held.rfind(b"\n") + 1
+        lines, self._held = self._held[:end], self._held[end:]
+        if len(self._held) > LONGEST_LINE:
             raise self._refused(f"the answer has a line of more than {LONGEST_LINE:,} bytes; fetch again")
-        if end and not self._header_seen:
-            header, _, lines = (lines + end).partition(b"\n")
+        if lines and not self._header_seen:
+            header, _, lines = lines.partition(b"\n")
             self._check_header(header)
             self._header_seen = True
-        self._blocks, self._size = [rest], len(rest)
-        self._hand_over(lines + end)
+        self._hand_over(lines)
 
-    def _hand_over(self, lines: bytes) -> None:
+    def _hand_over(self, lines: bytearray) -> None:
         if lines.strip():
             self._waiting.append(self._beside.submit(self._read, lines))
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft().result()
 
-    def _read(self, lines: bytes) -> None:
+    def _read(self, lines: bytearray) -> None:
         import pyarrow as pa
         import pyarrow.csv as pacsv
 
@@ -197,7 +183,7 @@ class _Body:
         self._odd = f"a line has {row.actual_columns} columns, not {row.expected_columns}: «{shown}»; fetch again"
         return "skip"  # nothing may be raised in here
 
-    def _check_header(self, line: bytes) -> None:
+    def _check_header(self, line: bytearray) -> None:
         try:
             header = tuple(line.decode("utf-8-sig").rstrip("\r\n").split(";"))
         except UnicodeDecodeError:
@@ -207,13 +193,6 @@ class _Body:
                 f"the columns are {';'.join(header)[:200]}, asked for {';'.join(self._query.header)}; "
                 f"correct the source file if the table has changed"
             )
-
-    def _check_end(self) -> None:
-        """Refuse a last line with too few fields or without its end: the figure before it may have lost digits."""
-        last = self._tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
-        if last.count(b";") != len(self._query.header) - 1 or not self._tail.endswith(b"\n"):
-            shown = last.decode("utf-8", "replace")[-80:]
-            raise self._refused(f"the answer is cut off in its last line «{shown}»; fetch again")
 
 
 def _refused(query: Query, why: str) -> DataRefused:
@@ -248,11 +227,10 @@ def _not_whole(query: Query, absent: list[str], asked: str) -> DataRefused:
 
 def _understood(found: set[str], variables: list[Variable]) -> tuple[Presentation | None, set[str]]:
     """Return the first presentation under which every value is known, and the codes the values stand for."""
-    for way in WAYS:
-        for variable in variables:
-            written = _written(variable, way)
-            if found <= written.keys():
-                return way, {written[value] for value in found}
+    for way, variable in product(WAYS, variables):
+        written = _written(variable, way)
+        if found <= written.keys():
+            return way, {written[value] for value in found}
     return None, set()
 
 
@@ -639,5 +617,4 @@ def _new_codes(
 
 def _texts_of(source: Source, snapshot: Snapshot, lang: Language, dimension: str) -> dict[str, str]:
     raw = _kept_description(snapshot, lang)
-    variable = parse_tableinfo(raw, source).variable(dimension) if raw is not None else None
-    return {value.id: value.text for value in variable.values} if variable is not None else {}
+    return parse_tableinfo(raw, source).texts(dimension) if raw is not None else {}

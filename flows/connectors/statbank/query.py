@@ -6,7 +6,6 @@ One module, since every difference between a source file and a description is ju
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,6 +79,11 @@ class TableInfo(_Answer):
         """Return the variable of this id, whatever its case (the data headers write `Tid` as `TID`)."""
         return next((v for v in self.variables if v.id.upper() == code.upper()), None)
 
+    def texts(self, code: str) -> dict[str, str]:
+        """Return the texts of a variable's codes; none when the table has no such variable."""
+        variable = self.variable(code)
+        return {value.id: value.text for value in variable.values} if variable is not None else {}
+
     @property
     def periods(self) -> tuple[str, ...]:
         """Return the periods of the table, oldest first."""
@@ -121,13 +125,7 @@ def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
         raise DataRefused(f"StatBank tableinfo{of}: {_first(error)}; the API may have changed") from None
     if source is not None and source.table is not None and info.id.upper() != source.table.upper():
         raise DataRefused(f"StatBank {source.table}: the description is that of {info.id}; ask Statistics Denmark")
-    times = [variable.id for variable in info.variables if variable.time]
-    # What is latest is told by the period, whatever order the table lists them in.
-    ordered = tuple(
-        v.model_copy(update={"values": tuple(sorted(v.values, key=lambda value: value.id))}) if v.time else v
-        for v in info.variables
-    )
-    theirs = {variable.id for variable in ordered}
+    theirs = {variable.id for variable in info.variables}
     renamed = {
         dimension.id: name
         for dimension in (source.dimensions if source else ())
@@ -135,33 +133,31 @@ def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:
         if name in theirs and dimension.id not in theirs
     }
     ours = {name: own for own, name in renamed.items()}
-    ordered = tuple(v.model_copy(update={"id": ours.get(v.id, v.id)}) for v in ordered)
-    info = info.model_copy(update={"variables": ordered, "renamed": renamed})
-    if len(times) != 1:
-        raise DataRefused(f"StatBank {info.id}: {len(times)} time variables, expected one; not understood")
-    return info
+    named = [v.model_copy(update={"id": ours.get(v.id, v.id)}) for v in info.variables]
+    times = sum(variable.time for variable in named)
+    if times != 1:
+        raise DataRefused(f"StatBank {info.id}: {times} time variables, expected one; not understood")
+    return info.model_copy(update={"variables": tuple(map(_ascending, named)), "renamed": renamed})
+
+
+def _ascending(variable: Variable) -> Variable:
+    """Return the variable; the periods of time ascend, whatever order the table lists them in."""
+    values = sorted(variable.values, key=lambda value: value.id) if variable.time else variable.values
+    return variable.model_copy(update={"values": tuple(values)})
 
 
 def error_code(error: AnsweredError) -> str | None:
     """Return StatBank's errorTypeCode (`EXTRACT-NOTFOUND`, `REQUEST-LIMIT`, …), None when the body has none."""
-    code = _error_body(error).get("errorTypeCode")
+    code = error.said.get("errorTypeCode")
     return code if isinstance(code, str) else None
 
 
 def own_words(error: AnsweredError) -> str:
     """Return `message (errorTypeCode)` as StatBank wrote it, or what came instead."""
-    message = _error_body(error).get("message")
+    message = error.said.get("message")
     if not isinstance(message, str):
         return f"answered {error.status}: {' '.join(error.body.split())[:200] or 'an empty body'}"
     return f"{' '.join(message.split()).rstrip('.')} ({error_code(error) or error.status})"
-
-
-def _error_body(error: AnsweredError) -> dict[str, object]:
-    try:
-        body = json.loads(error.body)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _text(raw: bytes) -> str:
@@ -363,7 +359,7 @@ def make_plan(
                 )
             left_out.append(variable.id)
             continue
-        texts = _texts(variable, danish)
+        texts = tableinfo.texts(variable.id) | (danish.texts(variable.id) if danish is not None else {})
         other = dimension.also.get(tableinfo.renamed.get(dimension.id, ""), {})
         spelt = {code: ours for code, ours in other.items() if code in variable.codes}
         total = None
@@ -416,15 +412,12 @@ def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query
             f"flows/sources/{source.id}.yml: the unit is «{now.unit}», before «{before.unit}»; see that the figures "
             "stand for the same, and correct `unit:`"
         )
-    for chosen in query.variables:
-        old, new = before.variable(chosen.code), now.variable(chosen.code)
-        if old is None or new is None or new.time:
-            continue
-        texts = {value.id: value.text for value in old.values}
+    for chosen in query.variables[:-1]:  # the last one is the time
+        old, new = before.texts(chosen.code), now.texts(chosen.code)
         other = [
-            f'{value.id} "{value.text}", before "{texts[value.id]}"'
-            for value in new.values
-            if value.id in chosen.values and _plain(texts.get(value.id, value.text)) != _plain(value.text)
+            f'{code} "{new[code]}", before "{old[code]}"'
+            for code in chosen.values
+            if code in old and code in new and _plain(old[code]) != _plain(new[code])
         ]
         if other:
             told.append(
@@ -443,12 +436,6 @@ def _check_periods(place: str, source: Source, chosen: Selected) -> None:
             f"{place}: dimension {chosen.code}: {_listed(strange)} is no {source.frequency}; "
             f"correct `frequency` or the select"
         )
-
-
-def _texts(variable: Variable, danish: TableInfo | None) -> dict[str, str]:
-    """Return code -> the publisher's text, in Danish where it is known."""
-    theirs = danish.variable(variable.id) if danish is not None else None
-    return {value.id: value.text for each in (variable, theirs) if each is not None for value in each.values}
 
 
 _TOTAL_TEXT = re.compile(r"(.+[\s,])?i alt|(.+[\s,])?total|total[\s,].+|hele landet|all denmark|whole country")
@@ -526,10 +513,7 @@ def changed_texts(source: Source, danish: TableInfo, catalogue: Catalogue) -> li
     """
     told = []
     for dimension in source.dimensions:
-        variable = danish.variable(dimension.id)
-        if variable is None or dimension.role == "time" or dimension.is_left_out:
-            continue
-        theirs = {value.id: value.text for value in variable.values}
+        theirs = danish.texts(dimension.id)
         asked = set(catalogue.selected(source, dimension))
         other = [
             f'{code.code} "{theirs[code.code]}" here and "{code.text_da}" in the list'

@@ -50,8 +50,8 @@ for parts in (10, 80):
     answer = httpx.MockTransport(lambda request: httpx.Response(200, stream=Body(parts)))
     with open_client("http://127.0.0.1", transport=answer) as client, AnswerCheck(query, []) as check:
         got = stream_to_file(client, "GET", "x", pathlib.Path(sys.argv[1]), on_begin=check.begin)
-        rows, found = check._body.end()
-print(got.bytes // 1_000_000, rows, len(found["A"]), peak() - before)
+        rows, found = check._end()
+print(got.bytes // 1_000_000, rows, len(found[0][1]), peak() - before)
 """
 
 
