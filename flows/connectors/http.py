@@ -152,7 +152,6 @@ def open_client(
     *,
     contact: str = "",
     headers: Mapping[str, str] | None = None,
-    read_timeout: float = 60.0,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """Return a client that speaks to the host of `base_url` only, and never follows a redirect.
@@ -172,7 +171,7 @@ def open_client(
     return httpx.Client(
         base_url=base,
         headers={"User-Agent": user_agent(contact), **(headers or {})},
-        timeout=httpx.Timeout(read_timeout, connect=10.0),
+        timeout=httpx.Timeout(60.0, connect=10.0),
         verify=base.scheme == "https",  # without, the certificates need not be read
         follow_redirects=False,
         trust_env=not local,  # a proxy of the organisation must not catch loopback
@@ -184,12 +183,9 @@ def open_client(
 
 def stream_to_file(
     client: httpx.Client,
-    method: str,
-    url: str,
+    request: httpx.Request,
     path: Path,
     *,
-    json: Any = None,
-    params: Mapping[str, str] | None = None,
     max_bytes: int = 8 * 1024**3,
     on_progress: Progress | None = None,
     on_begin: Callable[[], Blocks] | None = None,
@@ -202,7 +198,6 @@ def stream_to_file(
     refuse it. Raises AnsweredError (4xx) and DataRefused (patience used up, HTML instead of data, a redirect, or more
     than `max_bytes`).
     """
-    request = client.build_request(method, url, json=json, params=params)
     partial = path.with_name(f"{path.name}.part")
     try:
         for attempt, deadline in attempts(_where(request), patience):
@@ -233,17 +228,9 @@ def stream_to_file(
 
 
 def read_body(
-    client: httpx.Client,
-    method: str,
-    url: str,
-    *,
-    json: Any = None,
-    params: Mapping[str, str] | None = None,
-    max_bytes: int = 64 * 1024**2,
-    patience: Patience | None = None,
+    client: httpx.Client, request: httpx.Request, *, max_bytes: int = 64 * 1024**2, patience: Patience | None = None
 ) -> bytes:
     """Return the answer's body, for the small answers that fit in memory; errors as in `stream_to_file`."""
-    request = client.build_request(method, url, json=json, params=params)
     for attempt, deadline in attempts(_where(request), patience):
         with attempt, _told(request), closing(client.send(request, stream=True)) as response:
             _check_status(response)

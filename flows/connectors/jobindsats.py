@@ -15,11 +15,11 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding
 from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
 from flows.connectors.statbank.files import Recognised
 from flows.connectors.statbank.forms import filled
+from flows.connectors.statbank.query import listed
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
 from transforms.catalogue import Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
@@ -88,23 +89,12 @@ def describe(client: httpx.Client, table: str, *, patience: Patience | None = No
     if version_of(str(client.base_url)) == 2:
         return None
     try:
-        raw = read_body(client, "GET", f"table/{table}", params={"format": "json"}, patience=patience)
+        told = _page(client, f"table/{table}", patience)
     except AnsweredError as error:
         if error.status == 404 and "cause" not in error.said:
             return None  # the data are asked for all the same, and their refusal is the better reason
         raise
-    return parse_description(raw)
-
-
-def parse_description(raw: bytes) -> Description:
-    """Return a table's description from an answer's bytes; what it does not hold stays empty."""
-    try:
-        told = json.loads(_decoded(raw))
-    except ValueError:
-        return Description()
-    told = told[0] if isinstance(told, list) and told else told
-    if not isinstance(told, dict):
-        return Description()
+    told = next(iter(_dicts(told if isinstance(told, list) else [told])), {})  # what it does not hold stays empty
     hierarchies = {
         str(hierarchy.get("hierarchy_id") or ""): str(each.get("dimension_name") or each.get("dimension_id") or "")
         for each in _dicts(told.get("dimensions"))
@@ -120,6 +110,14 @@ def parse_description(raw: bytes) -> Description:
         for kind in _dicts(told.get("periods"))
     }
     return Description(hierarchies, measures, periods)
+
+
+def _page(client: httpx.Client, path: str, patience: Patience | None) -> Any:
+    """Return what a page of the service tells of its tables; None where it is no JSON."""
+    request = client.build_request("GET", path, params={"format": "json"})
+    with suppress(ValueError):
+        return json.loads(_decoded(read_body(client, request, patience=patience)))
+    return None
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -193,29 +191,16 @@ def fetch_all(
     invented answers only once per world they are made from, unless `again`.
     """
     results: list[FetchResult] = []
-    updates: Mapping[str, Update] | None = None
+    updates = cache(partial(updates_of, client, options.patience))
     for source in sources:
         try:
-            previous = store.newest(source.id, synthetic=options.synthetic)
-            if not _is_same_world(previous, options):
-                updates = updates_of(client, options.patience) if updates is None else updates
-                known = updates.get(_table_key(query_of(source).table))
-                results.append(fetch_source(client, source, store, catalogue, previous, options, known))
-            else:
-                results.append(FetchResult(source.id, "unchanged", previous, "made from the same world"))
+            results.append(fetch_source(client, source, store, catalogue, options, updates))
         except Exception as error:
             results.append(failed(source, store, options, error))
         finally:
             if options.on_end:
                 options.on_end(source.id)
     return results
-
-
-def _is_same_world(previous: Snapshot | None, options: FetchOptions) -> bool:
-    """Tell whether an answer was made from the very world that would answer now."""
-    if previous is None or options.made_from is None or options.again:
-        return False
-    return bool(previous.manifest.query.get("world") == dict(options.made_from))
 
 
 @dataclass(frozen=True)
@@ -230,14 +215,14 @@ class Update:
         """Return the day as a manifest has it."""
         return f"{self.latest:%Y-%m-%d}T00:00:00Z"
 
-    def is_held_by(self, snapshot: Snapshot, question: str, today: date) -> bool:
+    def is_held_by(self, snapshot: Snapshot, question: str) -> bool:
         """Tell whether a snapshot answers the same question, asked after the update, with no other due since.
 
         An answer of the very day of the update may have come before it.
         """
         kept = snapshot.manifest
         asked_on = datetime.fromisoformat(kept.retrieved_at).astimezone(COPENHAGEN).date()
-        due = self.following is not None and self.following <= today
+        due = self.following is not None and self.following <= datetime.now(COPENHAGEN).date()
         same = (kept.published_at, kept.query.get("question")) == (self.published_at, question)
         return same and asked_on > self.latest and not due
 
@@ -247,14 +232,11 @@ def updates_of(client: httpx.Client, patience: Patience | None = None) -> dict[s
 
     It only spares questions, so whatever goes wrong here is told by the questions that are then asked.
     """
-    if version_of(str(client.base_url)) == 2:
-        return {}
-    try:
-        listed = json.loads(_decoded(read_body(client, "GET", "tables", params={"format": "json"}, patience=patience)))
-    except (KommunekortError, ValueError):
-        return {}
     found: dict[str, Update] = {}
-    waiting: list[Any] = [listed]
+    waiting: list[Any] = []
+    if version_of(str(client.base_url)) == 3:
+        with suppress(KommunekortError):
+            waiting.append(_page(client, "tables", patience))
     while waiting:
         each = waiting.pop()
         if isinstance(each, list):
@@ -304,16 +286,16 @@ def _check_source(client: httpx.Client, source: Source, options: FetchOptions) -
             text = f"{query.table} is not by {dimension.text_da}: taken as «{dimension.total_text}»"
             found.append(Finding(source.id, "new", text))
         elif _hierarchy(dimension, told) not in told.hierarchies:
-            listed = ", ".join(f"{name} ({of})" for name, of in told.hierarchies.items())
-            text = f"{query.table} has no hierarchy for {dimension.text_da}; it has {listed}"
+            has = ", ".join(f"{name} ({of})" for name, of in told.hierarchies.items())
+            text = f"{query.table} has no hierarchy for {dimension.text_da}; it has {has}"
             fault(f"{text}; add one to `hierarchies:` or the dimension's `headings:`")
     if query.area_hierarchy not in told.hierarchies:
         fault(f"{query.table} has no {query.area_hierarchy}; correct `area_hierarchy:`")
     if told.measures:
-        listed = ", ".join(told.measures)
+        has = ", ".join(told.measures)
         for measure in query.measures:
             if not {_key(heading) for heading in measure.headings} & told.measures.keys():
-                fault(f"no measure {measure.headings[0]!r}; the table has {listed}; add its heading")
+                fault(f"no measure {measure.headings[0]!r}; the table has {has}; add its heading")
     periods = told.periods.get(query.period_kind, ())
     if told.periods and not periods:
         kinds = ", ".join(told.periods)
@@ -327,23 +309,25 @@ def fetch_source(
     source: Source,
     store: SnapshotStore,
     catalogue: Catalogue,
-    previous: Snapshot | None,
     options: FetchOptions,
-    update: Update | None = None,
+    updates: Callable[[], Mapping[str, Update]],
 ) -> FetchResult:
     """Ask for a source's table and keep the answer, when it can be read, as its newest snapshot.
 
-    It is not asked when `update`, the publisher's word on the table, says that the previous answer still holds. Raises
-    DataRefused with the publisher's own reason when the question is refused (422), and when no build could read the
-    answer.
+    It is not asked when the previous answer was made from the very world that would answer now, or when `updates`, the
+    publisher's word on its tables, says that it still holds. Raises DataRefused with the publisher's own reason when
+    the question is refused (422), and when no build could read the answer.
     """
+    previous = store.newest(source.id, synthetic=options.synthetic)
+    held = None if options.again else previous
     world = {"world": dict(options.made_from)} if options.made_from is not None else {}
+    if held is not None and world and held.manifest.query.get("world") == world["world"]:
+        return FetchResult(source.id, "unchanged", held, "made from the same world")
     question = hashlib.sha256(f"{client.base_url.path} {query_of(source).model_dump_json()}".encode()).hexdigest()
-    today = datetime.now(COPENHAGEN).date()
-    is_held = previous is not None and update is not None and update.is_held_by(previous, question, today)
-    if previous is not None and is_held and not options.again and not options.synthetic:
-        notes = tuple(previous.manifest.query.get("notes", ()))
-        return FetchResult(source.id, "unchanged", previous, "not updated since it was asked for", notes=notes)
+    update = updates().get(_table_key(query_of(source).table))
+    if held is not None and update is not None and not options.synthetic and update.is_held_by(held, question):
+        notes = tuple(held.manifest.query.get("notes", ()))
+        return FetchResult(source.id, "unchanged", held, "not updated since it was asked for", notes=notes)
     with tempfile.TemporaryDirectory() as scratch:
         files, query = download(source, client, Path(scratch), patience=options.patience)
         rows = write_rows(source, [path for path, _ in files.values()], catalogue, Path(scratch) / "canonical")
@@ -390,9 +374,9 @@ def download(
     try:
         described = describe(client, query.table, patience=patience)
         questions = [parameters(query, version, described), parameters(query, version)]
-        for path, asked in questions if questions[0] != questions[1] else questions[:1]:
+        for path, asked in questions:
             try:
-                stream_to_file(client, "GET", path, target, params=asked, patience=patience)
+                stream_to_file(client, client.build_request("GET", path, params=asked), target, patience=patience)
                 break
             except AnsweredError as error:
                 if error.status != 422 or asked == questions[1][1]:
@@ -487,9 +471,7 @@ def read_json(content: bytes, name: str) -> Answer:
         table = [tuple(_cell(cell) for cell in row) for row in rows]
     except (KeyError, TypeError):
         raise neither from None
-    for number, row in enumerate(table, start=1):
-        if len(row) != len(headings):
-            raise DataRefused(f"{name}: row {number} has {len(row)} cells for {len(headings)} columns")
+    _refuse_other_widths(f"{name}: row", table, len(headings))
     counted = [told for key, told in data.items() if _COUNTED.fullmatch(key) and isinstance(told, int)]
     if max(counted, default=0) > len(table):
         raise DataRefused(f"{name}: only {len(table):,} of {max(counted):,} rows are there; ask for less (`latest:`)")
@@ -504,10 +486,14 @@ def read_csv(content: bytes, name: str) -> Answer:
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows or len(rows[0]) < 3:
         raise DataRefused(f"{name}: not a table of Jobindsats (`;` between the columns)")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(rows[0]):
-            raise DataRefused(f"{name}: line {number} has {len(row)} cells for {len(rows[0])} columns")
+    _refuse_other_widths(f"{name}: line", rows, len(rows[0]))
     return Answer(tuple(rows[0]), [tuple(cell.strip() for cell in row) for row in rows[1:]])
+
+
+def _refuse_other_widths(place: str, rows: Iterable[Sequence[Cell]], width: int) -> None:
+    for number, row in enumerate(rows, start=1):
+        if len(row) != width:
+            raise DataRefused(f"{place} {number} has {len(row)} cells for {width} columns")
 
 
 @lru_cache(2**16, typed=True)  # an answer of hundreds of thousands of cells has a few thousand different ones
@@ -551,20 +537,18 @@ def read_export(content: bytes, name: str) -> Answer:
     if stub_width == 0:
         raise DataRefused(f"{name}: not an export from jobindsats.dk (no headings over the columns)")
     stubs = [filled([row[n] for row in body]) for n in range(stub_width)]
-    columns = range(stub_width, len(grid[0]))
-    headings = [filled([row[n] for n in columns]) for row in heads if any(row)]
-    axes = [*stubs, *headings]
-    kinds = [_kind(axis) for axis in axes]
+    headings = [filled(row[stub_width:]) for row in heads if any(row)]
+    kinds = [_kind(axis) for axis in (*stubs, *headings)]
     for wanted in (PERIOD, AREA):
         if kinds.count(wanted) != 1:
             raise DataRefused(f"{name}: {kinds.count(wanted)} axes look like {wanted}; export with exactly one")
     further = [n for n, kind in enumerate(kinds) if kind == ""]
     order = [kinds.index(PERIOD), kinds.index(AREA), *further]
     rows: list[tuple[Cell, ...]] = []
-    for row_number, row in enumerate(body):
-        for column_number, column in enumerate(columns):
-            at = [axis[row_number] if n < stub_width else axis[column_number] for n, axis in enumerate(axes)]
-            rows.append((*(at[n] for n in order), row[column]))
+    for *stub, row in zip(*stubs, body, strict=True):
+        for *heading, figure in zip(*headings, row[stub_width:], strict=True):
+            at = [*stub, *heading]
+            rows.append((*(at[n] for n in order), figure))
     # Which further axis holds the measures is settled by who knows their names.
     return Answer((PERIOD, AREA, *(f"Akse {n}" for n in range(1, len(further) + 1)), VALUE), rows)
 
@@ -632,15 +616,9 @@ def write_rows(
         writer = csv.writer(stream, delimiter=";", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
         writer.writerow([*(dimension.id.upper() for dimension in source.dimensions), "INDHOLD"])
         writer.writerows(sorted((*key, value) for key, value in cells.values.items()))
+    absent, count = _absent(source, cells), len(cells.values)
     return CanonicalRows(
-        source=source,
-        snapshot_id=snapshot_id,
-        paths=[target],
-        rows=len(cells.values),
-        rejected=cells.rejected,
-        absent=_absent(source, cells),
-        new_codes=cells.new_codes,
-        notes=cells.notes,
+        source, snapshot_id, [target], count, cells.rejected, absent, cells.new_codes, notes=cells.notes
     )
 
 
@@ -657,13 +635,14 @@ class _Cells:
 
     def __init__(self, source: Source, catalogue: Catalogue):
         self.query = query_of(source)
-        self.coders = [_Coder(source, dimension, catalogue) for dimension in self.query.dimensions]
+        self.coders = {AREA_ID: _Coder(self._area)}
+        for dimension in self.query.dimensions:
+            self.coders[dimension.column.upper()] = _Coder(_codes_of(source, dimension, catalogue))
         self.units = {measure.id: measure.unit for measure in self.query.measures}
         self.values: dict[tuple[str, ...], str] = {}
         self.rejected: list[RejectedRow] = []
         self.new_codes: dict[str, list[Code]] = {}
         self.notes: list[str] = []
-        self.areas: dict[str, Code] = {}
         self.named: dict[str, str] = {}
         self.copies = 0
 
@@ -674,18 +653,16 @@ class _Cells:
             columns = _columns(answer, self.query, path.name)
             self.notes += columns.notes
             self._take(answer, columns, path.name)
-        for coder in self.coders:
+        for dimension in self.query.dimensions:
+            coder = self.coders[dimension.column.upper()]
             if len(coder.new) > len(coder.found):  # job titles, say, where industries are meant
                 raise DataRefused(
-                    f"{paths[0].name}: {len(coder.new)} texts of {coder.dimension.text_da} (first "
-                    f"{next(iter(coder.new))!r}) have no code in {coder.dimension.codelist}; this is another breakdown"
+                    f"{paths[0].name}: {len(coder.new)} texts of {dimension.text_da} (first "
+                    f"{next(iter(coder.new))!r}) have no code in {dimension.codelist}; this is another breakdown"
                 )
-        new = {AREA_ID: list(self.areas.values())}
-        new |= {coder.dimension.column.upper(): list(coder.new.values()) for coder in self.coders}
-        self.new_codes = {name: codes for name, codes in new.items() if codes}
+        self.new_codes = {name: list(coder.new.values()) for name, coder in self.coders.items() if coder.new}
         self.notes += [
-            f"{name.lower()} without a code, kept as it is: {', '.join(code.text_da for code in codes[:5])}"
-            + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
+            f"{name.lower()} without a code, kept as it is: {listed((code.text_da for code in codes), 5)}"
             for name, codes in self.new_codes.items()
         ]
         if self.copies:
@@ -702,9 +679,8 @@ class _Cells:
             except DataRefused as refused:
                 self._reject(name, number, "period_readable", str(refused), len(found))
                 continue
-            area = self._area(row[columns.area] or "")
-            texts = [n if isinstance(n, str) else row[n] or "" for n in columns.dimensions]
-            kept = [coder(text) for coder, text in zip(self.coders, texts, strict=True)]
+            texts = [n if isinstance(n, str) else row[n] or "" for n in (columns.area, *columns.dimensions)]
+            kept = [coder(text) for coder, text in zip(self.coders.values(), texts, strict=True)]
             values = {}
             for measure, text in found.items():
                 value = _value(text, self.units[measure], danish)
@@ -713,7 +689,7 @@ class _Cells:
                 else:
                     values[measure] = value
             for measure, value in self._withheld(values).items():
-                self._add((area, *kept, measure, period), value, name)
+                self._add((*kept, measure, period), value, name)
 
     def _withheld(self, values: dict[str, str]) -> dict[str, str]:
         """Return one row's values with nulls and rates settled, see `_Cells`."""
@@ -741,15 +717,11 @@ class _Cells:
             )
         self.copies += 1
 
-    def _area(self, text: str) -> str:
+    def _area(self, text: str) -> str | None:
         code = _known_area(text)
         # Two texts of one residual area are two figures: the second is kept under its own text.
-        if code in RESIDUAL_CODES and self.named.setdefault(code, _key(text)) != _key(text):
-            code = None
-        if code is None:
-            kept = _plain(text) or "?"
-            code = self.areas.setdefault(kept, Code(kept, kept, kept)).code
-        return code
+        is_second = code in RESIDUAL_CODES and self.named.setdefault(code, _key(text)) != _key(text)
+        return None if is_second else code
 
     def _reject(self, name: str, row: int, rule: str, text: str, cells: int = 1) -> None:
         self.rejected += [RejectedRow(name, row, rule, text)] * cells
@@ -759,34 +731,34 @@ AREA_ID, MEASURE_ID = "OMRÅDE", "MÅLING"
 
 
 class _Coder:
-    """The texts of one dimension as they are kept: codes where the source names a code list, else the texts.
+    """The texts of one dimension as they are kept: as their codes, and without one as they are, gathered in `new`."""
 
-    A text without a code is kept as it is and gathered in `new`.
-    """
-
-    def __init__(self, source: Source, dimension: JobindsatsDimension, catalogue: Catalogue):
-        self.dimension = dimension
+    def __init__(self, code_of: Callable[[str], str | None]):
+        self.code_of = code_of
         self.new: dict[str, Code] = {}
         self.found: set[str] = set()
-        self._known: dict[str, str] | None = None
-        if dimension.codelist is not None:
-            self._known = {
-                _key(text): code.code
-                for code in catalogue.codes(source, dimension.column.upper())
-                for text in (code.code, code.text_da, code.text_da.removeprefix(f"{code.code} "))
-            }
-            self._known |= {_key(text): TOTAL for text in dimension.total_texts}
-            self._known |= {_key(text): code for text, code in dimension.texts.items()}
 
     def __call__(self, text: str) -> str:
-        if self._known is None:
-            return _plain(text)
-        code = self._known.get(_key(text))
+        code = self.code_of(text)
         if code is None:
             kept = _plain(text) or "?"
             return self.new.setdefault(kept, Code(kept, kept, kept)).code
         self.found.add(code)
         return code
+
+
+def _codes_of(source: Source, dimension: JobindsatsDimension, catalogue: Catalogue) -> Callable[[str], str | None]:
+    """Return what gives a text its code; where the source names no code list, the text stands for itself."""
+    if dimension.codelist is None:
+        return _plain
+    known = {
+        _key(text): code.code
+        for code in catalogue.codes(source, dimension.column.upper())
+        for text in (code.code, code.text_da, code.text_da.removeprefix(f"{code.code} "))
+    }
+    known |= {_key(text): TOTAL for text in dimension.total_texts}
+    known |= {_key(text): code for text, code in dimension.texts.items()}
+    return lambda text: known.get(_key(text))
 
 
 @dataclass(frozen=True)
@@ -843,14 +815,9 @@ def _columns(answer: Answer, query: JobindsatsQuery, name: str) -> _Columns:
     notes += [
         f"dimension {of[1]} has no column and is taken as «{text}»" for of, text in absent.items() if of not in found
     ]
-    return _Columns(
-        found["area", ""],
-        found["period", ""],
-        [found.get(("dimension", each.column), each.total_text or "") for each in query.dimensions],
-        {measure.id: found["measure", measure.id] for measure in query.measures},
-        only,
-        notes,
-    )
+    dimensions = [found.get(("dimension", each.column), each.total_text or "") for each in query.dimensions]
+    measures = {measure.id: found["measure", measure.id] for measure in query.measures}
+    return _Columns(found["area", ""], found["period", ""], dimensions, measures, only, notes)
 
 
 def _beside(answer: Answer, columns: Sequence[int], name: str) -> tuple[dict[int, str], list[str]]:

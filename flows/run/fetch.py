@@ -26,6 +26,7 @@ from flows.connectors.statbank.files import (
     Earlier,
     Recognised,
     Seen,
+    cells_of,
     normalise,
     read_assignments,
     recognise_directory,
@@ -199,7 +200,7 @@ def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, want
             catalogue,
             scratch=unpacked,
             told=read_assignments(folder, settings.files_as),
-            earlier=cells_of_last_time(store, catalogue, synthetic=synthetic, scratch=Path(scratch)),
+            earlier=cells_of_last_time(store, catalogue, synthetic=synthetic),
         )
         report.refused_files = {found.names[path]: reason for path, reason in found.refused}
         by_source: dict[str, list[tuple[Path, Recognised]]] = {}
@@ -342,21 +343,17 @@ def nothing_taken(folder: Path, report: FetchReport) -> str:
     return f"{folder}: none of {len(report.refused_files)} files could be read ({told})"
 
 
-def cells_of_last_time(store: SnapshotStore, catalogue: Catalogue, *, synthetic: bool, scratch: Path) -> Earlier:
-    """Return a function source -> canonical cells of its newest snapshot, read when first asked for."""
+def cells_of_last_time(store: SnapshotStore, catalogue: Catalogue, *, synthetic: bool) -> Earlier:
+    """Return a function source id -> canonical cells of its newest snapshot, read when first asked for."""
 
     @cache
     def cells(source_id: str) -> dict[str, str]:
         snapshot = store.readable(source_id, synthetic=synthetic)
-        seen: Seen = {}
         if snapshot is None or snapshot.manifest.size > LAST_TIME_BYTES:
             return {}
-        with suppress(DataRefused):
-            for path in snapshot.data_paths():
-                normalise(path, catalogue.sources[source_id], catalogue, scratch / "last.csv", seen=seen)
-        return {key: value for key, (value, _, _) in seen.items()}
+        return cells_of(snapshot.data_paths(), catalogue.sources[source_id], catalogue)
 
-    return lambda source: cells(source.id)
+    return cells
 
 
 def refuse_synthetic(settings: Settings, results: Iterable[FetchResult]) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
 from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank.client import fetch_all
@@ -65,7 +67,8 @@ def bad_nights(folder: Path, repeat: int = 1) -> Tally:
     """Play every fault against a source that has a snapshot and a newer extract waiting."""
     tally = Tally("hostile network")
     cubes, script, catalogue = FakeCubes(), Script(), small_catalogue()
-    with running_standin(cubes, catalogue, script) as url, open_client(url, read_timeout=0.5) as client:
+    with running_standin(cubes, catalogue, script) as url, open_client(url) as client:
+        client.timeout = httpx.Timeout(0.5, connect=10.0)
         for turn in range(repeat):
             for name, (fault, passes) in FAULTS.items():
                 script.faults = []
@@ -104,7 +107,8 @@ def endless_body(folder: Path) -> Tally:
     tally = Tally("endless body")
     patience = Patience(attempts=1, total=2.0, wait_initial=0.01, wait_max=0.02)
     cubes, script = FakeCubes(), Script(Fault(endless=True, times=99))
-    with running_standin(cubes, small_catalogue(), script) as url, open_client(url, read_timeout=1) as client:
+    with running_standin(cubes, small_catalogue(), script) as url, open_client(url) as client:
+        client.timeout = httpx.Timeout(1, connect=10.0)
         store = SnapshotStore(folder / "endless")
         began = time.monotonic()
         [result] = fetch_all(client, [FOLK1A], store, small_catalogue(), FetchOptions("sample", patience=patience))
@@ -127,7 +131,8 @@ def server_restarted(folder: Path) -> Tally:
     results: list[FetchResult] = []
     first = running_app(Faulty(app, slow))
     root = first.__enter__()
-    with open_client(f"{root}/v1", read_timeout=2.0) as client:
+    with open_client(f"{root}/v1") as client:
+        client.timeout = httpx.Timeout(2.0, connect=10.0)
         download = threading.Thread(
             target=lambda: results.extend(
                 fetch_all(client, [FOLK1A], store, catalogue, FetchOptions("sample", patience=patience))

@@ -9,7 +9,7 @@ import difflib
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -66,14 +66,6 @@ PART = 1024**2
 MOST_WAITING = 4
 
 
-@dataclass(frozen=True)
-class Checked:
-    """How many well-formed rows an answer has, and how it writes its categories."""
-
-    rows: int
-    presentation: Presentation
-
-
 class AnswerCheck:
     """The check of one answer while it arrives, on a thread of its own, so that it costs no time afterwards.
 
@@ -100,18 +92,18 @@ class AnswerCheck:
         self._waiting: deque[Future[None]] = deque()
         self._header_seen = False
         self._held = bytearray()
-        self._rows = 0
+        self.rows = 0
         self._odd = ""
         self._found: dict[str, set[str]] = {key: set() for key in self._query.header[:-1]}
         return self._take
 
-    def result(self) -> Checked:
-        """Return what the whole answer holds."""
-        rows, found = self._end()
-        if not rows:
+    def result(self) -> Presentation:
+        """Return how the whole answer writes its categories; `rows` is then how many well-formed rows it has."""
+        found = self._end()
+        if not self.rows:
             raise self._refused("the answer has no rows; check the select of the source")
         ways = [_check_column(self._query, *column, self._infos) for column in found]
-        return Checked(rows, next((way for way in ways if way != "Code"), "Code"))
+        return next((way for way in ways if way != "Code"), "Code")
 
     def _take(self, block: bytes) -> None:
         """Take the next block; waits when the check is more than a few parts behind."""
@@ -119,8 +111,8 @@ class AnswerCheck:
         if len(self._held) >= PART or not self._header_seen:
             self._cut()
 
-    def _end(self) -> tuple[int, list[tuple[Selected, set[str]]]]:
-        """Return the row count, and the distinct values of each column, once all blocks are taken."""
+    def _end(self) -> list[tuple[Selected, set[str]]]:
+        """Return the distinct values of each column, once all blocks are taken."""
         self._cut()
         if not self._header_seen:
             self._check_header(self._held)
@@ -130,9 +122,9 @@ class AnswerCheck:
         while self._waiting:
             self._waiting.popleft().result()
         # BULK leaves zero cells out; CSV prints them, so there a missing row is a lost one.
-        if self._query.file_format == "CSV" and 0 < self._rows < self._query.cells:
-            raise self._refused(f"{self._rows:,} rows of {self._query.cells:,}; the answer is not whole, fetch again")
-        return self._rows, list(zip(self._query.variables, self._found.values(), strict=True))
+        if self._query.file_format == "CSV" and 0 < self.rows < self._query.cells:
+            raise self._refused(f"{self.rows:,} rows of {self._query.cells:,}; the answer is not whole, fetch again")
+        return list(zip(self._query.variables, self._found.values(), strict=True))
 
     def _cut(self) -> None:
         """Hand over the whole lines that have come, and keep what follows the last line end."""
@@ -171,8 +163,8 @@ class AnswerCheck:
             raise self._refused(f"the answer cannot be read as CSV ({said})") from None
         if self._odd:
             raise self._refused(self._odd)
-        self._rows += table.num_rows
-        if self._rows > self._query.cells:
+        self.rows += table.num_rows
+        if self.rows > self._query.cells:
             raise self._refused(f"more rows than the {self._query.cells:,} cells, so some come twice; fetch again")
         for key in keys:
             self._found[key].update(table.column(key).unique().to_pylist())
@@ -243,13 +235,15 @@ def _written(variable: Variable, way: Presentation) -> dict[str, str]:
 
 
 MAX_BYTES = 8 * 1024**3
+Files = dict[str, tuple[Path, str]]
+"""The name of a file -> its path and format."""
 
 
 @dataclass(frozen=True)
 class DownloadedExtract:
     """One checked extract on disk: its files (name -> path, format; and SHA-256), and its rows."""
 
-    files: dict[str, tuple[Path, str]]
+    files: Files
     hashes: dict[str, str]
     rows: int
     presentation: Presentation
@@ -270,7 +264,8 @@ def download(
     Raises DataRefused with StatBank's own words when it refuses, and when the answer is not what was asked for.
     """
     received: list[Received] = []
-    checks: list[Checked] = []
+    ways: list[Presentation] = []
+    rows = 0
     waiting = [query]
     while waiting:
         part = waiting.pop(0)
@@ -284,10 +279,8 @@ def download(
             try:
                 answer = stream_to_file(
                     client,
-                    "POST",
-                    "data",
+                    client.build_request("POST", "data", json=part.body()),
                     path,
-                    json=part.body(),
                     max_bytes=MAX_BYTES,
                     on_progress=progress,
                     on_begin=check.begin,
@@ -299,13 +292,14 @@ def download(
                     raise DataRefused(f"{told}; correct flows/sources/{source.id}.yml") from None
                 waiting[:0] = _halves(source, part)
                 continue
-            checks.append(check.result())
+            ways.append(check.result())
+        rows += check.rows
         received.append(answer)
     return DownloadedExtract(
         files={file.path.name: (file.path, query.file_format.lower()) for file in received},
         hashes={file.path.name: file.sha256 for file in received},
-        rows=sum(check.rows for check in checks),
-        presentation=checks[0].presentation,
+        rows=rows,
+        presentation=ways[0],
     )
 
 
@@ -328,14 +322,6 @@ def _halves(source: Source, query: Query) -> tuple[Query, Query]:
 # One period asked for anew: its rows replace those of the newest snapshot, all other rows stay as they were.
 
 
-@dataclass(frozen=True)
-class Rest:
-    """What a snapshot holds beside one period: files (name -> path, format), and the period's own lines."""
-
-    files: dict[str, tuple[Path, str]]
-    taken_out: frozenset[bytes]
-
-
 def one_period(query: Query, period: str) -> Query:
     """Return the query cut down to one period; DataRefused when the table has no such period."""
     periods = query.variables[-1].values
@@ -345,11 +331,11 @@ def one_period(query: Query, period: str) -> Query:
     return query.of_periods((period,))
 
 
-def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) -> Rest:
+def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) -> tuple[Files, frozenset[bytes]]:
     """Write the files of `previous` without the rows of `period` into `folder`; files left empty are dropped.
 
-    `plan` is the whole source's. Raises DataRefused when the snapshot does not answer that query: then its other
-    periods are not those to keep.
+    Returns the files, and the lines of the period. `plan` is the whole source's. Raises DataRefused when the snapshot
+    does not answer that query: then its other periods are not those to keep.
     """
     query = plan.query
     if previous is None or previous.manifest.query != plan.record():
@@ -357,7 +343,7 @@ def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) ->
             f"{query.table}: no snapshot of the whole table as it is asked for now; fetch it without period"
         )
     previous.verify()
-    files: dict[str, tuple[Path, str]] = {}
+    files: Files = {}
     taken_out: set[bytes] = set()
     wanted = period.encode()
     for entry, source in zip(previous.manifest.data_files, previous.data_paths(), strict=True):
@@ -379,7 +365,7 @@ def rest_of(previous: Snapshot | None, plan: Plan, period: str, folder: Path) ->
             f"{query.table}: {previous.id} does not write its periods as codes, so {period} cannot be taken out of it; "
             f"fetch the whole table with --again"
         )
-    return Rest(files, frozenset(taken_out))
+    return files, frozenset(taken_out)
 
 
 def lines_of(path: Path) -> frozenset[bytes]:
@@ -433,10 +419,10 @@ def fetch_source(
         files = dict(extract.files)
         published_at = info.published_at
         if rest is not None and previous is not None:
-            received = frozenset().union(*(lines_of(path) for path, _ in files.values()))
-            if received == rest.taken_out:
+            kept, taken_out = rest
+            if taken_out == frozenset().union(*(lines_of(path) for path, _ in files.values())):
                 return told("unchanged", previous, f"{period} holds the same figures as before")
-            files = rest.files | {f"{period}-{name}": file for name, file in files.items()}
+            files = kept | {f"{period}-{name}": file for name, file in files.items()}
             # The other periods are as old as they were: when the table has moved on, the next fetch takes all of it.
             published_at = previous.manifest.published_at or published_at
         for lang, raw in described.items():
@@ -522,18 +508,14 @@ def fetch_all(
 
     The results come in the order of `sources`.
     """
-    waiting: list[tuple[Source, Future[FetchResult]]] = []
+    asked: dict[Future[FetchResult], Source] = {}
     with ThreadPoolExecutor(max_workers=options.max_workers, thread_name_prefix="fetch") as pool:
         for source in sources:
-            future = pool.submit(fetch_source, client, source, store, catalogue, options)
-            if options.on_end:
-                future.add_done_callback(partial(_tell_end, options.on_end, source.id))
-            waiting.append((source, future))
-        return [_ended(source, store, options, future) for source, future in waiting]
-
-
-def _tell_end(on_end: Callable[[str], None], source_id: str, _: Future[FetchResult]) -> None:
-    on_end(source_id)
+            asked[pool.submit(fetch_source, client, source, store, catalogue, options)] = source
+        if options.on_end:
+            for ended in as_completed(asked):
+                options.on_end(asked[ended].id)
+        return [_ended(source, store, options, future) for future, source in asked.items()]
 
 
 def _ended(source: Source, store: SnapshotStore, options: FetchOptions, future: Future[FetchResult]) -> FetchResult:

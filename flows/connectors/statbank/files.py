@@ -13,12 +13,12 @@ import shutil
 import zipfile
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
-from itertools import islice, repeat
+from functools import cache, partial
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -39,45 +39,22 @@ from flows.connectors.statbank.forms import (
     readings,
     refusal,
 )
-from flows.connectors.statbank.match import (
-    Candidate,
-    Content,
-    Fit,
-    How,
-    Match,
-    Misfit,
-    Reading,
-    Resolver,
-    Unshown,
-    inhabitants_fault,
-    other_selector,
-    refusal_parts,
-    relates_unlike,
-    takes,
-)
+from flows.connectors.statbank.match import Candidate, Content, Fit, How, Misfit, Reading, Resolver, Unshown, header_of
 from flows.store.snapshots import sha256_of
-from transforms.areas import areas, inhabitants
 from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused, UsageError
 
 if TYPE_CHECKING:
-    from transforms.catalogue import Catalogue, Dimension, Source
+    from transforms.catalogue import Catalogue, Source
 
 
 # The canonical CSV: UTF-8, `;`, LF, ids of the source in its order, codes; and files that are it already.
 
 
-VALUE = "INDHOLD"
-COUNTRY = "000"
 _BLOCK = 1 << 18
 _CHECKED_LINES = 500
 _GROUPED = re.compile(rb";-?[0-9]+\.[0-9]{3}\r?\n")
 _FRACTION = re.compile(rb"[0-9]\.")
-
-
-def header_of(source: Source) -> str:
-    """Return the canonical header line of a source, without line end."""
-    return ";".join([*(dimension.id.upper() for dimension in source.dimensions), VALUE])
 
 
 def canonical_scan(path: Path, source: Source, catalogue: Catalogue) -> int | None:
@@ -150,22 +127,20 @@ def _is_row_of_codes(line: bytes, resolvers: Sequence[Resolver]) -> bool:
         return False
     if len(cells) != len(resolvers) or not (value in MARKS or re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value)):
         return False
-    matches = [resolver.match(cell) for resolver, cell in zip(resolvers, cells, strict=True)]
     return all(
-        match is not None and match.code == cell and takes(resolver.dimension, cell)
-        for match, cell, resolver in zip(matches, cells, resolvers, strict=True)
+        (match := resolver.match(cell)) is not None and match.code == cell and resolver.takes(cell)
+        for resolver, cell in zip(resolvers, cells, strict=True)
     )
 
 
 # Which table is this file: what fits it is settled in match.py; here its figures are looked at and the outcome told.
 
 
-LOOKED_AT = 1_000_000
-Earlier = Callable[["Source"], Mapping[str, str]]
-"""Returns source -> its canonical cells of the last time, key to value; empty when there are none."""
+Earlier = Callable[[str], Mapping[str, str]]
+"""Returns source id -> its canonical cells of the last time, key to value; empty when there are none."""
 
 
-def nothing_earlier(source: Source) -> Mapping[str, str]:
+def nothing_earlier(source_id: str) -> Mapping[str, str]:
     """Return no cells: there is no last time to compare with."""
     return {}
 
@@ -217,41 +192,29 @@ def recognise(
     nearest to a fit, when no source fits, and Unshown when nothing shows which.
     """
     table = open_table(path)
-    sources = _sources(table, catalogue, told)
     candidate = Candidate(table, catalogue)
-    placed = [candidate.place(source) for source in sources]
-    misfits = [misfit for misfit in placed if isinstance(misfit, Misfit)]
-    accepted: dict[str, tuple[Fit, list[tuple[Dimension, list[tuple[str, Match]]]]]] = {}
-    for fit in (fit for fit in placed if isinstance(fit, Fit)):
-        checked = candidate.check_cells(fit)
-        if isinstance(checked, Misfit):
-            misfits.append(checked)
-        else:
-            accepted[fit.source.id] = (fit, checked)
-    if not accepted:
-        raise max(misfits, key=lambda misfit: misfit.score).reason
-    fits = [fit for fit, _ in accepted.values()]
+    fits: list[Fit] = []
+    misfits: list[Misfit] = []
+    for source in _sources(table, catalogue, told):
+        try:
+            fits.append(candidate.check_cells(candidate.place(source)))
+        except Misfit as misfit:
+            misfits.append(misfit)
+    if not fits:
+        raise max(misfits, key=lambda misfit: misfit.score)
     with TemporaryDirectory(prefix="kommunekort-") as scratch:
-
-        @cache
-        def look(source_id: str) -> Content:
-            return _look(candidate, accepted[source_id][0], Path(scratch), earlier)
-
-        reading = Reading(
-            candidate, name or path.name, told.table if told else None, lambda fit: look(fit.source.id), compared
-        )
-        identity = reading.choose([fit for fit in fits if not fit.filled] or fits)
-        fit, checked = accepted[identity.fit.source.id]
-        rows = look(fit.source.id).rows
-    _refuse_unused(path, fit.source, catalogue, checked)
-    matches = _telling(checked)
-    held = {dimension.role: {match.code for _, match in pairs} for dimension, pairs in checked}
+        look = cache(partial(_look, candidate, Path(scratch), earlier))
+        reading = Reading(candidate, name or path.name, told.table if told else None, look, compared)
+        fit, why = reading.choose([fit for fit in fits if not fit.filled] or fits)
+        rows = look(fit).rows
+    _refuse_unused(path, fit, catalogue)
+    held = {dimension.role: {match.code for _, match in pairs} for dimension, pairs in fit.matches}
     return Recognised(
         fit.source.id,
-        _presentation(matches),
-        _language(matches),
+        fit.presentation,
+        fit.language,
         tuple(fit.filled.items()),
-        identity.why,
+        why,
         tuple(sorted(held["time"])),
         len(held["area"]) if "area" in held else 0,
         rows,
@@ -260,11 +223,10 @@ def recognise(
     )
 
 
-def _refuse_unused(
-    path: Path, source: Source, catalogue: Catalogue, checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]
-) -> None:
+def _refuse_unused(path: Path, fit: Fit, catalogue: Catalogue) -> None:
     """Refuse a table without one code the source asks for in a dimension: no indicator could be made of it."""
-    for dimension, pairs in checked:
+    source = fit.source
+    for dimension, pairs in fit.matches:
         wanted = set(catalogue.selected(source, dimension))
         held = list(dict.fromkeys(match.code for _, match in pairs))
         if dimension.role != "category" or not wanted or not wanted.isdisjoint(held):
@@ -276,7 +238,7 @@ def _refuse_unused(
         raise refusal(path, rule, f"choose {dimension.text_da} {choose}")
 
 
-def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Content:
+def _look(candidate: Candidate, scratch: Path, earlier: Earlier, fit: Fit) -> Content:
     """Count what the figures of a placed table look like, over its first million canonical rows."""
     source, catalogue, path = fit.source, candidate.catalogue, candidate.table.path
     rows = canonical_scan(path, source, catalogue)
@@ -288,91 +250,7 @@ def _look(candidate: Candidate, fit: Fit, scratch: Path, earlier: Earlier) -> Co
             rule = f"the first of {len(tally.rejects)} rows that cannot be read: {first.field}: {first.rule}"
             raise refusal(path, rule, "download the table again", row=first.row, value=first.value)
         path, rows = written, tally.rows_in
-    area = next((i for i, d in enumerate(source.dimensions) if d.role == "area"), None)
-    totals = [(i, d.total) for i, d in enumerate(source.dimensions) if d.role == "category"]
-    low, high = source.expectations.value_min, source.expectations.value_max
-    last = earlier(source)
-    seen = Content(rows)
-    wholes = _Wholes(source)
-    with path.open(encoding="utf-8-sig") as lines:
-        next(lines)
-        for line in islice(lines, LOOKED_AT):
-            key, _, text = line.rstrip("\r\n").rpartition(";")
-            if text in MARKS:
-                continue
-            value = float(text)
-            seen.figures += 1
-            seen.zeros += value == 0
-            seen.fractions += not value.is_integer()
-            seen.largest = max(seen.largest, value)
-            if (low is not None and value < low) or (high is not None and value > high):
-                seen.outside += 1
-                seen.first_outside = seen.first_outside or text
-            wholes.take(key, value)
-            if key in last:
-                seen.known += 1
-                seen.agreeing += _agree(text, last[key])
-            if area is not None and source.expectations.inhabitants_share is not None:
-                codes = key.split(";")
-                if all(codes[i] == total for i, total in totals) and codes[area] in inhabitants():
-                    seen.judged += 1
-                    if inhabitants_fault(source, codes[area], value):
-                        seen.strange += 1
-                        seen.first_strange = seen.first_strange or f"{text} in {areas()[codes[area]].name_da}"
-    seen.totalled, seen.unlike_total, seen.first_unlike = wholes.judged()
-    return seen
-
-
-# With this many of the 98 municipalities beside it, a country's figure is held against their sum.
-NEARLY_ALL, LEAST_COUNTRY = 95, 500
-
-
-class _Wholes:
-    """Per cell of the country the sum of the municipalities', where a source has one dimension of areas."""
-
-    def __init__(self, source: Source) -> None:
-        places = [i for i, dimension in enumerate(source.dimensions) if dimension.role == "area"]
-        self.unit = source.unit
-        self.place = places[0] if len(places) == 1 else None
-        self.country: dict[tuple[str, ...], float] = {}
-        self.added: dict[tuple[str, ...], list[float]] = {}
-
-    def take(self, key: str, value: float) -> None:
-        """Add one cell."""
-        if self.place is None:
-            return
-        codes = key.split(";")
-        area = codes[self.place]
-        rest = (*codes[: self.place], *codes[self.place + 1 :])
-        if area == COUNTRY:
-            self.country[rest] = value
-        elif area in areas() and areas()[area].level == "municipality":
-            self.added.setdefault(rest, []).append(value)
-
-    def judged(self) -> tuple[int, int, str]:
-        """Return how many cells could be judged, how many relate to their parts as the unit's never do, and the first.
-
-        Below 500 the country's figure says too little: rounding and withheld cells weigh too much.
-        """
-        whole = [
-            (rest, country, sum(parts))
-            for rest, country in self.country.items()
-            if len(parts := self.added.get(rest, [])) >= NEARLY_ALL and (country >= LEAST_COUNTRY or self.unit == "pct")
-        ]
-        odd = [
-            f"the country's {country:g} ({' '.join(rest)}) and the municipalities' sum of {added:g}"
-            for rest, country, added in whole
-            if relates_unlike(self.unit, country, added)
-        ]
-        return len(whole), len(odd), odd[0] if odd else ""
-
-
-def _agree(text: str, before: str) -> bool:
-    """Return whether two figures of a cell are the same, or one the revision of the other; two zeros say nothing."""
-    if before in MARKS:
-        return False
-    now, then = float(text), float(before)
-    return now != 0 and abs(now - then) <= 0.02 * abs(then)
+    return Content.of(path, rows, source, earlier(source.id))
 
 
 def _sources(table: Table, catalogue: Catalogue, told: Told | None) -> list[Source]:
@@ -391,22 +269,6 @@ def _sources(table: Table, catalogue: Catalogue, told: Told | None) -> list[Sour
     if not known:
         raise refusal(table.path, "the catalogue has no StatBank table", "add one with kommunekort new-source")
     return known
-
-
-def _telling(checked: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]]) -> list[Match]:
-    """Return the matches that tell presentation and language: of all columns but time, whose code is its text."""
-    return [match for dimension, pairs in checked if dimension.role != "time" for _, match in pairs]
-
-
-def _presentation(matches: Sequence[Match]) -> How:
-    hows = {match.how for match in matches}
-    return "text" if "text" in hows else "both" if "both" in hows else "code"
-
-
-def _language(matches: Sequence[Match]) -> Literal["da", "en", ""]:
-    danish = sum(match.language == "da" for match in matches)
-    english = sum(match.language == "en" for match in matches)
-    return "da" if danish > english else "en" if english else ""
 
 
 # A placed table written as canonical CSV, chunk by chunk; rows that cannot be read become rejects.
@@ -461,7 +323,7 @@ def write_table(table: Table, fit: Fit, catalogue: Catalogue, out: Path) -> Norm
     try:
         return _Writer(table, fit, catalogue, NumberReader(decimals)).write(out)
     except Undecided as undecided:
-        reader = NumberReader(decimals, _deciding_style(table, fit, catalogue, undecided.text))
+        reader = NumberReader(decimals, _deciding_style(table, fit, catalogue, str(undecided)))
         return _Writer(table, fit, catalogue, reader).write(out)
 
 
@@ -508,19 +370,18 @@ class _Writer:
         try:
             return list(map(self.numbers.__getitem__, chunk.values))
         except MixedStyles as mixed:
-            row = chunk.rows[list(chunk.values).index(mixed.text)]
-            rule = f"contradicts '{mixed.earlier}' before it: one is Danish, the other English"
-            step = "download the table in one language"
-            raise refusal(self.table.path, rule, step, row=row, value=mixed.text) from None
+            text, earlier = mixed.args
+            row = chunk.rows[list(chunk.values).index(text)]
+            rule = f"contradicts '{earlier}' before it: one is Danish, the other English"
+            raise refusal(self.table.path, rule, "download the table in one language", row=row, value=text) from None
 
     def _check_pins(
         self, chunk: Chunk, columns: Sequence[Sequence[str | None]], used: Sequence[set[str | None]]
     ) -> None:
         for codes, column, found in zip(self.maps, columns, used, strict=True):
-            dimension = codes.resolver.dimension
-            if strange := {code for code in found if code is not None and not takes(dimension, code)}:
+            if strange := {code for code in found if code is not None and not codes.resolver.takes(code)}:
                 at = next(i for i, code in enumerate(column) if code in strange)
-                rule, step = other_selector(self.fit.source, dimension)
+                rule, step = codes.resolver.other_selector()
                 raise refusal(self.table.path, rule, step, row=chunk.rows[at], value=column[at])
 
     def _without_rejects(
@@ -542,7 +403,7 @@ class _Writer:
     def _unknown_code(self, chunk: Chunk, at: int, resolver: Resolver) -> Reject:
         name = resolver.dimension.id
         cell = chunk.columns[self.fit.columns[name]][at]
-        rule, hint = refusal_parts(resolver, cell)
+        rule, hint = resolver.fault(cell)
         return Reject(chunk.rows[at], name, cell, f"{rule}; {hint}")
 
     def _reject(self, reject: Reject) -> None:
@@ -563,10 +424,9 @@ def _deciding_style(table: Table, fit: Fit, catalogue: Catalogue, doubtful: str)
             found = readings(value.strip(), fit.source.decimals)
             if len(found) == 1:
                 return next(iter(found))
-    checked = Candidate(table, catalogue).check_cells(fit)
-    language = "" if isinstance(checked, Misfit) else _language(_telling(checked))
-    if language:
-        return language
+    with suppress(Misfit):
+        if language := Candidate(table, catalogue).check_cells(fit).language:
+            return language
     rule = "can be a thousands group or decimals, and neither another value nor the texts' language decides which"
     raise refusal(table.path, rule, "download the table with texts", value=doubtful)
 
@@ -611,8 +471,6 @@ def normalise(path: Path, source: Source, catalogue: Catalogue, out: Path, *, se
         return Normalised(rows, rows, canonical=True)
     table = open_table(path)
     fit = Candidate(table, catalogue).place(source)
-    if isinstance(fit, Misfit):
-        raise fit.reason
     working = out.with_name(out.name + ".part")
     try:
         tally = write_table(table, fit, catalogue, working)
@@ -727,19 +585,25 @@ def _told(path: Path, error: DataRefused | OSError) -> str:
 
 
 def _cells_beside(accepted: Sequence[tuple[Path, Recognised]], catalogue: Catalogue) -> Earlier:
-    """Return a function source -> the canonical cells of the files recognised as it, read when first asked for."""
+    """Return a function source id -> the cells of the files recognised as it, read when first asked for."""
     files = list(accepted)
 
     @cache
     def cells(source_id: str) -> Mapping[str, str]:
-        seen: Seen = {}
-        with TemporaryDirectory(prefix="kommunekort-") as scratch:
-            for path in (path for path, recognised in files if recognised.source_id == source_id):
-                with suppress(DataRefused):
-                    normalise(path, catalogue.sources[source_id], catalogue, Path(scratch) / "beside.csv", seen=seen)
-        return {key: value for key, (value, _, _) in seen.items()}
+        paths = [path for path, recognised in files if recognised.source_id == source_id]
+        return cells_of(paths, catalogue.sources[source_id], catalogue)
 
-    return lambda source: cells(source.id)
+    return cells
+
+
+def cells_of(paths: Iterable[Path], source: Source, catalogue: Catalogue) -> dict[str, str]:
+    """Return the canonical cells of files of a source, key to value; one that cannot be read is passed over."""
+    seen: Seen = {}
+    with TemporaryDirectory(prefix="kommunekort-") as scratch:
+        for path in paths:
+            with suppress(DataRefused):
+                normalise(path, source, catalogue, Path(scratch) / "cells.csv", seen=seen)
+    return {key: value for key, (value, _, _) in seen.items()}
 
 
 def _said_of(told: Mapping[str, Told], names: Mapping[str, Path], catalogue: Catalogue) -> dict[str, Told]:
@@ -773,13 +637,12 @@ def read_assignments(folder: Path, given: Sequence[str]) -> dict[str, Told]:
         if not isinstance(entries, dict) or set(file.data) != {"files"}:
             raise file.error([], "holds `files:` and below it a line `name.csv: TABLE` for each file, nothing else")
         for name, word in entries.items():
-            whole = {"table": word} if isinstance(word, str) else word
-            right = (
-                isinstance(whole, dict) and isinstance(whole.get("table"), str) and whole.keys() <= {"table", "form"}
-            )
-            if not right or whole.get("form", "bulk") != "bulk":
-                raise file.error(["files", name], f"{name} needs a table, as `TABLE` or `{{table: TABLE, form: bulk}}`")
-            told[str(name)] = Told(whole["table"], "form" in whole)
+            match {"table": word} if isinstance(word, str) else word:
+                case {"table": str(table), **rest} if rest in ({}, {"form": "bulk"}):
+                    told[str(name)] = Told(table, is_bulk=bool(rest))
+                case _:
+                    needed = f"{name} needs a table, as `TABLE` or `{{table: TABLE, form: bulk}}`"
+                    raise file.error(["files", name], needed)
     for text in given:
         name, sign, table = text.rpartition("=")
         if not sign or not name or not table:
@@ -820,15 +683,12 @@ def _is_archive(path: Path) -> bool:
     """Return whether a file is a ZIP and no workbook."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False  # the reader of workbooks says what is wrong with it
-    return not any(name.startswith(("xl/", "[Content_Types]", "mimetype")) for name in names)
+    # What is wrong with a damaged one is said by the reader of workbooks.
+    with path.open("rb") as file, suppress(zipfile.BadZipFile, OSError, ValueError):
+        if file.read(4) == b"PK\x03\x04":
+            names = zipfile.ZipFile(file).namelist()
+            return not any(name.startswith(("xl/", "[Content_Types]", "mimetype")) for name in names)
+    return False
 
 
 def _unpacked(path: Path, target: Path) -> list[tuple[str, Path]]:

@@ -14,7 +14,7 @@ import re
 import unicodedata
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,12 +85,6 @@ def refusal(path: Path, rule: str, next_step: str, *, row: int | None = None, va
 def one_line(text: str) -> str:
     """Return `text` without line breaks and control characters, which a file may carry into a message."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-
-
-def is_gzip(path: Path) -> bool:
-    """Return whether the file begins as a gzip stream; its name is not asked."""
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def blocks(path: Path, gz: bool) -> Iterator[bytes]:
@@ -189,11 +183,8 @@ def _misread(page: str, used: dict[int, int]) -> float:
 
 def _undecodable(path: Path, gz: bool, encoding: str) -> UnicodeDecodeError | None:
     """Return the first fault of a file under an encoding, None when every byte can be read."""
-    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        for block in blocks(path, gz):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
+        deque(codecs.iterdecode(blocks(path, gz), encoding), maxlen=0)
     except UnicodeDecodeError as error:
         return error
     return None
@@ -520,17 +511,7 @@ TIME = "TID"
 _NUMBER = re.compile(r"[-−]?[0-9][0-9.,  ]*")
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where things stand: the row of periods, the first value column, the head rows and the last data row."""
-
-    periods: int
-    left: int
-    heads: tuple[int, ...]
-    last: int
-
-
-def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str | None) -> Table:
+def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str | None = None) -> Table:
     """Return the grid as a table: its stub and head columns unnamed unless a heading names them, periods as TID.
 
     The publisher's layout: title and unit above, one row of periods (head variables in rows beside it, written
@@ -542,27 +523,27 @@ def read_grid(path: Path, shape: FileShape, grid: list[list[str]], table_id: str
     grid = [row + [""] * (width - len(row)) for row in grid]
     if (heading := _heading_of(grid)) is not None:
         return _long_grid(path, shape, grid, heading, table_id)
-    layout = _layout(path, grid)
-    headings = grid[layout.periods][: layout.left]
-    heads = [[*grid[row][: layout.left], *filled(grid[row][layout.left :])] for row in layout.heads]
+    periods, left, head_rows, last = _layout(path, grid)
+    headings = grid[periods][:left]
+    heads = [[*grid[row][:left], *filled(grid[row][left:])] for row in head_rows]
     rows: list[tuple[int, Sequence[str], str]] = []
-    stub = [""] * layout.left
-    for number in range(layout.periods + 1, layout.last + 1):
+    stub = [""] * left
+    for number in range(periods + 1, last + 1):
         row = grid[number]
-        if not any(row) or number in layout.heads:
+        if not any(row) or number in head_rows:
             continue
-        stub = _filled_down(stub, row[: layout.left])
-        if not any(row[layout.left :]):
+        stub = _filled_down(stub, row[:left])
+        if not any(row[left:]):
             continue  # a line that only names the group below it
-        for column in range(layout.left, width):
-            period, figure = grid[layout.periods][column], row[column]
+        for column in range(left, width):
+            period, figure = grid[periods][column], row[column]
             if figure and not period:
                 rule = "a figure stands under no period"
                 raise refusal(path, rule, "download the table again", row=number + 1, value=figure)
             if period:
                 rows.append((number + 1, (*stub, *(head[column] for head in heads), period), figure))
     names = (*(name or None for name in headings), *(None for _ in heads), TIME)
-    statement = " ".join(cell for row in grid[: layout.periods] for cell in row if cell)
+    statement = " ".join(cell for row in grid[:periods] for cell in row if cell)
     return Table(path, shape, names, in_memory(rows), statement, table_id or title_id(statement))
 
 
@@ -596,7 +577,8 @@ def _long_grid(
     return table
 
 
-def _layout(path: Path, grid: list[list[str]]) -> _Layout:
+def _layout(path: Path, grid: list[list[str]]) -> tuple[int, int, list[int], int]:
+    """Return where things stand: the row of periods, the first value column, the head rows and the last data row."""
     candidates = [(sum(map(is_period, row[1:])), -number) for number, row in enumerate(grid)]
     count, negative = max(candidates, default=(0, 0))
     if not count:
@@ -615,7 +597,7 @@ def _layout(path: Path, grid: list[list[str]]) -> _Layout:
         raise refusal(path, "no figures below the periods", "download the table again", row=periods + 1)
     above = [n for n in range(periods) if not any(grid[n][:left]) and any(grid[n][left:])]
     below = [n for n in range(periods + 1, figures[0]) if any(grid[n][left:])]
-    return _Layout(periods, left, (*above, *below), figures[-1])
+    return periods, left, above + below, figures[-1]
 
 
 def _is_figure(cell: str) -> bool:
@@ -654,20 +636,11 @@ _STYLES: dict[Style, re.Pattern[str]] = {
 
 
 class Undecided(Exception):
-    """A value such as 1.229 reads as two numbers and nothing before it in the column decides which."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+    """The value given reads as two numbers, as 1.229 does, and nothing before it in the column decides which."""
 
 
 class MixedStyles(Exception):
-    """One column holds both a number that is Danish only and one that is English only."""
-
-    def __init__(self, text: str, earlier: str) -> None:
-        super().__init__(text)
-        self.text = text
-        self.earlier = earlier
+    """One column holds both a number that is Danish only and one that is English only: the later and the earlier."""
 
 
 def readings(text: str, decimals: int) -> dict[Style, str]:
@@ -863,11 +836,11 @@ def read_workbook(path: Path, gz: bool) -> tuple[list[list[str]], str | None]:
     _check_archive(path, content)
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
+        sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
     except (calamine.CalamineError, OSError, ValueError) as error:
         raise refusal(path, f"the workbook cannot be read ({one_line(str(error))})", "save it as .xlsx again") from None
-    filled = [(name, rows) for name, rows in sheets if any(any(cell != "" for cell in row) for row in rows)]
-    grids = [(name, [[_text(cell) for cell in row] for row in rows]) for name, rows in filled]
+    texts = [(name, [[_text(cell) for cell in row] for row in rows]) for name, rows in sheets.items()]
+    grids = [(name, grid) for name, grid in texts if any(map(any, grid))]
     tables = [(name, grid) for name, grid in grids if _is_table(grid)] or grids
     if len(tables) != 1:
         rule = f"{len(tables)} filled sheets where StatBank writes one"
@@ -962,39 +935,26 @@ def read_px(path: Path, shape: FileShape) -> Table:
     return Table(path, shape, tuple(names), in_memory(_cells_of(axes, figures)), statement, table_id)
 
 
-def sniff(path: Path) -> FileShape:
-    """Return the form of a file from its bytes: format, gzip, encoding, BOM, line ends, delimiter, header.
+def open_table(path: Path) -> Table:
+    """Return a file of any accepted form as a table; its form is told from its bytes, its name is not asked.
 
-    The file's name is not asked. Raises DataRefused, in one sentence, for an empty, cut-off or damaged file, a web
-    page, an error answer, another binary format, and a text that is no StatBank extract.
+    Raises DataRefused, in one sentence, for an empty, cut-off or damaged file, a web page, an error answer, another
+    binary format, and a text that is no StatBank extract.
     """
     if not path.is_file():
         raise refusal(path, "not a file that can be read", "give a downloaded extract")
     try:
-        gz = is_gzip(path)
+        with path.open("rb") as file:
+            gz = file.read(2) == b"\x1f\x8b"
         head = next(blocks(path, gz), b"")
         if is_zip(path, head):
-            return FileShape("xlsx", gz)
+            grid, table_id = read_workbook(path, gz)
+            return read_grid(path, FileShape("xlsx", gz), grid, table_id)
         if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
-            load_json(path, gz)
-            return FileShape("jsonstat", gz)
+            return read_jsonstat(path, FileShape("jsonstat", gz))
         if _PX_START.match(head):
-            return FileShape("px", gz, layout="wide")
-        return csv_shape(path, gz)
+            return read_px(path, FileShape("px", gz, layout="wide"))
+        shape = csv_shape(path, gz)
+        return read_long(path, shape) if shape.layout == "long" else read_grid(path, shape, read_cells(path, shape))
     except OSError as error:
         raise refusal(path, f"cannot be read ({error.strerror})", "check the file's permissions") from None
-
-
-def open_table(path: Path) -> Table:
-    """Return a file of any accepted form as a table; DataRefused with the reason otherwise."""
-    shape = sniff(path)
-    if shape.format == "jsonstat":
-        return read_jsonstat(path, shape)
-    if shape.format == "px":
-        return read_px(path, shape)
-    if shape.format == "xlsx":
-        grid, table_id = read_workbook(path, shape.gz)
-        return read_grid(path, shape, grid, table_id)
-    if shape.layout == "wide":
-        return read_grid(path, shape, read_cells(path, shape), None)
-    return read_long(path, shape)

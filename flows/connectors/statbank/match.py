@@ -6,18 +6,23 @@ One module, since the two questions have one answer: a table that fits is taken 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import permutations
-from typing import TYPE_CHECKING, Literal
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
-from flows.connectors.statbank.forms import Table, refusal
-from transforms.areas import area_code, inhabitants
+from flows.connectors.statbank.forms import MARKS, Table, refusal
+from transforms.areas import DASHES, area_code, areas, areas_at, inhabitants
 from transforms.errors import DataRefused
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from transforms.catalogue import Catalogue, Dimension, Source
 
 
@@ -33,7 +38,6 @@ _PERIODS = {
     "month": re.compile(r"(?:19|20)\d\dM(?:0[1-9]|1[0-2])"),
 }
 _LOST_ZEROS = re.compile(r"(\d{1,3})(?:\.0)?")
-_DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,14 @@ class Match:
 def key_of(text: str) -> str:
     """Return `text` as it is compared: case, spacing and kinds of dash do not matter."""
     # The site's matrix file writes «Age; total» for «Age, total».
-    return " ".join(text.translate(_DASHES).replace(";", ",").casefold().split())
+    return " ".join(text.translate(DASHES).replace(";", ",").casefold().split())
 
 
 class Resolver:
     """The codes of one dimension of one source, looked up by whatever a cell may say."""
 
     def __init__(self, catalogue: Catalogue, source: Source, dimension: Dimension) -> None:
+        self.source = source
         self.dimension = dimension
         self.is_time = dimension.role == "time"
         self._period = _PERIODS.get(source.frequency or "")
@@ -75,18 +80,33 @@ class Resolver:
             return Match(self._by_code[text].code, "code")
         return self._match_text(text) or self._match_both(text)
 
-    def matching_codes(self, cell: str) -> list[str]:
-        """Return all codes whose text the cell is: more than one when the publisher uses a text twice."""
-        return list(self._by_text.get(key_of(cell), {}))
-
-    def nearest(self, cell: str) -> list[str]:
+    def _nearest(self, cell: str) -> list[str]:
         """Return up to three known `code text` that look like the cell, for use in a message only."""
-        if self.is_time:
-            return []
         shown = {key: code for code in self._codes for key in (key_of(code.text_en), key_of(code.text_da))}
         shown |= {code.code.casefold(): code for code in self._codes}
         keys = get_close_matches(key_of(cell), shown, n=6, cutoff=0.5)
         return list(dict.fromkeys(f"{shown[key].code} {shown[key].text_da}" for key in keys))[:3]
+
+    def fault(self, cell: str) -> tuple[str, str]:
+        """Return (rule, next step) for a cell that stands for nothing."""
+        name = self.dimension.id
+        if self.is_time:
+            return f"not a period of this table in {name}", "download the table's own periods"
+        shared = self._by_text.get(key_of(cell), {})
+        if len(shared) > 1:  # the publisher uses a text twice
+            return f"the text of {' and '.join(shared)} alike in {name}", "download the table with codes"
+        nearest = self._nearest(cell)
+        hint = f"nearest known: {', '.join(nearest)}" if nearest else "download the table with codes"
+        return f"neither a code nor a text of {name}", hint
+
+    def takes(self, code: str) -> bool:
+        """Tell whether a code may stand in the dimension: a selector is held at one."""
+        return self.dimension.role != "selector" or code == self.dimension.select[0]
+
+    def other_selector(self) -> tuple[str, str]:
+        """Return (rule, next step) for another code of a selector than the source's."""
+        rule = f"the source holds {self.dimension.id} {self.dimension.select[0]} only"
+        return rule, f"download {self.source.table} with that one"
 
     def _add(self, text: str, code: str, language: Language | None) -> None:
         self._by_text.setdefault(key_of(text), {})[code] = language
@@ -134,29 +154,6 @@ class Resolver:
         return Match(upper, "code")
 
 
-def refusal_parts(resolver: Resolver, cell: str) -> tuple[str, str]:
-    """Return (rule, next step) for a cell the resolver does not know."""
-    name = resolver.dimension.id
-    if resolver.is_time:
-        return f"not a period of this table in {name}", "download the table's own periods"
-    shared = resolver.matching_codes(cell)
-    if len(shared) > 1:
-        return f"the text of {' and '.join(shared)} alike in {name}", "download the table with codes"
-    nearest = resolver.nearest(cell)
-    hint = f"nearest known: {', '.join(nearest)}" if nearest else "download the table with codes"
-    return f"neither a code nor a text of {name}", hint
-
-
-def takes(dimension: Dimension, code: str) -> bool:
-    """Tell whether a code may stand in a dimension: a selector is held at one."""
-    return dimension.role != "selector" or code == dimension.select[0]
-
-
-def other_selector(source: Source, dimension: Dimension) -> tuple[str, str]:
-    """Return (rule, next step) for another code of a selector than the source's."""
-    return f"the source holds {dimension.id} {dimension.select[0]} only", f"download {source.table} with that one"
-
-
 def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | None:
     """Return the first Danish and the first English cell when one column holds both, else None."""
     danish = next((cell for cell, match in matches if match.language == "da"), None)
@@ -167,21 +164,42 @@ def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | Non
 MAX_DISTINCT = 200_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """A table placed in a source: dimension id -> column number, and dimension id -> the code that fills it."""
+    """A table placed in a source: dimension id -> column number, and dimension id -> the code that fills it.
+
+    `matches`: per dimension with a column what each distinct cell stands for, once the cells have been checked.
+    """
 
     source: Source
     columns: Mapping[str, int]
     filled: Mapping[str, str]
+    matches: Sequence[tuple[Dimension, Sequence[tuple[str, Match]]]] = ()
+
+    @property
+    def presentation(self) -> How:
+        """Tell how the cells say their codes."""
+        hows = {match.how for match in self._telling}
+        return "text" if "text" in hows else "both" if "both" in hows else "code"
+
+    @property
+    def language(self) -> Literal["da", "en", ""]:
+        """Tell the language most of the texts are in, "" when no text is in one only."""
+        told = Counter(match.language for match in self._telling)
+        return "da" if told["da"] > told["en"] else "en" if told["en"] else ""
+
+    @property
+    def _telling(self) -> list[Match]:
+        """The matches of all columns but time, whose code is its text."""
+        return [match for dimension, pairs in self.matches if dimension.role != "time" for _, match in pairs]
 
 
-@dataclass(frozen=True)
-class Misfit:
-    """Why a table does not fit a source; `score` tells how near it came, for choosing the reason to show."""
+class Misfit(DataRefused):
+    """A table does not fit a source; `score` tells how near it came, for choosing the reason to show."""
 
-    score: tuple[int, int]
-    reason: DataRefused
+    def __init__(self, score: tuple[int, int], reason: DataRefused) -> None:
+        super().__init__(str(reason))
+        self.score = score
 
 
 class Candidate:
@@ -212,7 +230,7 @@ class Candidate:
                 return chunk.rows[list(chunk.columns[column]).index(cell)]
         return None
 
-    def place(self, source: Source) -> Fit | Misfit:
+    def place(self, source: Source) -> Fit:
         """Say which column is which dimension, by heading where there is one, else by what the cells resolve to."""
         named: dict[str, int] = {}
         unnamed: list[int] = []
@@ -224,19 +242,26 @@ class Candidate:
             elif name is None or in_grid:
                 unnamed.append(column)
             else:
-                return self._strange_column(source, name)
+                raise self._strange_column(source, name)
         if not unnamed:
             return self._complete(source, named)
         free = [dimension for dimension in source.dimensions if dimension.id not in named]
-        tried = [self._complete(source, named | placing) for placing in self._placings(source, unnamed, free)]
-        fits = [fit for fit in tried if isinstance(fit, Fit)]
-        if len(fits) == 1 or (tried and not fits):
-            return fits[0] if fits else tried[0]
-        score = len(named) + sum(bool(self._takers(source, column, free)) for column in unnamed)
-        return Misfit((score, 0), self._unplaced(source, unnamed, free, bool(fits)))
+        takers = {column: self._takers(source, column, free) for column in unnamed}
+        fits, misfits = [], []
+        for placing in self._placings(takers, free):
+            try:
+                fits.append(self._complete(source, named | placing))
+            except Misfit as misfit:
+                misfits.append(misfit)
+        if len(fits) == 1:
+            return fits[0]
+        if misfits and not fits:
+            raise misfits[0]
+        score = len(named) + sum(map(bool, takers.values()))
+        raise Misfit((score, 0), self._unplaced(source, takers, free, bool(fits)))
 
-    def check_cells(self, fit: Fit) -> Misfit | list[tuple[Dimension, list[tuple[str, Match]]]]:
-        """Resolve every distinct cell; return what each stands for, or the first fault as a Misfit."""
+    def check_cells(self, fit: Fit) -> Fit:
+        """Return the fit with what every distinct cell stands for; the first that stands for nothing is a Misfit."""
         resolved: list[tuple[Dimension, list[tuple[str, Match]]]] = []
         for dimension in fit.source.dimensions:
             if dimension.id not in fit.columns:
@@ -247,18 +272,18 @@ class Candidate:
             for cell in sorted(self.cells[column]):
                 match = resolver.match(cell)
                 if match is None:
-                    rule, step = refusal_parts(resolver, cell)
-                    return self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step)
-                if not takes(dimension, match.code):
-                    return self._bad_cell(fit, column, cell, *other_selector(fit.source, dimension))
+                    rule, step = resolver.fault(cell)
+                    raise self._bad_cell(fit, column, cell, f"{rule} in {fit.source.table}", step)
+                if not resolver.takes(match.code):
+                    raise self._bad_cell(fit, column, cell, *resolver.other_selector())
                 matches.append((cell, match))
             # København among English names is still København; only texts of categories tell a mixed-up file.
             if dimension.role != "area" and (mixed := same_language(matches)):
                 rule = f"English beside Danish '{mixed[0]}' in {dimension.id}"
                 step = "download the table in one language"
-                return self._bad_cell(fit, column, mixed[1], rule, step)
+                raise self._bad_cell(fit, column, mixed[1], rule, step)
             resolved.append((dimension, matches))
-        return resolved
+        return replace(fit, matches=resolved)
 
     def _bad_cell(self, fit: Fit, column: int, cell: str, rule: str, step: str) -> Misfit:
         row = self.row_of(column, cell)
@@ -274,7 +299,7 @@ class Candidate:
         }
         return 1 + sum(all(r.match(cell) for cell in self.cells[column]) for column, r in resolvers.items())
 
-    def _complete(self, source: Source, columns: Mapping[str, int]) -> Fit | Misfit:
+    def _complete(self, source: Source, columns: Mapping[str, int]) -> Fit:
         """Fill the dimensions that have no column with their total, or say why one cannot be filled."""
         filled: dict[str, str] = {}
         for dimension in source.dimensions:
@@ -282,12 +307,12 @@ class Candidate:
                 continue
             code = self._stands_for(source, dimension)
             if code is None:
-                why = "is missing and nothing in the file says which one it holds"
-                if dimension.role != "selector":
-                    why = "is missing and no total can stand for it"
-                text = f"column {dimension.id} of {source.table} {why}"
+                why = "no total can stand for it"
+                if dimension.role == "selector":
+                    why = "nothing in the file says which one it holds"
+                rule = f"column {dimension.id} of {source.table} is missing and {why}"
                 step = f"download the table with {dimension.id}"
-                return Misfit((len(columns), 0), refusal(self.table.path, text, step, row=self._header_row()))
+                raise Misfit((len(columns), 0), refusal(self.table.path, rule, step, row=self._header_row()))
             filled[dimension.id] = code
         return Fit(source, columns, filled)
 
@@ -306,23 +331,20 @@ class Candidate:
         # A title that names several values does not say which of them the figures are.
         return pinned if named == [pinned] else None
 
-    def _placings(self, source: Source, columns: Sequence[int], free: Sequence[Dimension]) -> Iterator[dict[str, int]]:
+    def _placings(
+        self, takers: Mapping[int, Mapping[str, str | None]], free: Sequence[Dimension]
+    ) -> Iterator[dict[str, int]]:
         """Yield the ways to give each unnamed column its own dimension; ways with the same result count once."""
-        takers = {column: self._takers(source, column, free) for column in columns}
-        seen = set()
-        if not all(takers.values()):
-            return
-        for chosen in permutations(free, len(columns)):
-            if not all(d.id in takers[c] for c, d in zip(columns, chosen, strict=True)):
-                continue
-            left_out = {d.id: d.total for d in free if d not in chosen}
-            # A column that only ever says «total» and a dimension filled with its total come to the same.
-            result = frozenset((d.id, takers[c][d.id] or c) for c, d in zip(columns, chosen, strict=True)) | frozenset(
-                left_out.items()
-            )
-            if result not in seen:
-                seen.add(result)
-                yield {d.id: c for c, d in zip(columns, chosen, strict=True)}
+        totals = {dimension.id: dimension.total for dimension in free}
+        seen: list[dict[str, str | int | None]] = []
+        for chosen in permutations(totals, len(takers)) if all(takers.values()) else ():
+            placing = dict(zip(chosen, takers, strict=True))
+            if all(name in takers[column] for name, column in placing.items()):
+                # A column that only ever says «total» and a dimension filled with its total come to the same.
+                result = totals | {name: takers[column][name] or column for name, column in placing.items()}
+                if result not in seen:
+                    seen.append(result)
+                    yield placing
 
     def _takers(self, source: Source, column: int, free: Sequence[Dimension]) -> dict[str, str | None]:
         """Return the dimensions that know every cell of a column, with the code when it holds only one."""
@@ -353,12 +375,12 @@ class Candidate:
         return Misfit((len(known), int(bool(close))), reason)
 
     def _unplaced(
-        self, source: Source, columns: Sequence[int], free: Sequence[Dimension], several: bool
+        self, source: Source, takers: Mapping[int, object], free: Sequence[Dimension], several: bool
     ) -> DataRefused:
         if several:
             rule = f"several columns could each be the same dimension of {source.table}"
             return refusal(self.table.path, rule, "download it as CSV with column names")
-        strange = next((c for c in columns if not self._takers(source, c, free)), columns[0])
+        strange = next((column for column, known in takers.items() if not known), min(takers))
         cell = self._first_unknown(source, strange, free)
         rule = f"not found in the code lists of {source.table}, the nearest known table"
         return refusal(self.table.path, rule, "download a known table", row=self.row_of(strange, cell), value=cell)
@@ -368,8 +390,7 @@ class Candidate:
         cells = sorted(self.cells[column])
         resolvers = [Resolver(self.catalogue, source, dimension) for dimension in free]
         unknown = [[cell for cell in cells if resolver.match(cell) is None] for resolver in resolvers]
-        fewest = sorted(unknown, key=len)
-        return fewest[0][0] if fewest and fewest[0] else cells[0]
+        return (min(unknown, key=len, default=[]) or cells)[0]
 
 
 def _says(said: str, text: str) -> bool:
@@ -403,76 +424,141 @@ _UNIT = re.compile(r"(?:enhed|units?)\s*:?\s*([^\s,;]+)", re.IGNORECASE)
 _BY = re.compile(r"\s(?:by|efter)\s(.*)", re.DOTALL)
 
 
+# The country's code, and how many of the 98 municipalities beside it let its figure be held against their sum.
+COUNTRY, NEARLY_ALL, LEAST_COUNTRY = "000", 95, 500
+LOOKED_AT = 1_000_000
+VALUE = "INDHOLD"
+
+
 @dataclass
 class Content:
     """What the figures of a table placed in a source look like, counted over its canonical rows.
 
     `judged` rows have every category at its total and a figure; of these `strange` are no number of inhabitants their
-    area can have (see Expectations.inhabitants_share), the first of which `first_strange` tells. `outside` counts
-    figures beyond the source's limits; `agreeing` of `known` cells are what the last build holds. Of `totalled` cells
-    of the country with nearly every municipality beside, `unlike_total` relate to them as the source's figures never
-    do: numbers add up to the country's, means and shares do not. `fractions` counts figures that are not whole.
+    area can have (see Expectations.inhabitants_share). `outside` are figures beyond the source's limits; `agreeing` of
+    `known` cells are what the last build holds. Of `totalled` cells of the country with nearly every municipality
+    beside, `unlike_total` relate to them as the source's figures never do: numbers add up to the country's, means and
+    shares do not. `fractions` counts figures that are not whole.
     """
 
     rows: int
     figures: int = 0
     zeros: int = 0
-    outside: int = 0
-    first_outside: str = ""
+    outside: Sequence[str] = ()
     judged: int = 0
-    strange: int = 0
-    first_strange: str = ""
+    strange: Sequence[str] = ()
     known: int = 0
     agreeing: int = 0
     totalled: int = 0
-    unlike_total: int = 0
-    first_unlike: str = ""
+    unlike_total: Sequence[str] = ()
     largest: float = 0.0
     fractions: int = 0
 
+    @classmethod
+    def of(cls, path: Path, rows: int, source: Source, last: Mapping[str, str]) -> Self:
+        """Count what the figures of a canonical file look like, over its first million rows; `last` are known cells."""
+        import pandas as pd
 
-@dataclass(frozen=True)
-class Identity:
-    """The source a file is taken for, and why in words."""
+        cells = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False, nrows=LOOKED_AT, encoding="utf-8-sig")
+        cells = cells[~cells[VALUE].isin(MARKS)]
+        cells["value"] = value = cells[VALUE].astype(float)
+        seen = cls(
+            rows,
+            figures=len(cells),
+            zeros=int((value == 0).sum()),
+            fractions=int((value % 1 != 0).sum()),
+            largest=value.to_numpy().max(initial=0.0),
+        )
+        low, high = source.expectations.value_min, source.expectations.value_max
+        seen.outside = list(cells[VALUE][~value.between(-inf if low is None else low, inf if high is None else high)])
+        if last:
+            keys = cells[header_of(source).split(";")[:-1]]
+            before = keys.iloc[:, 0].str.cat(keys.iloc[:, 1:], sep=";").map(last).dropna()
+            # The same figure, or one the revision of the other; two zeros say nothing.
+            now, then = value[before.index], pd.to_numeric(before, errors="coerce")
+            seen.known = len(before)
+            seen.agreeing = int(((now != 0) & ((now - then).abs() <= 0.02 * then.abs())).sum())
+        places = [dimension.id.upper() for dimension in source.dimensions if dimension.role == "area"]
+        if places and source.expectations.inhabitants_share is not None:
+            judged = cells[cells[places[0]].isin(list(inhabitants()))]
+            for dimension in source.dimensions:
+                if dimension.role == "category":
+                    judged = judged[judged[dimension.id.upper()] == (dimension.total or "")]
+            seen.judged = len(judged)
+            seen.strange = [
+                f"{text} in {areas()[area].name_da}"
+                for area, text in zip(judged[places[0]], judged[VALUE], strict=True)
+                if inhabitants_fault(source, area, float(text))
+            ]
+        if len(places) == 1:
+            _hold_against_country(seen, source, cells, places[0])
+        return seen
 
-    fit: Fit
-    why: str
+
+def header_of(source: Source) -> str:
+    """Return the canonical header line of a source, without line end."""
+    return ";".join([*(dimension.id.upper() for dimension in source.dimensions), VALUE])
+
+
+def _hold_against_country(seen: Content, source: Source, cells: pd.DataFrame, place: str) -> None:
+    """Count the country's figures that can be judged by the sum of the municipalities', and those that are unlike it.
+
+    Below 500 the country's figure says too little: rounding and withheld cells weigh too much.
+    """
+    rest = [name for name in header_of(source).split(";")[:-1] if name != place]
+    municipal = cells[cells[place].isin([area.code for area in areas_at(["municipality"])])]
+    added = municipal.groupby(rest)["value"].agg(["size", "sum"])
+    country = cells[cells[place] == COUNTRY].drop_duplicates(rest, keep="last").join(added, on=rest, how="inner")
+    whole = country[country["size"] >= NEARLY_ALL]
+    if source.unit != "pct":
+        whole = whole[whole["value"] >= LEAST_COUNTRY]
+    seen.totalled = len(whole)
+    seen.unlike_total = [
+        f"the country's {figure:g} ({' '.join(codes)}) and the municipalities' sum of {total:g}"
+        for *codes, figure, total in whole[[*rest, "value", "sum"]].itertuples(index=False)
+        if relates_unlike(source.unit, figure, total)
+    ]
 
 
 class Unshown(DataRefused):
     """A file that fits, and nothing shows that it is the table."""
 
 
+@dataclass(frozen=True)
 class Reading:
-    """One file under trial: what it is called, what the user says it is, and how its figures are looked at."""
+    """One file under trial: what it is called, what the user says it is, and how its figures are looked at.
 
-    def __init__(
-        self, candidate: Candidate, name: str, said: str | None, look: Callable[[Fit], Content], compared: str
-    ) -> None:
-        self.candidate = candidate
-        self.compared = compared
-        self.name = name
-        self.said = said
-        self.look = look
-        self.known = {s.table.casefold(): s for s in candidate.catalogue.sources.values() if s.table}
+    `compared` says in words whose figures `look` compares them with.
+    """
 
-    def choose(self, fits: Sequence[Fit]) -> Identity:
-        """Return which of the fits the file is; DataRefused when nothing shows it, or something shows otherwise."""
-        identity = self._shown(fits)
-        self._check(identity.fit)
-        return identity
+    candidate: Candidate
+    name: str
+    said: str | None
+    look: Callable[[Fit], Content]
+    compared: str
 
-    def _shown(self, fits: Sequence[Fit]) -> Identity:
+    @cached_property
+    def known(self) -> dict[str, Source]:
+        """The sources that have a table, by its id."""
+        return {s.table.casefold(): s for s in self.candidate.catalogue.sources.values() if s.table}
+
+    def choose(self, fits: Sequence[Fit]) -> tuple[Fit, str]:
+        """Return which of the fits the file is, and why; DataRefused when nothing shows it, or something another."""
+        fit, why = self._shown(fits)
+        for rule, step in _faults(self.candidate.table.statement, self.look(fit), fit.source):
+            raise refusal(self.candidate.table.path, rule, step)
+        return fit, why
+
+    def _shown(self, fits: Sequence[Fit]) -> tuple[Fit, str]:
         path, table = self.candidate.table.path, self.candidate.table
         if self.said is not None:
-            return Identity(fits[0], "you say so")
+            return fits[0], "you say so"
         titled = [fit for fit in fits if self._has_title(fit.source)]
         if table.table_id is not None:
-            return Identity(fits[0], "the file says so")
+            return fits[0], "the file says so"
         called, foreign = self._called()
         named = [fit for fit in fits if fit.source in called]
-        bare = [fit for fit in fits if self._is_bare(fit) and fit not in titled]
-        if bare and len(bare) == len(fits):
+        if all(self._is_bare(fit) and fit not in titled for fit in fits):
             rule = "only area and time, so nothing in the file says which table it is and which people it counts"
             raise refusal(path, rule, "download the table with its other columns")
         if foreign or (called and not named):
@@ -480,70 +566,35 @@ class Reading:
             rule = f"its name says {' and '.join(other)}, but its columns are those of {_tables(fits)}"
             raise refusal(path, rule, self._instead(fits))
         if len(named) == 1:
-            return Identity(named[0], "its name says so")
+            return named[0], "its name says so"
         if len(titled) == 1:
-            return Identity(titled[0], "its title says so")
+            return titled[0], "its title says so"
         return self._by_content(titled or named or list(fits))
 
-    def _by_content(self, fits: list[Fit]) -> Identity:
+    def _by_content(self, fits: list[Fit]) -> tuple[Fit, str]:
         """Return the one fit that the figures themselves, or the columns alone, give away."""
         if len(fits) > 1:  # tables whose figures these cannot be are no choice
-            fits = [fit for fit in fits if not _is_unlike(self.look(fit), fit.source)] or fits
+            fits = [fit for fit in fits if not any(_unlike(self.look(fit), fit.source))] or fits
         people = [fit for fit in fits if self._counts_inhabitants(fit)]
         if len(people) == 1:
-            return Identity(people[0], "its figures are the inhabitants of the areas")
-        alone = [fit for fit in fits if not fit.filled and not fit.source.lookalikes]
-        if len(fits) == len(alone) == 1:
-            return Identity(alone[0], "no other table has these columns")
+            return people[0], "its figures are the inhabitants of the areas"
+        if len(fits) == 1 and not fits[0].filled and not fits[0].source.lookalikes:
+            return fits[0], "no other table has these columns"
         same = [fit for fit in fits if (seen := self.look(fit)).known >= 12 and seen.agreeing >= 0.9 * seen.known]
         if len(same) == 1:
-            return Identity(same[0], f"its figures are those of {self.compared}")
-        if len(fits) > 1:
-            raise Unshown(str(refusal(self.candidate.table.path, f"fits {_tables(fits)} alike", self._instead(fits))))
+            return same[0], f"its figures are those of {self.compared}"
         source = fits[0].source
         others = f" ({', '.join(source.lookalikes[:4])})" if source.lookalikes else ""
         rule = f"its columns are those of {source.table}, but other tables share them{others}, and nothing shows which"
+        if len(fits) > 1:
+            rule = f"fits {_tables(fits)} alike"
         raise Unshown(str(refusal(self.candidate.table.path, rule, self._instead(fits))))
 
     def _counts_inhabitants(self, fit: Fit) -> bool:
         if fit.source.expectations.inhabitants_share != [1.0, 1.0] or self._is_bare(fit):
             return False
         seen = self.look(fit)
-        return seen.judged > 0 and seen.strange <= 0.02 * seen.judged
-
-    def _check(self, fit: Fit) -> None:
-        """Refuse figures that cannot be the source's, whoever says that they are."""
-        path, source, seen = self.candidate.table.path, fit.source, self.look(fit)
-        unit = _UNIT.search(self.candidate.table.statement)
-        if unit and (fault := _other_unit(unit[1], source.unit or "")):
-            rule = f"the unit is {fault}, and {source.table} is in {source.unit}"
-            raise refusal(path, rule, "choose the right table")
-        if seen.figures and seen.zeros == seen.figures:
-            rule = f"every figure is 0, which {source.table} never is"
-            raise refusal(path, rule, "download the table again")
-        if source.unit == "pct" and seen.figures > 1 and seen.largest <= 1:
-            rule = f"no figure is above {seen.largest:g}, so they are shares of one, and {source.table} is in per cent"
-            raise refusal(path, rule, "multiply by 100, or download the table again")
-        if source.decimals and seen.figures - seen.zeros >= TOO_MANY_WHOLE and not seen.fractions:
-            rule = f"every figure is whole, and {source.table} has {source.decimals} decimal"
-            raise refusal(path, rule, "see which table it is, and whether a decimal sign was lost")
-        if seen.strange > 0.05 * seen.judged:
-            rule = (
-                f"{seen.first_strange} cannot be {source.table} ({seen.strange} of {seen.judged} figures are far from "
-                "what the areas can have)"
-            )
-            raise refusal(path, rule, "see which table it is and what was selected")
-        if seen.unlike_total > MOST_UNLIKE * seen.totalled:
-            does = "add up to the country's" if source.unit in ADDED else "are parts of a mean, which do not add up"
-            rule = f"{seen.first_unlike}, but the areas' figures of {source.table} {does}"
-            raise refusal(path, rule, "see which table it is and what was selected")
-        limit = source.expectations.quarantine_max_share
-        if seen.outside > limit * seen.figures:
-            rule = (
-                f"{seen.outside} of {seen.figures} figures are outside what {source.table} can be "
-                f"({_limits(source)}), first {seen.first_outside}"
-            )
-            raise refusal(path, rule, "see whether a decimal sign was lost, and download it again")
+        return seen.judged > 0 and len(seen.strange) <= 0.02 * seen.judged
 
     def _called(self) -> tuple[list[Source], list[str]]:
         """Return the known tables the file's name names, and the ids in it that are none."""
@@ -598,13 +649,35 @@ MOST_UNLIKE = 0.2
 TOO_MANY_WHOLE = 8
 
 
-def _is_unlike(seen: Content, source: Source) -> bool:
-    """Return whether figures cannot be those of a source: beyond its limits, or not related to their total as its."""
-    return (
-        seen.outside > source.expectations.quarantine_max_share * seen.figures
-        or seen.strange > 0.05 * seen.judged
-        or seen.unlike_total > MOST_UNLIKE * seen.totalled
-    )
+def _faults(statement: str, seen: Content, source: Source) -> Iterator[tuple[str, str]]:
+    """Yield (rule, next step) for everything by which figures cannot be the source's, whoever says that they are."""
+    table, unit = source.table, _UNIT.search(statement)
+    if unit and (fault := _other_unit(unit[1], source.unit or "")):
+        yield f"the unit is {fault}, and {table} is in {source.unit}", "choose the right table"
+    if seen.figures and seen.zeros == seen.figures:
+        yield f"every figure is 0, which {table} never is", "download the table again"
+    if source.unit == "pct" and seen.figures > 1 and seen.largest <= 1:
+        rule = f"no figure is above {seen.largest:g}, so they are shares of one, and {table} is in per cent"
+        yield rule, "multiply by 100, or download the table again"
+    if source.decimals and seen.figures - seen.zeros >= TOO_MANY_WHOLE and not seen.fractions:
+        rule = f"every figure is whole, and {table} has {source.decimals} decimal"
+        yield rule, "see which table it is, and whether a decimal sign was lost"
+    yield from _unlike(seen, source)
+
+
+def _unlike(seen: Content, source: Source) -> Iterator[tuple[str, str]]:
+    """Yield (rule, next step) for figures beyond what the source can be, or not related to their total as its are."""
+    if len(seen.strange) > 0.05 * seen.judged:
+        many = f"{len(seen.strange)} of {seen.judged} figures are far from what the areas can have"
+        yield f"{seen.strange[0]} cannot be {source.table} ({many})", "see which table it is and what was selected"
+    if len(seen.unlike_total) > MOST_UNLIKE * seen.totalled:
+        does = "add up to the country's" if source.unit in ADDED else "are parts of a mean, which do not add up"
+        rule = f"{seen.unlike_total[0]}, but the areas' figures of {source.table} {does}"
+        yield rule, "see which table it is and what was selected"
+    if len(seen.outside) > source.expectations.quarantine_max_share * seen.figures:
+        limits = f"what {source.table} can be ({_limits(source)})"
+        rule = f"{len(seen.outside)} of {seen.figures} figures are outside {limits}, first {seen.outside[0]}"
+        yield rule, "see whether a decimal sign was lost, and download it again"
 
 
 def relates_unlike(unit: str | None, country: float, added: float) -> bool:

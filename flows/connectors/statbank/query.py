@@ -105,7 +105,7 @@ def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patienc
     # In a POST body the name is `table`; `id` is not understood (seen in a log of live calls, October 2025).
     body = {"table": table, "lang": lang, "format": "JSON"}
     try:
-        return read_body(client, "POST", "tableinfo", json=body, patience=patience)
+        return read_body(client, client.build_request("POST", "tableinfo", json=body), patience=patience)
     except AnsweredError as error:
         raise DataRefused(
             f"StatBank {table}: {own_words(error)}; check the table id, or write the day it ended as `ended:` in its "
@@ -378,9 +378,7 @@ def make_plan(
         if dimension.role == "time":
             _check_periods(place, source, chosen[-1])
             if withdrawn := [code for code in held if code not in variable.codes]:
-                notes.append(
-                    f"{place}: {tableinfo.id} has withdrawn {_listed(withdrawn)}, which the last extract holds"
-                )
+                notes.append(f"{place}: {tableinfo.id} has withdrawn {listed(withdrawn)}, which the last extract holds")
         if catalogue is not None and dimension.role != "time":
             known = {code.code for code in catalogue.readable(source, dimension)} | spelt.keys()
             new = {v.id: _both(texts[v.id], v.text) for v in variable.values if v.id not in known}
@@ -390,7 +388,7 @@ def make_plan(
                 _check_withdrawn(place, dimension, tableinfo, [code for code in gone if code in held])
             notes += _new_codes(place, catalogue, dimension, chosen[-1], new)
             if gone:
-                notes.append(f"{place}: {tableinfo.id} has no {_listed(gone)} of {dimension.id}")
+                notes.append(f"{place}: {tableinfo.id} has no {listed(gone)} of {dimension.id}")
     query = Query(tableinfo.id, tuple(chosen), tuple(left_out), tableinfo.renamed)
     if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
         raise DataRefused(
@@ -422,7 +420,7 @@ def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query
         if other:
             told.append(
                 f"flows/sources/{source.id}.yml: codes of {chosen.code} have other texts than in the last extract: "
-                f"{_listed(other, 3)}; see that they stand for the same"
+                f"{listed(other, 3)}; see that they stand for the same"
             )
     return told
 
@@ -433,7 +431,7 @@ def _check_periods(place: str, source: Source, chosen: Selected) -> None:
     strange = [code for code in chosen.values if not re.fullmatch(form, code)]
     if strange:
         raise DataRefused(
-            f"{place}: dimension {chosen.code}: {_listed(strange)} is no {source.frequency}; "
+            f"{place}: dimension {chosen.code}: {listed(strange)} is no {source.frequency}; "
             f"correct `frequency` or the select"
         )
 
@@ -461,10 +459,10 @@ def _total_told_by_text(place: str, dimension: Dimension, variable: Variable, te
             )
         return None
     if len(found) != 1:
-        listed = _listed(f"{code} «{text}»" for code, text in alike.items()) or near(dimension.total, variable)
+        known = listed(f"{code} «{text}»" for code, text in alike.items()) or near(dimension.total, variable)
         raise DataRefused(
             f"{place}: dimension {dimension.id}: the total {dimension.total} is not in the table, and which code is "
-            f"the total cannot be told: {listed}; correct `total:`"
+            f"the total cannot be told: {known}; correct `total:`"
         )
     return found[0]
 
@@ -479,7 +477,7 @@ def _check_withdrawn(place: str, dimension: Dimension, tableinfo: TableInfo, gon
     if gone:
         raise DataRefused(
             f"{place}: dimension {dimension.id}: {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has no code "
-            f"{_listed(gone)} any more, which the last extract holds; ask Statistics Denmark, or take it out of "
+            f"{listed(gone)} any more, which the last extract holds; ask Statistics Denmark, or take it out of "
             f"{'areas.csv' if dimension.role == 'area' else f'{dimension.codelist} in codelists.csv'}"
         )
 
@@ -522,9 +520,9 @@ def changed_texts(source: Source, danish: TableInfo, catalogue: Catalogue) -> li
             if dimension.role != "area" or area_code(theirs[code.code]) != code.code
         ]
         if other:
-            listed = "; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else "")
+            first = "; ".join(other[:3]) + (f"; and {len(other) - 3} more" if len(other) > 3 else "")
             told.append(
-                f"codes of {dimension.id} have other texts than {catalogue.list_of(dimension)}: {listed}; see that "
+                f"codes of {dimension.id} have other texts than {catalogue.list_of(dimension)}: {first}; see that "
                 "they stand for the same, and correct the list"
             )
     return told
@@ -579,7 +577,7 @@ def _check_variables(place: str, source: Source, tableinfo: TableInfo) -> list[s
             )
         raise DataRefused(
             f"{place}: dimensions: {'; '.join(told)}; {tableinfo.id} of {tableinfo.updated:%Y-%m-%d} has "
-            f"{_listed(variable.id for variable in tableinfo.variables)}; {cure}"
+            f"{listed(variable.id for variable in tableinfo.variables)}; {cure}"
         )
     return [variable.id for variable in new]
 
@@ -602,13 +600,14 @@ def _select(
     if dimension.role == "selector" and len(wanted) != 1:
         raise DataRefused(
             f"{place}: dimension {dimension.id}: a selector must select exactly one code, not {len(wanted)} "
-            f"({_listed(sorted(wanted))}); adding its codes up would be wrong; correct the select"
+            f"({listed(sorted(wanted))}); adding its codes up would be wrong; correct the select"
         )
     values = tuple(code for code in variable.codes if code in wanted)
     return Selected(variable.id, values, len(values) == len(variable.codes))
 
 
-def _listed(names: Iterable[str], most: int = 12) -> str:
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Return names in one line, and how many more there are."""
     all_names = list(names)
     more = f" and {len(all_names) - most} more" if len(all_names) > most else ""
     return ", ".join(all_names[:most]) + more

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,13 +68,20 @@ def nobody_chose(guess: Guess) -> None:
 
 @dataclass
 class Draft:
-    """The dimensions of a new source, the code lists and columns it needs, and what a person must settle."""
+    """The dimensions of a table's new source, the code lists and columns it needs, and what a person must settle.
 
+    `described` are the columns of the dictionary.
+    """
+
+    danish: TableInfo
+    english: TableInfo
+    catalogue: Catalogue
+    described: set[str]
+    choose: Choose
     dimensions: list[dict[str, Any]] = field(default_factory=list)
     codelists: dict[str, list[Code]] = field(default_factory=dict)
     columns: dict[str, tuple[str, str]] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
-    choose: Choose = nobody_chose
 
     def settle(self, guess: Guess) -> str:
         """Return the code somebody chose, or the guess, which is then something to settle."""
@@ -89,20 +97,20 @@ class Draft:
 
 
 def draft_dimensions(
-    danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str], choose: Choose = nobody_chose
+    danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str], choose: Choose
 ) -> Draft:
     """Return every dimension of the table as the source file writes it, the time last.
 
-    What the description does not settle is asked of `choose`, and guessed where nobody chose. `described` are the
-    columns of the dictionary. Raises UsageError for periods that are no years, quarters or months.
+    What the description does not settle is asked of `choose`, and guessed where nobody chose. Raises UsageError for
+    periods that are no years, quarters or months.
     """
-    draft = Draft(choose=choose)
+    draft = Draft(danish, english, catalogue, described, choose)
     danish_by_id = {variable.id: variable for variable in danish.variables}
     for variable in sorted(english.variables, key=lambda v: v.time):
         partner = danish_by_id.get(variable.id)
         if partner is None or partner.codes != variable.codes:
             raise UsageError(f"{english.id}: the two languages describe {variable.id} differently; fetch both again")
-        _add_dimension(draft, english.id, partner, variable, catalogue, described)
+        _add_dimension(draft, partner, variable)
     return draft
 
 
@@ -116,22 +124,19 @@ def period_kind(info: TableInfo) -> str:
     )
 
 
-def _add_dimension(
-    draft: Draft, table: str, danish: Variable, english: Variable, catalogue: Catalogue, described: set[str]
-) -> None:
+def _add_dimension(draft: Draft, danish: Variable, english: Variable) -> None:
     entry: dict[str, Any] = {"id": english.id, "text_da": danish.text, "text_en": english.text}
-    taken = {dimension["column"] for dimension in draft.dimensions}
     if english.time:
         entry |= {"column": "period", "role": "time", "select": ["*"]}
     elif _is_area(english):
-        entry |= {"column": _column(english, "area_code", taken), "role": "area"} | _area_codes(draft, english)
+        entry |= {"column": _column(draft, english, "area_code"), "role": "area"} | _area_codes(draft, english)
         entry["select"] = ["*"]
     else:
-        entry |= _coded(draft, table, danish, english, catalogue, taken)
+        entry |= _coded(draft, danish, english)
     by_default = entry["role"] in ("category", "selector")
     if english.elimination != by_default:
         entry["elimination"] = english.elimination
-    if entry["column"] not in described:
+    if entry["column"] not in draft.described:
         draft.columns[entry["column"]] = (danish.text, english.text)
     draft.dimensions.append(entry)
 
@@ -155,17 +160,15 @@ def _area_codes(draft: Draft, variable: Variable) -> dict[str, Any]:
     return {"levels": levels} | ({"extra_codes": extra} if extra else {})
 
 
-def _coded(
-    draft: Draft, table: str, danish: Variable, english: Variable, catalogue: Catalogue, taken: set[str]
-) -> dict[str, Any]:
+def _coded(draft: Draft, danish: Variable, english: Variable) -> dict[str, Any]:
     """Return a category or a selector: its column, code list, total and a first selection."""
     total = _total(draft, danish, english)
     selector = _is_selector(english)
     codes = [_code(da, en, total) for da, en in zip(danish.values, english.values, strict=True)]
     entry: dict[str, Any] = {
-        "column": _column(english, _usual_column(english, catalogue), taken),
+        "column": _column(draft, english, _usual_column(english, draft.catalogue)),
         "role": "selector" if selector else "category",
-        "codelist": _codelist(draft, table, english, codes, catalogue),
+        "codelist": _codelist(draft, english, codes),
     }
     if total is not None:
         entry["total"] = total
@@ -192,7 +195,8 @@ def _total(draft: Draft, danish: Variable, english: Variable) -> str | None:
     """
     if len(english.values) < 2:
         return None
-    told = {da.id: en.text for da, en in zip(danish.values, english.values, strict=True) if _is_total(da, en)}
+    pairs = zip(danish.values, english.values, strict=True)
+    told = {da.id: en.text for da, en in pairs if TOTAL_TEXT.search(f"{en.text}; {da.text}")}
     usual = [code for code in told if code in TOTAL_IDS]
     first = english.values[0].id
     guess = usual[0] if usual else first if first in told else None
@@ -202,22 +206,18 @@ def _total(draft: Draft, danish: Variable, english: Variable) -> str | None:
     return None if chosen == NO_TOTAL else chosen
 
 
-def _is_total(danish: Value, english: Value) -> bool:
-    return bool(TOTAL_TEXT.search(english.text) or TOTAL_TEXT.search(danish.text))
-
-
 def _is_selector(variable: Variable) -> bool:
     return variable.id.upper() in SELECTOR_IDS or bool(SELECTOR_TEXTS.search(variable.text))
 
 
-def _codelist(draft: Draft, table: str, variable: Variable, codes: list[Code], catalogue: Catalogue) -> str:
+def _codelist(draft: Draft, variable: Variable, codes: list[Code]) -> str:
     """Return the name of an existing list with the same codes and texts, else of a new one."""
     wanted = [(code.code, code.text_da, code.text_en) for code in codes]
-    for name, known in catalogue.codelists.items():
+    for name, known in draft.catalogue.codelists.items():
         if [(code.code, code.text_da, code.text_en) for code in known] == wanted:
             return name
-    name = f"{slug(variable.text)}_{table.lower()}"
-    while name in draft.codelists or name in catalogue.codelists:
+    name = f"{slug(variable.text)}_{draft.english.id.lower()}"
+    while name in draft.codelists or name in draft.catalogue.codelists:
         name += "_2"
     draft.codelists[name] = codes
     if len(codes) > 20:
@@ -233,9 +233,10 @@ def _usual_column(variable: Variable, catalogue: Catalogue) -> str:
     return used.most_common(1)[0][0] if used else f"{slug(variable.text)}_code"
 
 
-def _column(variable: Variable, wanted: str, taken: set[str]) -> str:
+def _column(draft: Draft, variable: Variable, wanted: str) -> str:
     """Return `wanted`, or a name from the variable's own id when another dimension has it."""
-    return f"{slug(variable.id)}_{wanted}" if wanted in taken else wanted
+    is_taken = any(dimension["column"] == wanted for dimension in draft.dimensions)
+    return f"{slug(variable.id)}_{wanted}" if is_taken else wanted
 
 
 def slug(text: str) -> str:
@@ -286,18 +287,15 @@ def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose
     dictionary = root / "transforms" / "dictionary.yml"
     catalogue = load_catalogue(sources, codelists=codelists, dictionary=dictionary)
     described = yaml.safe_load(dictionary.read_text(encoding="utf-8"))["columns"]
-    created = {
-        "source": sources / f"{name}.yml",
-        "staging": root / "transforms" / "staging" / f"{name}.sql",
-        "fixture": root / "tests" / "fixtures" / f"{english.id.lower()}.csv",
-    }
-    if existing := [path for path in created.values() if path.exists()]:
+    source, staging = sources / f"{name}.yml", root / "transforms" / "staging" / f"{name}.sql"
+    fixture = root / "tests" / "fixtures" / f"{english.id.lower()}.csv"
+    if existing := [path for path in (source, staging, fixture) if path.exists()]:
         raise UsageError(f"{existing[0].relative_to(root)} exists and is not overwritten; edit it, or remove it first")
     draft = draft_dimensions(danish, english, catalogue, set(described), choose)
     texts = {
-        created["source"]: _source_text(name, danish, english, draft),
-        created["staging"]: _staging_text(name, danish, english, draft),
-        created["fixture"]: _fixture_text(english, draft),
+        source: _source_text(name, draft),
+        staging: _staging_text(name, draft),
+        fixture: _fixture_text(draft),
     }
     if draft.codelists:
         texts[codelists] = _ended(codelists) + _codelist_rows(draft.codelists)
@@ -324,38 +322,32 @@ def _write_all(texts: Mapping[Path, str], check: Any) -> None:
         raise
 
 
-def _source_text(name: str, danish: TableInfo, english: TableInfo, draft: Draft) -> str:
-    kind = period_kind(english)
+def _source_text(name: str, draft: Draft) -> str:
+    english, kind = draft.english, period_kind(draft.english)
     unit = UNITS.get(english.unit, "count")
     if english.unit not in UNITS:
         draft.questions.append(f"unit: the publisher says {english.unit!r}; count is a guess")
-    cells = 1
-    for dimension, variable in _pairs(english, draft):
-        cells *= len(variable.codes) if dimension["select"] == ["*"] else len(dimension["select"])
-    head = {
-        "id": name,
-        "connector": "statbank",
-        "table": english.id,
-        "title_da": danish.text,
-        "title_en": english.text,
-        "producer": "Danmarks Statistik",
-        "licence": "CC BY 4.0",
-        "url": f"https://www.statistikbanken.dk/{english.id}",
-        "owner": "data-team",
-        "frequency": kind,
-        "publication_lag_days": _lag(english, kind),
-        "max_age_days": MAX_AGE_DAYS[kind],
-        "required": False,
-        "unit": unit,
-        "decimals": 1 if unit == "pct" else 0,
-    }
-    notes = [f"# To settle: {question}\n" for question in draft.questions]
-    dimensions = [f"  - {_flow(dimension)}\n" for dimension in draft.dimensions]
-    # A tenth of the cells: BULK leaves zeros out, and a bound is moved once a year of deliveries is known.
-    expectations = {"min_rows": max(1, cells // 10), "quarantine_max_share": 0.01}
-    beginning = yaml.safe_dump(head, allow_unicode=True, sort_keys=False, width=1000)
-    end = yaml.safe_dump({"expectations": expectations}, sort_keys=False)
-    return "".join([*notes, beginning, "dimensions:\n", *dimensions, end])
+    cells = prod(len(v.codes if d["select"] == ["*"] else d["select"]) for d, v in _pairs(draft))
+    return _rendered(
+        "new_source.yml.jinja",
+        name=name,
+        draft=draft,
+        unit=unit,
+        frequency=kind,
+        lag=_lag(english, kind),
+        max_age=MAX_AGE_DAYS[kind],
+        min_rows=max(1, cells // 10),  # BULK leaves zeros out: a bound is moved once a year of deliveries is known
+    )
+
+
+def _rendered(template: str, **values: Any) -> str:
+    """Return a file of a source, as its template beside this module writes it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    jinja = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)
+    jinja.loader = FileSystemLoader(Path(__file__).parent)
+    jinja.filters["flow"] = _flow
+    return jinja.get_template(template).render(values)
 
 
 def _lag(info: TableInfo, kind: str) -> int:
@@ -366,31 +358,23 @@ def _lag(info: TableInfo, kind: str) -> int:
     return max(0, (info.updated.date() - first_day).days)
 
 
-def _staging_text(name: str, danish: TableInfo, english: TableInfo, draft: Draft) -> str:
+def _staging_text(name: str, draft: Draft) -> str:
     columns = [(f'"{d["id"].upper()}"', str(d["column"])) for d in draft.dimensions]
     columns += [('stat_value("INDHOLD")', "value"), ('stat_status("INDHOLD")', "value_status")]
-    width = max(len(left) for left, _ in columns)
-    listed = "".join(f"    {left:<{width}} AS {right},\n" for left, right in columns)
-    grain = ", ".join(str(dimension["column"]) for dimension in draft.dimensions)
-    return (
-        f"-- label_da: {danish.text} ({english.id})\n"
-        f"-- label_en: {english.text} ({english.id})\n"
-        f"-- description: {english.text}, one row per cell as published.\n"
-        f"-- grain: {grain}\n"
-        f"SELECT\n{listed}    _snapshot_id\nFROM raw.{name}\n"
-    )
+    width = max(len(published) for published, _ in columns)
+    return _rendered("new_source.sql.jinja", name=name, draft=draft, columns=columns, width=width)
 
 
-def _fixture_text(english: TableInfo, draft: Draft) -> str:
+def _fixture_text(draft: Draft) -> str:
     """Return a canonical extract of a few cells with the figures 1, 2, 3, …, which nobody published."""
-    pairs = _pairs(english, draft)
+    pairs = _pairs(draft)
     header = ";".join([*(str(dimension["id"]).upper() for dimension, _ in pairs), "INDHOLD"])
     cells = list(product(*(first_codes(dimension, variable) for dimension, variable in pairs)))[:FIXTURE_ROWS]
     return header + "\n" + "".join(f"{';'.join(codes)};{number}\n" for number, codes in enumerate(cells, start=1))
 
 
-def _pairs(english: TableInfo, draft: Draft) -> list[tuple[dict[str, Any], Any]]:
-    return [(dimension, english.variable(dimension["id"])) for dimension in draft.dimensions]
+def _pairs(draft: Draft) -> list[tuple[dict[str, Any], Any]]:
+    return [(dimension, draft.english.variable(dimension["id"])) for dimension in draft.dimensions]
 
 
 def _codelist_rows(lists: Mapping[str, list[Code]]) -> str:
@@ -417,10 +401,10 @@ def _dictionary_rows(table: str, columns: Mapping[str, tuple[str, str]]) -> str:
     return "".join(rows)
 
 
-def _flow(entry: Mapping[str, Any]) -> str:
-    """Return a mapping as one line of YAML; codes stay quoted, so they keep their zeros."""
-    line = yaml.safe_dump(dict(entry), allow_unicode=True, default_flow_style=True, sort_keys=False, width=10_000)
-    return line.strip()
+def _flow(entry: Any) -> str:
+    """Return a value or a mapping as one line of YAML; codes stay quoted, so they keep their zeros."""
+    line = yaml.safe_dump(entry, allow_unicode=True, default_flow_style=True, sort_keys=False, width=10_000)
+    return line.removesuffix("...\n").strip()
 
 
 def _ended(path: Path) -> str:

@@ -37,7 +37,8 @@ class World:
         self.cubes = cubes
         self.script = script
         self.folder = folder
-        self.client = open_client(url, read_timeout=0.5)
+        self.client = open_client(url)
+        self.client.timeout = httpx.Timeout(0.5, connect=10.0)
         self.store = SnapshotStore(folder / "snapshots")
 
     def fetch(self, source: Any = FOLK1A) -> FetchResult:

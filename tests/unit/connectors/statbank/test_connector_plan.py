@@ -252,8 +252,8 @@ def test_recorded_csv_passes_the_check_and_tells_it_has_texts(real_dir: Path) ->
     query = Query("STRAF42", (Selected("HERKOMST1", ("00",), False), Selected("Tid", ("2023",), False)), ("KØN",))
     with AnswerCheck(query, [described]) as check:
         check.begin()((folder / "data_straf42_csv.csv").read_bytes())
-        checked = check.result()
-    assert (checked.rows, checked.presentation) == (1, "Value")
+        presentation = check.result()
+    assert (check.rows, presentation) == (1, "Value")
 
 
 @pytest.mark.real

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 from flows.connectors.statbank.files import canonical_scan, normalise, recognise
-from flows.connectors.statbank.forms import FileShape, sniff
+from flows.connectors.statbank.forms import FileShape, open_table
 from tests.unit.connectors.statbank.statbank_extracts import (
     FOLK1E_AXES,
     FOLK1E_IDS,
@@ -74,16 +74,18 @@ def test_every_csv_form_becomes_the_same_bytes(
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_delimiters_and_quotes(tmp_path: Path, catalogue: Catalogue, delimiter: str, quote: str, language: str) -> None:
     path = write(tmp_path / "f.csv", folk1e_text(language, "Value", delimiter, quote=quote))
-    assert sniff(path).delimiter == delimiter
+    assert open_table(path).shape.delimiter == delimiter
     assert recognise(path, catalogue).source_id == "statbank_folk1e"
     assert canonical_bytes(path, catalogue) == canonical_folk1e()
 
 
-def test_sniff_tells_the_whole_shape(tmp_path: Path) -> None:
+def test_a_table_tells_the_whole_shape(tmp_path: Path) -> None:
     path = write(tmp_path / "f", folk1e_text("en"), bom=True, gz=True)
     header = (*FOLK1E_IDS, "INDHOLD")
-    assert sniff(path) == FileShape("csv", True, "utf-8", ";", "long", header)
-    assert sniff(write(tmp_path / "g", folk1e_text("da", newline="\n"), encoding="cp1252")).encoding == "cp1252"
+    assert open_table(path).shape == FileShape("csv", True, "utf-8", ";", "long", header)
+    assert (
+        open_table(write(tmp_path / "g", folk1e_text("da", newline="\n"), encoding="cp1252")).shape.encoding == "cp1252"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_wide_csv_that_one_table_fits(tmp_path: Path, catalogue: Catalogue) -> N
         for row in sheet_rows("en")
     ]
     path = write(tmp_path / "f.csv", "\n".join(lines) + "\n")
-    assert sniff(path).layout == "wide"
+    assert open_table(path).shape.layout == "wide"
     assert recognise(path, catalogue).source_id == "statbank_folk1e"
     assert canonical_bytes(path, catalogue) == canonical_folk1e()
 

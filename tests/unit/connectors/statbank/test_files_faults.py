@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.connectors.statbank.files import normalise, recognise
-from flows.connectors.statbank.forms import sniff
+from flows.connectors.statbank.forms import open_table
 from tests.unit.connectors.statbank.statbank_extracts import canonical_folk1e, catalogue_in, folk1e_text, write
 from transforms.catalogue import Catalogue
 from transforms.errors import DataRefused
@@ -329,7 +329,7 @@ def survives(path: Path, catalogue: Catalogue, content: bytes) -> None:
     """The only error a file may cause is DataRefused, on one printable line."""
     path.write_bytes(content)
     actions: list[Callable[[], object]] = [
-        lambda: sniff(path),
+        lambda: open_table(path),
         lambda: recognise(path, catalogue),
         lambda: normalise(path, catalogue.sources["statbank_folk1e"], catalogue, path.with_name("out.csv")),
     ]

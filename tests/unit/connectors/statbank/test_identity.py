@@ -170,11 +170,11 @@ def test_figures_of_the_last_time_show_a_table(tmp_path: Path) -> None:
     with pytest.raises(DataRefused, match=r"other tables share them \(REGK100, BUDK100\), and nothing shows which"):
         recognise(path, CATALOGUE)
     last = dict(line.rpartition(";")[::2] for line in text.splitlines()[1:])
-    taken = recognise(path, CATALOGUE, earlier=lambda source: last if source.table == "REGK31" else {})
+    taken = recognise(path, CATALOGUE, earlier=lambda source_id: last if source_id == "statbank_regk31" else {})
     assert (taken.source_id, taken.why) == ("statbank_regk31", "its figures are those of the last time")
     other = {key: str(float(value) * 2) for key, value in last.items()}
     with pytest.raises(DataRefused, match="nothing shows which"):
-        recognise(path, CATALOGUE, earlier=lambda source: other)
+        recognise(path, CATALOGUE, earlier=lambda source_id: other)
 
 
 def test_a_selection_no_indicator_is_made_of_is_named_with_what_to_choose(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_one_column_has_one_language() -> None:
     assert reader["12,5"] == "12.5"
     with pytest.raises(MixedStyles) as fault:
         reader["12.5"]
-    assert (fault.value.text, fault.value.earlier) == ("12.5", "12,5")
+    assert fault.value.args == ("12.5", "12,5")
     counts = NumberReader(0)
     assert counts["1.229"] == "1229"
     with pytest.raises(MixedStyles):
