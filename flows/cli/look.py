@@ -282,19 +282,19 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """Write the HTML report of what is published. Example: kommunekort report --pdf"""
-    from dataclasses import replace
-
-    from flows.report.build import build_report, report_options
+    from flows.report.build import build_report
     from flows.run.record import find_record
     from flows.store.builds import flip_link, readable, seal_again
 
-    settings = settings_from(data).model_copy(update={} if pdf is None else {"pdf": pdf})
+    given = {"boundaries": boundaries, "boundaries_source": boundaries_source, "pdf": pdf}
+    settings = settings_from(data).model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
 
     def write(build: Build, database: Path, folder: Path) -> None:
-        options = report_options(settings, (find_record(settings, build.run_id) or {}).get("ages"))
-        map_of, credited = boundaries or options.boundaries, boundaries_source or options.boundaries_source
+        ages = (find_record(settings, build.run_id) or {}).get("ages")
         with steps(quiet) as on_step:
-            build_report(database, folder, replace(options, boundaries=map_of, boundaries_source=credited), on_step)
+            build_report(database, folder, settings, ages, on_step)
 
     if to is not None:
         _check_target(to)

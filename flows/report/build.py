@@ -9,7 +9,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,43 +47,12 @@ PAGES = {
     "ordbog.html": ("dictionary.html.jinja", ("Ordbog", "Dictionary")),
 }
 """Template and Danish and English name of every page but the profiles, in the order of the main menu."""
-Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class ReportOptions:
-    """What the report takes from outside the database; each may be left out.
-
-    `boundaries`: a GeoJSON of the municipalities, `boundaries_source` whom it is credited to. `receipts`: folder of
-    delivery receipts. `baselines`: folder of frozen baselines, `comparisons` of the comparisons made with them.
-    `ages`: the age of every source as the run judged it (`flows.run.ages.as_plain`). `chromium`: the browser that
-    prints every profile to a PDF; None prints none.
-    """
-
-    boundaries: Path | None = None
-    boundaries_source: str = ""
-    receipts: Path | None = None
-    baselines: Path | None = None
-    comparisons: Path | None = None
-    ages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    chromium: Path | None = None
-
-
-def report_options(settings: Settings, ages: Mapping[str, Mapping[str, Any]] | None = None) -> ReportOptions:
-    """Return what the report takes from outside the database: the settings' own folders."""
-    return ReportOptions(
-        boundaries=settings.boundaries,
-        boundaries_source=settings.boundaries_source,
-        receipts=settings.receipts,
-        baselines=settings.baselines,
-        comparisons=settings.root / "comparisons",
-        ages=ages or {},
-        chromium=find_chromium(settings) if settings.pdf else None,
-    )
-
-
-def find_chromium(settings: Settings) -> Path:
-    """Return the browser that prints the profiles; UsageError when none is installed."""
+def find_chromium(settings: Settings) -> Path | None:
+    """Return the browser that prints the profiles, None when no PDF is asked for; UsageError when none is installed."""
+    if not settings.pdf:
+        return None
     names = [str(settings.chromium)] if settings.chromium else ["chromium", "chromium-browser", "google-chrome"]
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
@@ -95,13 +64,19 @@ def find_chromium(settings: Settings) -> Path:
 
 
 def build_report(
-    database: Path, folder: Path, options: ReportOptions | None = None, on_step: Progress = lambda text: None
+    database: Path,
+    folder: Path,
+    settings: Settings,
+    ages: Mapping[str, Mapping[str, Any]] | None = None,
+    on_step: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write the report of a finished database into `folder` (replaced whole, at once); return its files.
 
-    UsageError when the file is no published mapping, DataRefused when a given boundary file cannot be used.
+    From the data folder come the delivery receipts, the frozen baselines and the comparisons made with them; each may
+    be absent. `ages`: the age of every source as the run judged it (`flows.run.ages.as_plain`). UsageError when the
+    file is no published mapping, DataRefused when a given boundary file cannot be used.
     """
-    options = options or ReportOptions()
+    chromium = find_chromium(settings)
     data = load(database)
     unfinished = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -116,15 +91,15 @@ def build_report(
     if data.conditions:
         site.write("assets/conditions.js", pages.script("KK_CONDITIONS", pages.peer_conditions(data)))
     changed = pages.revisions(database)
-    contexts = page_contexts(data, options, changed)
+    contexts = page_contexts(data, settings, ages or {}, changed)
     for page, (template, _) in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
         context = pages.context(data, municipality, changed)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
-    if options.chromium is not None:
-        print_profiles(unfinished, options.chromium, on_step)
+    if chromium is not None:
+        print_profiles(unfinished, chromium, on_step)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())
@@ -135,7 +110,7 @@ PDF_LINK = "<!-- pdf -->"
 """Where a profile leads to its PDF, once that is made."""
 
 
-def print_profiles(folder: Path, chromium: Path, on_step: Progress) -> None:
+def print_profiles(folder: Path, chromium: Path, on_step: Callable[[str], None]) -> None:
     """Print every profile of a report to a PDF beside it, and let the profile lead there.
 
     A browser of its own prints each, as many at once as there are cores. A profile that cannot be printed stays
@@ -207,18 +182,20 @@ def _seen(value: Any) -> Any:
     return clean(value) if type(value) is str else value
 
 
-def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] | None) -> dict[str, dict[str, Any]]:
+def page_contexts(
+    data: ReportData, settings: Settings, ages: Mapping[str, Mapping[str, Any]], changed: list[Row] | None
+) -> dict[str, dict[str, Any]]:
     """Return what each page but the profiles needs beside the data."""
-    rules, receipts = pages.rules(data), pages.receipts(options.receipts)
+    rules, receipts = pages.rules(data), pages.receipts(settings.receipts)
     return {
-        "index.html": index_context(data, options),
+        "index.html": index_context(data, settings),
         "opfoelgning.html": {
-            "baselines": pages.baselines(options.baselines, options.comparisons),
+            "baselines": pages.baselines(settings.baselines, settings.root / "comparisons"),
             "columns": column_labels(data) | {key: words.words(key) for key in ("municipality_code", "project_unit")},
             "names": pages.names_of_units(data),
         },
         "datakvalitet.html": {
-            "sources": pages.sources(data, receipts, options.ages),
+            "sources": pages.sources(data, receipts, ages),
             "rules": rules,
             "tally": pages.tally(rules),
             "receipts": receipts,
@@ -247,7 +224,7 @@ def page_contexts(data: ReportData, options: ReportOptions, changed: list[Row] |
     }  # fmt: skip
 
 
-def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
+def index_context(data: ReportData, settings: Settings) -> dict[str, Any]:
     """Return the front page's map, the columns of its table and the choices of its filters."""
     shown = pages.ordered(data)
     first = MAP_FIRST if MAP_FIRST in shown else next(iter(shown), None)
@@ -258,8 +235,8 @@ def index_context(data: ReportData, options: ReportOptions) -> dict[str, Any]:
     names = {str(m["municipality_code"]): m for m in data.municipalities}
     groups = ((m.get("municipality_group_da"), m.get("municipality_group_en")) for m in data.municipalities)
     return {
-        "map": drawings.draw(options.boundaries, names),
-        "boundaries_source": options.boundaries_source,
+        "map": drawings.draw(settings.boundaries, names),
+        "boundaries_source": settings.boundaries_source,
         "names": names,
         "by_name": by_name(data),
         "first": first,

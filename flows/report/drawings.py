@@ -15,6 +15,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+import yaml
 from markupsafe import Markup
 
 from flows.report.words import broken_line
@@ -22,90 +23,10 @@ from transforms.areas import area_code, areas, reference_rows
 from transforms.errors import DataRefused
 from transforms.models.wording import shown
 
-Spec = dict[str, Any]
-# Colours that stand for the page's own; replaced in the finished drawing so that it follows light, dark and print.
-INK, MUTED, GRID, OWN, SECOND, THIRD, NATION, BETTER, WORSE = (
-    "#010101", "#020202", "#030303", "#040404", "#050505", "#060606", "#070707", "#080808", "#090909",
-)  # fmt: skip
-THEME = {
-    INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", OWN: "var(--s1)", SECOND: "var(--s2)",
-    THIRD: "var(--s3)", NATION: "var(--s4)", BETTER: "var(--better)", WORSE: "var(--worse)",
-}  # fmt: skip
-CONFIG: Spec = {
-    "font": "sans-serif",
-    "background": None,
-    "aria": False,
-    # The reader's font may be wider than the one measured with.
-    "padding": {"left": 22, "top": 6, "right": 14, "bottom": 6},
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": MUTED, "labelFontSize": 12, "tickColor": GRID, "domainColor": GRID, "gridColor": GRID,
-        "titleColor": MUTED,
-    },
-}  # fmt: skip
-BARE = {"domain": False, "ticks": False}
-SERIES = ["danish", "total", "women", "nation"]
+CHARTS = yaml.safe_load(Path(__file__).with_name("charts.yml").read_text(encoding="utf-8"))
+"""The charts in Vega-Lite, and the colours that stand for the page's own."""
 ROOT = re.compile(r"<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
-FONT = re.compile(r' font-family="[^"]*"')
-
-
-def _by(field: str, domain: Sequence[Any], values: Sequence[Any]) -> Spec:
-    """Return how a mark looks by a field: of each value of `domain` the one of `values` at its place; no legend."""
-    return {"field": field, "type": "nominal", "legend": None, "scale": {"domain": domain, "range": values}}
-
-
-def _axis(**look: Any) -> Spec:
-    """Return an axis of whole numbers without a title."""
-    return {"type": "quantitative", "axis": {"title": None, "format": "d", **look}}
-
-
-def trend_spec() -> Spec:
-    """Return the lines of employment rates over the years; the rows come later."""
-    return {
-        "width": 560,
-        "height": 210,
-        "config": CONFIG,
-        "data": {"name": "rows", "values": [{"year": 2000, "value": 1.0, "series": "total"}]},
-        "encoding": {
-            "x": {"field": "year", "scale": {"nice": False}, **_axis(grid=False, tickMinStep=1)},
-            "y": {"field": "value", "scale": {"zero": False}, **_axis(tickCount=5, domain=False, tickMinStep=1)},
-            "color": _by("series", SERIES, [SECOND, OWN, THIRD, NATION]),
-        },
-        "layer": [
-            {
-                "mark": {"type": "line", "strokeWidth": 2.4, "invalid": "break-paths-show-domains"},
-                "encoding": {"strokeDash": _by("series", SERIES, [[1, 0], [1, 0], [1, 0], [5, 4]])},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1},
-                "encoding": {"shape": _by("series", SERIES, ["square", "circle", "triangle-up", "diamond"])},
-            },
-        ],
-    }
-
-
-def interval_spec() -> Spec:
-    """Return differences with their intervals around nought, coloured by assessment; the rows come later.
-
-    One municipality a row; the municipality itself has the larger dot.
-    """
-    labels = {"labelFontSize": 13, "labelColor": INK, "labelLimit": 190}
-    y = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, **labels, **BARE}}
-    color = _by("assessment", ["better", "as_expected", "worse", "too_small"], [BETTER, MUTED, WORSE, MUTED])
-    size = _by("own", [True, False], [190, 70])
-    x = _axis(tickCount=7, domain=False)
-    return {
-        "width": 380, "height": {"step": 25}, "config": CONFIG,
-        "data": {"name": "rows", "values": [
-            {"name": "a", "low": 0.0, "high": 1.0, "difference": 0.5, "own": True, "assessment": "better"}]},
-        "layer": [
-            {"mark": {"type": "rule", "strokeWidth": 1.4, "color": INK}, "encoding": {"x": {"datum": 0, **x}}},
-            {"mark": {"type": "rule", "strokeWidth": 2.6},
-             "encoding": {"y": y, "color": color, "x": {"field": "low", **x}, "x2": {"field": "high"}}},
-            {"mark": {"type": "point", "filled": True, "opacity": 1},
-             "encoding": {"y": y, "color": color, "size": size, "x": {"field": "difference", **x}}},
-        ],
-    }  # fmt: skip
+IDLE = re.compile(r' (font-family|class|role|style|pointer-events|aria-[a-z]+)="[^"]*"')
 
 
 @cache
@@ -113,8 +34,7 @@ def _compiled(kind: str) -> str:
     """Return a chart's Vega specification as JSON; Vega-Lite is compiled once, whatever the number of charts."""
     import vl_convert
 
-    spec = trend_spec() if kind == "trend" else interval_spec()
-    return json.dumps(vl_convert.vegalite_to_vega(spec))
+    return json.dumps(vl_convert.vegalite_to_vega(CHARTS[kind]))
 
 
 def svg(kind: str, rows: Sequence[dict[str, Any]], labelled_by: str) -> Markup:
@@ -130,15 +50,10 @@ def svg(kind: str, rows: Sequence[dict[str, Any]], labelled_by: str) -> Markup:
 
 def themed(drawing: str, labelled_by: str) -> str:
     """Return Vega's drawing with the page's colours and font, as one image with a name and no parts to read out."""
-    for colour, own in THEME.items():
+    for own, colour in CHARTS["colours"].items():
         drawing = drawing.replace(f'"{colour}"', f'"{own}"')
-    drawing = FONT.sub("", drawing).replace(' aria-hidden="true"', "").replace(' pointer-events="none"', "")
-    drawing = re.sub(r' class="[^"]*"| role="[^"]*"| aria-[a-z]+="[^"]*"| style="[^"]*"', "", drawing)
-    return ROOT.sub(
-        rf'<svg class="chart" viewBox="\1" role="img" aria-labelledby="{labelled_by}" focusable="false">',
-        drawing,
-        count=1,
-    )
+    root = rf'<svg class="chart" viewBox="\1" role="img" aria-labelledby="{labelled_by}" focusable="false">'
+    return ROOT.sub(root, IDLE.sub("", drawing), count=1)
 
 
 # One small chart of a municipality among the others, drawn by hand: seventeen of them stand on one page.

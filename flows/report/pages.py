@@ -47,7 +47,7 @@ def sources(
 ) -> list[Row]:
     """Return one row per source with its snapshot's facts, its age as the run judged it, and its state.
 
-    `ages_of`: see ReportOptions.ages; the state is the verdict of the run's own rules. A source the municipalities
+    `ages_of`: see `build_report`; the state is the verdict of the run's own rules. A source the municipalities
     deliver has no snapshot in the release; its facts and its age are those of its newest receipt.
     """
     started = data.run.get("started_at")
@@ -112,9 +112,9 @@ def tally(rows: list[Row]) -> list[Row]:
     ]  # fmt: skip
 
 
-def receipts(folder: Path | None) -> list[Row] | None:
+def receipts(folder: Path) -> list[Row] | None:
     """Return the deliveries newest first, without file names or rows; None when there is no folder of receipts."""
-    if folder is None or not folder.is_dir():
+    if not folder.is_dir():
         return None
     read = (_json(path) for path in folder.glob("*.json"))
     rows = [{key: content.get(key) for key in RECEIPT_KEYS} for content in read if "verdict" in content]
@@ -232,12 +232,10 @@ class Baseline:
     comparisons: list[Comparison] = field(default_factory=list)
 
 
-def baselines(folder: Path | None, comparisons: Path | None) -> list[Baseline]:
+def baselines(folder: Path, comparisons: Path) -> list[Baseline]:
     """Return the frozen baselines by name; empty when none is frozen."""
-    if folder is None:
-        return []
     made: dict[str, dict[str, Comparison]] = {}
-    for path in sorted(comparisons.glob("*.json")) if comparisons else []:
+    for path in sorted(comparisons.glob("*.json")):
         content = _json(path)
         if content.get("baseline"):
             found = made.setdefault(str(content["baseline"]), {})

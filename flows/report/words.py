@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from flows.report.data import Cell
+from flows.report.data import Cell, grouped
 from transforms.areas import areas, reference_rows
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import (
@@ -32,25 +33,15 @@ from transforms.periods import COPENHAGEN
 Words = tuple[str, str]
 HERE = Path(__file__).parent
 
-DIMENSIONS: dict[str, Words] = {
-    "starting_point": ("Afsæt", "Starting point"),
-    "organisation": ("Organisering", "Organisation"),
-    "framework_conditions": ("Rammevilkår", "Framework conditions"),
-    "industry": ("Brancher", "Industries"),
+
+CODES: dict[str, dict[str, Words]] = {
+    place: {row["code"]: (row["text_da"], row["text_en"]) for row in rows}
+    for place, rows in grouped(reference_rows("codes.csv", HERE), itemgetter("place")).items()
 }
-SIZE_BANDS: dict[str, Words] = {
-    "very_small": ("under 25.000 indbyggere", "under 25,000 residents"),
-    "small": ("25.000-40.000 indbyggere", "25,000-40,000 residents"),
-    "middle": ("40.000-60.000 indbyggere", "40,000-60,000 residents"),
-    "large": ("60.000-200.000 indbyggere", "60,000-200,000 residents"),
-    "very_large": ("over 200.000 indbyggere", "over 200,000 residents"),
-}
-ASSESSMENTS: dict[str, Words] = {
-    "better": ("bedre end forventet", "better than expected"),
-    "as_expected": ("som forventet", "as expected"),
-    "worse": ("ringere end forventet", "worse than expected"),
-    "too_small": ("for få til at vurdere", "too few to judge"),
-}
+"""What codes are called in each place (a column, a list), in the order of the file; "" is anywhere."""
+DIMENSIONS = CODES["dimension"]
+SIZE_BANDS = {code: CODES[""][code] for code in ("very_small", "small", "middle", "large", "very_large")}
+ASSESSMENTS = {code: CODES[""][code] for code in ("better", "as_expected", "worse", "too_small")}
 NOT_JUDGED: Words = ("vurderes ikke", "not judged")
 """An outcome that is only shown beside the one that is judged."""
 NOT_REACHED: Words = ("under halvdelen kom i job", "fewer than half got a job")
@@ -69,45 +60,6 @@ def is_not_expected(row: Mapping[str, Any]) -> bool:
     """Tell whether half had the event and fewer than half were expected to, so that there is no difference in weeks."""
     is_told = row.get("observed") is not None and row.get("expected") is None
     return row["outcome_id"] == "first_job_median_weeks" and is_told
-
-
-OUTCOMES: dict[str, tuple[Words, str]] = {
-    "first_job_weeks": (
-        ("Uger til første job af mindst 13 uger", "Weeks to a first job of at least 13 weeks"),
-        "weeks",
-    ),
-    "first_job_within_1_year_pct": (("I job inden for et år", "In a job within a year"), "pct"),
-    "first_job_within_2_years_pct": (("I job inden for to år", "In a job within two years"), "pct"),
-    "first_job_within_3_years_pct": (("I job inden for tre år", "In a job within three years"), "pct"),
-    "first_job_median_weeks": (("Uger, til halvdelen er i job", "Weeks until half are in a job"), "weeks"),
-    "non_western_employment_pct": (
-        ("Beskæftigelsesfrekvens, ikke-vestlige indvandrere", "Employment rate, non-western immigrants"),
-        "pct",
-    ),
-}
-STRENGTHS: dict[str, Words] = {
-    "strong": ("stor forskel", "large difference"),
-    "medium": ("mellemstor forskel", "medium difference"),
-    "weak": ("lille forskel", "small difference"),
-}
-GROUPS: dict[str, Words] = {
-    "participant": ("deltagere", "participants"),
-    "sister_pool": ("puljen for brancheorienteret indsats", "the pool for industry-oriented effort"),
-    "other": ("øvrige kommuner", "other municipalities"),
-    "unknown": ("ukendt", "unknown"),
-}
-GRADES: dict[str, Words] = {
-    "effect_study": ("effektstudie", "effect study"),
-    "register_correlation": ("registersammenhæng", "register correlation"),
-    "practice_experience": ("praksiserfaring", "practice experience"),
-}
-
-
-@cache
-def codes() -> dict[str, Words]:
-    """Return what the codes of the database are called."""
-    told = {row["code"]: (row["text_da"], row["text_en"]) for row in reference_rows("codes.csv", HERE)}
-    return told | SIZE_BANDS | ASSESSMENTS | STRENGTHS | GRADES
 
 
 @cache
@@ -140,11 +92,16 @@ def words(code: Any) -> Words:
     if isinstance(code, bool):
         code = "true" if code else "false"
     text = str(code)
-    if text in codes():
-        return codes()[text]
+    if text in CODES[""]:
+        return CODES[""][text]
     column = load_dictionary().columns.get(text)
     as_it_is = text.replace("_", " ")
     return (column.label_da, column.label_en) if column else (as_it_is, as_it_is)
+
+
+def called(place: str, code: Any) -> Words:
+    """Return what a code is called in one place, where it has a name of its own there."""
+    return CODES[place].get(str(code)) or words(code)
 
 
 def industry(row: Mapping[str, Any]) -> Words:
@@ -178,18 +135,11 @@ def condition(rule: Mapping[str, Any], unit: str | None) -> Words:
     return f"{how[0]} {whom[0]}", f"{how[1]} {whom[1]}"
 
 
-PLACES_IN_TEMPLATES: dict[str, Words] = {
-    "municipality": ("[kommunen]", "[municipality]"), "value": ("[tal]", "[figure]"),
-    "reference": ("[sammenligning]", "[reference]"), "gap": ("[forskel]", "[difference]"),
-    "size": ("[forskel]", "[difference]"), "n": ("[antal]", "[number]"),
-}  # fmt: skip
-
-
 def template(rule: Mapping[str, Any]) -> Words:
     """Return the sentence of a rule with words for what is filled in."""
     da = str(rule.get("template_da") or rule.get("reason_da") or "")
     en = str(rule.get("template_en") or rule.get("reason_en") or "")
-    for name, (danish, english) in PLACES_IN_TEMPLATES.items():
+    for name, (danish, english) in CODES["template"].items():
         da, en = da.replace(f"{{{name}}}", danish), en.replace(f"{{{name}}}", english)
     return da, en
 
@@ -219,16 +169,6 @@ def _danish_rule(rule_id: str, english: str) -> str:
     return english
 
 
-IN_EXAMPLES: dict[str, Words] = {
-    "municipalities": ("kommuner", "municipalities"), "areas": ("områder", "areas"), "times": ("gange", "times"),
-    "figures": ("tal", "figures"), "cells": ("tal", "cells"), "lost": ("tabt", "lost"), "moved": ("ændret", "moved"),
-    "rows_before": ("rækker før", "rows before"), "rows_now": ("rækker nu", "rows now"), "code": ("kode", "code"),
-    "column_name": ("kolonne", "column"), "difference": ("forskel", "difference"), "rows": ("rækker", "rows"),
-    "n_rows": ("rækker", "rows"), "low": ("mindst", "at least"), "high": ("højst", "at most"),
-    "value": ("tal", "value"), "source_id": ("kilde", "source"), "area_code": ("område", "area"),
-}  # fmt: skip
-
-
 def examples(text: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
     """Return the examples of a broken rule (`column=value, column=value | …`) in words.
 
@@ -242,7 +182,7 @@ def examples(text: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
 
 
 def _example(key: str, value: str, indicators: Mapping[str, Mapping[str, Any]]) -> Words:
-    label = IN_EXAMPLES.get(key) or words(key)
+    label = called("example", key)
     area = areas().get(value) if key.endswith("area_code") or key in ("municipality_code", "code") else None
     if value in indicators:
         known = str(indicators[value]["label_da"]), str(indicators[value]["label_en"])
@@ -258,55 +198,22 @@ def _example(key: str, value: str, indicators: Mapping[str, Mapping[str, Any]]) 
     return f"{da}: {known[0]}", f"{en}: {known[1]}"
 
 
-COUNTED: dict[str, Words] = {
-    "municipalities": ("kommuner", "municipalities"), "conditions": ("vilkår", "conditions"),
-    "years": ("år", "years"), "percentage points": ("procentpoint", "percentage points"),
-    "indicators": ("indikatorer", "indicators"), "rows": ("rækker", "rows"), "DKK": ("kr.", "DKK"),
-    "findings": ("udsagn", "findings"), "bytes": ("byte", "bytes"), "files": ("filer", "files"),
-}  # fmt: skip
-"""The units that columns of the database have and indicators do not."""
-
-
 def unit_word(unit: str | None) -> Words:
     """Return what a unit of the dictionary is called; nothing known is a dash, an unknown unit stands as it is."""
     if not unit:
         return "–", "–"
     known = unit_of(unit)
-    return COUNTED.get(unit) or (known.level if known.level[0] else (unit, unit))
-
-
-ALLOWED: dict[tuple[str, str], Words] = {
-    ("value_status", "observed"): ("observeret", "observed"),
-    ("value_basis", "published"): ("offentliggjort af udgiveren", "published by the producer"),
-    ("value_basis", "sum"): ("sum", "sum"),
-    ("value_basis", "ratio_of_sums"): ("sum divideret med sum", "sum over sum"),
-    ("value_basis", "difference_of_rates"): ("forskel mellem to frekvenser", "difference of two rates"),
-    ("group_kind", "participants"): ("deltagerne i programmet", "the participants"),
-    ("rests_on_kind", "indicator"): ("indikator", "indicator"),
-    ("rests_on_kind", "organisation_column"): ("svar om organisering", "answer on organisation"),
-    ("connector", "delivery"): ("leverance fra en kommune", "delivery from a municipality"),
-    ("job_definition", "none"): ("ingen", "none"),
-}
-"""What a code is called in one column, where it is called something else elsewhere."""
+    return CODES["unit"].get(unit) or (known.level if known.level[0] else (unit, unit))
 
 
 def allowed(column: str, value: str) -> Words:
     """Return what an allowed value of a column is called."""
-    return ALLOWED.get((column, value)) or STATUSES.get(value) or DIMENSIONS.get(value) or words(value)
-
-
-FACTORS: dict[str, Words] = {
-    "jobs_in_reach_count": ("job inden for rækkevidde", "jobs within reach"),
-    "openings_count": ("nye stillinger", "new openings"),
-    "absorption_pct": ("ikke-vestlige i branchen", "non-western in the industry"),
-    "placement_to_job_pct": ("praktik, der førte til job", "placements that led to a job"),
-    "present_use_pct": ("nuværende praktik", "present placements"),
-}
+    return CODES.get(column, {}).get(value) or DIMENSIONS.get(value) or words(value)
 
 
 def factors(names: str | None) -> Words:
     """Return the factors of an industry's match in words."""
-    known = [FACTORS.get(name, words(name)) for name in (names or "").split()]
+    known = [called("factor", name) for name in (names or "").split()]
     return listed([da for da, _ in known], "da") or "–", listed([en for _, en in known], "en") or "–"
 
 
@@ -315,10 +222,8 @@ def outcome(outcome_id: str, indicators: Mapping[str, Mapping[str, Any]]) -> tup
     known = indicators.get(outcome_id)
     if known:
         return (str(known["label_da"]), str(known["label_en"])), str(known["unit"])
-    if outcome_id in OUTCOMES:
-        return OUTCOMES[outcome_id]
     unit = next((unit for unit in ("pct", "weeks", "days", "dkk") if unit in outcome_id.split("_")), "count")
-    return words(outcome_id), unit
+    return called("outcome", outcome_id), unit
 
 
 def compared(row: Mapping[str, Any]) -> dict[str, str]:
@@ -329,7 +234,7 @@ def compared(row: Mapping[str, Any]) -> dict[str, str]:
         if value is None:
             text = NAMES_NOT_KNOWN[0] if name == "sister_pool_count" else STATUSES["missing"][0]
         else:
-            text = signed(value, 1, "da") if isinstance(value, float) else GROUPS.get(value, words(value))[0]
+            text = signed(value, 1, "da") if isinstance(value, float) else called("group", value)[0]
         if not name.startswith("caution"):
             told[columns[name].label_da if name in columns else words(name)[0]] = text
     return told

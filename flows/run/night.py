@@ -392,18 +392,18 @@ def publish_step(settings: Settings, candidate: Candidate, run: RunInfo) -> buil
 
 def write_products(settings: Settings, candidate: Path, build: builds.Build, run: RunInfo) -> None:
     """Write report and data package and, beside them in a process of its own, the workbook of a candidate."""
-    from flows.report.build import build_report, report_options
+    from flows.report.build import build_report, find_chromium
     from flows.report.workbook import write_workbook
 
     known = judge_ages(settings, load_catalogue(), run)
     try:
-        options = report_options(settings, known)
+        find_chromium(settings)
     except UsageError as error:  # no browser to print with: the rest of the report needs none
         steps.warn(str(error))
-        options = report_options(settings.model_copy(update={"pdf": False}), known)
+        settings = settings.model_copy(update={"pdf": False})
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
-        build_report(candidate, build.report, options, steps.step)
+        build_report(candidate, build.report, settings, known, steps.step)
         steps.step("write workbook and data package")
         exports.write_package(candidate, build.exports)
         writing.result()

@@ -36,9 +36,10 @@ def benchmarks() -> tuple[Benchmark, ...]:
 def prepare(folder: Path, rows: int) -> None:
     """Build the report of a made-up country."""
     from flows.report.build import build_report
+    from flows.settings import Settings
     from tests.report_database import make_database
 
-    build_report(make_database(folder / "made-up.duckdb", municipalities=rows), folder / "site")
+    build_report(make_database(folder / "made-up.duckdb", municipalities=rows), folder / "site", Settings(data=folder))
 
 
 class _Silent(SimpleHTTPRequestHandler):

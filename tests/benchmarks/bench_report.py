@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from flows.report import data, drawings
-from flows.report.build import ReportOptions, build_report
+from flows.report.build import build_report
 from flows.report.workbook import write_workbook
+from flows.settings import Settings
 from tests.browser.conftest import chromium as find_chromium
 from tests.report_database import make_database
 
@@ -33,7 +34,7 @@ def measure(database: Path, folder: Path) -> list[tuple[str, float, str]]:
         drawings.svg("trend", rows, "x")
     out.append(("one chart", (time.perf_counter() - start) * 1000 / 20, "ms"))
     start, processor = time.perf_counter(), time.process_time()
-    files = build_report(database, folder / "site")
+    files = build_report(database, folder / "site", Settings(data=folder))
     out.append(("the report", time.perf_counter() - start, "s"))
     out.append(("the report, processor", time.process_time() - processor, "s"))
     size = {path.relative_to(folder / "site").as_posix(): path.stat().st_size for path in files}
@@ -50,7 +51,7 @@ def measure(database: Path, folder: Path) -> list[tuple[str, float, str]]:
 def measure_pdfs(database: Path, folder: Path, chromium: Path) -> list[tuple[str, float, str]]:
     """Return (what, figure, unit) of the report with a PDF of every profile; the processor's time is the browsers'."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    build_report(database, folder / "printed", ReportOptions(chromium=chromium))
+    build_report(database, folder / "printed", Settings(data=folder, pdf=True, chromium=chromium))
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     made = sorted((folder / "printed" / "kommune").glob("*.pdf"))
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.report.build import build_report
+from flows.settings import Settings
 from tests.report_database import make_database
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def chromium() -> str | None:
 def report_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report of a made-up country, hostile text included, built once."""
     root = tmp_path_factory.mktemp("browser")
-    build_report(make_database(root / "a.duckdb", hostile=True), root / "site")
+    build_report(make_database(root / "a.duckdb", hostile=True), root / "site", Settings(data=root))
     return root / "site"
 
 

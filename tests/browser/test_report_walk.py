@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from flows.report.build import ReportOptions, build_report
+from flows.report.build import build_report
+from flows.settings import Settings
 from tests.browser.conftest import chromium
 from tests.report_database import make_database
 from transforms.models.wording import UNITS, number
@@ -343,7 +344,7 @@ def test_pdfs_are_made_in_the_build_on_two_pages_with_every_figure(report_folder
     if path is None or pdftotext is None:
         pytest.skip("no Chromium or pdftotext here: apt-get install chromium poppler-utils")
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
-    build_report(database, tmp_path / "site", ReportOptions(chromium=Path(path)))
+    build_report(database, tmp_path / "site", Settings(data=tmp_path, pdf=True, chromium=Path(path)))
     compared = 0
     with Warehouse.open(database, read_only=True) as warehouse:
         rows = warehouse.rows(

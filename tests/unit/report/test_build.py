@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.report import pages, words
-from flows.report.build import ReportOptions, build_report, report_options
+from flows.report.build import build_report, find_chromium
 from flows.report.data import load
 from flows.settings import Settings
 from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
@@ -45,14 +45,14 @@ class Page(HTMLParser):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     # The last twelve in code order hold Læsø, whose figures are withheld.
-    build_report(make_database(root / "a.duckdb", municipalities=12), root / "site")
+    build_report(make_database(root / "a.duckdb", municipalities=12), root / "site", Settings(data=root))
     return root / "site"
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hostile")
-    build_report(make_database(root / "a.duckdb", municipalities=4, hostile=True), root / "site")
+    build_report(make_database(root / "a.duckdb", municipalities=4, hostile=True), root / "site", Settings(data=root))
     return root / "site"
 
 
@@ -99,7 +99,7 @@ def test_the_page_of_industries_names_every_factor_of_the_match(folder: Path) ->
     database = load(make_database(folder.parent / "factors.duckdb"))
     used = {name for row in database.tables["mart.industry_match"] for name in (row["score_factors"] or "").split()}
     assert used
-    assert [name for name in used if words.FACTORS[name][0] not in text] == []
+    assert [name for name in used if words.CODES["factor"][name][0] not in text] == []
 
 
 def test_every_page_bears_the_mark_of_synthetic_data(folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_withheld_figure_is_told_and_never_nought(folder: Path) -> None:
 
 @pytest.mark.long
 def test_a_missing_figure_is_told(tmp_path: Path) -> None:
-    build_report(make_database(tmp_path / "a.duckdb"), tmp_path / "site")
+    build_report(make_database(tmp_path / "a.duckdb"), tmp_path / "site", Settings(data=tmp_path))
     text = (tmp_path / "site" / "kommune" / f"{MISSING_CODE}.html").read_text(encoding="utf-8")
     assert text.count('status-missing"') > 50
     assert (tmp_path / "site" / "index.html").stat().st_size < 1_500_000
@@ -171,7 +171,9 @@ def test_numbers_are_danish_and_differences_are_percentage_points(folder: Path) 
 
 
 def test_parts_that_are_not_there_yet_are_named(tmp_path: Path) -> None:
-    build_report(make_database(tmp_path / "a.duckdb", municipalities=2, models=False), tmp_path / "site")
+    build_report(
+        make_database(tmp_path / "a.duckdb", municipalities=2, models=False), tmp_path / "site", Settings(data=tmp_path)
+    )
     profile = next((tmp_path / "site" / "kommune").glob("*.html")).read_text(encoding="utf-8")
     for table in ("expected", "finding", "peer", "method_candidate", "industry_match", "organisation", "eligibility"):
         assert f"<code>mart.{table}</code>" in profile
@@ -180,17 +182,17 @@ def test_parts_that_are_not_there_yet_are_named(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_the_same_database_gives_the_same_bytes(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=3)
-    first = {p.name: p.read_bytes() for p in build_report(database, tmp_path / "one")}
-    assert first == {p.name: p.read_bytes() for p in build_report(database, tmp_path / "two")}
+    first = {p.name: p.read_bytes() for p in build_report(database, tmp_path / "one", Settings(data=tmp_path))}
+    assert first == {p.name: p.read_bytes() for p in build_report(database, tmp_path / "two", Settings(data=tmp_path))}
 
 
 @pytest.mark.long
 def test_a_failed_report_leaves_the_earlier_one_alone(tmp_path: Path) -> None:
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
-    before = build_report(database, tmp_path / "site")
+    before = build_report(database, tmp_path / "site", Settings(data=tmp_path))
     (tmp_path / "bad.geojson").write_text("{", encoding="utf-8")
     with pytest.raises(DataRefused, match="not a readable GeoJSON"):
-        build_report(database, tmp_path / "site", ReportOptions(boundaries=tmp_path / "bad.geojson"))
+        build_report(database, tmp_path / "site", Settings(data=tmp_path, boundaries=tmp_path / "bad.geojson"))
     assert all(path.is_file() for path in before)
 
 
@@ -198,9 +200,9 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path) -> None:
     with Warehouse.open(tmp_path / "other.duckdb") as warehouse:
         warehouse.execute("CREATE TABLE something AS SELECT 1 AS a")
     with pytest.raises(UsageError, match="no published mapping"):
-        build_report(tmp_path / "other.duckdb", tmp_path / "site")
+        build_report(tmp_path / "other.duckdb", tmp_path / "site", Settings(data=tmp_path))
     with pytest.raises(UsageError, match="nothing is published"):
-        build_report(tmp_path / "absent.duckdb", tmp_path / "site")
+        build_report(tmp_path / "absent.duckdb", tmp_path / "site", Settings(data=tmp_path))
 
 
 @pytest.mark.long
@@ -215,7 +217,7 @@ def test_revised_figures_are_listed_without_the_earlier_build(tmp_path: Path) ->
             "WHERE indicator_id = 'unemployment_pct' AND period = '2024' AND municipality_code = '851'",
             [run_id],
         )
-    build_report(now, tmp_path / "site")
+    build_report(now, tmp_path / "site", Settings(data=tmp_path))
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
     part = text[text.index('id="q-revised"') : text.index('id="q-withheld"')]
     assert part.count("<tr>") == 4, "one municipality and one figure, each under a heading"
@@ -246,7 +248,7 @@ def test_deliveries_are_told_without_their_file_names(tmp_path: Path) -> None:
     (receipts / "a.json").write_text(json.dumps(receipt), encoding="utf-8")
     (receipts / "broken.json").write_text("{", encoding="utf-8")
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
-    build_report(database, tmp_path / "site", ReportOptions(receipts=receipts))
+    build_report(database, tmp_path / "site", Settings(data=tmp_path))
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
     assert "Aalborg" in text
     assert "afvist" in text
@@ -300,7 +302,7 @@ def test_the_rules_of_protection_are_told_from_the_settings(tmp_path: Path) -> N
             "UPDATE meta.release SET suppression_threshold_count = 7, rounding_base_count = 9, "
             "minimum_denominator_count = 23, least_rate_denominator_count = 31"
         )
-    build_report(database, tmp_path / "site", ReportOptions())
+    build_report(database, tmp_path / "site", Settings(data=tmp_path))
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", (tmp_path / "site" / "datakvalitet.html").read_text("utf-8")))
     for told, size in (("intet antal under", 7), ("multipla af", 9), ("færre end", 23), ("tal over færre end", 31)):
         assert re.search(rf"{told} (\S+ \S+ )?.{{0,60}}\b{size}\b", text), told
@@ -323,7 +325,7 @@ def test_a_delivered_source_tells_what_its_receipts_tell(tmp_path: Path) -> None
         }
         (receipts / f"{place}.json").write_text(json.dumps(receipt), encoding="utf-8")
     database = make_database(tmp_path / "a.duckdb", municipalities=2)
-    build_report(database, tmp_path / "site", ReportOptions(receipts=receipts))
+    build_report(database, tmp_path / "site", Settings(data=tmp_path))
     text = (tmp_path / "site" / "datakvalitet.html").read_text(encoding="utf-8")
     row = text[text.index('<tr id="delivery_cases">') :].split("</tr>")[0]
     assert "03.01.2026" in row
@@ -370,8 +372,7 @@ def test_a_comparison_with_a_baseline_is_shown_with_its_caution(tmp_path: Path) 
         "difference_in_differences": rows,
     }
     (tmp_path / "comparisons" / "x.json").write_text(json.dumps(content), encoding="utf-8")
-    options = ReportOptions(baselines=tmp_path / "baselines", comparisons=tmp_path / "comparisons")
-    build_report(make_database(tmp_path / "a.duckdb", municipalities=2), tmp_path / "site", options)
+    build_report(make_database(tmp_path / "a.duckdb", municipalities=2), tmp_path / "site", Settings(data=tmp_path))
     text = (tmp_path / "site" / "opfoelgning.html").read_text(encoding="utf-8")
     assert "nulpunkt-2016" in text
     assert "Pas på." in text
@@ -404,7 +405,7 @@ def test_profiles_are_printed_beside_themselves_and_one_that_fails_is_told(
     browser = tmp_path / "browser"
     browser.write_text(BROWSER.format(python=sys.executable, broken=f"{codes[0]}.html"), encoding="utf-8")
     browser.chmod(0o755)
-    build_report(database, tmp_path / "site", ReportOptions(chromium=browser))
+    build_report(database, tmp_path / "site", Settings(data=tmp_path, pdf=True, chromium=browser))
     pages_of = {code: (tmp_path / "site" / "kommune" / f"{code}.html").read_text(encoding="utf-8") for code in codes}
     assert {path.stem for path in (tmp_path / "site" / "kommune").glob("*.pdf")} == set(codes[1:])
     assert [f'href="{code}.pdf"' in pages_of[code] for code in codes] == [False, True, True]
@@ -414,5 +415,5 @@ def test_profiles_are_printed_beside_themselves_and_one_that_fails_is_told(
 def test_pdfs_asked_for_without_a_browser_are_refused_with_the_way_out(tmp_path: Path) -> None:
     ours = Settings(data=tmp_path, pdf=True, chromium=tmp_path / "absent")
     with pytest.raises(UsageError, match="no Chromium here to print the profiles with"):
-        report_options(ours)
-    assert report_options(ours.model_copy(update={"pdf": False})).chromium is None
+        find_chromium(ours)
+    assert find_chromium(ours.model_copy(update={"pdf": False})) is None

@@ -20,7 +20,7 @@ from expectations import drift, history
 from flows.cli.look import print_profile, profiled
 from flows.deliveries.contract import CELL_RULES
 from flows.report import words
-from flows.report.build import build_report, report_options
+from flows.report.build import build_report
 from flows.report.words import _rule_texts, condition, examples, rule_text
 from flows.report.workbook import SERIES, write_workbook
 from flows.run.night import freeze
@@ -95,7 +95,7 @@ def spoken(path: Path, language: str) -> list[str]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("words")
     database = make_database(root / "a.duckdb", municipalities=12)
-    build_report(database, root / "site")
+    build_report(database, root / "site", Settings(data=root))
     return database, root / "site"
 
 
@@ -281,7 +281,7 @@ def test_every_table_of_the_sample_world_is_the_marts(sample_run: Published, tmp
     shutil.copytree(sample_run.settings.root, settings.root, symlinks=True)
     freeze(settings, "nulpunkt", period="2016")
     baselines.compare(settings, "nulpunkt")
-    build_report(settings.published, tmp_path / "site", report_options(settings))
+    build_report(settings.published, tmp_path / "site", settings)
     assert industries_are_the_marts(settings.published, tmp_path / "site") > 10_000
     assert peers_are_the_marts(settings.published, tmp_path / "site") > 2_000
     assert comparisons_are_as_compared(tmp_path / "site", settings.root / "comparisons") > 500
@@ -505,7 +505,7 @@ def test_every_term_of_a_model_is_told_in_words(tiny_run: Published) -> None:
     unnamed = (
         {term.removeprefix("bend ").removeprefix("step ") for term in {*terms, "products"}}
         - labelled
-        - set(words.codes())
+        - set(words.CODES[""])
     )
     assert unnamed == set(), "give them a row in codes.csv"
 
