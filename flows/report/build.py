@@ -90,13 +90,12 @@ def build_report(
     site.write("assets/exact.js", pages.script("KK_EXACT", pages.exact(data)))
     if data.conditions:
         site.write("assets/conditions.js", pages.script("KK_CONDITIONS", pages.peer_conditions(data)))
-    changed = pages.revisions(database)
-    contexts = page_contexts(data, settings, ages or {}, changed)
+    contexts = page_contexts(data, settings, ages or {})
     for page, (template, _) in PAGES.items():
         site.render(page, template, contexts.get(page, {}))
     for municipality in data.municipalities:
         on_step(f"report: {municipality['municipality_name']}")
-        context = pages.context(data, municipality, changed)
+        context = pages.context(data, municipality)
         site.render(f"kommune/{municipality['municipality_code']}.html", "profile.html.jinja", context)
     if chromium is not None:
         print_profiles(unfinished, chromium, on_step)
@@ -183,7 +182,7 @@ def _seen(value: Any) -> Any:
 
 
 def page_contexts(
-    data: ReportData, settings: Settings, ages: Mapping[str, Mapping[str, Any]], changed: list[Row] | None
+    data: ReportData, settings: Settings, ages: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Return what each page but the profiles needs beside the data."""
     rules, receipts = pages.rules(data), pages.receipts(settings.receipts)
@@ -201,10 +200,9 @@ def page_contexts(
             "receipts": receipts,
             "delivered": pages.deliveries(data, receipts),
             "withheld": pages.withheld(data),
-            "revisions": changed,
-            "changes": pages.changes(data, changed),
+            "changes": pages.changes(data),
             "silent": pages.not_delivered(data, receipts),
-            "names": {str(m["municipality_code"]): m["municipality_name"] for m in data.municipalities},
+            "names": data.names,
         },
         "metode.html": {
             "ages": pages.ages,

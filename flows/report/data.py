@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,12 @@ class Cell:
     is_newest: bool = False
 
 
+FIGURES = """
+    SELECT {code}, indicator_id, value::DOUBLE, value_status, period, reference_date,
+        -- What a figure is made over; a growth's denominator is not that, but what there was before.
+        if(value IS NOT NULL AND operation IN ('ratio', 'value', 'delivery'), denominator::DOUBLE, NULL), is_newest
+    FROM {table} JOIN mart.indicator USING (indicator_id)
+"""
 Series = dict[str, Cell]
 """Period -> cell."""
 
@@ -47,7 +53,8 @@ class ReportData:
     """Everything the pages are made of. `tables` holds the optional tables; an absent one has no key.
 
     `periods` are those shown everywhere; `history` holds every period, for the indicators drawn over all years.
-    `conditions` holds the newest framework conditions behind the peers, by municipality.
+    `conditions` holds the newest framework conditions behind the peers, by municipality. `revised`: the published
+    figures this release changed, the largest relative changes first; None where the database does not tell.
     """
 
     release: Row
@@ -64,6 +71,13 @@ class ReportData:
     history: dict[str, list[str]] = field(default_factory=dict)
     conditions: dict[str, dict[str, float]] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
+    by_municipality: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
+    revised: list[Row] | None = None
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Return the name of every municipality by its code."""
+        return {str(row["municipality_code"]): str(row["municipality_name"]) for row in self.municipalities}
 
     @property
     def is_synthetic(self) -> bool:
@@ -79,13 +93,8 @@ class ReportData:
 
     def of(self, table: str, code: str) -> list[Row] | None:
         """Return a table's rows of one municipality; None when the database does not have the table."""
-        if table not in self.tables:
-            return None
-        if table not in self._grouped:
-            self._grouped[table] = grouped(self.tables[table], lambda row: str(row.get("municipality_code")))
-        return self._grouped[table].get(code, [])
-
-    _grouped: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
+        rows = self.by_municipality.get(table)
+        return None if rows is None else rows.get(code, [])
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
@@ -99,6 +108,15 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Ro
 def read_rows(warehouse: Warehouse, table: str, order: str = "ALL") -> list[Row]:
     """Return a whole table as dicts, decimals as floats, sorted."""
     return warehouse.dicts(f"SELECT * FROM {quote_table(table)} ORDER BY {order}")
+
+
+# `meta.revision` keeps the changes of every release, so the earlier build itself is not needed.
+REVISED = """
+    SELECT municipality_code, indicator_id, period, value_before AS "before", value_status_before AS status_before,
+        value_after AS "after", value_status_after AS status_after
+    FROM meta.revision JOIN meta.run USING (run_id)
+    ORDER BY abs(value_after - value_before) / nullif(abs(value_before), 0) DESC NULLS FIRST, 1, 2, 3
+"""
 
 
 def load(database: Path) -> ReportData:
@@ -122,7 +140,10 @@ def load(database: Path) -> ReportData:
         )
         for table in OPTIONAL:
             if warehouse.exists(table):
-                data.tables[table] = read_rows(warehouse, table)
+                data.tables[table] = rows = read_rows(warehouse, table)
+                data.by_municipality[table] = grouped(rows, lambda row: str(row.get("municipality_code")))
+        if warehouse.exists("meta.revision"):
+            data.revised = warehouse.dicts(REVISED)
         _read_values(warehouse, data)
         if "reference.peer_weights" in data.tables:
             data.conditions = _conditions(warehouse)
@@ -172,34 +193,13 @@ def _read_values(warehouse: Warehouse, data: ReportData) -> None:
     periods = comparable_periods(warehouse)
     data.periods = {indicator: known[-MOST_PERIODS:] for indicator, known in periods.items()}
     data.history = {indicator: periods[indicator] for indicator in OVER_ALL_YEARS if indicator in periods}
-    read = {**data.periods, **data.history}
-    wanted = {(indicator, period) for indicator, known in read.items() for period in known}
-    columns = "indicator_id, period, reference_date, value::DOUBLE, value_status, denominator::DOUBLE"
-    counting = {i for i, row in data.indicators.items() if _counts(row)}
-    values: dict[str, dict[str, Series]] = defaultdict(lambda: defaultdict(dict))
-    query = f"SELECT municipality_code, is_newest, {columns} FROM mart.indicator_value ORDER BY ALL"
-    for code, newest, *rest in warehouse.rows(query):
-        if (rest[0], rest[1]) in wanted:
-            values[rest[0]][code][rest[1]] = _cell(rest, counting, bool(newest))
-    data.values = {indicator: dict(by_code) for indicator, by_code in values.items()}
+    read = {indicator: {*known, *data.history.get(indicator, [])} for indicator, known in data.periods.items()}
+    query = FIGURES.format(code="municipality_code", table="mart.indicator_value")
     if warehouse.exists("mart.indicator_national"):
-        national: dict[str, Series] = defaultdict(dict)
-        for newest, *rest in warehouse.rows(f"SELECT is_newest, {columns} FROM mart.indicator_national ORDER BY ALL"):
-            if (rest[0], rest[1]) in wanted:
-                national[rest[0]][rest[1]] = _cell(rest, counting, bool(newest))
-        data.national = dict(national)
-
-
-def _cell(row: list[Any], counting: set[str], newest: bool) -> Cell:
-    indicator_id, period, day, value, status, denominator = row
-    n = denominator if indicator_id in counting and value is not None else None
-    return Cell(value, status, period, day, n, newest)
-
-
-def _counts(indicator: Row) -> bool:
-    """Tell whether a figure's denominator is the number of persons, jobs or dwellings it is made over.
-
-    So it is for a ratio, for a published rate whose persons are published too, and for what is made of deliveries; not
-    for a growth, whose denominator is what there was before.
-    """
-    return indicator.get("operation") in ("ratio", "value", "delivery")
+        query += " UNION ALL " + FIGURES.format(code="''", table="mart.indicator_national")
+    for code, indicator, *figure in warehouse.rows(f"{query} ORDER BY ALL"):
+        cell = Cell(*figure)
+        if cell.period in read.get(indicator, ()):
+            by_code = data.values.setdefault(indicator, {})
+            series = by_code.setdefault(code, {}) if code else data.national.setdefault(indicator, {})
+            series[cell.period] = cell

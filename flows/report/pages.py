@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
+from operator import itemgetter
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
@@ -25,7 +26,6 @@ from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
 from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
 from transforms.periods import age_in_days
-from transforms.warehouse import Warehouse
 
 # Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
 
@@ -144,9 +144,8 @@ def withheld(data: ReportData) -> list[Row]:
     out = []
     for key, indicator in data.indicators.items():
         periods = data.periods.get(key)
-        series = data.values.get(key, {})
-        statuses = [cells[periods[-1]].status for cells in series.values() if periods and periods[-1] in cells]
-        counted = {status: statuses.count(status) for status in ("suppressed", "missing", "not_applicable")}
+        statuses = Counter(cell.status for code in data.names if (cell := data.cell(code, key)))
+        counted = {status: statuses[status] for status in ("suppressed", "missing", "not_applicable")}
         if not periods:
             counted["missing"] = len(data.municipalities)
         if any(counted.values()):
@@ -154,25 +153,9 @@ def withheld(data: ReportData) -> list[Row]:
     return out
 
 
-def revisions(database: Path) -> list[Row] | None:
-    """Return the published figures this release changed, the largest relative changes first; None without the table.
-
-    `meta.revision` keeps the changes of every release, so the earlier build itself is not needed.
-    """
-    with Warehouse.open(database, read_only=True) as warehouse:
-        if not warehouse.exists("meta.revision"):
-            return None
-        return warehouse.dicts(
-            """SELECT municipality_code, indicator_id, period, value_before AS "before",
-            value_status_before AS status_before, value_after AS "after", value_status_after AS status_after
-            FROM meta.revision JOIN meta.run USING (run_id)
-            ORDER BY abs(value_after - value_before) / nullif(abs(value_before), 0) DESC NULLS FIRST, 1, 2, 3"""
-        )
-
-
-def changes(data: ReportData, changed: list[Row] | None) -> list[tuple[Row, int]]:
+def changes(data: ReportData) -> list[tuple[Row, int]]:
     """Return the municipalities with how many of their figures changed with this release, most first."""
-    counted = Counter(str(row["municipality_code"]) for row in changed or [])
+    counted = Counter(str(row["municipality_code"]) for row in data.revised or [])
     found = [(m, counted[code]) for m in data.municipalities if (code := str(m["municipality_code"])) in counted]
     return sorted(found, key=lambda pair: (-pair[1], danish_key(str(pair[0]["municipality_name"]))))
 
@@ -207,65 +190,39 @@ def newest_day(data: ReportData) -> date | None:
 UNFOLDED = ("difference_in_differences", "groups")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One comparison of a later mapping with a baseline: outcome, periods, tables, and the caution to read with it.
-
-    `tables`: name and rows of each.
-    """
-
-    outcome_id: str
-    baseline_period: str
-    later_period: str
-    later_run_id: str
-    tables: list[tuple[str, list[Row]]]
-    caution: tuple[str, str] | None
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A frozen baseline with the newest comparison of each outcome."""
-
-    name: str
-    run_id: str
-    frozen_at: datetime | None
-    comparisons: list[Comparison] = field(default_factory=list)
-
-
-def baselines(folder: Path, comparisons: Path) -> list[Baseline]:
-    """Return the frozen baselines by name; empty when none is frozen."""
-    made: dict[str, dict[str, Comparison]] = {}
-    for path in sorted(comparisons.glob("*.json")):
-        content = _json(path)
-        if content.get("baseline"):
-            found = made.setdefault(str(content["baseline"]), {})
-            told = read_comparison(content)
-            if told.outcome_id not in found or found[told.outcome_id].later_run_id <= told.later_run_id:
-                found[told.outcome_id] = told
+def baselines(folder: Path, comparisons: Path) -> list[Row]:
+    """Return the frozen baselines by name, each with the newest comparison of every outcome."""
+    made = [content for path in sorted(comparisons.glob("*.json")) if (content := _json(path)).get("baseline")]
     out = []
     for path in sorted(folder.glob("*/manifest.json")):
-        manifest = _json(path)
-        if manifest and not path.parent.name.startswith("."):
-            frozen = manifest.get("frozen_at")
-            day = datetime.fromisoformat(str(frozen)) if frozen else None
-            name = path.parent.name
-            out.append(Baseline(name, str(manifest.get("run_id", "")), day, list(made.get(name, {}).values())))
+        manifest, name = _json(path), path.parent.name
+        if manifest and not name.startswith("."):
+            own = [read_comparison(content) for content in made if str(content["baseline"]) == name]
+            newest = {told["outcome_id"]: told for told in sorted(own, key=itemgetter("later_run_id"))}
+            frozen = manifest.get("frozen_at") and datetime.fromisoformat(str(manifest["frozen_at"]))
+            run_id = str(manifest.get("run_id", ""))
+            out.append({"name": name, "run_id": run_id, "frozen_at": frozen, "comparisons": list(newest.values())})
     return out
 
 
-def read_comparison(content: Row) -> Comparison:
-    """Return what a comparison's file says; its tables in reading order, cautions taken out of the rows."""
-    caution: tuple[str, str] | None = None
-    tables = []
-    for key, value in content.items():
-        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            told = next((row for row in value if row.get("caution_da")), None)
-            if told is not None and caution is None:
-                caution = str(told["caution_da"]), str(told.get("caution_en") or told["caution_da"])
-            tables.append((key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in value]))
-    tables.sort(key=lambda table: UNFOLDED.index(table[0]) if table[0] in UNFOLDED else len(UNFOLDED))
+def read_comparison(content: Row) -> Row:
+    """Return what a comparison's file says: outcome, periods, tables in reading order, and the caution to read with it.
+
+    `tables`: name and rows of each, without the cautions that stand in the rows.
+    """
+    tables = {
+        key: rows for key, rows in content.items()
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
+    }  # fmt: skip
+    told = next((row for rows in tables.values() for row in rows if row.get("caution_da")), None)
+    plain = [
+        (key, [{k: v for k, v in row.items() if not k.startswith("caution_")} for row in rows])
+        for key, rows in tables.items()
+    ]
+    plain.sort(key=lambda table: UNFOLDED.index(table[0]) if table[0] in UNFOLDED else len(UNFOLDED))
     told_by = ("outcome_id", "baseline_period", "later_period", "later_run_id")
-    return Comparison(**{key: str(content.get(key, "")) for key in told_by}, tables=tables, caution=caution)
+    caution = told and (told["caution_da"], told.get("caution_en") or told["caution_da"])
+    return {**{key: str(content.get(key, "")) for key in told_by}, "tables": plain, "caution": caution}
 
 
 def _json(path: Path) -> Row:
@@ -348,15 +305,6 @@ class Line:
     years: list[float | None]
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """One row of mart.expected with the words for its outcome."""
-
-    row: Row
-    label: Words
-    unit: str
-
-
 def line(data: ReportData, code: str, indicator_id: str, peer_codes: list[str]) -> Line:
     """Return an indicator's newest figure of a municipality, the country's of the same period and the peers' mean."""
     indicator = data.indicators[indicator_id]
@@ -389,11 +337,12 @@ def groups(data: ReportData, code: str, *, headlines: bool) -> list[tuple[Words,
     return [(label, rows) for label, rows in found.items() if rows]
 
 
-def estimates(data: ReportData, code: str) -> list[Estimate]:
-    """Return the newest estimate per outcome of what a municipality could expect."""
+def estimates(data: ReportData, code: str) -> list[Row]:
+    """Return the newest estimate per outcome of what a municipality could expect, with that one's label and unit."""
     by_period = sorted(data.of("mart.expected", code) or [], key=lambda r: str(r["period"]))
     newest = {str(row["outcome_id"]): row for row in by_period}
-    return [Estimate(row, *words.outcome(outcome_id, data.indicators)) for outcome_id, row in sorted(newest.items())]
+    told = ((row, *words.outcome(key, data.indicators)) for key, row in sorted(newest.items()))
+    return [{**row, "label": label, "unit": unit} for row, label, unit in told]
 
 
 def trend(data: ReportData, code: str) -> tuple[Markup, list[tuple[int, dict[str, Cell]]]] | None:
@@ -413,31 +362,23 @@ def trend(data: ReportData, code: str) -> tuple[Markup, list[tuple[int, dict[str
     return drawings.svg("trend", drawn, "trend-caption"), sorted(by_year.items())
 
 
-def interval_chart(data: ReportData, code: str, outcome_id: str, names: dict[str, str]) -> Markup | None:
+def interval_chart(data: ReportData, code: str, outcome_id: str) -> Markup | None:
     """Return the municipality's difference beside its peers', each with its interval; None when it has none itself."""
     drawn: list[Row] = []
     for other in [code, *(str(row["peer_code"]) for row in peers(data, code))]:
-        row = next((e.row for e in estimates(data, other) if e.row["outcome_id"] == outcome_id), {})
-        ends = {
-            "difference": row.get("difference"),
-            "low": row.get("difference_low"),
-            "high": row.get("difference_high"),
-        }
+        row = next((row for row in estimates(data, other) if row["outcome_id"] == outcome_id), {})
+        ends = {end: row.get(f"difference_{end}") for end in ("low", "high")} | {"difference": row.get("difference")}
         if None not in ends.values():
-            name, assessment = names.get(other, other), str(row.get("assessment"))
+            name, assessment = data.names.get(other, other), str(row.get("assessment"))
             drawn.append({"name": name, "own": other == code, "assessment": assessment, **ends})
     if not any(row["own"] for row in drawn):
         return None
     return drawings.svg("interval", drawn, "expected-caption")
 
 
-def context(data: ReportData, municipality: Row, changed: list[Row] | None) -> dict[str, Any]:
-    """Return everything the profile template shows of one municipality.
-
-    `changed`: the figures that changed with this release; None when that is not known.
-    """
+def context(data: ReportData, municipality: Row) -> dict[str, Any]:
+    """Return everything the profile template shows of one municipality."""
     code = str(municipality["municipality_code"])
-    names = {str(row["municipality_code"]): str(row["municipality_name"]) for row in data.municipalities}
     near = peers(data, code)
     found = estimates(data, code)
     industries, methods = data.of("mart.industry_match", code), data.of("mart.method_candidate", code)
@@ -445,7 +386,7 @@ def context(data: ReportData, municipality: Row, changed: list[Row] | None) -> d
     return {
         "m": municipality,
         "code_": code,
-        "names": names,
+        "names": data.names,
         "mapping": data.mapping.get(code, {}),
         "first": [line(data, code, key, near_codes) for key in FIRST_INDICATORS if key in data.indicators],
         "headlines": groups(data, code, headlines=True),
@@ -453,7 +394,7 @@ def context(data: ReportData, municipality: Row, changed: list[Row] | None) -> d
         "peers": near if "mart.peer" in data.tables else None,
         "labels": data.indicators,
         "estimates": found if "mart.expected" in data.tables else None,
-        "drawn": interval_chart(data, code, str(found[0].row["outcome_id"]), names) if found else None,
+        "drawn": interval_chart(data, code, str(found[0]["outcome_id"])) if found else None,
         "trend": trend(data, code),
         "findings": data.of("mart.finding", code),
         "organisation": organisation(data, code),
@@ -464,7 +405,7 @@ def context(data: ReportData, municipality: Row, changed: list[Row] | None) -> d
         "sources": used_sources(data),
         "joint": joint_with(data, municipality),
         "shares": as_expected(data, found),
-        "changed": changed and [row for row in changed if row["municipality_code"] == code],
+        "changed": data.revised and [row for row in data.revised if row["municipality_code"] == code],
     }
 
 
@@ -510,8 +451,7 @@ def names_of_units(data: ReportData) -> dict[str, str]:
     units: dict[str, list[str]] = {}
     for m in data.municipalities:
         units.setdefault(str(m.get("project_unit") or ""), []).append(str(m["municipality_name"]))
-    alone = {str(m["municipality_code"]): str(m["municipality_name"]) for m in data.municipalities}
-    return alone | {unit: ", ".join(names) for unit, names in units.items() if unit}
+    return data.names | {unit: ", ".join(names) for unit, names in units.items() if unit}
 
 
 def joint_with(data: ReportData, municipality: Row) -> list[Row]:
@@ -520,15 +460,15 @@ def joint_with(data: ReportData, municipality: Row) -> list[Row]:
     return [m for m in data.municipalities if unit and m.get("project_unit") == unit and m is not municipality]
 
 
-def as_expected(data: ReportData, found: list[Estimate]) -> list[tuple[Words, int, int]]:
+def as_expected(data: ReportData, found: list[Row]) -> list[tuple[Words, int, int]]:
     """Return per outcome how many municipalities are as expected, of how many that were judged, in its period."""
     counted = Counter((r["outcome_id"], r["period"], r["assessment"]) for r in data.tables.get("mart.expected", []))
     out = []
     for one in found:
-        outcome_id, newest = one.row["outcome_id"], one.row["period"]
+        outcome_id, newest = one["outcome_id"], one["period"]
         same = {told: counted[outcome_id, newest, told] for told in ("better", "as_expected", "worse")}
         if any(same.values()):
-            out.append((one.label, same["as_expected"], sum(same.values())))
+            out.append((one["label"], same["as_expected"], sum(same.values())))
     return out
 
 
@@ -691,30 +631,29 @@ def _indicator(
 def _outcomes(data: ReportData, codes: list[str]) -> dict[str, Any]:
     """Return per outcome of mart.expected (newest period) the assessment of each municipality, with n and interval."""
     out: dict[str, Any] = {}
-    for row in sorted(data.tables.get("mart.expected", []), key=lambda r: str(r["period"])):
-        outcome_id, code = str(row["outcome_id"]), str(row["municipality_code"])
-        if code not in codes:
-            continue
+    by_period = sorted(data.tables.get("mart.expected", []), key=lambda r: str(r["period"]))
+    for outcome_id, rows in grouped(by_period, lambda row: str(row["outcome_id"])).items():
+        newest = rows[-1]["period"]
+        own = {str(row["municipality_code"]): row for row in rows if row["period"] == newest}
         label, unit_name = words.outcome(outcome_id, data.indicators)
         unit = unit_of(unit_name)
-        told = out.get(outcome_id)
-        if told is None or told["period"] != row["period"]:
-            told = out[outcome_id] = {
-                "label": list(label), "gap": list(unit.difference), "unit": list(unit.level),
-                "decimals": unit.decimals, "period": row["period"], "count": 0,
-                "name": list(period_text(str(row["period"]))),
-                "groups": {k: list(v) for k, v in words.ASSESSMENTS.items()},
-                "v": [None] * len(codes),
-            }  # fmt: skip
-        figures = {
-            key: None if row.get(key) is None else plain_number(row[key], unit.decimals)
-            for key in ("difference", "difference_low", "difference_high", "observed", "expected")
-        }
-        told["count"] += row.get("rank_low") is not None
-        told["v"][codes.index(code)] = [
-            row.get("assessment")
-            or ("h" if words.is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"),
-            figures["difference"], figures["difference_low"], figures["difference_high"], row.get("n_count"),
-            figures["observed"], figures["expected"], row.get("rank_low"), row.get("rank_high"),
-        ]  # fmt: skip
+        out[outcome_id] = {
+            "label": list(label), "gap": list(unit.difference), "unit": list(unit.level),
+            "decimals": unit.decimals, "period": newest,
+            "count": sum(row.get("rank_low") is not None for row in own.values()),
+            "name": list(period_text(str(newest))),
+            "groups": {k: list(v) for k, v in words.ASSESSMENTS.items()},
+            "v": [own.get(code) and _judged(own[code], unit.decimals) for code in codes],
+        }  # fmt: skip
     return out
+
+
+def _judged(row: Row, decimals: int) -> list[Any]:
+    """Return a row of mart.expected as a script reads it: the assessment, or the letter of why there is none, first."""
+    why = "h" if words.is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"
+    difference, low, high, observed, expected = (
+        None if row.get(key) is None else plain_number(row[key], decimals)
+        for key in ("difference", "difference_low", "difference_high", "observed", "expected")
+    )
+    ranks = row.get("rank_low"), row.get("rank_high")
+    return [row.get("assessment") or why, difference, low, high, row.get("n_count"), observed, expected, *ranks]
