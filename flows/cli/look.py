@@ -427,41 +427,29 @@ def print_profile(told: Row) -> None:
     from flows.report import words
     from transforms.models.wording import STATUSES, date_text, level, listed, number, official_name, signed, unit_of
 
-    def figure(value: Any, unit: str, status: str | None = None) -> str:
-        return STATUSES.get(status or "missing", ("mangler",))[0] if value is None else level(value, unit, "da")
+    def figure(value: Any, unit: str, status: str) -> str:
+        return STATUSES[status or "missing"][0] if value is None else level(value, unit, "da")
 
     who = told["municipality"]
     say(f"{official_name(who['municipality_name'], 'da')} ({who['municipality_code']}), {who['region_name']}", "bold")
-    print_rows(
-        [
-            {
-                "Hovedtal": row["label_da"],
-                "Kommunen": figure(row["value"], row["unit"], row["value_status"]),
-                "Hele landet": "opgøres ikke" if row["national_value"] is None
-                else figure(row["national_value"], row["unit"]),
-                "n": None if row["n_count"] is None else number(row["n_count"], 0, "da"),
-                "Opgjort": date_text(row["reference_date"], "da") if row["reference_date"] else None,
-            }
-            for row in told["headlines"]
-        ],
-        ("Hovedtal", "Kommunen", "Hele landet", "n", "Opgjort"),
-    )  # fmt: skip
-    newest: dict[str, Row] = {}
-    for row in told["expected"]:
-        if str(row["period"]) >= str(newest.get(row["outcome_id"], row)["period"]):
-            newest[row["outcome_id"]] = row
+    heads = ("Hovedtal", "Kommunen", "Hele landet", "n", "Opgjort")
+    rows = []
+    for row in told["headlines"]:
+        own, nation = figure(row["value"], row["unit"], row["value_status"]), row["national_value"]
+        country = "opgøres ikke" if nation is None else level(nation, row["unit"], "da")
+        over = None if row["n_count"] is None else number(row["n_count"], 0, "da")
+        day = row["reference_date"] and date_text(row["reference_date"], "da")
+        rows.append(dict(zip(heads, (row["label_da"], own, country, over, day), strict=True)))
+    print_rows(rows, heads)
+    newest: dict[str, Row] = {row["outcome_id"]: row for row in told["expected"]}  # in the order of their periods
     if newest:
         say("Forventet og faktisk", "bold")
     for outcome_id, row in newest.items():
         (label, _), unit = words.outcome(outcome_id, told["outcomes"])
         if row["difference"] is None:
-            why = (
-                words.NOT_REACHED[0]
-                if words.is_not_reached(row)
-                else figure(row["observed"], unit, row["value_status"])
-            )
-            why += f"; {words.NOT_EXPECTED[0]}" if words.is_not_expected(row) else ""
-            say(f"- {label}: {why}")
+            observed = figure(row["observed"], unit, row["value_status"])
+            why = words.NOT_REACHED[0] if words.is_not_reached(row) else observed
+            say(f"- {label}: {why}; {words.NOT_EXPECTED[0]}" if words.is_not_expected(row) else f"- {label}: {why}")
             continue
         decimals, word = unit_of(unit).decimals, unit_of(unit).difference[0]
         text = f"- {label}: {level(row['observed'], unit, 'da')}, forventet {level(row['expected'], unit, 'da')}"

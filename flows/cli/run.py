@@ -203,18 +203,13 @@ def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None
     """
     from transforms.warehouse import Warehouse
 
-    suites: dict[str, list[dict[str, Any]]] = {}
+    query = "SELECT * EXCLUDE run_id FROM meta.validation WHERE table_name IN (?, ?) ORDER BY success, rule_id"
     with Warehouse.open(_newest_validated(settings), read_only=True) as warehouse:
-        rows = warehouse.dicts("SELECT * EXCLUDE run_id FROM meta.validation ORDER BY table_name, success, rule_id")
-    for row in rows:
-        suites.setdefault(str(row["table_name"]), []).append(row)
-    if suite == "all":
-        shown = [_suite_row(table, rules) for table, rules in suites.items()]
-    else:
-        shown = [*suites.get(suite, ()), *suites.get(f"staging.{suite}", ())]
-        if not shown:
-            known = ", ".join(sorted({table.removeprefix("staging.") for table in suites}))
-            raise UsageError(f"there is no suite {suite}; known: {known}")
+        suites = warehouse.dicts(SUITES)
+        shown = suites if suite == "all" else warehouse.dicts(query, [suite, f"staging.{suite}"])
+    if not shown:
+        known = ", ".join(sorted(row["rule_id"] for row in suites))
+        raise UsageError(f"there is no suite {suite}; known: {known}")
     if as_json:
         print_json(shown)
         return
@@ -226,16 +221,15 @@ def show_suite(settings: Settings, suite: str, *, as_json: bool = False) -> None
                 say(f"    {text}")
 
 
-def _suite_row(table: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    broken = [rule for rule in rules if not rule["success"]]
-    return {
-        "rule_id": table.removeprefix("staging."),
-        "severity": min((rule["severity"] for rule in broken), default=""),  # critical before warning
-        "success": not broken,
-        "n_violations": len(broken),
-        "description": f"{len(rules)} rules over {max(rule['rows_scanned'] for rule in rules)} rows",
-        "examples": ", ".join(rule["rule_id"] for rule in broken),
-    }
+SUITES = """
+    SELECT replace(table_name, 'staging.', '') AS rule_id,
+        coalesce(min(severity) FILTER (NOT success), '') AS severity, -- critical before warning
+        bool_and(success) AS success, count(*) FILTER (NOT success) AS n_violations,
+        format('{} rules over {} rows', count(*), max(rows_scanned)) AS description,
+        coalesce(string_agg(rule_id, ', ' ORDER BY rule_id) FILTER (NOT success), '') AS examples
+    FROM meta.validation GROUP BY table_name ORDER BY table_name
+"""
+"""The suites, each as a row that is printed like a rule."""
 
 
 def _newest_validated(settings: Settings) -> Path:

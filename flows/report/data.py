@@ -110,13 +110,9 @@ def read_rows(warehouse: Warehouse, table: str, order: str = "ALL") -> list[Row]
     return warehouse.dicts(f"SELECT * FROM {quote_table(table)} ORDER BY {order}")
 
 
-# `meta.revision` keeps the changes of every release, so the earlier build itself is not needed.
-REVISED = """
-    SELECT municipality_code, indicator_id, period, value_before AS "before", value_status_before AS status_before,
-        value_after AS "after", value_status_after AS status_after
-    FROM meta.revision JOIN meta.run USING (run_id)
-    ORDER BY abs(value_after - value_before) / nullif(abs(value_before), 0) DESC NULLS FIRST, 1, 2, 3
-"""
+def read_query(name: str) -> str:
+    """Return one of the report's longer queries."""
+    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def load(database: Path) -> ReportData:
@@ -143,7 +139,7 @@ def load(database: Path) -> ReportData:
                 data.tables[table] = rows = read_rows(warehouse, table)
                 data.by_municipality[table] = grouped(rows, lambda row: str(row.get("municipality_code")))
         if warehouse.exists("meta.revision"):
-            data.revised = warehouse.dicts(REVISED)
+            data.revised = warehouse.dicts(read_query("revised"))
         _read_values(warehouse, data)
         if "reference.peer_weights" in data.tables:
             data.conditions = _conditions(warehouse)
@@ -153,19 +149,7 @@ def load(database: Path) -> ReportData:
 def _conditions(warehouse: Warehouse) -> dict[str, dict[str, float]]:
     """Return the newest known value of each weighted condition by municipality, as the peers are found on."""
     out: dict[str, dict[str, float]] = {}
-    for code, indicator, value in warehouse.rows(
-        """
-        WITH known AS (
-            SELECT municipality_code, indicator_id, value::DOUBLE AS value, reference_date
-            FROM mart.indicator_value WHERE value IS NOT NULL
-            UNION ALL
-            SELECT municipality_code, 'population_log', ln(value), reference_date FROM mart.indicator_value
-            WHERE indicator_id IN ('population_january_count', 'population_count') AND value > 0
-        )
-        SELECT municipality_code, indicator_id, arg_max(value, reference_date)
-        FROM known JOIN reference.peer_weights USING (indicator_id) GROUP BY ALL ORDER BY ALL
-        """
-    ):
+    for code, indicator, value in warehouse.rows(read_query("conditions")):
         out.setdefault(str(code), {})[str(indicator)] = float(value)
     return out
 
@@ -175,18 +159,7 @@ def comparable_periods(warehouse: Warehouse) -> dict[str, list[str]]:
 
     A quarter is only ever set beside the same quarter of another year, so no season looks like a change.
     """
-    rows = warehouse.rows(
-        """
-        WITH spans AS (
-            SELECT indicator_id, period, any_value(reference_date) AS day, bool_or(is_newest) AS is_newest
-            FROM mart.indicator_value WHERE reference_date IS NOT NULL GROUP BY indicator_id, period
-        ), newest AS (SELECT indicator_id, max(day) AS newest_day FROM spans WHERE is_newest GROUP BY indicator_id)
-        SELECT indicator_id, list(period ORDER BY day) FROM spans JOIN newest USING (indicator_id)
-        WHERE day <= newest_day AND (month(day), day(day)) = (month(newest_day), day(newest_day))
-        GROUP BY ALL ORDER BY ALL
-        """
-    )
-    return dict(rows)
+    return dict(warehouse.rows(read_query("periods")))
 
 
 def _read_values(warehouse: Warehouse, data: ReportData) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.report import words
+from flows.report.data import read_query
 from flows.store.exports import mart_tables
 from flows.store.snapshots import remove
+from transforms.areas import reference_rows
 from transforms.errors import UsageError
 from transforms.models.wording import UNITS, unit_of
 from transforms.warehouse import Warehouse, quote_identifier, quote_table
@@ -26,21 +28,10 @@ ORDER = (
     "commuting_area",
 )  # fmt: skip
 """The sheets in reading order; further tables of the mart follow by name."""
-# What stands beside a code: column -> the column it is named by, and the table, key and column that hold the name.
-NAMES = {
-    "municipality_code": ("municipality_name", "mart.municipality", "municipality_code", "municipality_name"),
-    "peer_code": ("peer_name", "mart.municipality", "municipality_code", "municipality_name"),
-    "commuting_area_code": ("commuting_area_name", "mart.municipality", "municipality_code", "municipality_name"),
-    "indicator_id": ("indicator_label", "mart.indicator", "indicator_id", "label_da"),
-    "outcome_id": ("outcome_label", "mart.indicator", "indicator_id", "label_da"),
-    **{f"condition_{k}": (f"condition_{k}_label", "mart.indicator", "indicator_id", "label_da") for k in (1, 2, 3)},
-    "method_code": ("method_label", "reference.methods", "method_code", "label_da"),
-}
-ADDED_LABELS = {
-    "peer_name": "Sammenligningskommunens navn", "commuting_area_name": "Pendlingsområdets største kommune",
-    "indicator_label": "Indikatorens navn", "outcome_label": "Resultatets navn", "method_label": "Metodens navn",
-    **{f"condition_{k}_label": "Vilkårets navn" for k in (1, 2, 3)},
-}  # fmt: skip
+HERE = Path(__file__).parent
+NAMES = {row["column"]: row for row in reference_rows("names.csv", HERE)}
+"""What stands beside a code: its column -> the column it is named by, and the table, key and column of the name."""
+ADDED_LABELS = {row["beside"]: row["label_da"] for row in NAMES.values() if row["label_da"]}
 CODED = (
     "size_band", "assessment", "duration_assessment", "finding_kind", "compare_to", "strength", "evidence_grade",
     "dimension", *words.form_words(),
@@ -200,9 +191,9 @@ def column_labels(warehouse: Warehouse) -> Labels:
 
 def _plan(warehouse: Warehouse, table: str, most_rows: int) -> Plan:
     """Return how a table goes in: in the order of its keys, the newest period alone where it has too many rows."""
-    full = quote_table(f"mart.{table}")
-    total = int(warehouse.scalar(f"SELECT count(*) FROM {full}"))
-    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {full}")]
+    full = f"mart.{table}"
+    total = int(warehouse.scalar(f"SELECT count(*) FROM {quote_table(full)}"))
+    names = [name for name, _ in warehouse.columns(f"SELECT * FROM {quote_table(full)}")]
     query = f"SELECT * FROM ({_named(warehouse, full, names)})"
     if total > min(most_rows, EXCEL_ROWS) and "is_newest" in names:
         query += " WHERE is_newest"
@@ -214,19 +205,16 @@ def _plan(warehouse: Warehouse, table: str, most_rows: int) -> Plan:
     return table, query, shown, total
 
 
-def _named(warehouse: Warehouse, full: str, names: list[str]) -> str:
+def _named(warehouse: Warehouse, table: str, names: list[str]) -> str:
     """Return the query of a table with the name of each code beside it, where the table has not got it already."""
     columns, joins = [], []
     for place, name in enumerate(names):
         columns.append(f"main.{quote_identifier(name)}")
-        added, table, key, text = NAMES.get(name, ("", "", "", ""))
-        if added and added not in names and table != full.replace('"', "") and warehouse.exists(table):
-            columns.append(f"name_{place}.{quote_identifier(text)} AS {quote_identifier(added)}")
-            joins.append(
-                f"LEFT JOIN {quote_table(table)} name_{place} "
-                f"ON name_{place}.{quote_identifier(key)} = main.{quote_identifier(name)}"
-            )
-    return f"SELECT {', '.join(columns)} FROM {full} main {' '.join(joins)}"
+        told = NAMES.get(name)
+        if told and told["beside"] not in names and told["table"] != table and warehouse.exists(told["table"]):
+            columns.append(f"name_{place}.{told['text']} AS {told['beside']}")
+            joins.append(f"LEFT JOIN {told['table']} name_{place} ON name_{place}.{told['key']} = main.{name}")
+    return f"SELECT {', '.join(columns)} FROM {quote_table(table)} main {' '.join(joins)}"
 
 
 def _write_series(book: _Book) -> None:
@@ -235,22 +223,7 @@ def _write_series(book: _Book) -> None:
     A month or quarter is only set beside the same one of other years. What is not known is empty, and the sheet of
     the figures tells why.
     """
-    rows = book.warehouse.rows(
-        """
-        WITH newest AS (
-            SELECT indicator_id, max(reference_date) AS day FROM mart.indicator_value WHERE is_newest GROUP BY ALL
-        )
-        SELECT figure.indicator_id, indicator.label_da, indicator.unit, figure.municipality_code,
-            municipality.municipality_name, year(figure.reference_date), figure.value::DOUBLE
-        FROM mart.indicator_value figure
-        JOIN newest USING (indicator_id)
-        JOIN mart.indicator indicator USING (indicator_id)
-        JOIN mart.municipality municipality USING (municipality_code)
-        WHERE figure.value IS NOT NULL
-            AND (month(figure.reference_date), day(figure.reference_date)) = (month(newest.day), day(newest.day))
-        ORDER BY indicator.dimension, indicator.label_da, figure.indicator_id, figure.municipality_code
-        """
-    )
+    rows = book.warehouse.rows(read_query("series"))
     years = sorted({int(row[5]) for row in rows})
     series: dict[tuple[Any, ...], dict[int, float]] = {}
     for *who, year, value in rows:
@@ -372,10 +345,8 @@ def _write_guide(book: _Book, plans: list[Plan]) -> None:
         invented = "Tallene er opfundet til afprøvning. / The figures are invented for testing."
         line(book.mark, invented, bold=True, bg_color="#FFF0B8")
     line()
-    for title, text in GUIDE_TEXT:
-        line(title, text)
-    line("Tidsserier", "Arket Tidsserier viser hver indikator for hver kommune med et år i hver kolonne. / The sheet "
-         "Tidsserier shows each indicator for each municipality with a year in each column.")  # fmt: skip
+    for row in reference_rows("guide_texts.csv", HERE):
+        line(row["title"], f"{row['text_da']} / {row['text_en']}")
     line()
     line("Ark / Sheet", "Indhold / Content", "Rækker / Rows", "I alt / In all", bold=True, bg_color="#E3EEF1")
     told = table_texts(book.warehouse)
@@ -395,18 +366,6 @@ def _write_guide(book: _Book, plans: list[Plan]) -> None:
 
 
 NEWEST_ONLY = " – kun nyeste periode, resten er i Parquet-filen / newest period only, the rest is in the Parquet file"
-GUIDE_TEXT = (
-    ("Status", "En tom værdi er aldrig nul: kolonnen value_status viser, om tallet er diskretioneret (suppressed), "
-     "mangler (missing) eller ikke er relevant. / An empty value is never nought: value_status tells whether it is "
-     "withheld, missing or not applicable."),
-    ("Sammenlign / Compare", "To indikatorer må kun sammenlignes, når population, alder, opholdsgrundlag, "
-     "jobdefinition og periodetype er de samme (arket indicator). / Two indicators may only be compared when those "
-     "definitions agree."),
-    ("Koder / Codes", "Koder er tekst og beholder deres nuller (084 er en region); kolonnen ved siden af siger, hvad "
-     "koden betyder. / Codes are text and keep their zeros; the column beside tells what a code means."),
-    ("Enheder / Units", "Kolonnenavnet slutter på enheden (_pct, _count, _dkk); arket Ordbog forklarer hver kolonne. / "
-     "Column names end with the unit; the sheet Ordbog explains every column."),
-)  # fmt: skip
 
 
 def table_texts(warehouse: Warehouse) -> dict[str, str]:
