@@ -236,7 +236,6 @@ def index_context(data: ReportData, settings: Settings) -> dict[str, Any]:
         "map": drawings.draw(settings.boundaries, names),
         "boundaries_source": settings.boundaries_source,
         "names": names,
-        "by_name": by_name(data),
         "first": first,
         "choices": shown,
         "overview": overview,
@@ -268,7 +267,7 @@ def participants(data: ReportData) -> list[Multiples]:
     A peers' mean is taken over the peers known in every year of the line, so that no peer's absence looks like a
     change.
     """
-    members = [row for row in data.municipalities if row.get("is_participant")]
+    members = [row for row in data.by_name if row.get("is_participant")]
     codes = {str(row["municipality_code"]) for row in members}
     found = []
     for indicator_id in PARTICIPANT_INDICATORS:
@@ -291,7 +290,6 @@ def participants(data: ReportData) -> list[Multiples]:
             caption = f"multiple-{indicator_id}-{code}"
             drawn = drawings.small_chart(scale, lines, bands, caption, PROGRAMME)
             rows.append((member, drawn, own, peer_line, len(whole)))
-        rows.sort(key=lambda row: danish_key(str(row[0]["municipality_name"])))
         found.append(Multiples(data.indicators[indicator_id], years, rows, country, bands))
     return found
 
@@ -308,15 +306,10 @@ def industry_names(data: ReportData) -> dict[str, words.Words]:
     return {str(row["industry_code"]): words.industry(row) for row in rows}
 
 
-def by_name(data: ReportData) -> list[Row]:
-    """Return the municipalities in Danish order."""
-    return sorted(data.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
-
-
 def industry_matrix(data: ReportData) -> list[tuple[Row, dict[str, Row]]]:
     """Return every municipality with its industries by code, in Danish order."""
     found = []
-    for m in by_name(data):
+    for m in data.by_name:
         rows = data.of("mart.industry_match", str(m["municipality_code"])) or []
         found.append((m, {str(row["industry_code"]): row for row in rows}))
     return found if any(rows for _, rows in found) else []

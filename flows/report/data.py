@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from transforms.errors import UsageError
+from transforms.models.wording import danish_key
 from transforms.warehouse import Warehouse, quote_table
 
 Row = dict[str, Any]
@@ -84,6 +85,11 @@ class ReportData:
         """Tell whether the figures are invented."""
         return bool(self.release.get("is_synthetic"))
 
+    @cached_property
+    def by_name(self) -> list[Row]:
+        """Return the municipalities in Danish order."""
+        return sorted(self.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
+
     def cell(self, code: str, indicator_id: str, period: str | None = None) -> Cell | None:
         """Return a municipality's cell, of the indicator's newest period unless another is asked for."""
         known = self.periods.get(indicator_id)
@@ -154,16 +160,8 @@ def _conditions(warehouse: Warehouse) -> dict[str, dict[str, float]]:
     return out
 
 
-def comparable_periods(warehouse: Warehouse) -> dict[str, list[str]]:
-    """Return the periods per indicator, oldest first: the newest, and those of the same day in earlier years.
-
-    A quarter is only ever set beside the same quarter of another year, so no season looks like a change.
-    """
-    return dict(warehouse.rows(read_query("periods")))
-
-
 def _read_values(warehouse: Warehouse, data: ReportData) -> None:
-    periods = comparable_periods(warehouse)
+    periods: dict[str, list[str]] = dict(warehouse.rows(read_query("periods")))
     data.periods = {indicator: known[-MOST_PERIODS:] for indicator, known in periods.items()}
     data.history = {indicator: periods[indicator] for indicator in OVER_ALL_YEARS if indicator in periods}
     read = {indicator: {*known, *data.history.get(indicator, [])} for indicator, known in data.periods.items()}

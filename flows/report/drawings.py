@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 import yaml
@@ -132,21 +133,18 @@ def small_chart(
 CLASSES = 5
 
 
-def breaks(values: Iterable[float], decimals: int, classes: int = CLASSES) -> list[float]:
-    """Return the inner limits of up to `classes` classes with about equally many values in each (quantiles).
+def breaks(values: Iterable[float], decimals: int) -> list[float]:
+    """Return the inner limits of up to five classes with about equally many values in each (quantiles).
 
     Limits are rounded to what the reader sees and never repeated, so few distinct values give fewer classes.
     """
     ordered = sorted(values)
-    if not ordered:
+    if len(ordered) < 2:
         return []
-    limits = []
-    for part in range(1, classes):
-        place = part * (len(ordered) - 1) / classes
-        low = ordered[int(place)]
-        high = ordered[min(int(place) + 1, len(ordered) - 1)]
-        limits.append(float(shown(low + (high - low) * (place % 1), decimals)))
-    lowest, highest = float(shown(ordered[0], decimals)), float(shown(ordered[-1], decimals))
+    lowest, *limits, highest = (
+        float(shown(value, decimals))
+        for value in (ordered[0], *quantiles(ordered, n=CLASSES, method="inclusive"), ordered[-1])
+    )
     return sorted({limit for limit in limits if lowest < limit <= highest})
 
 
@@ -400,6 +398,9 @@ CAPITAL_WIDTH = 0.245
 PER_PIXEL = 10
 """Paths are in tenths of a pixel and drawn at that scale."""
 
+Frame = tuple[int, int, int, int]
+"""Left, top, width and height."""
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -425,7 +426,7 @@ class Map:
     width: int
     height: int
     outlines: list[Outline]
-    insets: list[tuple[int, int, int, int]]
+    insets: list[Frame]
     tiles: tuple[int, int]
     tile: tuple[int, int] = TILE
 
@@ -466,24 +467,20 @@ def shape_map(kind: str, shapes: Shapes, codes: set[str]) -> Map:
     left, bottom, right, top = _bounds(main)
     scale = WIDTH / (right - left)
     height = round((top - bottom) * scale)
-    insets: list[tuple[int, int, int, int]] = []
+    insets: list[Frame] = []
     drawn = {code: _placed(rings, left, top, scale, 0, 0) for code, rings in main.items() if code in codes}
     if BORNHOLM in shapes and BORNHOLM in codes:
-        west, south, east, north = _bounds({BORNHOLM: shapes[BORNHOLM]})
-        size = round((east - west) * scale) + 20, round((north - south) * scale) + 20
-        insets.append((WIDTH - size[0], 2, *size))
-        drawn[BORNHOLM] = _placed(shapes[BORNHOLM], west, north, scale, insets[0][0] + 10, insets[0][1] + 10)
+        frame, island = _inset({BORNHOLM: shapes[BORNHOLM]}, scale, 2, 10)
+        insets.append(frame)
+        drawn |= island
     zoomed: dict[str, str] = {}
     near = {code: shapes[code] for code in CAPITAL if code in shapes and code in codes}
     if near:
-        west, south, east, north = _bounds(near)
-        wide = round(WIDTH * CAPITAL_WIDTH)
-        larger = (wide - 16) / (east - west)
-        frame = (WIDTH - wide, insets[0][3] + 12 if insets else 2, wide, round((north - south) * larger) + 16)
+        west, _, east, _ = _bounds(near)
+        larger = (round(WIDTH * CAPITAL_WIDTH) - 2 * 8) / (east - west)
+        frame, around = _inset(near, larger, insets[0][3] + 12 if insets else 2, 8)
         insets.append(frame)
-        zoomed = {
-            code: _path(_placed(rings, west, north, larger, frame[0] + 8, frame[1] + 8)) for code, rings in near.items()
-        }
+        zoomed = {code: _path(rings) for code, rings in around.items()}
     places = tiles()
     outlines = [
         Outline(code, _path(rings), *_middle(rings[0]), zoomed.get(code, ""), places[code][:2], places[code][2])
@@ -491,6 +488,15 @@ def shape_map(kind: str, shapes: Shapes, codes: set[str]) -> Map:
     ]
     columns, lines = (1 + max(at) for at in zip(*(place[:2] for place in places.values()), strict=True))
     return Map(kind, WIDTH, height, outlines, insets, (columns * TILE[0], lines * TILE[1]))
+
+
+def _inset(shapes: Shapes, scale: float, y: int, margin: int) -> tuple[Frame, Shapes]:
+    """Return the frame of shapes that are drawn at the map's right side, so far down, and the shapes within it."""
+    west, south, east, north = _bounds(shapes)
+    width, height = (round(side * scale) + 2 * margin for side in (east - west, north - south))
+    x = WIDTH - width
+    placed = {code: _placed(rings, west, north, scale, x + margin, y + margin) for code, rings in shapes.items()}
+    return (x, y, width, height), placed
 
 
 def _placed(rings: list[Ring], left: float, top: float, scale: float, x: float, y: float) -> list[Ring]:

@@ -24,7 +24,7 @@ from flows.report.words import Words, clean
 from flows.store.exports import SYNTHETIC
 from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
-from transforms.models.wording import STATUSES, danish_key, period_text, shown, unit_of
+from transforms.models.wording import STATUSES, period_text, shown, unit_of
 from transforms.periods import age_in_days
 
 # Data quality: age and fate of every source, rules held and broken, deliveries, and what was revised or withheld.
@@ -156,8 +156,8 @@ def withheld(data: ReportData) -> list[Row]:
 def changes(data: ReportData) -> list[tuple[Row, int]]:
     """Return the municipalities with how many of their figures changed with this release, most first."""
     counted = Counter(str(row["municipality_code"]) for row in data.revised or [])
-    found = [(m, counted[code]) for m in data.municipalities if (code := str(m["municipality_code"])) in counted]
-    return sorted(found, key=lambda pair: (-pair[1], danish_key(str(pair[0]["municipality_name"]))))
+    found = [(m, counted[code]) for m in data.by_name if (code := str(m["municipality_code"])) in counted]
+    return sorted(found, key=lambda pair: -pair[1])
 
 
 def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple[str, list[Row], int]] | None:
@@ -170,8 +170,8 @@ def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple
     taken = {(row["kind"], str(row["municipality_code"])) for row in receipts_of if row["verdict"] != "afvist"}
     out = []
     for kind in DELIVERED_KINDS:
-        silent = [m for m in data.municipalities if (kind, str(m["municipality_code"])) not in taken]
-        silent.sort(key=lambda m: (not m.get("is_participant"), danish_key(str(m["municipality_name"]))))
+        silent = [m for m in data.by_name if (kind, str(m["municipality_code"])) not in taken]
+        silent.sort(key=lambda m: not m.get("is_participant"))
         out.append((kind, silent, len(data.municipalities) - len(silent)))
     return out
 

@@ -89,9 +89,7 @@ def answer(column: str, value: Any) -> Words:
 
 def words(code: Any) -> Words:
     """Return what a code is called; a code nobody named is shown as it is, underscores as spaces."""
-    if isinstance(code, bool):
-        code = "true" if code else "false"
-    text = str(code)
+    text = str(code).lower() if isinstance(code, bool) else str(code)
     if text in CODES[""]:
         return CODES[""][text]
     column = load_dictionary().columns.get(text)
@@ -125,10 +123,7 @@ def condition(rule: Mapping[str, Any], unit: str | None) -> Words:
         da, en = level(float(threshold), unit or "", "da"), level(float(threshold), unit or "", "en")
         return (f"over {da}", f"above {en}") if above else (f"under {da}", f"below {en}")
     da, en = gap(size, unit or "", "da"), gap(size, unit or "", "en")
-    whom = {
-        "peers": ("sammenligningskommunernes gennemsnit", "the mean of the peers"),
-        "nation": ("hele landet", "the country"), "expected": ("det forventede", "the expected"),
-    }[against]  # fmt: skip
+    whom = CODES["condition"][against]
     how = (f"mindst {da} {'over' if above else 'under'}", f"at least {en} {'above' if above else 'below'}")
     if not size:
         how = ("ikke under", "not below") if above else ("ikke over", "not above")

@@ -106,8 +106,7 @@ class _Book:
         self.file, self.warehouse = file, warehouse
         self.style: Callable[..., Any] = cache(lambda **properties: file.add_format(properties))
         self.labels, self.units = column_labels(warehouse), indicator_units(warehouse)
-        released = warehouse.exists("meta.release")
-        self.mark: str | None = warehouse.scalar("SELECT data_mark FROM meta.release") if released else None
+        self.mark: str | None = next((mark for (mark,) in _rows(warehouse, "data_mark", "meta.release")), None)
         title = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
         file.set_properties({"title": title, "subject": self.mark or "Kortlægningen", "author": "kommunekort"})
 
@@ -179,14 +178,15 @@ Labels = dict[str, tuple[str, str | None, str | None]]
 
 def column_labels(warehouse: Warehouse) -> Labels:
     """Return the Danish label, the unit and the Danish description of every column name in the dictionary."""
+    columns = "column_name, any_value(label_da), any_value(unit), any_value(description_da)"
+    rows = _rows(warehouse, columns, "meta.data_dictionary", "GROUP BY column_name")
     added: Labels = {name: (label, None, None) for name, label in ADDED_LABELS.items()}
-    if not warehouse.exists("meta.data_dictionary"):
-        return added
-    rows = warehouse.rows(
-        "SELECT column_name, any_value(label_da), any_value(unit), any_value(description_da) "
-        "FROM meta.data_dictionary GROUP BY column_name"
-    )
     return added | {name: (label, unit, description) for name, label, unit, description in rows}
+
+
+def _rows(warehouse: Warehouse, columns: str, table: str, rest: str = "") -> list[Row]:
+    """Return rows of a table that may be absent, and then has none."""
+    return list(warehouse.rows(f"SELECT {columns} FROM {table} {rest}")) if warehouse.exists(table) else []
 
 
 def _plan(warehouse: Warehouse, table: str, most_rows: int) -> Plan:
@@ -305,9 +305,8 @@ FIGURES = (
 
 def indicator_units(warehouse: Warehouse) -> dict[str, str]:
     """Return the unit of every indicator, and of the outcomes that are none."""
-    if not warehouse.exists("mart.indicator"):
-        return {}
-    return {"first_job_weeks": "weeks", **dict(warehouse.rows("SELECT indicator_id, unit FROM mart.indicator"))}
+    units = dict(_rows(warehouse, "indicator_id, unit", "mart.indicator"))
+    return {"first_job_weeks": "weeks", **units} if units else {}
 
 
 def _decimals(decimals: int) -> str:
@@ -356,13 +355,11 @@ def _write_guide(book: _Book, plans: list[Plan]) -> None:
             text += NEWEST_ONLY
         line(table, text, shown, total)
     line()
-    if book.warehouse.exists("meta.run"):
-        facts = book.warehouse.rows("SELECT run_id, started_at, as_of FROM meta.run")
-        for run_id, started, as_of in facts:
-            line("Kørsel / Run", str(run_id))
-            line("Bygget / Built", f"{started:%d.%m.%Y}")
-            if as_of is not None:
-                line("Kendt pr. / Known as of", f"{as_of:%d.%m.%Y}")
+    for run_id, started, as_of in _rows(book.warehouse, "run_id, started_at, as_of", "meta.run"):
+        line("Kørsel / Run", str(run_id))
+        line("Bygget / Built", f"{started:%d.%m.%Y}")
+        if as_of is not None:
+            line("Kendt pr. / Known as of", f"{as_of:%d.%m.%Y}")
 
 
 NEWEST_ONLY = " – kun nyeste periode, resten er i Parquet-filen / newest period only, the rest is in the Parquet file"
@@ -370,9 +367,6 @@ NEWEST_ONLY = " – kun nyeste periode, resten er i Parquet-filen / newest perio
 
 def table_texts(warehouse: Warehouse) -> dict[str, str]:
     """Return the Danish and English label of every table in the dictionary."""
-    if not warehouse.exists("meta.data_dictionary"):
-        return {}
-    rows = warehouse.rows(
-        "SELECT table_name, any_value(table_label_da), any_value(table_label_en) FROM meta.data_dictionary GROUP BY ALL"
-    )
+    columns = "table_name, any_value(table_label_da), any_value(table_label_en)"
+    rows = _rows(warehouse, columns, "meta.data_dictionary", "GROUP BY ALL")
     return {table: f"{da} / {en}" for table, da, en in rows}

@@ -1,4 +1,5 @@
--- The periods per indicator, oldest first: the newest, and those of the same day in earlier years.
+-- The periods per indicator, oldest first: the newest, and those of the same day in earlier years. A quarter
+-- is only ever set beside the same quarter of another year, so no season looks like a change.
 WITH spans AS (
     SELECT indicator_id, period, any_value(reference_date) AS day, bool_or(is_newest) AS is_newest
     FROM mart.indicator_value WHERE reference_date IS NOT NULL GROUP BY indicator_id, period
