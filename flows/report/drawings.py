@@ -256,12 +256,9 @@ def _unfolded(topology: Mapping[str, Any]) -> dict[str, Any]:
     try:
         arcs: list[list[Point]] = []
         for arc in topology["arcs"]:
-            x = y = 0.0
-            points = []
-            for step in arc:
-                x, y = (x + step[0], y + step[1]) if transform else (step[0], step[1])
-                points.append((x * kx + dx, y * ky + dy))
-            arcs.append(points)
+            xs, ys = ([step[axis] for step in arc] for axis in (0, 1))
+            along = map(accumulate, (xs, ys)) if transform else (xs, ys)
+            arcs.append([(x * kx + dx, y * ky + dy) for x, y in zip(*along, strict=True)])
 
         def ring(numbers: Sequence[int]) -> list[Point]:
             joined: list[Point] = []

@@ -448,10 +448,8 @@ def used_sources(data: ReportData) -> list[tuple[tuple[str, str, Any], list[Word
 
 def names_of_units(data: ReportData) -> dict[str, str]:
     """Return the name of every municipality by its code, and those that applied as one by their application's."""
-    units: dict[str, list[str]] = {}
-    for m in data.municipalities:
-        units.setdefault(str(m.get("project_unit") or ""), []).append(str(m["municipality_name"]))
-    return data.names | {unit: ", ".join(names) for unit, names in units.items() if unit}
+    units = grouped((m for m in data.municipalities if m.get("project_unit")), lambda m: str(m["project_unit"]))
+    return data.names | {unit: ", ".join(str(m["municipality_name"]) for m in own) for unit, own in units.items()}
 
 
 def joint_with(data: ReportData, municipality: Row) -> list[Row]:
