@@ -162,7 +162,7 @@ class _Site:
         )  # fmt: skip
         environment.globals |= HELPERS
         environment.globals |= {
-            "data": data, "labels_of": words, "newest_day": pages.newest_day(data),
+            "data": data, "labels_of": words,
             "menu": [(page, name) for page, (_, name) in PAGES.items()], "columns": column_labels(data),
             "units": {str(row["column_name"]): row["unit"] for row in data.dictionary},
         }  # fmt: skip
@@ -202,7 +202,6 @@ def page_contexts(
             "withheld": pages.withheld(data),
             "changes": pages.changes(data),
             "silent": pages.not_delivered(data, receipts),
-            "names": data.names,
         },
         "metode.html": {
             "ages": pages.ages,

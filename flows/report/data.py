@@ -36,13 +36,12 @@ class Cell:
     period: str
     day: date | None
     n: float | None = None
-    is_newest: bool = False
 
 
 FIGURES = """
     SELECT {code}, indicator_id, value::DOUBLE, value_status, period, reference_date,
         -- What a figure is made over; a growth's denominator is not that, but what there was before.
-        if(value IS NOT NULL AND operation IN ('ratio', 'value', 'delivery'), denominator::DOUBLE, NULL), is_newest
+        if(value IS NOT NULL AND operation IN ('ratio', 'value', 'delivery'), denominator::DOUBLE, NULL)
     FROM {table} JOIN mart.indicator USING (indicator_id)
 """
 Series = dict[str, Cell]
@@ -53,9 +52,10 @@ Series = dict[str, Cell]
 class ReportData:
     """Everything the pages are made of. `tables` holds the optional tables; an absent one has no key.
 
-    `periods` are those shown everywhere; `history` holds every period, for the indicators drawn over all years.
-    `conditions` holds the newest framework conditions behind the peers, by municipality. `revised`: the published
-    figures this release changed, the largest relative changes first; None where the database does not tell.
+    `newest_day` is the newest day any figure refers to. `periods` are those shown everywhere; `history` holds every
+    period, for the indicators drawn over all years. `conditions` holds the newest framework conditions behind the
+    peers, by municipality. `revised`: the published figures this release changed, the largest relative changes first;
+    None where the database does not tell.
     """
 
     release: Row
@@ -66,6 +66,7 @@ class ReportData:
     sources: dict[str, Row]
     snapshots: dict[str, Row]
     dictionary: list[Row]
+    newest_day: date | None
     values: dict[str, dict[str, Series]] = field(default_factory=dict)
     national: dict[str, Series] = field(default_factory=dict)
     periods: dict[str, list[str]] = field(default_factory=dict)
@@ -139,6 +140,7 @@ def load(database: Path) -> ReportData:
             sources={str(row["source_id"]): row for row in read_rows(warehouse, "meta.source")},
             snapshots={str(row["source_id"]): row for row in read_rows(warehouse, "meta.snapshot")},
             dictionary=read_rows(warehouse, "meta.data_dictionary", "table_name, column_position"),
+            newest_day=warehouse.scalar("SELECT max(reference_date) FROM mart.indicator_value WHERE is_newest"),
         )
         for table in OPTIONAL:
             if warehouse.exists(table):

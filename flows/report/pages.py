@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from statistics import mean, pstdev
@@ -174,14 +174,6 @@ def not_delivered(data: ReportData, receipts_of: list[Row] | None) -> list[tuple
         silent.sort(key=lambda m: not m.get("is_participant"))
         out.append((kind, silent, len(data.municipalities) - len(silent)))
     return out
-
-
-def newest_day(data: ReportData) -> date | None:
-    """Return the newest day any shown figure refers to."""
-    shown_here = (cells for series in data.values.values() for cells in series.values())
-    return max(
-        (cell.day for cells in shown_here for cell in cells.values() if cell.day and cell.is_newest), default=None
-    )
 
 
 # Frozen baselines and the comparisons made with them, as `freeze` and `compare` wrote them.
@@ -385,14 +377,11 @@ def context(data: ReportData, municipality: Row) -> dict[str, Any]:
     near_codes = [str(row["peer_code"]) for row in near]
     return {
         "m": municipality,
-        "code_": code,
-        "names": data.names,
         "mapping": data.mapping.get(code, {}),
         "first": [line(data, code, key, near_codes) for key in FIRST_INDICATORS if key in data.indicators],
         "headlines": groups(data, code, headlines=True),
         "everything": groups(data, code, headlines=False),
         "peers": near if "mart.peer" in data.tables else None,
-        "labels": data.indicators,
         "estimates": found if "mart.expected" in data.tables else None,
         "drawn": interval_chart(data, code, str(found[0]["outcome_id"])) if found else None,
         "trend": trend(data, code),
