@@ -184,9 +184,9 @@ def column_labels(warehouse: Warehouse) -> Labels:
     return added | {name: (label, unit, description) for name, label, unit, description in rows}
 
 
-def _rows(warehouse: Warehouse, columns: str, table: str, rest: str = "") -> list[Row]:
+def _rows(warehouse: Warehouse, columns: str, table: str, rest: str = "") -> list[tuple[Any, ...]]:
     """Return rows of a table that may be absent, and then has none."""
-    return list(warehouse.rows(f"SELECT {columns} FROM {table} {rest}")) if warehouse.exists(table) else []
+    return warehouse.rows(f"SELECT {columns} FROM {table} {rest}") if warehouse.exists(table) else []
 
 
 def _plan(warehouse: Warehouse, table: str, most_rows: int) -> Plan:
@@ -305,7 +305,7 @@ FIGURES = (
 
 def indicator_units(warehouse: Warehouse) -> dict[str, str]:
     """Return the unit of every indicator, and of the outcomes that are none."""
-    units = dict(_rows(warehouse, "indicator_id, unit", "mart.indicator"))
+    units: dict[str, str] = dict(_rows(warehouse, "indicator_id, unit", "mart.indicator"))
     return {"first_job_weeks": "weeks", **units} if units else {}
 
 
