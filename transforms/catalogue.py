@@ -319,17 +319,22 @@ class DeliveryField(_Strict):
         }
 
 
-class DeliveryRule(_Strict):
-    """A rule over one accepted row. `breaks` is a predicate over the stored columns, true where it is broken."""
+class RuleText(_Strict):
+    """A rule in words: what is wrong and what to do, in Danish and English."""
 
-    id: Name
     severity: Severity
-    breaks: str
-    field: Name
     text_da: str
     text_en: str
     fix_da: str
     fix_en: str
+
+
+class DeliveryRule(RuleText):
+    """A rule over one accepted row. `breaks` is a predicate over the stored columns, true where it is broken."""
+
+    id: Name
+    breaks: str
+    field: Name
 
 
 class Contract(_Strict):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from flows.deliveries.contract import Refusal
+from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import Block
 from flows.deliveries.keys import mask
 from flows.deliveries.receipts import Outcome
@@ -210,39 +210,17 @@ def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Cl
         code = counted.most_common(1)[0][0]
         if named is not None and not named.is_number and named.code != code:
             outcome.remark(
-                f"Fil- eller mappenavnet angiver {areas()[named.code].name_da}, men rækkerne {areas()[code].name_da}; "
-                "rækkernes kommune er brugt.",
-                f"The name of the file or folder says {areas()[named.code].name_da}, but the rows "
-                f"{areas()[code].name_da}; the rows were followed.",
+                "rows_of_another_municipality", named=areas()[named.code].name_da, told=areas()[code].name_da
             )
     elif named is not None:
         code = named.code
-        name = areas()[code].name_da
+        name, municipality = named.told_by, areas()[code].name_da
         if named.is_number:
-            outcome.remark(
-                f"Leverancen er lagt under {name}, fordi navnet »{named.told_by}« rummer koden {code}; "
-                "er det forkert, så angiv kommunen ved afsendelsen (-m).",
-                f"Filed under {name} because the name “{named.told_by}” holds the code {code}; say -m if that is "
-                "wrong.",
-            )
+            outcome.remark("municipality_by_number", municipality=municipality, name=name, code=code)
         else:
-            outcome.remark(
-                f"Kommunen er aflæst af fil- eller mappenavnet: {name}.",
-                f"The municipality was read from the name of the file or folder: {name}.",
-                "info",
-            )
-    elif all(one.is_misshapen for one in claims):
-        raise Refusal(
-            "Alle rækker har et andet antal felter end overskriften; sæt anførselstegn om tekster og tal, der rummer "
-            "skilletegnet, eller brug semikolon.",
-            "every row has another number of fields than the heading; put quotes around texts and numbers with the "
-            "delimiter in them, or use semicolons",
-        )
+            outcome.remark("municipality_by_name", municipality=municipality)
     else:
-        raise Refusal(
-            "Kommunen kan ikke genkendes; udfyld kolonnen Kommune, eller angiv den ved afsendelsen (-m).",
-            "the municipality cannot be told; fill in the column Kommune or give --municipality",
-        )
+        raise Refusal("every_row_misshapen" if all(one.is_misshapen for one in claims) else "no_municipality")
     outcome.municipality = code
 
 
@@ -262,18 +240,13 @@ def settle_period(outcome: Outcome, given: str | None, claims: Sequence[Claims],
     if stated is not None:
         why = _contradiction(stated, newest, outcome)
         if why is not None:
-            raise Refusal(
-                f"Perioden {stated} {why[0]}; ret perioden eller rækkerne.",
-                f"the period {stated} {why[1]}; correct the period or the rows",
-            )
+            raise Refusal("wrong_period", period=stated, why=why)
         outcome.period, outcome.period_source = stated, "stated"
         if given is not None:
-            outcome.remark(
-                f"Perioden {stated} er den, afsenderen har angivet.", f"The period {stated} is the sender's.", "info"
-            )
+            outcome.remark("period_of_the_sender", period=stated)
     named = [period for one in claims for period in one.named_periods]
     years = sorted({year for one in claims if not one.named_periods for year in one.named_years})
-    left_aside: list[tuple[NamedPeriod, tuple[str, str]]] = []
+    left_aside: list[tuple[NamedPeriod, Remark]] = []
     for one in named if stated is None else ():
         period = _of_extraction(one, newest) if one.is_day else one.period
         why = _contradiction(period, newest, outcome)
@@ -281,49 +254,28 @@ def settle_period(outcome: Outcome, given: str | None, claims: Sequence[Claims],
             left_aside.append((one, why))
             continue
         outcome.period, outcome.period_source = period, "day" if one.is_day else "name"
-        outcome.remark(
-            f"Perioden {period} er aflæst af filnavnet (»{mask(one.text)}«).",
-            f"The period {period} was read from the file's name (“{mask(one.text)}”).",
-            "info",
-        )
+        outcome.remark("period_by_name", period=period, text=mask(one.text))
         break
     if outcome.period is None and newest is not None:
         outcome.period, outcome.period_source = quarter_of(newest), "rows"
         if outcome.contract.field(outcome.contract.period_field).aspect != "about":
-            outcome.remark(
-                f"Perioden {outcome.period} er udledt af nyeste dato i leverancen.",
-                f"The period {outcome.period} was derived from the newest date in the delivery.",
-                "info",
-            )
+            outcome.remark("period_by_rows", period=outcome.period)
     if stated is None and len(years) > 1:
-        outcome.remark(
-            f"Filnavnet nævner flere årstal ({', '.join(years)}) og kan derfor ikke bruges til at bestemme perioden.",
-            f"The file's name holds several years ({', '.join(years)}) and so says nothing of the period.",
-            "info",
-        )
+        outcome.remark("several_years", years=", ".join(years))
     for one, why in left_aside:
-        outcome.remark(
-            f"Filnavnet nævner {mask(one.text)}, men den periode {why[0]}; navnet er ikke brugt.",
-            f"The file's name says {mask(one.text)}, but that period {why[1]}; the name was not followed.",
-        )
+        outcome.remark("name_left_aside", text=mask(one.text), why=why)
     if outcome.period and newest and span(outcome.period)[0] - newest > QUIET:
-        outcome.remark(
-            f"Nyeste dato i rækkerne er {newest:%d-%m-%Y}, mere end et år før perioden {outcome.period}; er alt med?",
-            f"The newest date in the rows is {newest}, more than a year before {outcome.period}; is it complete?",
-        )
+        outcome.remark("quiet_before_period", newest=newest, period=outcome.period)
 
 
-def _contradiction(period: str, newest: date | None, outcome: Outcome) -> tuple[str, str] | None:
-    """Return in Danish and English why a period cannot be that of a delivery, or None."""
+def _contradiction(period: str, newest: date | None, outcome: Outcome) -> Remark | None:
+    """Return why a period cannot be that of a delivery, or None."""
     start, end = span(period)
     if start > outcome.moment.date():
-        return "ligger i fremtiden", "lies in the future"
+        return remark_of("in_the_future")
     later = timedelta() if outcome.contract.table == "case" else LATER
     if newest is not None and newest > end + later:
-        return (
-            f"slutter før den nyeste dato i rækkerne ({newest:%d-%m-%Y})",
-            f"ends before the newest date in the rows ({newest})",
-        )
+        return remark_of("before_its_rows", newest=newest)
     return None
 
 

@@ -6,10 +6,15 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import yaml
 
 from flows.deliveries.keys import MASK, looks_like_cpr
 from transforms.areas import suggest
-from transforms.catalogue import Contract, DeliveryField, Severity, fold_spelling, load_catalogue
+from transforms.catalogue import Contract, DeliveryField, RuleText, SafeLoader, Severity, fold_spelling, load_catalogue
 from transforms.errors import DataRefused, UsageError
 
 _catalogue = cache(load_catalogue)
@@ -46,120 +51,15 @@ def kind_named(word: str, option: str) -> str:
     )
 
 
-# What can be wrong with a delivered cell or row, in words a municipality can act on, and never a person's data.
+# What municipalities are told, in words they can act on, and never a person's data.
 
 
+TEXTS: dict[str, dict[str, dict[str, Any]]] = yaml.load(
+    (Path(__file__).parent / "texts.yml").read_text(encoding="utf-8"), Loader=SafeLoader
+)
+"""The texts by sort and name, each in Danish and English."""
+CELL_RULES = {name: RuleText.model_validate(text) for name, text in TEXTS["rules"].items()}
 _PLAIN_NUMBER = re.compile(r"[\d\s.,:/%+-]{1,20}")
-
-
-@dataclass(frozen=True)
-class Text:
-    """A rule in words: what is wrong and what to do, in Danish and English."""
-
-    severity: Severity
-    text_da: str
-    text_en: str
-    fix_da: str
-    fix_en: str
-
-
-CELL_RULES: dict[str, Text] = {
-    "required": Text("reject", "Feltet skal udfyldes.", "The field must be filled in.", "Udfyld det.", "Fill it in."),
-    "cpr": Text(
-        "reject", "Ikke et CPR-nummer på ti cifre med en fødselsdato, der findes.",
-        "Not a CPR number of ten digits with an existing birth date.",
-        "Ret nummeret.", "Correct the number.",
-    ),
-    "cpr_shortened": Text(
-        "reject", "Excel har forkortet CPR-nummeret til et tal som 1,01E+09.",
-        "Excel has shortened the CPR number to a figure such as 1.01E+09.",
-        "Formatér kolonnen som tekst, og hent numrene ind igen.",
-        "Format the column as text and fetch the numbers again.",
-    ),
-    "cpr_replacement": Text(
-        "reject", "Et erstatningsnummer eller et skjult nummer, ikke et CPR-nummer.",
-        "A replacement number or a hidden number, not a CPR number.",
-        "Erstatningsnumre kan ikke modtages; send rækken, når personen har fået CPR-nummer.",
-        "Replacement numbers are not taken; send the row once the person has a CPR number.",
-    ),
-    "cpr_misplaced": Text(
-        "reject", "Her står noget, der ligner et CPR-nummer, i et felt, der er beregnet til noget andet.",
-        "Something like a CPR number stands in a field that is not for it.",
-        "Kontrollér, om kolonnerne er forskudt.", "Check whether the columns have shifted.",
-    ),
-    "date": Text(
-        "reject", "Ikke en dato, der findes.", "Not an existing date.",
-        "Skriv dd-mm-åååå, fx 31-03-2016.", "Write dd-mm-yyyy, e.g. 31-03-2016.",
-    ),
-    "open_end": Text(
-        "info", "Læst som »ikke afsluttet«: 31-12-9999, 01-01-0001, d.d. og lignende.",
-        "Read as “not ended”: 31-12-9999, 01-01-0001, d.d. and the like.",
-        "Ingen handling.", "No action.",
-    ),
-    "error_value": Text(
-        "reject", "Cellen rummer en fejl fra regnearket, fx #N/A eller #REFERENCE!.",
-        "The cell holds an error of the spreadsheet, such as #N/A or #REF!.",
-        "Ret formlen, eller tøm cellen.", "Correct the formula or clear the cell.",
-    ),
-    "unit": Text(
-        "reject", "Enheden bag tallet passer ikke til feltet.", "The unit behind the number is not that of the field.",
-        "Skriv tallet i feltets enhed.", "Write the number in the unit of the field.",
-    ),
-    "share_below_one": Text(
-        "warn", "Andelen er under 1 pct.; er 0,80 skrevet for 80 pct.?",
-        "The share is below 1 per cent; was 0.80 written for 80 per cent?",
-        "Kontrollér andelen; rækken er medtaget.", "Check the share; the row is kept.",
-    ),
-    "cut_off": Text(
-        "reject", "Filen slutter uden linjeskift midt i rækken, så den sidste værdi kan være skåret over.",
-        "The file ends without a line break, so the last value may be cut off.",
-        "Dan filen igen, eller sæt et linjeskift efter sidste række.",
-        "Export the file again, or put a line break behind the last row.",
-    ),
-    "number": Text("reject", "Ikke et tal.", "Not a number.", "Skriv fx 20,5.", "Write e.g. 20,5."),
-    "whole_number": Text("reject", "Ikke et helt tal.", "Not a whole number.", "Skriv fx 3.", "Write e.g. 3."),
-    "range": Text(
-        "reject", "Tallet ligger uden for det mulige.", "The number is outside what is possible.",
-        "Kontrollér tal og enhed.", "Check number and unit.",
-    ),
-    "boolean": Text("reject", "Ikke ja eller nej.", "Not yes or no.", "Skriv Ja eller Nej.", "Write Ja or Nej."),
-    "unknown_value": Text(
-        "reject", "Værdien er ikke en af de tilladte.", "The value is not one of those allowed.",
-        "Brug en værdi fra skabelonens liste.", "Use a value of the template's list.",
-    ),
-    "industry": Text(
-        "reject", "Ikke en kode i DB07 på to, fire eller seks cifre.", "Not a DB07 code of two, four or six digits.",
-        "Skriv koden som tekst, fx 561010 eller 56.10; flere koder adskilles med komma og mellemrum.",
-        "Write the code as text, e.g. 561010 or 56.10; separate several by comma and space.",
-    ),
-    "municipality": Text(
-        "reject", "Ikke en af de 98 kommuner.", "Not one of the 98 municipalities.",
-        "Skriv kommunens navn eller trecifrede kode.", "Write the municipality's name or three-digit code.",
-    ),
-    "formula": Text(
-        "reject", "Cellen indeholder en formel uden en gemt værdi.", "The cell holds a formula without a saved value.",
-        "Indsæt værdierne i stedet for formlerne, og gem igen.", "Paste values instead of formulas and save again.",
-    ),
-    "row_shape": Text(
-        "reject", "Rækken har et andet antal felter end overskriften.",
-        "The row has another number of fields than the heading.",
-        "Kontrollér skilletegn og anførselstegn i rækken.", "Check delimiters and quotes in the row.",
-    ),
-    "other_municipality": Text(
-        "reject", "Rækken hører til en anden kommune end leverancen.",
-        "The row belongs to another municipality than the delivery.",
-        "Lever én fil pr. kommune.", "Deliver one file per municipality.",
-    ),
-    "other_period": Text(
-        "reject", "Rækken hører til en anden periode end leverancen.",
-        "The row belongs to another period than the delivery.",
-        "Lever én fil pr. periode.", "Deliver one file per period.",
-    ),
-    "duplicate": Text(
-        "reject", "Rækken gentager en tidligere række (samme nøgle).", "The row repeats an earlier one (same key).",
-        "Slet gentagelsen, eller ret nøglefelterne.", "Delete the repetition or correct the key fields.",
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -172,12 +72,9 @@ class Fault:
     shown: str = ""
 
 
-def text_of(rule: str, contract: Contract) -> Text:
+def text_of(rule: str, contract: Contract) -> RuleText:
     """Return a rule in words, whether of a cell or of the contract."""
-    for own in contract.rules:
-        if own.id == rule:
-            return Text(own.severity, own.text_da, own.text_en, own.fix_da, own.fix_en)
-    return CELL_RULES[rule]
+    return next((own for own in contract.rules if own.id == rule), None) or CELL_RULES[rule]
 
 
 def shown(text: str, field: DeliveryField, rule: str) -> str:
@@ -203,11 +100,6 @@ def shown(text: str, field: DeliveryField, rule: str) -> str:
     return MASK
 
 
-def counted(number: int, one: str, several: str) -> str:
-    """Return a number with the word for what is counted, as Danes write it: `1 række`, `1.234 rækker`."""
-    return f"{danish(number)} {one if number == 1 else several}"
-
-
 def danish(number: int) -> str:
     """Return a whole number with points between the thousands."""
     return f"{number:,}".replace(",", ".")
@@ -229,14 +121,45 @@ class Remark:
     severity: Severity = "warn"
 
 
+class _Words(Formatter):
+    """Fills in the texts of one language; the forms a value may take are told in `texts.yml`."""
+
+    def __init__(self, language: str, between_thousands: str):
+        self.language = language
+        self.between_thousands = between_thousands
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Return what stands for a value; for a remark its text."""
+        if isinstance(value, Remark):
+            return str(getattr(value, self.language))
+        match format_spec.split("|"):
+            case ["size"]:
+                return size_of(value)
+            case ["share"]:
+                return f"{value:.0%}".replace("%", " %")
+            case ["n"]:
+                return f"{value:,}".replace(",", self.between_thousands)
+            case [one, several]:
+                return f"{self.format_field(value, 'n')} {one if value == 1 else several}"
+        return str(super().format_field(value, format_spec))
+
+
+_LANGUAGES = (_Words("text_da", "."), _Words("text_en", ","))
+
+
+def remark_of(name: str, /, **told: Any) -> Remark:
+    """Return a remark by its name in `texts.yml`, with what is told filled in."""
+    text = TEXTS["remarks"][name]
+    return Remark(**text | {words.language: words.vformat(text[words.language], (), told) for words in _LANGUAGES})
+
+
 class Refusal(DataRefused):
-    """A delivery nothing can be taken from, in Danish for its receipt and in English for the terminal.
+    """A delivery nothing can be taken from, by the name of the remark that says why, and what is told in it.
 
     `is_table` is False for what holds no rows at all, such as a letter in PDF.
     """
 
-    def __init__(self, text_da: str, text_en: str, *, is_table: bool = True):
-        super().__init__(text_en)
-        self.text_da = text_da
-        self.text_en = text_en
+    def __init__(self, name: str, /, *, is_table: bool = True, **told: Any):
+        self.remark = remark_of(name, **told)
+        super().__init__(self.remark.text_en)
         self.is_table = is_table

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal
 
-from flows.deliveries.contract import Refusal, Remark, counted, size_of
+from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.keys import mask, normalise_cpr
 from flows.deliveries.values import clean, parser_of
 from transforms.catalogue import Contract, DeliveryField, fold_spelling
@@ -112,30 +112,20 @@ class Stranger:
 def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, bounds: Bounds) -> Part:
     """Return one part after a single pass over its bytes: hash and, for text, encoding."""
     if not start:
-        raise Refusal("Filen er tom; send den igen.", "the file is empty; deliver it again")
+        raise Refusal("empty_file")
     if start.startswith(OLE_MAGIC):
         raise _refuse_ole(open_part)
     if start.startswith(GZIP_MAGIC):
-        raise Refusal("Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
+        raise Refusal("packed_twice")
     other = next((kind for magic, kind in OTHER_KINDS.items() if start.lower().startswith(magic)), None)
     if other:
-        raise _no_table(other, other)
+        raise Refusal("no_table", what=other, is_table=False)
     form = _form_of(open_part()) if start.startswith(ZIP_MAGIC) else "csv"
     if form is None:
-        raise Refusal(
-            "Der ligger en ZIP i ZIP-filen; pak filerne én gang.", "a ZIP inside the ZIP; pack the files once"
-        )
+        raise Refusal("zip_in_zip")
     with open_part() as stream:
         digest, size, encoding, remarks = _inspect(stream, bounds, text=form == "csv")
     return Part(label, hint, form, open_part, digest, size, encoding, remarks)
-
-
-def _no_table(what_da: str, what_en: str) -> Refusal:
-    return Refusal(
-        f"Filen er {what_da}; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
-        f"this is {what_en}; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
-        is_table=False,
-    )
 
 
 def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
@@ -151,15 +141,12 @@ def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int
         digest.update(chunk)
         size += len(chunk)
         if size > bounds.unpacked:
-            raise Refusal(
-                f"Filen fylder mere end {size_of(bounds.unpacked)}; del den op.",
-                f"more than the {size_of(bounds.unpacked)} allowed; split the file",
-            )
+            raise Refusal("too_large_unpacked", limit=bounds.unpacked)
         if not text:
             continue
         wide = wide or _wide_encoding(chunk)
         if wide == "-" and b"\0" in chunk:
-            raise _no_table("ikke en tekstfil", "no text file")
+            raise Refusal("no_table", what=remark_of("no_text"), is_table=False)
         try:
             utf8 = utf8 and decoder.decode(chunk) is not None
         except UnicodeDecodeError:
@@ -177,16 +164,10 @@ def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int
     elif utf8:
         encoding = "utf-8"
     elif letters:
-        told = Remark(
-            f"Filen blander to tegnsæt (UTF-8 og {encoding}); hver linje er læst for sig. Kontrollér æ, ø og å.",
-            f"The file mixes two encodings (UTF-8 and {encoding}); each line was read by itself. Check æ, ø and å.",
-        )
+        told = remark_of("mixed_encodings", encoding=encoding)
         encoding = MIXED + encoding
     elif encoding == "mac_roman":
-        told = Remark(
-            "Tegnsættet er læst som Mac OS Roman (Excel til Mac). Kontrollér æ, ø og å, eller gem som »CSV UTF-8«.",
-            "The encoding was read as Mac OS Roman (Excel for Mac). Check æ, ø and å, or save as “CSV UTF-8”.",
-        )
+        told = remark_of("mac_encoding")
     return digest.hexdigest(), size, encoding, (told,) if told else ()
 
 
@@ -203,15 +184,12 @@ def _wide_encoding(chunk: bytes) -> str:
     return "-"
 
 
-def read_chunk(stream: IO[bytes]) -> bytes:
-    """Return the next megabyte of a stream; Refusal when what lies under it is damaged."""
+def read_chunk(stream: IO[bytes], size: int = CHUNK) -> bytes:
+    """Return the next megabyte of a stream, or so many bytes; Refusal when what lies under it is damaged."""
     try:
-        return stream.read(CHUNK)
+        return stream.read(size)
     except ZIP_ERRORS:
-        raise Refusal(
-            "Hele filen kan ikke læses; pak eller gem den igen.",
-            "cannot be read to its end; pack or save it again",
-        ) from None
+        raise Refusal("damaged") from None
 
 
 def _refuse_ole(open_part: Callable[[], IO[bytes]]) -> Refusal:
@@ -223,24 +201,15 @@ def _refuse_ole(open_part: Callable[[], IO[bytes]]) -> Refusal:
         except Exception:
             encrypted = False
     if encrypted:
-        return Refusal(
-            "Projektmappen er beskyttet med adgangskode; gem den uden, og send den igen.",
-            "the workbook is protected by a password; save it without and deliver again",
-        )
-    return Refusal(
-        "Filen er i et gammelt Office-format; gem den som .xlsx, og send den igen.",
-        "an old Office file; save it as .xlsx and deliver again",
-    )
+        return Refusal("workbook_with_password")
+    return Refusal("old_office_file")
 
 
 def check_sizes(entries: list[zipfile.ZipInfo], limit: int, ratio: int) -> None:
     """Refuse an archive that would unpack to more than `limit` bytes or swells suspiciously."""
     total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
     if total > limit or (total > (10 << 20) and total > ratio * max(packed, 1)):
-        raise Refusal(
-            f"Indholdet vokser fra {size_of(packed)} til {size_of(total)} ved udpakning; det er ikke sandsynligt.",
-            f"unpacks from {size_of(packed)} to {size_of(total)}, which is not plausible; refused unread",
-        )
+        raise Refusal("swells", packed=packed, total=total)
 
 
 # The table files in what was delivered, a ZIP or a file by itself: checked before unpacked, never written to disk.
@@ -260,10 +229,7 @@ def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], li
     except OSError as error:
         raise UsageError(f"{label}: cannot be read ({error.strerror})") from None
     if size > bounds.file:
-        raise Refusal(
-            f"Filen fylder mere end {size_of(bounds.file)}; del den op.",
-            f"{size_of(size)} is more than the {size_of(bounds.file)} allowed; split the file",
-        )
+        raise Refusal("file_too_large", size=size, limit=bounds.file)
     if start.startswith(GZIP_MAGIC):
         return [_gzipped(path, hint, size, bounds)], []
     if start.startswith(ZIP_MAGIC) and _form_of(path) is None:
@@ -282,7 +248,7 @@ def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
     with open_part() as stream:
         start = read_chunk(stream)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
-        raise Refusal("Filen er pakket to gange; pak den én gang.", "the file is packed twice; pack it once")
+        raise Refusal("packed_twice")
     swollen = Bounds(unpacked=min(bounds.unpacked, max(10 << 20, bounds.ratio * size)))
     return part_of(label, hint, open_part, start, swollen)
 
@@ -293,10 +259,7 @@ def _form_of(packed: Path | IO[bytes]) -> Form | None:
         with zipfile.ZipFile(packed) as archive:
             names = {name.lstrip("/") for name in archive.namelist()}
     except ZIP_ERRORS:
-        raise Refusal(
-            "ZIP-filen eller projektmappen er beskadiget; pak eller gem den igen.",
-            "a damaged ZIP or workbook; pack or save it again",
-        ) from None
+        raise Refusal("damaged_zip") from None
     if "xl/workbook.xml" in names:
         return "xlsx"
     if names >= OPEN_DOCUMENT:
@@ -304,7 +267,7 @@ def _form_of(packed: Path | IO[bytes]) -> Form | None:
     if "xl/workbook.bin" in names:
         return "xlsb"
     if "[Content_Types].xml" in names:
-        raise _no_table("et Word- eller PowerPoint-dokument", "a Word or PowerPoint document")
+        raise Refusal("no_table", what=remark_of("office_document"), is_table=False)
     return None
 
 
@@ -314,22 +277,13 @@ def _members(path: Path, hint: str, bounds: Bounds) -> tuple[list[Part], list[St
         listed = archive.infolist()
     entries = [entry for entry in listed if not entry.is_dir() and not LEFT_BY_SYSTEMS.search(_name(entry))]
     if not entries or len(entries) > bounds.members:
-        raise Refusal(
-            f"ZIP-filen rummer {counted(len(entries), 'fil', 'filer')}; send 1 til {bounds.members}.",
-            f"holds {len(entries)} files; deliver 1 to {bounds.members}",
-        )
+        raise Refusal("number_of_files", files=len(entries), most=bounds.members)
     for entry in entries:
         name = PurePosixPath(_name(entry))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-            raise Refusal(
-                "Et filnavn i ZIP-filen peger ud af den; pak den igen.",
-                "a file name in the ZIP points outside it; pack it again",
-            )
+            raise Refusal("points_outside")
         if entry.flag_bits & 0x1:
-            raise Refusal(
-                "ZIP-filen er beskyttet med adgangskode; pak den uden.",
-                "the ZIP is protected by a password; pack it without",
-            )
+            raise Refusal("zip_with_password")
     check_sizes(entries, bounds.unpacked, bounds.ratio)
     parts: list[Part] = []
     strangers: list[Stranger] = []
@@ -365,7 +319,7 @@ def _member(label: str, path: Path, entry: zipfile.ZipInfo, hint: str, bounds: B
         with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
             start = stream.read(8)
     except ZIP_ERRORS:
-        raise Refusal("Filen er beskadiget i ZIP-filen; pak den igen.", "damaged in the ZIP; pack it again") from None
+        raise Refusal("damaged_in_zip") from None
     is_workbook = start.startswith(ZIP_MAGIC)
     open_member = partial(_unpacked, path, entry, bounds) if is_workbook else partial(_stored, path, entry)
     return part_of(label, f"{hint}/{_name(entry)}", open_member, start, bounds)
@@ -377,10 +331,7 @@ def _stored(path: Path, entry: zipfile.ZipInfo) -> IO[bytes]:
 
 def _unpacked(path: Path, entry: zipfile.ZipInfo, bounds: Bounds) -> io.BytesIO:
     if entry.file_size > bounds.workbook // 4:
-        raise Refusal(
-            f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
-            f"the workbook is larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
-        )
+        raise Refusal("workbook_too_large", limit=bounds.workbook // 4)
     with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
         return io.BytesIO(b"".join(iter(partial(read_chunk, stream), b"")))
 
@@ -475,16 +426,10 @@ def missing_fields(layout: Layout) -> list[str]:
 def require_complete(layout: Layout) -> None:
     """Refuse a table without its required columns, or with one of them twice."""
     if names := ", ".join(missing_fields(layout)):
-        raise Refusal(
-            f"Kolonner mangler: {names}. Brug skabelonens overskrifter.",
-            f"required columns of {layout.contract.kind} cannot be found: {names}; use the headings of the template",
-        )
+        raise Refusal("missing_columns", kind=layout.contract.kind, names=names)
     repeated = [text for text in layout.undeclared if "(gentaget/repeated" in text]
     if repeated:
-        raise Refusal(
-            f"To kolonner hører til samme felt: {repeated[0]}. Behold den ene.",
-            f"two columns hold the same field: {repeated[0]}; keep one of them",
-        )
+        raise Refusal("column_twice", column=repeated[0])
 
 
 # A delivered CSV as blocks of text columns: any usual delimiter and encoding, every row accounted for.
@@ -539,21 +484,11 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
             found.append((layout, delimiter, lines[layout.heading_row]))
     if not found:
         if "Ã¸" in text or "Ã¦" in text or "Ã¥" in text:
-            raise Refusal(
-                "Bogstaverne æ, ø og å er kodet to gange; dan filen igen som UTF-8.",
-                "the letters æ, ø, å were encoded twice; export the file again as UTF-8",
-            )
-        raise Refusal(
-            "Ingen række har de overskrifter, en leverance skal have; brug skabelonens overskrifter.",
-            "no row with the headings of a delivery; use those of the template",
-            is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE),
-        )
+            raise Refusal("encoded_twice")
+        raise Refusal("no_headings", is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE))
     best = max(found, key=lambda one: len(one[0].positions))
     if (width := best[0].width) > bounds.columns:
-        raise Refusal(
-            f"{width} kolonner; der læses højst {bounds.columns}.",
-            f"{width} columns; at most {bounds.columns} are read",
-        )
+        raise Refusal("too_many_columns", columns=width, most=bounds.columns)
     return best
 
 
@@ -604,7 +539,7 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
             return
         decoder = None if part.encoding == "utf-8" else codecs.getincrementaldecoder(part.encoding)()
         first = True
-        while chunk := stream.read(BLOCK):
+        while chunk := read_chunk(stream, BLOCK):
             if decoder:
                 chunk = decoder.decode(chunk).removeprefix("\ufeff" if first else "").encode()
             elif first:
@@ -614,20 +549,13 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
         if decoder:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError:
-        raise Refusal(
-            "Tegnsættet kan ikke læses; dan filen som UTF-8.",
-            f"bytes that are no {part.encoding} text; export the file as UTF-8",
-        ) from None
-    except ZIP_ERRORS:
-        raise Refusal(
-            "Hele filen kan ikke læses; send den igen.", "cannot be read to its end; deliver it again"
-        ) from None
+        raise Refusal("wrong_encoding", encoding=part.encoding) from None
 
 
 def _line_by_line(stream: IO[bytes], other: str) -> Iterator[bytes]:
     """Yield a stream as UTF-8 whose lines are UTF-8 or, where they are not, in another encoding."""
     rest, first = b"", True
-    while chunk := stream.read(BLOCK):
+    while chunk := read_chunk(stream, BLOCK):
         *lines, rest = re.split(rb"(?<=[\r\n])", rest + (chunk.removeprefix(BOM) if first else chunk))
         first = False
         yield b"".join(_line(line, other) for line in lines)
@@ -657,10 +585,7 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, bounds: Bounds) -> It
         if cut and buffer.count(b'"', 0, cut) % 2 and len(buffer) <= BLOCK + bounds.line:
             cut = 0
         if len(buffer) - cut > BLOCK + 2 * bounds.line:
-            raise Refusal(
-                f"En linje er længere end {size_of(bounds.line)}; skriv én række pr. linje.",
-                f"a line longer than {size_of(bounds.line)}; deliver one row per line",
-            )
+            raise Refusal("too_long_line", limit=bounds.line)
         if cut:
             yield buffer[:cut], True
         rest = buffer[cut:]
@@ -696,10 +621,7 @@ def _parse(block: bytes, layout: Layout, delimiter: str, first_row: int, *, is_w
         )
     except (pa.ArrowInvalid, ValueError):
         # No cause attached: the library's message quotes the row.
-        raise Refusal(
-            f"Tabellen kan ikke læses efter række {first_row}; kontrollér anførselstegn og skilletegn.",
-            f"cannot be read as a table after row {first_row}; check quotes and delimiters",
-        ) from None
+        raise Refusal("no_table_after", row=first_row) from None
     total = table.num_rows + len(misshapen)
     if b'"' in block:
         _refuse_swallowed(block, total, bool(misshapen), layout.width, delimiter, first_row)
@@ -810,10 +732,7 @@ def _refuse_swallowed(block: bytes, total: int, any_bad: bool, width: int, delim
     if total == lines:
         return
     if any_bad or _holds_rows_in_a_cell(block.decode(), width, delimiter):
-        raise Refusal(
-            f"Et anførselstegn efter række {first_row} åbnes uden at lukkes, så rækker løber sammen; fjern det.",
-            f"a quote after row {first_row} is opened and not closed, so rows run together; remove it",
-        )
+        raise Refusal("open_quote", row=first_row)
 
 
 def _holds_rows_in_a_cell(text: str, width: int, delimiter: str) -> bool:

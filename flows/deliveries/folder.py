@@ -42,14 +42,8 @@ def refuse_unread(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except OSError as error:
-        raise Refusal("Filen kan ikke læses.", f"cannot be read ({error.strerror})") from None
+        raise Refusal("unreadable", why=error.strerror) from None
     if stat.S_ISLNK(mode):
-        raise Refusal(
-            "Det er et link; links følges ikke. Læg selve filen i mappen.",
-            "this is a link, and links are not followed; put the file itself into the folder",
-        )
+        raise Refusal("link")
     if not stat.S_ISREG(mode) or not os.access(path, os.R_OK):
-        raise Refusal(
-            "Filen eller mappen kan ikke læses af programmet; giv adgang til at læse den.",
-            "the file or folder cannot be read by the program; grant it access",
-        )
+        raise Refusal("no_access")

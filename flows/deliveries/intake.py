@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.deliveries import store
 from flows.deliveries.claims import Claims, claims_of, is_correction, periods_in, settle_municipality, settle_period
-from flows.deliveries.contract import Fault, Refusal, Remark, counted, kind_named, load_contracts, shown
+from flows.deliveries.contract import Fault, Refusal, Remark, kind_named, load_contracts, remark_of, shown
 from flows.deliveries.files import (
     FOOTER,
     Block,
@@ -363,7 +363,7 @@ class Intake:
             return receipt_for(known, outcome.label, contract, is_unchanged=True)
         outcome.delivery_id = store.next_delivery_id(warehouse)
         if refusal is not None:
-            outcome.refuse(refusal.text_da, refusal.text_en)
+            outcome.refuse(refusal.remark)
             store.enter(warehouse, outcome.ledger_line())
             return receipt_of(outcome)
         if contract.table not in self.prepared:
@@ -383,7 +383,7 @@ class Intake:
             newest = store.newest_date(warehouse, contract.period_field, outcome.moment.date())
             settle_period(outcome, self.request.period, claims, newest)
         except Refusal as error:
-            outcome.refuse(error.text_da, error.text_en)
+            outcome.refuse(error.remark)
         outcome.judge()
         current = self._replaced(outcome, tables, warehouse)
         self._compare(outcome, current, warehouse)
@@ -413,7 +413,7 @@ class Intake:
         else:
             claims = [claims_of(tables[0].hint, first)] if peeked else [_peek(table) for table in tables]
         if all(one.is_empty for one in claims):
-            raise Refusal("Leverancen indeholder ingen rækker.", "the delivery holds no rows")
+            raise Refusal("no_rows")
         settle_municipality(outcome, self.request.municipality, claims)
         if unreadable is not None:
             raise unreadable
@@ -522,11 +522,7 @@ class Intake:
         if any(is_correction(table.hint) for table in tables) or (
             outcome.period_source == "rows" and newest.period_source == "rows" and not_before
         ):
-            outcome.remark(
-                f"Leverancen erstatter {newest.delivery_id} for perioden {newest.period}.",
-                f"The delivery replaces {newest.delivery_id} for the period {newest.period}.",
-                "info",
-            )
+            outcome.remark("replaces", delivery_id=newest.delivery_id, period=newest.period)
             return newest
         return None
 
@@ -568,8 +564,7 @@ class Intake:
         if known is not None:
             return receipt_for(known, stranger.label, is_unchanged=True)
         store.enter(warehouse, line)
-        remark = Remark(stranger.refusal.text_da, stranger.refusal.text_en)
-        return receipt_for(line, stranger.label, kind=None, contract_version=None, remarks=(remark,))
+        return receipt_for(line, stranger.label, kind=None, contract_version=None, remarks=(stranger.refusal.remark,))
 
 
 def _peek(table: Table) -> Claims:
@@ -642,12 +637,7 @@ def _failed(error: KommunekortError, label: str, path: Path, request: Request) -
         "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist", ledger_time(request.moment),
         is_synthetic=request.synthetic,
         remarks=(
-            Remark(
-                "Filen kunne ikke behandles på grund af en fejl i programmet; intet af den er gemt. Giv datateamet "
-                "besked. Den prøves igen ved næste kørsel.",
-                "the program failed on this file and nothing of it was stored; tell the data team. It is tried "
-                "again at the next run",
-            ),
+            remark_of("program_failed"),
         ),
     )  # fmt: skip
 
@@ -775,13 +765,7 @@ def _taken(
     """Yield the receipts of hand-ins, each taken in its turn while others are read."""
     for group, strangers in hand_ins:
         prepare(group[0])
-        beside = [
-            Remark(
-                f"En anden fil i samme aflevering kunne ikke læses: {stranger.label}. Er alle rækker med?",
-                f"Another file of the same hand-in could not be read: {stranger.label}. Is every row here?",
-            )
-            for stranger in strangers
-        ]
+        beside = [remark_of("another_file_unread", file=stranger.label) for stranger in strangers]
         incomplete = next((table for table in group if missing_fields(table.layout)), None) if len(group) > 1 else None
         unreadable = _half(incomplete) if incomplete else None
         try:
@@ -794,11 +778,7 @@ def _taken(
 
 def _half(table: Table) -> Refusal:
     names = ", ".join(missing_fields(table.layout))
-    return Refusal(
-        f"I {table.label} mangler kolonner: {names}. Afleveringens tabeller af samme slags hører sammen, så ingen af "
-        "dem er taget ind.",
-        f"{table.label} lacks columns: {names}; tables of one kind in one hand-in belong together, so none was taken",
-    )
+    return Refusal("half_of_a_delivery", file=table.label, names=names)
 
 
 def _distinct(tables: Sequence[Table]) -> list[Table]:
@@ -922,14 +902,7 @@ def _open(path: Path, request: Request) -> _Opened:
             strangers.append(Stranger(part.label, refusal, part.sha256))
     # A letter or a readme beside a table is named with the table; it needs no receipt of its own.
     beside = [stranger for stranger in strangers if tables and not stranger.refusal.is_table]
-    told = [
-        Remark(
-            f"{stranger.label} er ikke en tabel og er ikke læst.",
-            f"{stranger.label} is no table and was not read.",
-            "info",
-        )
-        for stranger in beside
-    ]
+    told = [remark_of("no_table_beside", file=stranger.label) for stranger in beside]
     return _Opened(
         [replace(table, remarks=(*table.remarks, *told)) for table in tables],
         [stranger for stranger in strangers if stranger not in beside],
@@ -957,27 +930,15 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
             blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet, bounds)
             yield Table(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
     if not found:
-        raise Refusal(
-            "Intet ark har en leverances overskrifter; brug skabelonen.",
-            "no sheet has the headings of a delivery; use the template",
-        )
+        raise Refusal("no_sheet")
 
 
 def _remarks_on(book: Book, part: Part, contracts: dict[str, Contract]) -> Iterator[Remark]:
     if book.formulas:
-        yield Remark(
-            f"Projektmappen indeholder {counted(book.formulas, 'formel', 'formler')}; de gemte værdier er brugt.",
-            f"The workbook holds {counted(book.formulas, 'formula', 'formulas')}; the saved values were used.",
-            "info",
-        )
+        yield remark_of("formulas", formulas=book.formulas)
     for sheet in book.hidden:
         if sheet_layout(sheet, contracts.values(), part.hint) is not None:
-            yield Remark(
-                f"Det skjulte ark nr. {sheet.number} har en leverances overskrifter, men er ikke læst. "
-                "Vis arket, og send filen igen, hvis rækkerne skal med.",
-                f"The hidden sheet no. {sheet.number} has the headings of a delivery and was not read. Unhide it "
-                "and deliver again if its rows belong here.",
-            )
+            yield remark_of("hidden_sheet", number=sheet.number)
 
 
 def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Generator[Block]:

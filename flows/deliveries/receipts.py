@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.deliveries.contract import Fault, Remark, counted, danish, largest_rejected_share, text_of
+from flows.deliveries.contract import Fault, Remark, danish, largest_rejected_share, remark_of, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery, ledger_time
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
-from transforms.catalogue import Contract, Severity
+from transforms.catalogue import Contract, RuleText
 from transforms.models.wording import period_text
 from transforms.periods import COPENHAGEN
 
@@ -269,86 +269,47 @@ class Outcome:
         told = any(remark.severity != "info" for remark in self.remarks)
         return "godkendt med bemærkninger" if serious or told else "godkendt"
 
-    def remark(self, text_da: str, text_en: str, severity: Severity = "warn") -> None:
+    def remark(self, name: str, /, **told: Any) -> None:
         """Add a remark on the delivery as a whole."""
-        self.remarks.append(Remark(text_da, text_en, severity))
+        self.remarks.append(remark_of(name, **told))
 
-    def refuse(self, text_da: str, text_en: str) -> None:
+    def refuse(self, why: Remark) -> None:
         """Refuse the delivery: no row is taken. The reason comes first among the remarks."""
         self.refused, self.accepted, self.persons = True, 0, None
         self.tally.rejected = self.tally.rows_in
-        self.remarks.insert(0, Remark(text_da, text_en))
+        self.remarks.insert(0, why)
 
     def judge(self) -> None:
         """Refuse a delivery without rows or period, or with too many rejected rows; tell what was passed over."""
         rows_in, rejected = self.tally.rows_in, self.tally.rejected
         if self.tally.notes:
-            count = len(self.tally.notes)
             where = ranges([row % TABLE_STEP for row in self.tally.notes])
-            what = "linje er ikke en række", "linjer er ikke rækker"
-            self.remark(
-                f"{counted(count, *what)} i tabellen (sum, kilde, gentaget overskrift) og er sprunget over: "
-                f"linje {where}.",
-                f"{count} {'line is' if count == 1 else 'lines are'} no row of the table (a total, a source, a heading "
-                f"once more) and passed over: line {where}.",
-                "info",
-            )
+            self.remark("no_row_of_the_table", lines=len(self.tally.notes), where=where)
         if self.tally.ends_open and ("", "cut_off") not in self.tally.totals:
-            self.remark(
-                "Filen slutter uden linjeskift; den sidste række ser hel ud og er taget med.",
-                "The file ends without a line break; its last row looks whole and was taken.",
-                "info",
-            )
+            self.remark("ends_open")
         if self.refused:
             return
         if rows_in == 0:
-            self.refuse("Leverancen indeholder ingen rækker.", "the delivery holds no rows")
+            self.refuse(remark_of("no_rows"))
         elif rejected > (most := largest_rejected_share(self.contract.kind)) * rows_in:
-            share = f"{most:.0%}".replace("%", " %")
-            self.refuse(
-                f"{danish(rejected)} af {counted(rows_in, 'række', 'rækker')} har fejl; ved mere end {share} "
-                "afvises hele leverancen.",
-                f"{rejected} of {rows_in} rows have faults; above {share} the whole delivery is refused",
-            )
+            self.refuse(remark_of("too_many_rejected", rejected=rejected, rows=rows_in, most=most))
         elif self.period is None:
-            self.refuse(
-                "Perioden kan ikke genkendes; udfyld kolonnen Periode, eller angiv den ved afsendelsen.",
-                "the period cannot be told; fill in the column Periode or give --period",
-            )
+            self.refuse(remark_of("no_period"))
 
     def tell_moved(self, moved: Sequence[str]) -> None:
         """Ask about columns that say something else of the rows the former delivery had."""
         if moved:
             columns = ", ".join(f"«{label}»" for label in moved)
-            self.remark(
-                f"I mere end hver femte af de rækker, der også stod i den forrige leverance, er {columns} ændret. Er "
-                "det rettelser, eller er kolonner eller rækker forskudt?",
-                f"In more than one of five rows that the former delivery had too, {columns} has changed; corrections, "
-                "or shifted columns or rows?",
-            )
+            self.remark("columns_changed", columns=columns)
 
     def tell_gone(self, current: Delivery, shares_few: bool, gone: float) -> None:
         """Ask when this delivery shrank to less than half of the one it replaces, or a share of its rows is `gone`."""
         if self.accepted < SHRUNK * current.rows_accepted:
-            self.remark(
-                f"Leverancen har {counted(self.accepted, 'godkendt række', 'godkendte rækker')} mod "
-                f"{danish(current.rows_accepted)} i den forrige; er alt med?",
-                f"The delivery has {self.accepted} accepted rows against {current.rows_accepted}; complete?",
-            )
+            self.remark("shrunk", rows=self.accepted, before=current.rows_accepted)
         elif shares_few:
-            self.remark(
-                "Under halvdelen af personerne i den forrige leverance er med i denne, som erstatter den. Er det et "
-                "andet team eller et udsnit, så send alle rækker samlet.",
-                "Less than half of the persons of the former delivery are in this one, which replaces it. If it is "
-                "another team's or a selection, send all rows together.",
-            )
-
+            self.remark("few_of_the_persons")
         elif gone > GONE:
-            share = f"{gone:.0%}".replace("%", " %")
-            self.remark(
-                f"{share} af rækkerne i den forrige leverance er ikke med i denne, som erstatter den; er alt med?",
-                f"{share} of the rows of the former delivery are not in this one, which replaces it; complete?",
-            )
+            self.remark("rows_gone", gone=gone)
 
     def ledger_line(self) -> Delivery:
         """Return the line for the ledger."""
@@ -399,7 +360,7 @@ def receipt_of(outcome: Outcome) -> Receipt:
     for (name, rule), count in tally.totals.items():
         text = text_of(rule, contract)
         rows = "" if text.severity == "info" else _rows(outcome, name, tally.rows.get((name, rule), []))
-        totals.append(RuleTotal(rule, *labels[name], count=count, rows=rows, **asdict(text)))
+        totals.append(RuleTotal(rule, *labels[name], count=count, rows=rows, **_shared(text, RuleTotal)))
     totals.sort(key=lambda total: (SEVERITIES.index(total.severity), -total.count, total.field_da))
     lines = []
     for fault in sorted(tally.faults, key=lambda fault: (fault.row, fault.field)):
@@ -435,6 +396,8 @@ def receipt_for(line: Delivery, label: str, contract: Contract | None = None, **
     return Receipt(**told | more)
 
 
-def _shared(source: Outcome | Delivery, kind: type[Delivery | Receipt | Previous]) -> dict[str, Any]:
+def _shared(
+    source: Outcome | Delivery | RuleText, kind: type[Delivery | Receipt | Previous | RuleTotal]
+) -> dict[str, Any]:
     """Return what a dataclass of another kind has by the same name, to make one of that kind."""
     return {each.name: getattr(source, each.name) for each in fields(kind) if hasattr(source, each.name)}

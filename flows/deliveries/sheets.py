@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from flows.deliveries import xlsb
-from flows.deliveries.contract import Refusal, Remark, counted, size_of
+from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import (
     HEADING_ROWS,
     ZIP_ERRORS,
@@ -101,10 +101,7 @@ def open_book(part: Part, bounds: Bounds) -> Book:
     with part.open() as stream:
         content = stream.read(bounds.workbook // 4 + 1)
     if len(content) > bounds.workbook // 4:
-        raise Refusal(
-            f"Projektmappen fylder mere end {size_of(bounds.workbook // 4)}; send den som CSV.",
-            f"a workbook larger than {size_of(bounds.workbook // 4)}; deliver it as CSV",
-        )
+        raise Refusal("workbook_too_large", limit=bounds.workbook // 4)
     import python_calamine
 
     try:
@@ -117,10 +114,7 @@ def open_book(part: Part, bounds: Bounds) -> Book:
             formulas = _measure(archive, bounds)
         return _open_xlsx(content, formulas)
     except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, IndexError, struct.error, python_calamine.CalamineError):
-        raise Refusal(
-            "Regnearket er beskadiget eller tomt; gem det igen som .xlsx, og send det.",
-            "a damaged or empty workbook; save it again as .xlsx and deliver it",
-        ) from None
+        raise Refusal("damaged_workbook") from None
 
 
 def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
@@ -137,10 +131,7 @@ def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
         with archive.open(entry) as stream:
             while chunk := stream.read(1 << 20):
                 if b"\0" in chunk[:256]:
-                    raise Refusal(
-                        "Et ark har et usædvanligt tegnsæt; gem projektmappen igen i Excel.",
-                        "a sheet in an unusual encoding; save the workbook again in Excel",
-                    )
+                    raise Refusal("sheet_in_odd_encoding")
                 text = tail + chunk
                 columns.update(_COLUMN.findall(text))
                 last_row = max(last_row, max(map(int, set(_ROW.findall(text))), default=1))
@@ -153,11 +144,7 @@ def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
 
 def _refuse_wide(width: int, rows: int, bounds: Bounds) -> None:
     if width * rows > bounds.cells:
-        raise Refusal(
-            f"Et ark spænder over {counted(rows, 'række', 'rækker')} og {counted(width, 'kolonne', 'kolonner')}; "
-            "slet alt uden for tabellen.",
-            f"a sheet spans {rows:,} rows and {width:,} columns; delete what lies outside the table",
-        )
+        raise Refusal("sheet_too_wide", rows=rows, columns=width)
 
 
 def _column_number(name: bytes) -> int:
@@ -200,10 +187,7 @@ def _book(
         try:
             values = workbook.get_sheet_by_name(told.name)
         except (*ZIP_ERRORS, python_calamine.CalamineError):
-            raise Refusal(
-                "Et ark kan ikke læses; gem projektmappen igen, og send den.",
-                "a sheet cannot be read; save the workbook again and deliver it",
-            ) from None
+            raise Refusal("damaged_sheet") from None
         ranges = tuple(values.merged_cell_ranges or ()) if merged is None else tuple(merged.get(told.name, ()))
         sheet = Sheet(
             told.name, number, partial(_rows, values), partial(facts, told.name), ranges,
@@ -326,11 +310,7 @@ def _open_xlsb(content: bytes, archive: zipfile.ZipFile, bounds: Bounds) -> Book
 def _open_ods(archive: zipfile.ZipFile, bounds: Bounds) -> Book:
     """Return the sheets of an OpenDocument spreadsheet; Refusal when it is none or spans too much."""
     if archive.read("mimetype")[:60].strip() != b"application/vnd.oasis.opendocument.spreadsheet":
-        raise Refusal(
-            "Filen er et OpenDocument, men ikke et regneark; send CSV, XLSX, XLSB, ODS eller en ZIP af dem.",
-            "an OpenDocument file, but no spreadsheet; deliver CSV, XLSX, XLSB, ODS or a ZIP of them",
-            is_table=False,
-        )
+        raise Refusal("no_spreadsheet", is_table=False)
     hidden_styles: set[str] = set()
     seen: list[Sheet] = []
     hidden: list[Sheet] = []
@@ -345,10 +325,7 @@ def _open_ods(archive: zipfile.ZipFile, bounds: Bounds) -> Book:
                 (hidden if _ods(element, "style-name") in hidden_styles else seen).append(sheet)
                 element.clear()
     if not seen and not hidden:
-        raise Refusal(
-            "OpenDocument-regnearket rummer ingen ark, der kan læses; gem det som .xlsx, og send det.",
-            "an OpenDocument spreadsheet without a sheet that can be read; save it as .xlsx and deliver it",
-        )
+        raise Refusal("no_readable_sheet")
     return Book(tuple(seen), tuple(hidden), formulas)
 
 
@@ -537,16 +514,10 @@ def sheet_remarks(sheet: Sheet, layout: Layout) -> Iterator[Remark]:
     facts = sheet.facts()
     below = sum(row > layout.heading_row for row in facts.hidden)
     if below and not layout.questions:
-        yield Remark(
-            f"{counted(below, 'skjult eller filtreret række', 'skjulte eller filtrerede rækker')} er læst med.",
-            f"{counted(below, 'hidden or filtered row was', 'hidden or filtered rows were')} read too.",
-        )
+        yield remark_of("hidden_rows", rows=below)
     merged = sum(map(len, _fill_down(sheet, layout.heading_row).values()))
     if merged and not layout.questions:
-        yield Remark(
-            f"{counted(merged, 'flettet celle', 'flettede celler')} er læst, som om værdien stod i hver række.",
-            f"{counted(merged, 'merged cell was', 'merged cells were')} read as if the value stood in every row.",
-        )
+        yield remark_of("merged_cells", cells=merged)
     codes = {position for name, position in layout.positions.items() if layout.contract.field(name).type == "industry"}
     restored = sum(
         1
@@ -556,12 +527,7 @@ def sheet_remarks(sheet: Sheet, layout: Layout) -> Iterator[Remark]:
         and restored_code(special, sheet.epoch)
     )
     if restored:
-        yield Remark(
-            f"{counted(restored, 'branchekode', 'branchekoder')}, som Excel havde gjort til dato eller tid, er "
-            "genskabt. Kontrollér resultatet.",
-            f"{counted(restored, 'industry code', 'industry codes')} that Excel had turned into a date or time: "
-            "restored. Check the result.",
-        )
+        yield remark_of("restored_codes", codes=restored)
 
 
 def restored_code(special: Special, epoch: dt.date) -> str | None:

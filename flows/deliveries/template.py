@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.deliveries.contract import kind_named, load_contracts
+from flows.deliveries.contract import TEXTS, kind_named, load_contracts
 from flows.deliveries.values import EXCEL_DAYS
 from transforms.areas import areas_at
 from transforms.catalogue import Contract, DeliveryField
@@ -17,21 +17,7 @@ if TYPE_CHECKING:
 
 ROWS = 2000
 LISTS = "Lister"
-MEANING = {
-    "cpr": ("Ti cifre med eller uden bindestreg", "Ten digits with or without hyphen"),
-    "date": ("Dato som dd-mm-åååå; tomt, hvis der ingen er", "Date as dd-mm-yyyy; empty if there is none"),
-    "decimal": ("Tal, fx 20,5", "Number, e.g. 20,5"),
-    "integer": ("Helt tal", "Whole number"),
-    "boolean": ("Ja eller Nej", "Yes or no"),
-    "industry": ("DB07-kode skrevet som tekst, fx 561010 eller 56.10", "DB07 code as text, e.g. 561010 or 56.10"),
-    "industries": ("DB07-koder som tekst, fx 56.10, 81.21", "DB07 codes as text, e.g. 56.10, 81.21"),
-    "municipality": ("Vælg kommunen", "Choose the municipality"),
-    "municipalities": ("Kommuner adskilt med komma", "Municipalities separated by comma"),
-    "country": ("Landets navn", "The country's name"),
-    "period": ("Fx 2016K1", "E.g. 2016K1"),
-    "presence": ("Tekst; kun om feltet er udfyldt, gemmes", "Text; only whether it is filled in is stored"),
-    "enum": ("Vælg fra listen", "Choose from the list"),
-}
+MEANING = {kind: (text["text_da"], text["text_en"]) for kind, text in TEXTS["meanings"].items()}
 # Formats that keep a spreadsheet from turning codes into numbers, dates or times.
 FORMATS = {
     "date": "DD-MM-YYYY", "cpr": "@", "industry": "@", "industries": "@", "municipalities": "@", "period": "@",

@@ -18,7 +18,7 @@ import pytest
 
 from expectations import drift, history
 from flows.cli.look import print_profile, profiled
-from flows.deliveries.contract import CELL_RULES
+from flows.deliveries.contract import TEXTS
 from flows.report import words
 from flows.report.build import build_report
 from flows.report.words import _rule_texts, condition, examples, rule_text
@@ -391,8 +391,8 @@ def danish_texts() -> Iterator[tuple[str, str]]:
     for script in sorted((REPORT / "assets").glob("*.js")):
         text = script.read_text(encoding="utf-8")
         yield from ((script.name, found) for found in re.findall(r'english\(\) \? "[^"]*" : "([^"]*)"', text))
-    for row, tried in CELL_RULES.items():
-        yield f"contract.py: {row}", f"{tried.text_da} {tried.fix_da}"
+    for texts in TEXTS.values():
+        yield from (("texts.yml", f"{text['text_da']} {text.get('fix_da', '')}") for text in texts.values())
 
 
 def test_no_idiom_stands_in_anything_a_danish_text_is_made_of() -> None:
@@ -401,7 +401,9 @@ def test_no_idiom_stands_in_anything_a_danish_text_is_made_of() -> None:
         seen[place] = seen.get(place, 0) + 1
         assert not IDIOM.search(text), f"{place}: {text[:200]}"
     assert sum(seen.values()) > 1_000
-    assert {"codes.csv", "rule_texts.csv", "receipt.html.jinja", "report.js", "profile.html.jinja"} <= set(seen)
+    assert {"codes.csv", "rule_texts.csv", "receipt.html.jinja", "report.js", "profile.html.jinja", "texts.yml"} <= set(
+        seen
+    )
 
 
 def test_municipalities_stand_in_sentences_by_their_official_name() -> None:
