@@ -7,7 +7,7 @@ back are counts.
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from flows.deliveries.store import (
     Wanted,
     choose,
     hide_unforeseen,
-    open_restricted,
+    open_deliveries,
     person_rows,
 )
 from flows.settings import Settings
@@ -30,9 +30,7 @@ from transforms.machine import ahead
 from transforms.models.persons import PersonCounts, PersonData, add_counts, counts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from transforms.warehouse import Warehouse
+    from collections.abc import Callable
 
 
 def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> PersonData | None:
@@ -43,8 +41,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
     """
     if not (settings.restricted / FILE).is_file():
         return None
-    keys = load_keys(settings.key_file, settings.root)
-    with open_restricted(settings.restricted, keys.database_key, read_only=True) as warehouse:
+    with open_deliveries(settings, read_only=True) as warehouse:
         chosen = choose(settings, warehouse, synthetic=synthetic, known=known)
     if chosen is None:
         return None
@@ -59,7 +56,7 @@ def load_person_data(settings: Settings, *, synthetic: bool, known: Known = EVER
         {code: f"{turn % DRAWS}" for code, turn in chosen.turns.items()},
         chosen.wanted.untils,
         chosen.deliveries,
-        keys.rounding_key,
+        load_keys(settings.key_file, settings.root).rounding_key,
     )
 
 
@@ -82,7 +79,10 @@ def spread(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCount
 
 def count_here(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonCounts]:
     """Return the counts of every bucket, each read while the one before is counted."""
-    with hide_unforeseen("counting persons"), open_reader(settings) as warehouse:
+    with (
+        hide_unforeseen("counting persons"),
+        open_deliveries(settings, read_only=True, memory_limit=READER_MEMORY) as warehouse,
+    ):
         read = partial(person_rows, warehouse, wanted, buckets)
         with closing(ahead(read, range(buckets))) as each:
             return [counts_of(rows) for rows in each]
@@ -91,17 +91,9 @@ def count_here(settings: Settings, wanted: Wanted, buckets: int) -> list[PersonC
 def count_bucket(settings: Settings, wanted: Wanted, buckets: int, number: int) -> PersonCounts:
     """Return the counts of one bucket of so many; the key is read here, where the rows are."""
     with hide_unforeseen(f"counting persons, bucket {number + 1} of {buckets}"):
-        with open_reader(settings) as warehouse:
+        with open_deliveries(settings, read_only=True, memory_limit=READER_MEMORY) as warehouse:
             rows = person_rows(warehouse, wanted, buckets, number)
         return counts_of(rows)
-
-
-@contextmanager
-def open_reader(settings: Settings) -> Iterator[Warehouse]:
-    """Open the restricted database to read buckets."""
-    key = load_keys(settings.key_file, settings.root).database_key
-    with open_restricted(settings.restricted, key, read_only=True, memory_limit=READER_MEMORY) as warehouse:
-        yield warehouse
 
 
 # Many machines: the same function on the workers of an existing Dask cluster that share the data folder.

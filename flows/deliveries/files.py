@@ -65,19 +65,14 @@ MIXED = "utf-8 and "
 """Before the name of the second encoding: most lines are UTF-8, some are not."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How much a delivery may hold before it is refused unread. Bytes unless the name says otherwise."""
-
-    file: int = 4 << 30
-    unpacked: int = 4 << 30
-    workbook: int = 1 << 30
-    ratio: int = 250
-    members: int = 200
-    line: int = 4 << 20
-    columns: int = 300
-    cells: int = 10_000_000
-    faults: int = 2_000
+# How much a delivery may hold before it is refused unread: bytes, times, numbers.
+MOST_PACKED = 4 << 30
+MOST_UNPACKED = 4 << 30
+MOST_SWELLING = 250
+MOST_MEMBERS = 200
+LONGEST_LINE = 4 << 20
+MOST_COLUMNS = 300
+LARGEST_WORKBOOK = 1 << 28
 
 
 Form = Literal["csv", "xlsx", "xlsb", "ods"]
@@ -109,8 +104,8 @@ class Stranger:
     sha256: str
 
 
-def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, bounds: Bounds) -> Part:
-    """Return one part after a single pass over its bytes: hash and, for text, encoding."""
+def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, most: int = MOST_UNPACKED) -> Part:
+    """Return one part after a single pass over its bytes, at `most` so many: hash and, for text, encoding."""
     if not start:
         raise Refusal("empty_file")
     if start.startswith(OLE_MAGIC):
@@ -124,11 +119,11 @@ def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: by
     if form is None:
         raise Refusal("zip_in_zip")
     with open_part() as stream:
-        digest, size, encoding, remarks = _inspect(stream, bounds, text=form == "csv")
+        digest, size, encoding, remarks = _inspect(stream, most, text=form == "csv")
     return Part(label, hint, form, open_part, digest, size, encoding, remarks)
 
 
-def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
+def _inspect(stream: IO[bytes], most: int, *, text: bool) -> tuple[str, int, str, tuple[Remark, ...]]:
     """Return SHA-256, size, encoding and what is to be told of it.
 
     UTF-8 where every byte agrees, UTF-16 by its mark or its noughts, else the eight-bit encoding most of the Danish
@@ -140,8 +135,8 @@ def _inspect(stream: IO[bytes], bounds: Bounds, *, text: bool) -> tuple[str, int
     while chunk := read_chunk(stream):
         digest.update(chunk)
         size += len(chunk)
-        if size > bounds.unpacked:
-            raise Refusal("too_large_unpacked", limit=bounds.unpacked)
+        if size > most:
+            raise Refusal("too_large_unpacked", limit=most)
         if not text:
             continue
         wide = wide or _wide_encoding(chunk)
@@ -205,43 +200,43 @@ def _refuse_ole(open_part: Callable[[], IO[bytes]]) -> Refusal:
     return Refusal("old_office_file")
 
 
-def check_sizes(entries: list[zipfile.ZipInfo], limit: int, ratio: int) -> None:
-    """Refuse an archive that would unpack to more than `limit` bytes or swells suspiciously."""
+def check_sizes(entries: list[zipfile.ZipInfo], most: int) -> None:
+    """Refuse an archive that would unpack to more than `most` bytes or swells suspiciously."""
     total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-    if total > limit or (total > (10 << 20) and total > ratio * max(packed, 1)):
+    if total > most or (total > (10 << 20) and total > MOST_SWELLING * max(packed, 1)):
         raise Refusal("swells", packed=packed, total=total)
 
 
 # The table files in what was delivered, a ZIP or a file by itself: checked before unpacked, never written to disk.
 
 
-def parts_of(path: Path, bounds: Bounds, hint: str = "") -> tuple[list[Part], list[Stranger]]:
+def parts_of(path: Path, hint: str) -> tuple[list[Part], list[Stranger]]:
     """Return the table files in `path`, whose form is told by its first bytes and not by its name, and the others.
 
     Raises UsageError when the file cannot be opened, and Refusal for what is no table file, protected by a
-    password, or larger than `bounds`.
+    password, or too large.
     """
-    label, hint = mask(path.name), hint or path.name
+    label = mask(path.name)
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
             start = stream.read(8)
     except OSError as error:
         raise UsageError(f"{label}: cannot be read ({error.strerror})") from None
-    if size > bounds.file:
-        raise Refusal("file_too_large", size=size, limit=bounds.file)
+    if size > MOST_PACKED:
+        raise Refusal("file_too_large", size=size, limit=MOST_PACKED)
     if start.startswith(GZIP_MAGIC):
-        return [_gzipped(path, hint, size, bounds)], []
+        return [_gzipped(path, hint, size)], []
     if start.startswith(ZIP_MAGIC) and _form_of(path) is None:
-        return _members(path, hint, bounds)
-    return [part_of(label, hint, partial(_plain, path), start, bounds)], []
+        return _members(path, hint)
+    return [part_of(label, hint, partial(_plain, path), start)], []
 
 
 def _plain(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
+def _gzipped(path: Path, hint: str, size: int) -> Part:
     """Return the table in a `.csv.gz`."""
     label = mask(path.name)
     open_part: Callable[[], IO[bytes]] = partial(gzip.open, path, "rb")  # type: ignore[assignment]
@@ -249,8 +244,7 @@ def _gzipped(path: Path, hint: str, size: int, bounds: Bounds) -> Part:
         start = read_chunk(stream)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
         raise Refusal("packed_twice")
-    swollen = Bounds(unpacked=min(bounds.unpacked, max(10 << 20, bounds.ratio * size)))
-    return part_of(label, hint, open_part, start, swollen)
+    return part_of(label, hint, open_part, start, min(MOST_UNPACKED, max(10 << 20, MOST_SWELLING * size)))
 
 
 def _form_of(packed: Path | IO[bytes]) -> Form | None:
@@ -271,26 +265,26 @@ def _form_of(packed: Path | IO[bytes]) -> Form | None:
     return None
 
 
-def _members(path: Path, hint: str, bounds: Bounds) -> tuple[list[Part], list[Stranger]]:
+def _members(path: Path, hint: str) -> tuple[list[Part], list[Stranger]]:
     """Return the table files of a ZIP and the other files; all of them are checked before the first is unpacked."""
     with zipfile.ZipFile(path) as archive:
         listed = archive.infolist()
     entries = [entry for entry in listed if not entry.is_dir() and not LEFT_BY_SYSTEMS.search(_name(entry))]
-    if not entries or len(entries) > bounds.members:
-        raise Refusal("number_of_files", files=len(entries), most=bounds.members)
+    if not entries or len(entries) > MOST_MEMBERS:
+        raise Refusal("number_of_files", files=len(entries), most=MOST_MEMBERS)
     for entry in entries:
         name = PurePosixPath(_name(entry))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise Refusal("points_outside")
         if entry.flag_bits & 0x1:
             raise Refusal("zip_with_password")
-    check_sizes(entries, bounds.unpacked, bounds.ratio)
+    check_sizes(entries, MOST_UNPACKED)
     parts: list[Part] = []
     strangers: list[Stranger] = []
     for entry in entries:
         label = f"{mask(path.name)}/{mask(PurePosixPath(_name(entry)).name)}"
         try:
-            parts.append(_member(label, path, entry, hint, bounds))
+            parts.append(_member(label, path, entry, hint))
         except Refusal as refusal:
             digest = hashlib.sha256(f"{entry.filename}:{entry.CRC}:{entry.file_size}".encode()).hexdigest()
             strangers.append(Stranger(label, refusal, digest))
@@ -314,24 +308,24 @@ def _name(entry: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")
 
 
-def _member(label: str, path: Path, entry: zipfile.ZipInfo, hint: str, bounds: Bounds) -> Part:
+def _member(label: str, path: Path, entry: zipfile.ZipInfo, hint: str) -> Part:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
             start = stream.read(8)
     except ZIP_ERRORS:
         raise Refusal("damaged_in_zip") from None
     is_workbook = start.startswith(ZIP_MAGIC)
-    open_member = partial(_unpacked, path, entry, bounds) if is_workbook else partial(_stored, path, entry)
-    return part_of(label, f"{hint}/{_name(entry)}", open_member, start, bounds)
+    open_member = partial(_unpacked if is_workbook else _stored, path, entry)
+    return part_of(label, f"{hint}/{_name(entry)}", open_member, start)
 
 
 def _stored(path: Path, entry: zipfile.ZipInfo) -> IO[bytes]:
     return zipfile.ZipFile(path).open(entry)
 
 
-def _unpacked(path: Path, entry: zipfile.ZipInfo, bounds: Bounds) -> io.BytesIO:
-    if entry.file_size > bounds.workbook // 4:
-        raise Refusal("workbook_too_large", limit=bounds.workbook // 4)
+def _unpacked(path: Path, entry: zipfile.ZipInfo) -> io.BytesIO:
+    if entry.file_size > LARGEST_WORKBOOK:
+        raise Refusal("workbook_too_large", limit=LARGEST_WORKBOOK)
     with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
         return io.BytesIO(b"".join(iter(partial(read_chunk, stream), b"")))
 
@@ -466,7 +460,7 @@ class Block:
     ends_open: bool = False
 
 
-def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tuple[Layout, str, int]:
+def read_layout(part: Part, contracts: Iterable[Contract]) -> tuple[Layout, str, int]:
     """Return layout, delimiter and the number of physical lines up to and with the heading.
 
     Raises Refusal when no row among the first 25 is a heading of any kind of delivery.
@@ -487,16 +481,16 @@ def read_layout(part: Part, contracts: Iterable[Contract], bounds: Bounds) -> tu
             raise Refusal("encoded_twice")
         raise Refusal("no_headings", is_table=not re.search(r"\.(txt|md|log|rtf|eml)$", part.label, re.IGNORECASE))
     best = max(found, key=lambda one: len(one[0].positions))
-    if (width := best[0].width) > bounds.columns:
-        raise Refusal("too_many_columns", columns=width, most=bounds.columns)
+    if (width := best[0].width) > MOST_COLUMNS:
+        raise Refusal("too_many_columns", columns=width, most=MOST_COLUMNS)
     return best
 
 
-def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int, bounds: Bounds) -> Generator[Block]:
+def read_blocks(part: Part, layout: Layout, delimiter: str, skip_lines: int) -> Generator[Block]:
     """Yield the rows under the heading in blocks of about 8 MB. Row 1 is the table's first row."""
     row = layout.heading_row + 2
     with part.open() as stream:
-        for block, is_whole in _whole_lines(_text(_utf8(stream, part)), skip_lines, bounds):
+        for block, is_whole in _whole_lines(_text(_utf8(stream, part)), skip_lines):
             parsed, count = _parse(block, layout, delimiter, row, is_whole=is_whole)
             row += count
             yield parsed
@@ -570,7 +564,7 @@ def _line(line: bytes, other: str) -> bytes:
     return line
 
 
-def _whole_lines(chunks: Iterator[bytes], skip_lines: int, bounds: Bounds) -> Iterator[tuple[bytes, bool]]:
+def _whole_lines(chunks: Iterator[bytes], skip_lines: int) -> Iterator[tuple[bytes, bool]]:
     """Yield blocks that end at a line's end and, where a closing quote is near, not inside a quoted cell.
 
     The second value is False for the rest of a file whose last line has no end.
@@ -582,10 +576,10 @@ def _whole_lines(chunks: Iterator[bytes], skip_lines: int, bounds: Bounds) -> It
             buffer = buffer[buffer.index(b"\n") + 1 :]
             skip_lines -= 1
         cut = buffer.rfind(b"\n") + 1 if not skip_lines else 0
-        if cut and buffer.count(b'"', 0, cut) % 2 and len(buffer) <= BLOCK + bounds.line:
+        if cut and buffer.count(b'"', 0, cut) % 2 and len(buffer) <= BLOCK + LONGEST_LINE:
             cut = 0
-        if len(buffer) - cut > BLOCK + 2 * bounds.line:
-            raise Refusal("too_long_line", limit=bounds.line)
+        if len(buffer) - cut > BLOCK + 2 * LONGEST_LINE:
+            raise Refusal("too_long_line", limit=LONGEST_LINE)
         if cut:
             yield buffer[:cut], True
         rest = buffer[cut:]

@@ -27,7 +27,6 @@ from flows.deliveries.contract import Fault, Refusal, Remark, kind_named, load_c
 from flows.deliveries.files import (
     FOOTER,
     Block,
-    Bounds,
     Layout,
     Part,
     Stranger,
@@ -41,7 +40,6 @@ from flows.deliveries.files import (
 from flows.deliveries.folder import refuse_unread
 from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask, why_no_cpr
 from flows.deliveries.receipts import (
-    SHRUNK,
     TABLE_STEP,
     VERDICT_EN,
     Outcome,
@@ -104,9 +102,8 @@ class Column:
     field: DeliveryField
     stored: dict[str, pa.Array]
     wrong: np.ndarray
-    text: Callable[[int], str]
-    rule: Callable[[int], str]
-    noted: np.ndarray | None = None
+    noted: np.ndarray
+    told: Callable[[int], tuple[str, str]]
 
 
 class Parser:
@@ -150,7 +147,7 @@ class Parser:
             if not filled.all():
                 filled |= pc.not_equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
             column = self._people_in(each, texts) if each.type == "cpr" else self._values_in(each, texts)
-            if column.wrong.any() or (column.noted is not None and column.noted.any()):
+            if column.wrong.any() or column.noted.any():
                 columns.append(column)
             if each.required:
                 keyless &= column.wrong
@@ -164,8 +161,7 @@ class Parser:
             good[block.rows == block.cut_row] = False
         for column in columns:
             self._note(column, np.flatnonzero(column.wrong & filled), block)
-            if column.noted is not None:
-                self._note(column, np.flatnonzero(column.noted & filled & good), block)
+            self._note(column, np.flatnonzero(column.noted & filled & good), block)
         blank = int((~filled).sum()) - len(notes)
         self.tally.blank += blank + block.blank
         self.tally.rows_in += int(filled.sum())
@@ -196,21 +192,22 @@ class Parser:
 
     def _people_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
         """Read CPR numbers, all at once: they hardly repeat within a block."""
+        import numpy as np
+
         people = self._people.people(texts, clean)
         stored: dict[str, pa.Array] = {"person_id": people.person_id}
         if "sex_code" in self.layout.contract.columns:
             stored |= {name: getattr(people, name) for name in ("birth_date", "sex_code", "is_modulus11")}
 
-        def text(row: int) -> str:
-            return str(texts[row].as_py())
-
-        def rule(row: int) -> str:
-            plain = clean(text(row))
+        def told(row: int) -> tuple[str, str]:
+            text = str(texts[row].as_py())
+            plain = clean(text)
             if plain.casefold() in MISSING:
-                return "required"
-            return "error_value" if is_error(plain) else "formula" if plain[0] in "=@" else why_no_cpr(plain)
+                return text, "required"
+            return text, "error_value" if is_error(plain) else "formula" if plain[0] in "=@" else why_no_cpr(plain)
 
-        return Column(each, stored, people.person_id.is_null().to_numpy(zero_copy_only=False), text, rule)
+        wrong = people.person_id.is_null().to_numpy(zero_copy_only=False)
+        return Column(each, stored, wrong, np.zeros_like(wrong), told)
 
     def _values_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
         """Read any other field: each distinct text once."""
@@ -224,20 +221,17 @@ class Parser:
         if each.type not in ("municipality", "period"):
             stored[each.name] = pa.array([value for value, _ in parsed], _arrow_type(each)).take(encoded.indices)
         wrong = np.array([rejects(rule) for _, rule in parsed], dtype=bool)[indices]
-        noted = np.array([rule is not None and not rejects(rule) for _, rule in parsed], dtype=bool)
-        return Column(
-            each, stored, wrong, lambda row: str(distinct[indices[row]]), lambda row: str(parsed[indices[row]][1]),
-            noted[indices] if noted.any() else None,
-        )  # fmt: skip
+        noted = np.array([rule is not None and not rejects(rule) for _, rule in parsed], dtype=bool)[indices]
+        return Column(each, stored, wrong, noted, lambda row: (distinct[indices[row]], str(parsed[indices[row]][1])))
 
     def _note(self, column: Column, where: np.ndarray, block: Block) -> None:
         """Put what one column tells into the tally: every row, and of the first ones what may be shown."""
         for row in where.tolist():
-            rule = column.rule(row)
-            text = shown(column.text(row), column.field, rule) if self.tally.has_room else ""
-            if rule == "industry" and text and (meant := suggested_industry(clean(column.text(row)))):
-                text += f": måske/perhaps {meant}"
-            self.tally.add(Fault(int(block.rows[row]) + self._base, column.field.name, rule, text))
+            text, rule = column.told(row)
+            safe = shown(text, column.field, rule) if self.tally.has_room else ""
+            if rule == "industry" and safe and (meant := suggested_industry(clean(text))):
+                safe += f": måske/perhaps {meant}"
+            self.tally.add(Fault(int(block.rows[row]) + self._base, column.field.name, rule, safe))
 
 
 def _arrow_type(each: DeliveryField) -> Any:
@@ -251,6 +245,10 @@ def _arrow_type(each: DeliveryField) -> Any:
 
 
 # One hand-in from text to the restricted database, all of each delivery or nothing, and its receipts.
+
+
+SHRUNK, GONE = 0.5, 0.05
+"""Below this share of the former delivery's rows or persons, and above this share of rows gone, is asked about it."""
 
 
 @dataclass(frozen=True)
@@ -298,7 +296,6 @@ class Request:
     period: str | None = None
     from_folder: bool = False
     folder: Path | None = None
-    bounds: Bounds = field(default_factory=Bounds)
 
     @property
     def moment(self) -> datetime:
@@ -357,7 +354,7 @@ class Intake:
             claims, blocks = self._begin(outcome, tables, unreadable, read)
         except Refusal as error:
             refusal = error
-            self._identify(outcome, tables, outcome.period or "")
+            self._identify(outcome, tables, "")
         known = store.received_before(warehouse, outcome.ledger_line())
         if known is not None:
             return receipt_for(known, outcome.label, contract, is_unchanged=True)
@@ -369,7 +366,7 @@ class Intake:
         if contract.table not in self.prepared:
             comments = {each.name: f"{each.label_da} / {each.label_en}" for each in contract.fields}
             with warehouse.transaction():
-                store.prepare_table(warehouse, contract.table, contract.columns, comments)
+                store.prepare_table(warehouse, contract.table, store.OF_EVERY_ROW | contract.columns, comments)
             self.prepared.add(contract.table)
         try:
             store.begin_incoming(warehouse, contract.columns)
@@ -456,8 +453,7 @@ class Intake:
     def _outcome(self, tables: Sequence[Table]) -> Outcome:
         layouts, labels = [table.layout for table in tables], [table.label for table in tables]
         request = self.request
-        tally = Tally(request.bounds.faults)
-        return Outcome(layouts, labels, self.keys.key_id, request.moment, request.synthetic, request.from_folder, tally)
+        return Outcome(layouts, labels, self.keys.key_id, request.moment, request.synthetic, request.from_folder)
 
     def _load(
         self, outcome: Outcome, table: Table, number: int, blocks: Iterator[Block] | None, warehouse: Warehouse
@@ -535,10 +531,18 @@ class Intake:
         contract = outcome.contract
         names = [each.name for each in contract.fields if each.name in contract.columns]
         moved, gone = store.differences(warehouse, contract.table, contract.key, names, former)
-        outcome.tell_moved([contract.field(name).label_da for name in moved])
-        if current is not None:
-            kept = store.count_shared_persons(warehouse, contract.table, current) if current.persons else 0
-            outcome.tell_gone(current, kept < SHRUNK * (current.persons or 0), gone)
+        if moved:
+            columns = ", ".join(f"«{contract.field(name).label_da}»" for name in moved)
+            outcome.remark("columns_changed", columns=columns)
+        if current is None:
+            return
+        kept = store.count_shared_persons(warehouse, contract.table, current) if current.persons else 0
+        if outcome.accepted < SHRUNK * current.rows_accepted:
+            outcome.remark("shrunk", rows=outcome.accepted, before=current.rows_accepted)
+        elif kept < SHRUNK * (current.persons or 0):
+            outcome.remark("few_of_the_persons")
+        elif gone > GONE:
+            outcome.remark("rows_gone", gone=gone)
 
     def _identify(self, outcome: Outcome, tables: Sequence[Table], period: str) -> None:
         """Give a delivery the keyed hash of its bytes, and of each of its tables."""
@@ -586,7 +590,6 @@ def deliver(
     period: str | None = None,
     synthetic: bool = False,
     received_at: datetime | None = None,
-    bounds: Bounds | None = None,
     from_folder: bool = False,
     folder: Path | None = None,
     workers: int = 1,
@@ -606,7 +609,7 @@ def deliver(
     for path in files:
         if not from_folder and not path.is_file():
             raise UsageError(f"{mask(str(path))}: no such file; nothing was received")
-    said = Request(synthetic, received_at, municipality, kind, period, from_folder, folder, bounds or Bounds())
+    said = Request(synthetic, received_at, municipality, kind, period, from_folder, folder)
     keys = load_keys(key_file, data_dir)
     intake = Intake(keys, said.checked())
     receipts: list[Receipt] = []
@@ -635,15 +638,12 @@ def _failed(error: KommunekortError, label: str, path: Path, request: Request) -
     log.error("%s", error)
     return Receipt(
         "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist", ledger_time(request.moment),
-        is_synthetic=request.synthetic,
-        remarks=(
-            remark_of("program_failed"),
-        ),
+        is_synthetic=request.synthetic, remarks=(remark_of("program_failed"),),
     )  # fmt: skip
 
 
-class _Opened(NamedTuple):
-    """What was found in one file: its tables, and the files that are none."""
+class Unit(NamedTuple):
+    """Tables of one file or hand-in, and the files beside them that could not be read."""
 
     tables: list[Table]
     strangers: list[Stranger]
@@ -656,19 +656,19 @@ def receive(
 
     Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
     """
-    opened: list[_Opened] = []
+    opened: list[Unit] = []
     for path in files:
         try:
             opened.append(_open(path, intake.request))
         except KommunekortError as error:
             yield _failed(error, mask(path.name), path, intake.request)
     if intake.request.from_folder:
-        units = [(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
+        units = [Unit(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
         hand_ins = together_in_folder(units, intake)
     else:
         unread = [stranger for one in opened for stranger in one.strangers]
         tables = _distinct([table for one in opened for table in one.tables])
-        hand_ins = [(group, unread) for group in belonging_together(tables, intake)]
+        hand_ins = [Unit(group, unread) for group in belonging_together(tables, intake)]
     alone = [group[0] for group, _ in hand_ins if len(group) == 1]
     prepare = pool.reading(alone) if pool else lambda _: None
     yield from _taken(hand_ins, intake, warehouse, prepare)
@@ -766,19 +766,16 @@ def _taken(
     for group, strangers in hand_ins:
         prepare(group[0])
         beside = [remark_of("another_file_unread", file=stranger.label) for stranger in strangers]
-        incomplete = next((table for table in group if missing_fields(table.layout)), None) if len(group) > 1 else None
-        unreadable = _half(incomplete) if incomplete else None
+        lacking = [(table, ", ".join(names)) for table in group if (names := missing_fields(table.layout))]
+        unreadable = None
+        if lacking and len(group) > 1:
+            unreadable = Refusal("half_of_a_delivery", file=lacking[0][0].label, names=lacking[0][1])
         try:
             with hide_unforeseen(f"receiving {group[0].label}"):
                 yield intake.take(group, warehouse, beside, unreadable)
         except KommunekortError as error:
             label = " + ".join(table.label for table in group)
             yield _failed(error, label, Path(group[0].hint), intake.request)
-
-
-def _half(table: Table) -> Refusal:
-    names = ", ".join(missing_fields(table.layout))
-    return Refusal("half_of_a_delivery", file=table.label, names=names)
 
 
 def _distinct(tables: Sequence[Table]) -> list[Table]:
@@ -826,10 +823,6 @@ def _joined_keys(keys: Sequence[Key]) -> list[Key]:
     return found
 
 
-Unit = tuple[list[Table], list[Stranger]]
-"""Tables of one file that belong together, and what could not be read beside them."""
-
-
 def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
     """Return the tables of a drop folder as deliveries, in the order they are received.
 
@@ -840,11 +833,11 @@ def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
     ends: dict[int, list[int]] = {}
     for key in dict.fromkeys(keys):
         alike = [number for number, other in enumerate(keys) if other == key]
-        whole = [number for number in alike if not any(missing_fields(table.layout) for table in units[number][0])]
+        whole = [number for number in alike if not any(missing_fields(table.layout) for table in units[number].tables)]
         for number in alike:
             ends[number] = [number]
         if len(whole) > 1 and key[2] is not None:
-            subjects = {number: _subjects(units[number][0], intake) for number in whole}
+            subjects = {number: _subjects(units[number].tables, intake) for number in whole}
             standing: list[int] = []
             for number in whole:
                 standing = [one for one in standing if not _is_version(subjects[number], subjects[one])]
@@ -853,10 +846,12 @@ def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
                 del ends[number]
             ends[standing[-1]] = standing
     return [
-        ([table for number in ends[end] for table in units[number][0]],
-         [stranger for number in ends[end] for stranger in units[number][1]])
+        Unit(
+            [table for number in ends[end] for table in units[number].tables],
+            [stranger for number in ends[end] for stranger in units[number].strangers],
+        )
         for end in sorted(ends)
-    ]  # fmt: skip
+    ]
 
 
 def _is_version(later: set[str], earlier: set[str]) -> bool:
@@ -882,7 +877,7 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
     return found
 
 
-def _open(path: Path, request: Request) -> _Opened:
+def _open(path: Path, request: Request) -> Unit:
     """Return the tables and the other files in one file of a hand-in."""
     label = mask(path.name)
     try:
@@ -890,34 +885,34 @@ def _open(path: Path, request: Request) -> _Opened:
             if request.from_folder:
                 refuse_unread(path)
             hint = str(path.relative_to(request.folder)) if request.folder else path.name
-            parts, strangers = parts_of(path, request.bounds, hint)
+            parts, strangers = parts_of(path, hint)
     except Refusal as refusal:
-        return _Opened([], [Stranger(label, refusal, _hash(path))])
+        return Unit([], [Stranger(label, refusal, _hash(path))])
     tables: list[Table] = []
     for part in parts:
         try:
             with hide_unforeseen(f"receiving {part.label}"):
-                tables += _tables(part, request.contracts(), request.bounds)
+                tables += _tables(part, request.contracts())
         except Refusal as refusal:
             strangers.append(Stranger(part.label, refusal, part.sha256))
     # A letter or a readme beside a table is named with the table; it needs no receipt of its own.
     beside = [stranger for stranger in strangers if tables and not stranger.refusal.is_table]
     told = [remark_of("no_table_beside", file=stranger.label) for stranger in beside]
-    return _Opened(
+    return Unit(
         [replace(table, remarks=(*table.remarks, *told)) for table in tables],
         [stranger for stranger in strangers if stranger not in beside],
     )
 
 
-def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Iterator[Table]:
+def _tables(part: Part, contracts: dict[str, Contract]) -> Iterator[Table]:
     if part.form == "csv":
-        layout, delimiter, lines = read_layout(part, contracts.values(), bounds)
+        layout, delimiter, lines = read_layout(part, contracts.values())
         yield Table(
             part.label, part.hint, part.sha256, part.size, "", layout,
-            partial(read_blocks, part, layout, delimiter, lines, bounds), part.remarks,
+            partial(read_blocks, part, layout, delimiter, lines), part.remarks,
         )  # fmt: skip
         return
-    book = open_book(part, bounds)
+    book = open_book(part)
     remarks = [*part.remarks, *_remarks_on(book, part, contracts)]
     found = 0
     for sheet in book.sheets:
@@ -927,7 +922,7 @@ def _tables(part: Part, contracts: dict[str, Contract], bounds: Bounds) -> Itera
             found += 1
             label = f"{part.label}, ark/sheet {sheet.number}"
             told = (*remarks, *sheet_remarks(sheet, layout_of_sheet))
-            blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet, bounds)
+            blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet)
             yield Table(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
     if not found:
         raise Refusal("no_sheet")
@@ -941,8 +936,8 @@ def _remarks_on(book: Book, part: Part, contracts: dict[str, Contract]) -> Itera
             yield remark_of("hidden_sheet", number=sheet.number)
 
 
-def _blocks_of_sheet(part: Part, number: int, layout: Layout, bounds: Bounds) -> Generator[Block]:
-    return sheet_blocks(next(one for one in open_book(part, bounds).sheets if one.number == number), layout)
+def _blocks_of_sheet(part: Part, number: int, layout: Layout) -> Generator[Block]:
+    return sheet_blocks(next(one for one in open_book(part).sheets if one.number == number), layout)
 
 
 def _hash(path: Path) -> str:

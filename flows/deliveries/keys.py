@@ -165,24 +165,19 @@ class KeyedHash:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def hexdigests(self, messages: Iterable[str]) -> list[str]:
-        """Return the HMAC of each message in hexadecimal."""
+    def ids(self, texts: Iterable[str]) -> list[str]:
+        """Return the first 32 hexadecimal digits (128 bits) of the HMAC over each text.
+
+        128 bits keep the chance of two of ten million persons sharing an id below 1 in 10^24.
+        """
         copy_inner, copy_outer = self._inner.copy, self._outer.copy
         found: list[str] = []
-        for message in messages:
+        for text in texts:
             inner, outer = copy_inner(), copy_outer()
-            inner.update(message.encode())
+            inner.update(text.encode())
             outer.update(inner.digest())
-            found.append(outer.hexdigest())
+            found.append(outer.hexdigest()[:PSEUDONYM_LENGTH])
         return found
-
-
-def keyed_ids(key: KeyedHash, texts: Iterable[str]) -> list[str]:
-    """Return the first 32 hexadecimal digits (128 bits) of the HMAC over each text.
-
-    128 bits keep the chance of two of ten million persons sharing an id below 1 in 10^24.
-    """
-    return [found[:PSEUDONYM_LENGTH] for found in key.hexdigests(texts)]
 
 
 class Pseudonymiser:
@@ -234,7 +229,7 @@ class Pseudonymiser:
 
     def _hashed(self, digits: list[str]) -> list[str]:
         for key in self._keys:
-            digits = keyed_ids(key, digits)
+            digits = key.ids(digits)
         return digits
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flows.deliveries.contract import Fault, Remark, danish, largest_rejected_share, remark_of, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery, ledger_time
+from flows.deliveries.values import MONTH_NAMES
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
 from transforms.catalogue import Contract, RuleText
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import jinja2
 
 
+MOST_FAULTS = 2_000
+"""Of more faults only their rows are kept."""
+
+
 @dataclass
 class Tally:
     """What was seen so far: rows in and rejected, every row of every rule, faults shown, rows that were empty.
@@ -31,7 +36,6 @@ class Tally:
     `notes` are the lines that are no rows of the table; `ends_open`: a file has no end of line at its end.
     """
 
-    limit: int
     rows_in: int = 0
     rejected: int = 0
     blank: int = 0
@@ -44,7 +48,7 @@ class Tally:
     @property
     def has_room(self) -> bool:
         """Tell whether the next fault is kept with what may be shown of it."""
-        return len(self.faults) < self.limit
+        return len(self.faults) < MOST_FAULTS
 
     def add(self, fault: Fault) -> None:
         """Count a broken rule and note its row; keep the fault itself while there is room."""
@@ -69,14 +73,12 @@ VERDICT_EN: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class FaultLine:
-    """One broken rule in one row, in words, never with a person's data in `shown`; `file` where there are several."""
+    """One broken rule in one row, never with a person's data in `shown`; `file` where there are several."""
 
     row: int
     field: str
     rule: str
     shown: str
-    text_da: str = ""
-    text_en: str = ""
     file: str = ""
 
 
@@ -140,6 +142,11 @@ class Receipt:
     path_html: str = field(default="", compare=False)
 
     @property
+    def texts(self) -> dict[str, RuleTotal]:
+        """Return what every broken rule says."""
+        return {total.rule: total for total in self.totals}
+
+    @property
     def is_refused(self) -> bool:
         """Tell whether nothing of the delivery was taken."""
         return self.verdict == "afvist"
@@ -170,8 +177,7 @@ def as_json(receipt: Receipt) -> str:
     """Return the receipt as JSON, the same facts as the page plus all kept faults."""
     content = asdict(receipt)
     del content["path_html"]
-    for fault in content["faults"]:  # the words stand once with each rule
-        del fault["text_da"], fault["text_en"]
+    for fault in content["faults"]:
         if not fault["file"]:
             del fault["file"]
     return json.dumps({**content, "verdict_en": VERDICT_EN[receipt.verdict]}, ensure_ascii=False, indent=1) + "\n"
@@ -194,16 +200,10 @@ def _template() -> jinja2.Template:
     return environment.get_template("receipt.html.jinja")
 
 
-MONTHS = (
-    "januar", "februar", "marts", "april", "maj", "juni", "juli", "august", "september", "oktober", "november",
-    "december",
-)  # fmt: skip
-
-
 def danish_time(moment: str) -> str:
     """Return a moment of the ledger as Danes read it: `15. april 2016 kl. 11.00`."""
     local = datetime.fromisoformat(moment).astimezone(COPENHAGEN)
-    return f"{local.day}. {MONTHS[local.month - 1]} {local.year} kl. {local:%H.%M}"
+    return f"{local.day}. {MONTH_NAMES[local.month - 1][0]} {local.year} kl. {local:%H.%M}"
 
 
 def worst(receipts: Sequence[Receipt]) -> Verdict:
@@ -211,7 +211,6 @@ def worst(receipts: Sequence[Receipt]) -> Verdict:
     return max((receipt.verdict for receipt in receipts), key=list(VERDICT_EN).index, default="godkendt")
 
 
-SHRUNK, GONE = 0.5, 0.05
 SEVERITIES = ("reject", "warn", "info")
 TABLE_STEP = 1_000_000_000
 """Row numbers of the second table of a delivery begin here, those of the third at twice as much."""
@@ -230,7 +229,7 @@ class Outcome:
     moment: datetime
     is_synthetic: bool
     is_from_folder: bool
-    tally: Tally
+    tally: Tally = field(default_factory=Tally)
     delivery_id: str = ""
     content_id: str = ""
     part_ids: str | None = None
@@ -296,21 +295,6 @@ class Outcome:
         elif self.period is None:
             self.refuse(remark_of("no_period"))
 
-    def tell_moved(self, moved: Sequence[str]) -> None:
-        """Ask about columns that say something else of the rows the former delivery had."""
-        if moved:
-            columns = ", ".join(f"«{label}»" for label in moved)
-            self.remark("columns_changed", columns=columns)
-
-    def tell_gone(self, current: Delivery, shares_few: bool, gone: float) -> None:
-        """Ask when this delivery shrank to less than half of the one it replaces, or a share of its rows is `gone`."""
-        if self.accepted < SHRUNK * current.rows_accepted:
-            self.remark("shrunk", rows=self.accepted, before=current.rows_accepted)
-        elif shares_few:
-            self.remark("few_of_the_persons")
-        elif gone > GONE:
-            self.remark("rows_gone", gone=gone)
-
     def ledger_line(self) -> Delivery:
         """Return the line for the ledger."""
         return Delivery(
@@ -364,12 +348,9 @@ def receipt_of(outcome: Outcome) -> Receipt:
     totals.sort(key=lambda total: (SEVERITIES.index(total.severity), -total.count, total.field_da))
     lines = []
     for fault in sorted(tally.faults, key=lambda fault: (fault.row, fault.field)):
-        text = text_of(fault.rule, contract)
-        if text.severity != "info":
+        if text_of(fault.rule, contract).severity != "info":
             file, row = _place(outcome, fault.row, fault.field)
-            lines.append(
-                FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, text.text_da, text.text_en, file)
-            )
+            lines.append(FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, file))
     layouts, previous = outcome.layouts, outcome.previous
     return receipt_for(
         outcome.ledger_line(),

@@ -24,9 +24,9 @@ from flows.deliveries import xlsb
 from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import (
     HEADING_ROWS,
+    LARGEST_WORKBOOK,
     ZIP_ERRORS,
     Block,
-    Bounds,
     Layout,
     Part,
     check_sizes,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
 ROWS_PER_BLOCK = 50_000
+MOST_CELLS = 10_000_000
 EPOCH_1904 = dt.date(1904, 1, 1)
 LEAST_QUESTIONS = 4
 _COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})\d")
@@ -96,28 +97,28 @@ class Book:
 
 
 @lru_cache(maxsize=2)  # the sheets of one workbook are asked for one after another
-def open_book(part: Part, bounds: Bounds) -> Book:
+def open_book(part: Part) -> Book:
     """Return the workbook of a part; Refusal when it is damaged or implausibly large."""
     with part.open() as stream:
-        content = stream.read(bounds.workbook // 4 + 1)
-    if len(content) > bounds.workbook // 4:
-        raise Refusal("workbook_too_large", limit=bounds.workbook // 4)
+        content = stream.read(LARGEST_WORKBOOK + 1)
+    if len(content) > LARGEST_WORKBOOK:
+        raise Refusal("workbook_too_large", limit=LARGEST_WORKBOOK)
     import python_calamine
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            check_sizes(archive.infolist(), bounds.workbook, bounds.ratio)
+            check_sizes(archive.infolist(), 4 * LARGEST_WORKBOOK)
             if part.form == "ods":
-                return _open_ods(archive, bounds)
+                return _open_ods(archive)
             if part.form == "xlsb":
-                return _open_xlsb(content, archive, bounds)
-            formulas = _measure(archive, bounds)
+                return _open_xlsb(content, archive)
+            formulas = _measure(archive)
         return _open_xlsx(content, formulas)
     except (*ZIP_ERRORS, ElementTree.ParseError, KeyError, IndexError, struct.error, python_calamine.CalamineError):
         raise Refusal("damaged_workbook") from None
 
 
-def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
+def _measure(archive: zipfile.ZipFile) -> int:
     """Return the number of formulas, after refusing sheets whose cells would not fit in memory.
 
     The reader lays a sheet out as a full rectangle: two cells far apart would ask for terabytes.
@@ -138,12 +139,12 @@ def _measure(archive: zipfile.ZipFile, bounds: Bounds) -> int:
                 formulas += len(_FORMULA.findall(text)) - len(_FORMULA.findall(tail))
                 tail = text[-64:]
         width = max((_column_number(name) for name in columns), default=1)
-        _refuse_wide(width, last_row, bounds)
+        _refuse_wide(width, last_row)
     return formulas
 
 
-def _refuse_wide(width: int, rows: int, bounds: Bounds) -> None:
-    if width * rows > bounds.cells:
+def _refuse_wide(width: int, rows: int) -> None:
+    if width * rows > MOST_CELLS:
         raise Refusal("sheet_too_wide", rows=rows, columns=width)
 
 
@@ -284,7 +285,7 @@ def _is_special(code: str) -> bool:
 # Excel's binary workbooks: the same parts as an XLSX, each of them records in place of XML.
 
 
-def _open_xlsb(content: bytes, archive: zipfile.ZipFile, bounds: Bounds) -> Book:
+def _open_xlsb(content: bytes, archive: zipfile.ZipFile) -> Book:
     """Return the sheets of a binary workbook, measured as an XLSX is."""
     binary = xlsb.read_workbook(archive)
     formats = [_plain_format(code if isinstance(code, str) else BUILT_IN.get(code, "")) for code in binary.formats]
@@ -293,7 +294,7 @@ def _open_xlsb(content: bytes, archive: zipfile.ZipFile, bounds: Bounds) -> Book
     formulas = 0
     for name, path in binary.paths.items():
         cells = xlsb.read_sheet(archive.read(path))
-        _refuse_wide(cells.width, cells.height, bounds)
+        _refuse_wide(cells.width, cells.height)
         formulas += cells.formulas
         special = {place: Special(text=error) for place, error in cells.errors.items()}
         facts[name], merged[name] = Facts(special, cells.hidden), cells.merged
@@ -307,7 +308,7 @@ def _open_xlsb(content: bytes, archive: zipfile.ZipFile, bounds: Bounds) -> Book
 # What the sheet of a spreadsheet in OpenDocument holds: a plain reading of its content.xml.
 
 
-def _open_ods(archive: zipfile.ZipFile, bounds: Bounds) -> Book:
+def _open_ods(archive: zipfile.ZipFile) -> Book:
     """Return the sheets of an OpenDocument spreadsheet; Refusal when it is none or spans too much."""
     if archive.read("mimetype")[:60].strip() != b"application/vnd.oasis.opendocument.spreadsheet":
         raise Refusal("no_spreadsheet", is_table=False)
@@ -320,7 +321,7 @@ def _open_ods(archive: zipfile.ZipFile, bounds: Bounds) -> Book:
             if _local(element) == "style" and any(_ods(one, "display") == "false" for one in element):
                 hidden_styles.add(_ods(element, "name"))
             elif _local(element) == "table" and element.tag.startswith("{urn:oasis:names:tc:opendocument:xmlns:table"):
-                sheet, count = _ods_sheet(element, len(seen) + len(hidden) + 1, bounds)
+                sheet, count = _ods_sheet(element, len(seen) + len(hidden) + 1)
                 formulas += count
                 (hidden if _ods(element, "style-name") in hidden_styles else seen).append(sheet)
                 element.clear()
@@ -334,7 +335,7 @@ def _ods(element: ElementTree.Element, name: str) -> str:
     return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == name), "")
 
 
-def _ods_sheet(table: ElementTree.Element, number: int, bounds: Bounds) -> tuple[Sheet, int]:
+def _ods_sheet(table: ElementTree.Element, number: int) -> tuple[Sheet, int]:
     rows: list[list[Any]] = []
     facts = Facts()
     merged: list[xlsb.Range] = []
@@ -354,7 +355,7 @@ def _ods_sheet(table: ElementTree.Element, number: int, bounds: Bounds) -> tuple
                 continue
             cells += [""] * gap
             gap = 0
-            _refuse_wide(len(cells) + times, len(rows) + waiting + 1, bounds)
+            _refuse_wide(len(cells) + times, len(rows) + waiting + 1)
             if special is not None:
                 for step in range(times):
                     facts.special[len(rows) + waiting, len(cells) + step] = special
@@ -366,7 +367,7 @@ def _ods_sheet(table: ElementTree.Element, number: int, bounds: Bounds) -> tuple
         if not cells:
             waiting += repeated
             continue
-        _refuse_wide(len(cells), len(rows) + waiting + repeated, bounds)
+        _refuse_wide(len(cells), len(rows) + waiting + repeated)
         rows += [[] for _ in range(waiting)]
         waiting = 0
         if _ods(line, "visibility") in ("collapse", "filter"):

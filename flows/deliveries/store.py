@@ -18,14 +18,15 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
 from itertools import accumulate
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
-from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, keyed_ids, load_keys
+from flows.deliveries.keys import KeyedHash, Keys, begin_rotation, finish_rotation, load_keys
 from flows.settings import Settings
 from flows.store.baselines import baselines
 from flows.store.builds import published_release
 from flows.store.snapshots import sync
-from transforms.catalogue import DeliveryRule
+from transforms.catalogue import KINDS, DeliveryRule
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.machine import give_back
 from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
@@ -101,9 +102,9 @@ def ledger_time(moment: datetime) -> str:
 
 EVERYTHING = Known()
 
-_LEDGER_TYPES = {"contract_version": "INTEGER", "rows_in": "BIGINT", "rows_accepted": "BIGINT",
-                 "rows_rejected": "BIGINT", "persons": "BIGINT", "is_synthetic": "BOOLEAN",
-                 "is_from_folder": "BOOLEAN"}  # fmt: skip
+SQL_TYPES = {"int": "BIGINT", "bool": "BOOLEAN", "str": "VARCHAR"}
+OF_EVERY_ROW = {"delivery_id": "VARCHAR", "municipality_code": "VARCHAR", "_row_number": "BIGINT"}
+"""What every table of delivered rows has beside its own columns."""
 
 
 @contextmanager
@@ -114,13 +115,10 @@ def hide_unforeseen(doing: str) -> Iterator[None]:
     except KommunekortError:
         raise
     except Exception as error:
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+        last = extract_tb(error.__traceback__)[-1]
         raise KommunekortError(
-            f"{doing}: unexpected {type(error).__name__} at {where}; nothing of it was stored, "
-            "report this to the data team"
+            f"{doing}: unexpected {type(error).__name__} at {Path(last.filename).name}:{last.lineno}; "
+            "nothing of it was stored, report this to the data team"
         ) from None
 
 
@@ -162,38 +160,31 @@ def _spill(folder: Path) -> Path:
 
 
 def _create_ledger(warehouse: Warehouse) -> None:
-    if exists(warehouse, "delivery"):
-        for column in ("is_from_folder BOOLEAN", "period_source VARCHAR", "part_ids VARCHAR"):
-            warehouse.execute(f"ALTER TABLE restricted.delivery ADD COLUMN IF NOT EXISTS {column}")
-        return
-    columns = ", ".join(f"{f.name} {_LEDGER_TYPES.get(f.name, 'VARCHAR')}" for f in fields(Delivery))
+    """Create the ledger, or add to one of an earlier version what it lacks."""
+    is_new = not warehouse.exists("restricted.delivery")
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS restricted")
-    warehouse.execute(f"CREATE TABLE restricted.delivery ({columns})")
-    warehouse.execute(f"COMMENT ON TABLE restricted.delivery IS {quote_literal(LEDGER_COMMENT)}")
+    prepare_table(warehouse, "delivery", {each.name: SQL_TYPES[str(each.type).split()[0]] for each in fields(Delivery)})
+    if is_new:
+        warehouse.execute(f"COMMENT ON TABLE restricted.delivery IS {quote_literal(LEDGER_COMMENT)}")
 
 
-def prepare_table(warehouse: Warehouse, table: str, columns: Mapping[str, str], comments: Mapping[str, str]) -> None:
-    """Create `restricted.<table>` with `columns` (name -> SQL type), or add those a newer contract has."""
+def prepare_table(
+    warehouse: Warehouse, table: str, columns: Mapping[str, str], comments: Mapping[str, str] | None = None
+) -> None:
+    """Create `restricted.<table>` with `columns` (name -> SQL type), or add those a newer version of it has."""
     name = quote_table(f"restricted.{table}")
-    stored = {"delivery_id": "VARCHAR", "municipality_code": "VARCHAR", "_row_number": "BIGINT", **columns}
-    present = (
-        {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")} if exists(warehouse, table) else set()
-    )
-    if not present:
-        listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in stored.items())
+    present: set[str] = set()
+    if warehouse.exists(f"restricted.{table}"):
+        present = {column for column, _ in warehouse.columns(f"SELECT * FROM {name}")}
+    else:
+        listed = ", ".join(f"{quote_identifier(column)} {kind}" for column, kind in columns.items())
         warehouse.execute(f"CREATE TABLE {name} ({listed})")
-    for column in [column for column in stored if column not in present]:
+    for column in [column for column in columns if column not in present]:
         quoted = quote_identifier(column)
         if present:
-            warehouse.execute(f"ALTER TABLE {name} ADD COLUMN {quoted} {stored[column]}")
-        if column in comments:
+            warehouse.execute(f"ALTER TABLE {name} ADD COLUMN {quoted} {columns[column]}")
+        if comments and column in comments:
             warehouse.execute(f"COMMENT ON COLUMN {name}.{quoted} IS {quote_literal(comments[column])}")
-
-
-def exists(warehouse: Warehouse, table: str) -> bool:
-    """Tell whether there is a table `restricted.<table>`."""
-    where = "database_name = current_database() AND schema_name = 'restricted' AND table_name = ?"
-    return bool(warehouse.scalar(f"SELECT count(*) FROM duckdb_tables() WHERE {where}", [table]))
 
 
 def next_delivery_id(warehouse: Warehouse) -> str:
@@ -458,7 +449,7 @@ def store_incoming(warehouse: Warehouse, table: str, delivery: Delivery) -> None
 def supersede(warehouse: Warehouse, table: str, replaced: Delivery, by: Delivery) -> None:
     """Move the rows of the delivery that `by` corrects among the superseded ones, and mark it in the ledger."""
     name, kept = quote_table(f"restricted.{table}"), quote_table(f"restricted.{_superseded(table)}")
-    prepare_table(warehouse, _superseded(table), dict(warehouse.columns(f"SELECT * FROM {name}")), {})
+    prepare_table(warehouse, _superseded(table), dict(warehouse.columns(f"SELECT * FROM {name}")))
     replaced_id = [replaced.delivery_id]
     warehouse.execute(f"INSERT INTO {kept} BY NAME SELECT * FROM {name} WHERE delivery_id = ?", replaced_id)
     warehouse.execute(f"DELETE FROM {name} WHERE delivery_id = ?", replaced_id)
@@ -530,7 +521,7 @@ def rows_of(
 def _stored(warehouse: Warehouse, table: str, *, superseded: bool) -> str:
     """Return the query of the rows of a table, with or without superseded ones."""
     names = [table]
-    if superseded and exists(warehouse, _superseded(table)):
+    if superseded and warehouse.exists(f"restricted.{_superseded(table)}"):
         names.append(_superseded(table))
     return " UNION ALL BY NAME ".join(f"SELECT * FROM {quote_table(f'restricted.{name}')}" for name in names)
 
@@ -557,7 +548,7 @@ def delete_superseded(warehouse: Warehouse, before: datetime, needed: Collection
 
 
 log = logging.getLogger(__name__)
-TABLES = (("case", "cases"), ("measure", "measures"), ("employment", "employment"), ("organisation", "organisation"))
+TABLES = tuple(KINDS.items())
 
 
 @dataclass(frozen=True)
@@ -581,11 +572,6 @@ def read_ledger(settings: Settings, *, synthetic: bool, known: Known = EVERYTHIN
     ids = [each.delivery_id for each in deliveries]
     rows += sorted((name, forgotten[name]) for name in ids if name in forgotten)
     return LedgerState(hashlib.sha256(repr(rows).encode()).hexdigest()[:16] if rows else None, last)
-
-
-def state_of(settings: Settings, *, synthetic: bool, known: Known = EVERYTHING) -> str | None:
-    """Return the deliveries in force as one short text that changes with every accepted delivery; None without any."""
-    return read_ledger(settings, synthetic=synthetic, known=known).state
 
 
 @dataclass(frozen=True)
@@ -711,7 +697,7 @@ def _turn(state: Sequence[Delivery], earlier: Sequence[frozenset[str]]) -> int:
 # incremental datasets; Xiao and Tao 2007, m-Invariance, SIGMOD). Every earlier release is compared, not only the last.
 
 
-PERSON_KINDS = ("cases", "measures", "employment")
+PERSON_KINDS = tuple(kind for _, kind in TABLES[:3])
 State = tuple[Delivery, ...]
 NOTHING: frozenset[str] = frozenset()
 """What is published of a municipality before it delivers: fewer persons than the threshold do not lie between."""
@@ -763,7 +749,7 @@ def publishable(
 
 def _outlived(warehouse: Warehouse) -> set[frozenset[str]]:
     """Return the published sets of person deliveries of which a person has been forgotten since."""
-    if not (exists(warehouse, "forgotten") and exists(warehouse, "published_state")):
+    if not (warehouse.exists("restricted.forgotten") and warehouse.exists("restricted.published_state")):
         return set()
     digits = r"regexp_replace({}, '\D', '', 'g')".format
     sql = (
@@ -787,7 +773,7 @@ def _published_states(
     """Return municipality -> the sets of person deliveries its published figures were made of, oldest first."""
     kinds = {str(name): str(kind) for name, kind in warehouse.rows("SELECT delivery_id, kind FROM restricted.delivery")}
     rows: list[tuple[str, list[str]]] = []
-    if exists(warehouse, "published_state"):
+    if warehouse.exists("restricted.published_state"):
         sql = (
             "SELECT municipality_code, delivery_ids FROM restricted.published_state WHERE is_synthetic = ? "
             "ORDER BY published_at"
@@ -808,7 +794,7 @@ def _contents(warehouse: Warehouse) -> str:
     """Return the query of all rows of persons, superseded ones too: delivery_id, person_id and a hash of the rest."""
     parts = []
     for table, kind in TABLES[: len(PERSON_KINDS)]:
-        names = [name for name in (table, _superseded(table)) if exists(warehouse, name)]
+        names = [name for name in (table, _superseded(table)) if warehouse.exists(f"restricted.{name}")]
         if not names:
             continue
         columns = [
@@ -886,7 +872,7 @@ def record_published(settings: Settings, release: Mapping[str, Any]) -> None:
 
 def forgotten_rows(warehouse: Warehouse) -> dict[str, int]:
     """Return delivery id -> how many of its rows were deleted because a person asked to be forgotten."""
-    if not exists(warehouse, "forgotten"):
+    if not warehouse.exists("restricted.forgotten"):
         return {}
     sql = "SELECT delivery_id, sum(rows_deleted)::BIGINT FROM restricted.forgotten GROUP BY ALL"
     return {str(name): int(count) for name, count in warehouse.rows(sql)}
@@ -916,10 +902,12 @@ def refuse_lost(warehouse: Warehouse, table: str, deliveries: Sequence[Delivery]
             )
 
 
-def open_deliveries(settings: Settings, *, read_only: bool) -> AbstractContextManager[Warehouse]:
+def open_deliveries(
+    settings: Settings, *, read_only: bool, memory_limit: str = "1GB"
+) -> AbstractContextManager[Warehouse]:
     """Open the restricted database; UsageError without a usable key."""
-    keys = load_keys(settings.key_file, settings.root)
-    return open_restricted(settings.restricted, keys.database_key, read_only=read_only)
+    key = load_keys(settings.key_file, settings.root).database_key
+    return open_restricted(settings.restricted, key, read_only=read_only, memory_limit=memory_limit)
 
 
 # A person's right to be forgotten: the rows go, and what is left says only how many went from which delivery.
@@ -1016,7 +1004,7 @@ def _write_anew(folder: Path, before: Keys, after: Keys, *, carry_over: bool = F
         step = KeyedHash(after.last_step())
         for table in person_tables(warehouse) if carry_over else ():
             ids = person_ids(warehouse, table)
-            replace_person_ids(warehouse, table, dict(zip(ids, keyed_ids(step, ids), strict=True)))
+            replace_person_ids(warehouse, table, dict(zip(ids, step.ids(ids), strict=True)))
         warehouse.checkpoint()
     (built / FILE).replace(folder / FILE)
     sync(folder)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.deliveries.contract import CELL_RULES
 from flows.deliveries.keys import looks_like_cpr, visible
-from transforms.areas import area_code, areas, areas_at
+from transforms.areas import area_code, areas, areas_at, reference_rows
 from transforms.catalogue import DeliveryField, fold_spelling
 from transforms.periods import COPENHAGEN
 
-REFERENCE = Path(__file__).parent.parent.parent / "transforms" / "reference"
 MISSING = frozenset(
     {
         "", "-", "--", "---", ".", "..", "...", "/", "?", "null", "<null>", "(null)", "[null]", "nil", "none", "nan",
@@ -45,13 +42,13 @@ OPEN_YEAR = 2099
 NO_DATES = frozenset({(1, 1, 1), (1753, 1, 1), (1899, 12, 30), (1899, 12, 31), (1900, 1, 1)})
 # Two-digit years: 00-49 are 2000-2049, 50-99 are 1950-1999. Permits and jobs, never birth dates, are written so.
 PIVOT_YEAR = 50
-_MONTH_NAMES = (
+MONTH_NAMES = (
     ("januar", "january"), ("februar", "february"), ("marts", "march"), ("april",), ("maj", "may"), ("juni", "june"),
     ("juli", "july"), ("august",), ("september",), ("oktober", "october"), ("november",), ("december",),
 )  # fmt: skip
 MONTHS = {
     name[:length]: number
-    for number, names in enumerate(_MONTH_NAMES, start=1)
+    for number, names in enumerate(MONTH_NAMES, start=1)
     for name in names
     for length in (3, 4, len(name))
 }
@@ -299,8 +296,7 @@ def quarter_of(day: date) -> str:
 @cache
 def industry_classes() -> frozenset[str]:
     """Return the 615 four-digit classes of NACE rev. 2, which are those of DB07 (Statistics Denmark, DB07 v3:2014)."""
-    with (REFERENCE / "db07_classes.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+    rows = reference_rows("db07_classes.csv")
     return frozenset(row["division"] + last for row in rows for last in row["classes"].split())
 
 
@@ -387,13 +383,12 @@ def _municipality_names() -> dict[str, str]:
 @cache
 def countries() -> dict[str, str]:
     """Return folded country name or code -> ISO 3166-1 alpha-3 code (XXA stateless, XXX not stated)."""
-    with (REFERENCE / "origin_countries.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            fold_spelling(name): row["code"]
-            for row in csv.DictReader(file, delimiter=";")
-            for name in (row["code"], row["name_da"], row["name_en"], *row["variants"].split("|"))
-            if name
-        }
+    return {
+        fold_spelling(name): row["code"]
+        for row in reference_rows("origin_countries.csv")
+        for name in (row["code"], row["name_da"], row["name_en"], *row["variants"].split("|"))
+        if name
+    }
 
 
 def _ranged(value: float, field: DeliveryField) -> float:

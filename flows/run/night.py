@@ -29,8 +29,8 @@ from flows.deliveries.store import (
     forgotten_rows,
     newest_periods,
     open_deliveries,
+    read_ledger,
     record_published,
-    state_of,
 )
 from flows.run import ages, steps
 from flows.run.build import (
@@ -493,7 +493,7 @@ def run_again(settings: Settings, baseline: Baseline) -> RunInfo:
     """
     release = baseline.manifest["release"]
     run = knowing_what(settings, release)
-    if state_of(settings, synthetic=release["is_synthetic"], known=run.known) != release["deliveries"]:
+    if read_ledger(settings, synthetic=release["is_synthetic"], known=run.known).state != release["deliveries"]:
         up_to = f" (up to {run.last_delivery})" if run.last_delivery else ""
         if forgotten_of(settings, release):
             raise DataRefused(

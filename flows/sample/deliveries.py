@@ -17,8 +17,7 @@ import numpy as np
 
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
-from flows.deliveries.receipts import MONTHS
-from flows.deliveries.values import countries, industry_classes, quarter_of
+from flows.deliveries.values import MONTH_NAMES, countries, industry_classes, quarter_of
 from flows.sample.truth import INVENTED, MEASURES
 from transforms.areas import areas, reference_rows
 from transforms.catalogue import KINDS, DeliveryField
@@ -38,7 +37,7 @@ DATES: tuple[Callable[[date], str], ...] = (
     lambda day: f"{day:%d.%m.%y}",
     lambda day: f"{day.day}/{day.month}-{day.year}",
     lambda day: day.isoformat(),
-    lambda day: f"{day.day}. {MONTHS[day.month - 1]} {day.year}",
+    lambda day: f"{day.day}. {MONTH_NAMES[day.month - 1][0]} {day.year}",
 )
 WRITTEN: dict[str, Any] = INVENTED["deliveries"]
 MISTAKES: dict[str, list[str]] = WRITTEN["mistakes"]

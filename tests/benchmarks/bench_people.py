@@ -24,7 +24,7 @@ import pandas as pd
 from flows.deliveries.buckets import load_person_data
 from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import keygen, load_keys
-from flows.deliveries.store import Delivery, enter, open_restricted, prepare_table
+from flows.deliveries.store import OF_EVERY_ROW, Delivery, enter, open_restricted, prepare_table
 from flows.settings import Settings
 from transforms.areas import areas_at
 from transforms.disclosure import Gate
@@ -96,7 +96,7 @@ def prepare(folder: Path, persons: int) -> None:
     key = load_keys(settings.key_file, settings.root).database_key
     with open_restricted(settings.restricted, key, memory_limit="4GB") as warehouse:
         for number, (kind, contract) in enumerate(sorted(load_contracts().items())):
-            prepare_table(warehouse, contract.table, contract.columns, {})
+            prepare_table(warehouse, contract.table, OF_EVERY_ROW | contract.columns)
             ids = {code: f"L{number:03}{code}" for code in codes}
             listed = ", ".join(f"'{code}'" for code in codes)
             place = f"([{listed}])[1 + (power({drawn(22)} % 1000 / 1000.0, 2) * 98)::INTEGER % 98]"

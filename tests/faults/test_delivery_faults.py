@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.deliveries.files import Bounds
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 
 
@@ -119,8 +118,9 @@ def test_a_bad_file_is_refused_with_a_reason_and_a_receipt(door: Door, name: str
     assert outside == []
 
 
-def test_a_file_above_the_bound_is_refused_unread(door: Door) -> None:
-    receipt = door.one("a_2016K1.csv", GOOD, bounds=Bounds(file=100))
+def test_a_file_above_the_bound_is_refused_unread(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.deliveries.files.MOST_PACKED", 100)
+    receipt = door.one("a_2016K1.csv", GOOD)
     assert receipt.is_refused
     assert "more than the 100 bytes allowed" in receipt.remarks[0].text_en
 
@@ -145,12 +145,13 @@ def test_inches_in_a_note_are_no_fault(door: Door) -> None:
 
 def test_row_numbers_are_right_across_blocks(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.deliveries.files.BLOCK", 700)
+    monkeypatch.setattr("flows.deliveries.files.LONGEST_LINE", 2000)
     rows = case_rows(300)
     for number in (3, 77, 150, 299):
         rows[number][2] = "nej"
     rows[120] = [*rows[120], "for meget"]
     content = csv_bytes(CASES, rows).replace(b"\r\n", b"\r\n", 1)
-    receipt = door.one("a_2016K1.csv", content, bounds=Bounds(line=2000))
+    receipt = door.one("a_2016K1.csv", content)
     assert [(fault.row, fault.rule) for fault in receipt.faults] == [
         (5, "date"), (79, "date"), (122, "row_shape"), (152, "date"), (301, "date")
     ]  # fmt: skip

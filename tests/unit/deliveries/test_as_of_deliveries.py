@@ -18,7 +18,6 @@ from flows.deliveries.store import (
     read_ledger,
     rotate,
     rows_of,
-    state_of,
 )
 from flows.settings import Settings
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes
@@ -101,7 +100,7 @@ def test_a_delivery_counts_from_the_second_it_was_received(door: Door) -> None:
     deliver_rest(door, APRIL)
     deliver_cases(door, 20, APRIL)
     before = Known(APRIL - timedelta(seconds=1))
-    assert state_of(settings_of(door), synthetic=False, known=before) is None
+    assert read_ledger(settings_of(door), synthetic=False, known=before).state is None
     assert load_person_data(settings_of(door), synthetic=False, known=before) is None
     assert len(delivered(door, APRIL).cases) == 20
 
@@ -168,8 +167,8 @@ def test_what_was_entered_later_is_not_known_though_its_receipt_is_dated_back(do
 def test_nothing_is_known_of_the_ledger_before_its_first_line(door: Door) -> None:
     before = read_ledger(settings_of(door), synthetic=False)
     deliver_cases(door, 20, APRIL)
-    assert state_of(settings_of(door), synthetic=False) is not None
-    assert state_of(settings_of(door), synthetic=False, known=Known(upto=before.last_delivery)) is None
+    assert read_ledger(settings_of(door), synthetic=False).state is not None
+    assert read_ledger(settings_of(door), synthetic=False, known=Known(upto=before.last_delivery)).state is None
 
 
 @pytest.mark.long
@@ -201,7 +200,7 @@ def test_superseded_rows_stay_beside_those_in_force_and_a_new_column_is_no_hindr
     deliver_cases(door, 20, APRIL)
     deliver_cases(door, 22, JUNE)
     with open_restricted(door.data / "restricted", load_keys(door.key).database_key) as warehouse:
-        prepare_table(warehouse, "case", {"a_new_column": "VARCHAR"}, {})
+        prepare_table(warehouse, "case", {"a_new_column": "VARCHAR"})
     deliver_cases(door, 25, AUGUST)
     held = [door.rows(f"SELECT count(*) FROM restricted.{table}") for table in ('"case"', "superseded_case")]
     assert held == [[(25,)], [(42,)]]

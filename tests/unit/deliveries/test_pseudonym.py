@@ -14,7 +14,6 @@ from flows.deliveries.keys import (
     Pseudonymiser,
     birth_date,
     is_modulus11,
-    keyed_ids,
     looks_like_cpr,
     mask,
     normalise_cpr,
@@ -94,7 +93,7 @@ def test_the_pseudonym_is_the_hmac_of_the_ten_digits_whatever_the_spelling() -> 
 
 @given(st.binary(min_size=0, max_size=200), st.text(max_size=100))
 def test_the_keyed_hash_is_hmac_sha_256(secret: bytes, message: str) -> None:
-    assert KeyedHash(secret).hexdigests([message]) == [hmac.new(secret, message.encode(), "sha256").hexdigest()]
+    assert KeyedHash(secret).ids([message]) == [hmac.new(secret, message.encode(), "sha256").hexdigest()[:32]]
 
 
 DIGITS = st.tuples(st.integers(0, 35), st.integers(0, 14), st.integers(0, 99), st.integers(0, 9999)).map(
@@ -142,7 +141,7 @@ def test_another_key_gives_another_pseudonym_and_a_chain_can_be_followed_without
     assert old is not None
     assert new is not None
     assert old != new
-    assert keyed_ids(KeyedHash(second), [old]) == [new]
+    assert KeyedHash(second).ids([old]) == [new]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from flows.deliveries.intake import deliver
-from flows.deliveries.receipts import VERDICT_EN, FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
+from flows.deliveries.receipts import (
+    VERDICT_EN,
+    FaultLine,
+    Receipt,
+    Remark,
+    RuleTotal,
+    as_html,
+    as_json,
+    worst,
+    write_receipt,
+)
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.errors import KommunekortError
 
@@ -121,6 +131,7 @@ def test_the_page_escapes_everything_and_loads_nothing(tmp_path: Path) -> None:
     receipt = Receipt(
         "L000001", f"{evil}.csv", "afvist", "2016-04-15T09:00:00Z", remarks=(Remark(evil, evil),), undeclared=(evil,),
         faults=(FaultLine(2, evil, evil, f'"{evil}'),), faults_total=1, is_synthetic=True,
+        totals=(RuleTotal(evil, evil, evil, "reject", 1, evil, evil, evil, evil),),
     )  # fmt: skip
     page = write_receipt(receipt, tmp_path).read_text(encoding="utf-8")
     assert "<script" not in page
@@ -162,13 +173,12 @@ def test_the_next_delivery_is_compared_with_the_one_before(door: Door) -> None:
     assert "-20" in as_html(receipt)
 
 
-def test_faults_beyond_the_limit_are_counted(door: Door) -> None:
-    from flows.deliveries.files import Bounds
-
+def test_faults_beyond_the_limit_are_counted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.deliveries.receipts.MOST_FAULTS", 10)
     rows = case_rows(400)
     for row in rows[:60]:
         row[5] = "1,5"
-    receipt = door.one("sager_2016K1.csv", csv_bytes(CASES, rows), bounds=Bounds(faults=10))
+    receipt = door.one("sager_2016K1.csv", csv_bytes(CASES, rows))
     assert len(receipt.faults) == 10
     assert [(total.rule, total.count) for total in receipt.totals if total.severity == "reject"] == [
         ("whole_number", 60)
