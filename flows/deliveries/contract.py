@@ -1,4 +1,4 @@
-"""What a municipal delivery may hold: the `delivery:` part of `flows/sources/delivery_*.yml`, typed."""
+"""What a municipal delivery may hold, by `flows/sources/delivery_*.yml`, and what is told of it, by `texts.yml`."""
 
 from __future__ import annotations
 
@@ -38,17 +38,15 @@ def largest_rejected_share(kind: str) -> float:
 
 def kind_named(word: str, option: str) -> str:
     """Return the kind a word stands for, in English or Danish; UsageError with all of them when it stands for none."""
+    contracts = load_contracts()
+    spelled = {fold_spelling(one): kind for kind in contracts for one in (kind, *contracts[kind].file_words)}
     key = fold_spelling(word)
-    for kind, contract in load_contracts().items():
-        if key in {fold_spelling(kind), *(fold_spelling(one) for one in contract.file_words)}:
-            return kind
-    known = ", ".join(f"{kind} ({contract.file_words[0]})" for kind, contract in load_contracts().items())
-    near = get_close_matches(
-        key, [fold_spelling(one) for each in load_contracts().values() for one in each.file_words], n=1
-    )
-    raise UsageError(
-        f"{option} {word}: unknown" + (f"; did you mean {near[0]}?" if near else "") + f"; use one of {known}"
-    )
+    if key in spelled:
+        return spelled[key]
+    near = get_close_matches(key, spelled, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    known = ", ".join(f"{kind} ({contract.file_words[0]})" for kind, contract in contracts.items())
+    raise UsageError(f"{option} {word}: unknown{hint}; use one of {known}")
 
 
 # What municipalities are told, in words they can act on, and never a person's data.

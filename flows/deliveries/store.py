@@ -12,6 +12,7 @@ import hashlib
 import logging
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -464,21 +465,18 @@ def _superseded(table: str) -> str:
 
 def deliveries_in_force(warehouse: Warehouse, known: Known = EVERYTHING, *, synthetic: bool) -> list[Delivery]:
     """Return the accepted deliveries, real or invented, that nothing known had superseded, by id."""
+    accepted = _accepted(warehouse, synthetic, known)
+    ids = {each.delivery_id for each in accepted}
+    return known.tell_until(each for each in accepted if each.superseded_by not in ids)
+
+
+def _accepted(warehouse: Warehouse, synthetic: bool, known: Known = EVERYTHING) -> list[Delivery]:
+    """Return every accepted delivery of which the line in the ledger is known, by id."""
     sql = (
-        "SELECT d.* FROM restricted.delivery d LEFT JOIN restricted.delivery later "
-        f"ON later.delivery_id = d.superseded_by AND {_known('later')} "
-        f"WHERE {_known('d')} AND d.verdict <> 'afvist' AND d.is_synthetic = ? AND later.delivery_id IS NULL "
-        "ORDER BY d.delivery_id"
+        "SELECT * FROM restricted.delivery WHERE verdict <> 'afvist' AND is_synthetic = ? "
+        "AND received_at <= coalesce(?, received_at) AND delivery_id <= coalesce(?, delivery_id) ORDER BY delivery_id"
     )
-    rows = warehouse.rows(sql, [*known.bounds, *known.bounds, synthetic])
-    return known.tell_until(Delivery(*row) for row in rows)
-
-
-def _known(alias: str) -> str:
-    """Return the predicate "this line of the ledger is known"; its parameters are `Known.bounds`."""
-    return " AND ".join(
-        f"{alias}.{column} <= coalesce(?, {alias}.{column})" for column in ("received_at", "delivery_id")
-    )
+    return [Delivery(*row) for row in warehouse.rows(sql, [synthetic, *known.bounds])]
 
 
 def newest_periods(deliveries: Iterable[Delivery], kind: str) -> list[Delivery]:
@@ -725,7 +723,7 @@ def publishable(
             in_force.setdefault(each.municipality_code or "", []).append(each)
     published = _published_states(warehouse, shown, synthetic)
     by_id = {each.delivery_id: each for each in _accepted(warehouse, synthetic)}
-    allowed = {each.delivery_id for each in _accepted(warehouse, synthetic, known)}
+    allowed = {each.delivery_id for each in known.tell_until(_accepted(warehouse, synthetic, known))}
     chosen: dict[str, State] = {}
     outlived, contents = _outlived(warehouse), _contents(warehouse)
     for code, state in sorted(in_force.items()):
@@ -760,11 +758,6 @@ def _outlived(warehouse: Warehouse) -> set[frozenset[str]]:
         "WHERE kind IN (SELECT unnest(?)) GROUP BY place"
     )
     return {frozenset(ids) for (ids,) in warehouse.rows(sql, [list(PERSON_KINDS)])}
-
-
-def _accepted(warehouse: Warehouse, synthetic: bool, known: Known = EVERYTHING) -> list[Delivery]:
-    sql = f"SELECT d.* FROM restricted.delivery d WHERE {_known('d')} AND verdict <> 'afvist' AND is_synthetic = ?"
-    return known.tell_until(Delivery(*row) for row in warehouse.rows(sql, [*known.bounds, synthetic]))
 
 
 def _published_states(
@@ -936,12 +929,11 @@ def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
     person_id = keys.pseudonymiser().pseudonym(cpr_number)
     if person_id is None:
         raise UsageError("that is no CPR number; rule: ten digits that begin with a day that exists; type it again")
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     with open_restricted(settings.restricted, keys.database_key) as warehouse:
         for table in person_tables(warehouse):
             sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE person_id = ? RETURNING delivery_id"
-            for (delivery_id,) in warehouse.rows(sql, [person_id]):
-                found[str(delivery_id)] = found.get(str(delivery_id), 0) + 1
+            found.update(str(name) for (name,) in warehouse.rows(sql, [person_id]))
         warehouse.execute(
             "CREATE TABLE IF NOT EXISTS restricted.forgotten "
             "(delivery_id VARCHAR, rows_deleted BIGINT, forgotten_at VARCHAR)"
