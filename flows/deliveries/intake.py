@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -66,6 +66,7 @@ from flows.deliveries.values import (
 from transforms.areas import suggest
 from transforms.catalogue import Contract, DeliveryField
 from transforms.errors import KommunekortError, UsageError
+from transforms.machine import ahead
 from transforms.periods import span
 from transforms.warehouse import Warehouse
 
@@ -462,21 +463,11 @@ class Intake:
         columns = outcome.contract.columns
         parser = Parser(table.layout, self.people, outcome.tally, outcome.given, number * TABLE_STEP)
         # One block is stored while the next is read: DuckDB and Python then use a core each.
-        with without_collector(), ThreadPoolExecutor(max_workers=1) as storing:
-            stored: Future[None] | None = None
-            held: pa.Table | None = None  # the newest block; a table of one block needs no thread
-            for block in blocks or table.blocks():
-                if stored is not None:
-                    stored.result()
-                if held is not None:
-                    if stored is None:
-                        warehouse.execute("SET threads = 2")  # a large delivery is judged and stored on both
-                    stored = storing.submit(store.add_incoming, warehouse, columns, held)
-                held = parser.typed(block)
-            if stored is not None:
-                stored.result()
-            if held is not None:
-                store.add_incoming(warehouse, columns, held)
+        with without_collector(), closing(ahead(parser.typed, blocks or table.blocks())) as typed:
+            for stored, rows in enumerate(typed):
+                if stored == 1:
+                    warehouse.execute("SET threads = 2")  # a large delivery is judged and stored on both
+                store.add_incoming(warehouse, columns, rows)
 
     def _read_ahead(self, table: Table) -> Read | None:
         """Return what another process has read of a table; None when it has not, or has ended over it."""
