@@ -73,12 +73,14 @@ VERDICT_EN: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class FaultLine:
-    """One broken rule in one row, never with a person's data in `shown`; `file` where there are several."""
+    """One broken rule in one row, in words, never with a person's data in `shown`; `file` where there are several."""
 
     row: int
     field: str
     rule: str
     shown: str
+    text_da: str = ""
+    text_en: str = ""
     file: str = ""
 
 
@@ -142,11 +144,6 @@ class Receipt:
     path_html: str = field(default="", compare=False)
 
     @property
-    def texts(self) -> dict[str, RuleTotal]:
-        """Return what every broken rule says."""
-        return {total.rule: total for total in self.totals}
-
-    @property
     def is_refused(self) -> bool:
         """Tell whether nothing of the delivery was taken."""
         return self.verdict == "afvist"
@@ -177,7 +174,8 @@ def as_json(receipt: Receipt) -> str:
     """Return the receipt as JSON, the same facts as the page plus all kept faults."""
     content = asdict(receipt)
     del content["path_html"]
-    for fault in content["faults"]:
+    for fault in content["faults"]:  # the words stand once with each rule
+        del fault["text_da"], fault["text_en"]
         if not fault["file"]:
             del fault["file"]
     return json.dumps({**content, "verdict_en": VERDICT_EN[receipt.verdict]}, ensure_ascii=False, indent=1) + "\n"
@@ -348,9 +346,12 @@ def receipt_of(outcome: Outcome) -> Receipt:
     totals.sort(key=lambda total: (SEVERITIES.index(total.severity), -total.count, total.field_da))
     lines = []
     for fault in sorted(tally.faults, key=lambda fault: (fault.row, fault.field)):
-        if text_of(fault.rule, contract).severity != "info":
+        text = text_of(fault.rule, contract)
+        if text.severity != "info":
             file, row = _place(outcome, fault.row, fault.field)
-            lines.append(FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, file))
+            lines.append(
+                FaultLine(row, labels[fault.field][0], fault.rule, fault.shown, text.text_da, text.text_en, file)
+            )
     layouts, previous = outcome.layouts, outcome.previous
     return receipt_for(
         outcome.ledger_line(),

@@ -9,17 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.deliveries.intake import deliver
-from flows.deliveries.receipts import (
-    VERDICT_EN,
-    FaultLine,
-    Receipt,
-    Remark,
-    RuleTotal,
-    as_html,
-    as_json,
-    worst,
-    write_receipt,
-)
+from flows.deliveries.receipts import VERDICT_EN, FaultLine, Receipt, Remark, as_html, as_json, worst, write_receipt
 from tests.unit.deliveries.delivery_files import CASES, Door, case_rows, cpr, csv_bytes, xlsx_bytes, zip_bytes
 from transforms.errors import KommunekortError
 
@@ -131,7 +121,6 @@ def test_the_page_escapes_everything_and_loads_nothing(tmp_path: Path) -> None:
     receipt = Receipt(
         "L000001", f"{evil}.csv", "afvist", "2016-04-15T09:00:00Z", remarks=(Remark(evil, evil),), undeclared=(evil,),
         faults=(FaultLine(2, evil, evil, f'"{evil}'),), faults_total=1, is_synthetic=True,
-        totals=(RuleTotal(evil, evil, evil, "reject", 1, evil, evil, evil, evil),),
     )  # fmt: skip
     page = write_receipt(receipt, tmp_path).read_text(encoding="utf-8")
     assert "<script" not in page
