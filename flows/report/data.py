@@ -91,12 +91,10 @@ class ReportData:
         """Return the municipalities in Danish order."""
         return sorted(self.municipalities, key=lambda m: danish_key(str(m["municipality_name"])))
 
-    def cell(self, code: str, indicator_id: str, period: str | None = None) -> Cell | None:
-        """Return a municipality's cell, of the indicator's newest period unless another is asked for."""
-        known = self.periods.get(indicator_id)
-        if not known:
-            return None
-        return self.values.get(indicator_id, {}).get(code, {}).get(period or known[-1])
+    def cell(self, code: str, indicator_id: str) -> Cell | None:
+        """Return a municipality's cell of the indicator's newest period."""
+        series, periods = self.values.get(indicator_id, {}).get(code, {}), self.periods.get(indicator_id)
+        return series.get(periods[-1]) if periods else None
 
     def of(self, table: str, code: str) -> list[Row] | None:
         """Return a table's rows of one municipality; None when the database does not have the table."""
