@@ -147,13 +147,7 @@ def user_agent(contact: str = "") -> str:
     return f"kommunekort/{number} (+{contact})" if contact else f"kommunekort/{number}"
 
 
-def open_client(
-    base_url: str,
-    *,
-    contact: str = "",
-    headers: Mapping[str, str] | None = None,
-    transport: httpx.BaseTransport | None = None,
-) -> httpx.Client:
+def open_client(base_url: str, *, contact: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
     """Return a client that speaks to the host of `base_url` only, and never follows a redirect.
 
     Raises UsageError for an address that is not https (http is allowed on this machine alone).
@@ -177,7 +171,6 @@ def open_client(
         trust_env=not local,  # a proxy of the organisation must not catch loopback
         event_hooks={"request": [only_this_host]},
         limits=httpx.Limits(max_connections=8),
-        transport=transport,
     )
 
 

@@ -51,16 +51,14 @@ DOUBLE_BOM = "ï»¿"  # a BOM encoded as UTF-8, read as Windows-1252 and encode
 # --- asking -----------------------------------------------------------------------------------------------------
 
 
-def connect(
-    base_url: str, token: SecretStr | None, *, contact: str = "", transport: httpx.BaseTransport | None = None
-) -> httpx.Client:
+def connect(base_url: str, token: SecretStr | None, *, contact: str = "") -> httpx.Client:
     """Return a client for Jobindsats; UsageError without a token. Version 2 takes the bare token, 3 a bearer."""
     if token is None:
         raise UsageError("Jobindsats needs a token: set KOMMUNEKORT_JOBINDSATS_TOKEN (ask STAR for one)")
     secret = token.get_secret_value()
     header = secret if version_of(base_url) == 2 else f"Bearer {secret}"
     headers = {"Authorization": header, "Accept": "application/json"}
-    return open_client(base_url, contact=contact, headers=headers, transport=transport)
+    return open_client(base_url, contact=contact, headers=headers)
 
 
 def version_of(base_url: str) -> int:

@@ -146,17 +146,15 @@ class AnswerCheck:
 
     def _read(self, lines: bytearray) -> None:
         import pyarrow as pa
-        import pyarrow.csv as pacsv
+        from pyarrow import csv
 
         keys = list(self._found)
         try:
-            table = pacsv.read_csv(
+            table = csv.read_csv(
                 pa.BufferReader(lines),
-                read_options=pacsv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
-                parse_options=pacsv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=self._note_line),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(keys, pa.string()), include_columns=keys
-                ),
+                read_options=csv.ReadOptions(column_names=list(self._query.header), block_size=len(lines) + 1),
+                parse_options=csv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=self._note_line),
+                convert_options=csv.ConvertOptions(column_types=dict.fromkeys(keys, pa.string()), include_columns=keys),
             )
         except pa.ArrowInvalid as error:
             said = " ".join(str(error).split())[:200]
@@ -250,12 +248,7 @@ class DownloadedExtract:
 
 
 def download(
-    client: httpx.Client,
-    source: Source,
-    infos: Sequence[TableInfo],
-    query: Query,
-    folder: Path,
-    options: FetchOptions = FetchOptions(),
+    client: httpx.Client, source: Source, infos: Sequence[TableInfo], query: Query, folder: Path, options: FetchOptions
 ) -> DownloadedExtract:
     """Fetch the extract of `source` that `query` asks for into `folder` and check it.
 

@@ -140,11 +140,6 @@ Earlier = Callable[[str], Mapping[str, str]]
 """Returns source id -> its canonical cells of the last time, key to value; empty when there are none."""
 
 
-def nothing_earlier(source_id: str) -> Mapping[str, str]:
-    """Return no cells: there is no last time to compare with."""
-    return {}
-
-
 @dataclass(frozen=True)
 class Recognised:
     """What a file is, and what was assumed.
@@ -180,7 +175,7 @@ def recognise(
     *,
     name: str | None = None,
     told: Told | None = None,
-    earlier: Earlier = nothing_earlier,
+    earlier: Earlier | None = None,
     compared: str = "the last time",
 ) -> Recognised:
     """Return which source of the catalogue a file belongs to, why, and what was assumed.
@@ -238,7 +233,7 @@ def _refuse_unused(path: Path, fit: Fit, catalogue: Catalogue) -> None:
         raise refusal(path, rule, f"choose {dimension.text_da} {choose}")
 
 
-def _look(candidate: Candidate, scratch: Path, earlier: Earlier, fit: Fit) -> Content:
+def _look(candidate: Candidate, scratch: Path, earlier: Earlier | None, fit: Fit) -> Content:
     """Count what the figures of a placed table look like, over its first million canonical rows."""
     source, catalogue, path = fit.source, candidate.catalogue, candidate.table.path
     rows = canonical_scan(path, source, catalogue)
@@ -250,7 +245,7 @@ def _look(candidate: Candidate, scratch: Path, earlier: Earlier, fit: Fit) -> Co
             rule = f"the first of {len(tally.rejects)} rows that cannot be read: {first.field}: {first.rule}"
             raise refusal(path, rule, "download the table again", row=first.row, value=first.value)
         path, rows = written, tally.rows_in
-    return Content.of(path, rows, source, earlier(source.id))
+    return Content.of(path, rows, source, earlier(source.id) if earlier else {})
 
 
 def _sources(table: Table, catalogue: Catalogue, told: Told | None) -> list[Source]:
@@ -304,6 +299,10 @@ class Normalised:
     repeated: int = 0
 
 
+Column = Sequence[str | None]
+"""Codes or figures of some rows, None where a cell cannot be read."""
+
+
 class _Codes(dict[str, str | None]):
     """Cell text to code for one column, each distinct text resolved once; None when it has no code."""
 
@@ -349,7 +348,7 @@ class _Writer:
         tally = self.tally
         tally.rows_in += len(chunk.values)
         numbers: Sequence[int] = chunk.rows
-        values: Sequence[str | None] = self._numbers(chunk)
+        values: Column = self._numbers(chunk)
         columns = [self._codes(chunk, mapping) for mapping in self.maps]
         used = [set(column) for column in columns]
         self._check_pins(chunk, columns, used)
@@ -375,9 +374,7 @@ class _Writer:
             rule = f"contradicts '{earlier}' before it: one is Danish, the other English"
             raise refusal(self.table.path, rule, "download the table in one language", row=row, value=text) from None
 
-    def _check_pins(
-        self, chunk: Chunk, columns: Sequence[Sequence[str | None]], used: Sequence[set[str | None]]
-    ) -> None:
+    def _check_pins(self, chunk: Chunk, columns: Sequence[Column], used: Sequence[set[str | None]]) -> None:
         for codes, column, found in zip(self.maps, columns, used, strict=True):
             if strange := {code for code in found if code is not None and not codes.resolver.takes(code)}:
                 at = next(i for i, code in enumerate(column) if code in strange)
@@ -385,7 +382,7 @@ class _Writer:
                 raise refusal(self.table.path, rule, step, row=chunk.rows[at], value=column[at])
 
     def _without_rejects(
-        self, chunk: Chunk, columns: Sequence[Sequence[str | None]], values: Sequence[str | None]
+        self, chunk: Chunk, columns: Sequence[Column], values: Column
     ) -> tuple[list[list[str | None]], list[str | None], list[int]]:
         kept = []
         for at, value in enumerate(values):
@@ -535,7 +532,7 @@ def recognise_directory(
     *,
     scratch: Path | None = None,
     told: Mapping[str, Told] | None = None,
-    earlier: Earlier = nothing_earlier,
+    earlier: Earlier | None = None,
 ) -> Directory:
     """Recognise every file below a folder; a file that is refused never stops the others.
 
@@ -553,7 +550,7 @@ def recognise_directory(
     digests: dict[str, str] = {}
     unshown: list[tuple[str, Path]] = []
 
-    def take(name: str, path: Path, known: Earlier, compared: str) -> None:
+    def take(name: str, path: Path, known: Earlier | None, compared: str) -> None:
         try:
             _refuse_unfinished(path, name)
             recognised = recognise(path, catalogue, name=name, told=said.get(name), earlier=known, compared=compared)

@@ -162,6 +162,8 @@ def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | Non
 
 
 MAX_DISTINCT = 200_000
+Takers = Mapping[int, Mapping[str, str | None]]
+"""Column -> the dimensions that know every cell of it, with the code when it holds only one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,9 +333,7 @@ class Candidate:
         # A title that names several values does not say which of them the figures are.
         return pinned if named == [pinned] else None
 
-    def _placings(
-        self, takers: Mapping[int, Mapping[str, str | None]], free: Sequence[Dimension]
-    ) -> Iterator[dict[str, int]]:
+    def _placings(self, takers: Takers, free: Sequence[Dimension]) -> Iterator[dict[str, int]]:
         """Yield the ways to give each unnamed column its own dimension; ways with the same result count once."""
         totals = {dimension.id: dimension.total for dimension in free}
         seen: list[dict[str, str | int | None]] = []
@@ -374,9 +374,7 @@ class Candidate:
         reason = refusal(self.table.path, rule, step, row=self._header_row(), value=name)
         return Misfit((len(known), int(bool(close))), reason)
 
-    def _unplaced(
-        self, source: Source, takers: Mapping[int, object], free: Sequence[Dimension], several: bool
-    ) -> DataRefused:
+    def _unplaced(self, source: Source, takers: Takers, free: Sequence[Dimension], several: bool) -> DataRefused:
         if several:
             rule = f"several columns could each be the same dimension of {source.table}"
             return refusal(self.table.path, rule, "download it as CSV with column names")

@@ -9,7 +9,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -21,6 +20,7 @@ from flows.connectors.statbank.query import PERIOD_FORMS, TableInfo, Value, Vari
 from transforms.areas import areas
 from transforms.catalogue import Catalogue, Code, load_catalogue
 from transforms.errors import UsageError
+from transforms.periods import span
 
 # What a table's own description tells about its dimensions: role, column, code list, and what it does not tell.
 
@@ -62,10 +62,6 @@ Choose = Callable[[Guess], str | None]
 """From a guess to the code that somebody chose, None when nobody did."""
 
 
-def nobody_chose(guess: Guess) -> None:
-    """Return that nobody was asked."""
-
-
 @dataclass
 class Draft:
     """The dimensions of a table's new source, the code lists and columns it needs, and what a person must settle.
@@ -77,7 +73,7 @@ class Draft:
     english: TableInfo
     catalogue: Catalogue
     described: set[str]
-    choose: Choose
+    choose: Choose | None
     dimensions: list[dict[str, Any]] = field(default_factory=list)
     codelists: dict[str, list[Code]] = field(default_factory=dict)
     columns: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -85,7 +81,7 @@ class Draft:
 
     def settle(self, guess: Guess) -> str:
         """Return the code somebody chose, or the guess, which is then something to settle."""
-        chosen = self.choose(guess)
+        chosen = self.choose(guess) if self.choose else None
         if chosen is None:
             self.questions.append(guess.question)
             return guess.guess
@@ -96,22 +92,19 @@ class Draft:
         return chosen
 
 
-def draft_dimensions(
-    danish: TableInfo, english: TableInfo, catalogue: Catalogue, described: set[str], choose: Choose
-) -> Draft:
-    """Return every dimension of the table as the source file writes it, the time last.
+def draft_dimensions(draft: Draft) -> None:
+    """Add every dimension of the table as the source file writes it, the time last.
 
     What the description does not settle is asked of `choose`, and guessed where nobody chose. Raises UsageError for
     periods that are no years, quarters or months.
     """
-    draft = Draft(danish, english, catalogue, described, choose)
-    danish_by_id = {variable.id: variable for variable in danish.variables}
-    for variable in sorted(english.variables, key=lambda v: v.time):
+    danish_by_id = {variable.id: variable for variable in draft.danish.variables}
+    for variable in sorted(draft.english.variables, key=lambda v: v.time):
         partner = danish_by_id.get(variable.id)
         if partner is None or partner.codes != variable.codes:
-            raise UsageError(f"{english.id}: the two languages describe {variable.id} differently; fetch both again")
+            told = f"the two languages describe {variable.id} differently"
+            raise UsageError(f"{draft.english.id}: {told}; fetch both again")
         _add_dimension(draft, partner, variable)
-    return draft
 
 
 def period_kind(info: TableInfo) -> str:
@@ -253,7 +246,6 @@ def first_codes(dimension: dict[str, Any], variable: Variable, most: int = 2) ->
 
 UNITS = {"Number": "count", "Per cent": "pct", "DKK": "dkk", "DKK 1,000": "dkk_thousand"}
 MAX_AGE_DAYS = {"year": 550, "quarter": 200, "month": 120}
-MONTHS = {"year": 12, "quarter": 3, "month": 1}
 FIXTURE_ROWS = 6
 
 
@@ -272,7 +264,7 @@ def check_checkout(root: Path) -> None:
             raise UsageError(f"{root}: no checkout of kommunekort, {part} is not there; name the checkout with --root")
 
 
-def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose = nobody_chose) -> NewSource:
+def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose | None = None) -> NewSource:
     """Write a source for the table both descriptions are of, under the repository `root`; it loads and stages as it is.
 
     Written: flows/sources, transforms/staging, tests/fixtures (invented figures); added to: the code lists and the
@@ -291,7 +283,8 @@ def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose
     fixture = root / "tests" / "fixtures" / f"{english.id.lower()}.csv"
     if existing := [path for path in (source, staging, fixture) if path.exists()]:
         raise UsageError(f"{existing[0].relative_to(root)} exists and is not overwritten; edit it, or remove it first")
-    draft = draft_dimensions(danish, english, catalogue, set(described), choose)
+    draft = Draft(danish, english, catalogue, set(described), choose)
+    draft_dimensions(draft)
     texts = {
         source: _source_text(name, draft),
         staging: _staging_text(name, draft),
@@ -334,7 +327,8 @@ def _source_text(name: str, draft: Draft) -> str:
         draft=draft,
         unit=unit,
         frequency=kind,
-        lag=_lag(english, kind),
+        # Days from the first day of the newest period to its publication.
+        lag=max(0, (english.updated.date() - span(english.periods[-1])[0]).days),
         max_age=MAX_AGE_DAYS[kind],
         min_rows=max(1, cells // 10),  # BULK leaves zeros out: a bound is moved once a year of deliveries is known
     )
@@ -348,14 +342,6 @@ def _rendered(template: str, **values: Any) -> str:
     jinja.loader = FileSystemLoader(Path(__file__).parent)
     jinja.filters["flow"] = _flow
     return jinja.get_template(template).render(values)
-
-
-def _lag(info: TableInfo, kind: str) -> int:
-    """Return the days from the first day of the newest period to its publication."""
-    newest = info.periods[-1]
-    part = int(newest[5:]) if kind != "year" else 1
-    first_day = date(int(newest[:4]), (part - 1) * MONTHS[kind] + 1, 1)
-    return max(0, (info.updated.date() - first_day).days)
 
 
 def _staging_text(name: str, draft: Draft) -> str:

@@ -20,6 +20,7 @@ from flows.connectors.http import (
     stream_to_file,
     user_agent,
 )
+from tests.fixtures.answering import answered
 from transforms.errors import DataRefused, UsageError
 
 BASE = "https://api.example.dk/v1"
@@ -64,7 +65,7 @@ class Server:
         return answer if isinstance(answer, httpx.Response) else answer()
 
     def client(self) -> httpx.Client:
-        return open_client(BASE, contact="data@kommune.dk", transport=httpx.MockTransport(self))
+        return answered(open_client(BASE, contact="data@kommune.dk"), self)
 
 
 def asked(client: httpx.Client, method: str, url: str, json: object = None) -> tuple[httpx.Client, httpx.Request]:

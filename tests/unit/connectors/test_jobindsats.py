@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from flows.connectors.http import Patience
 from flows.connectors.jobindsats import Description, connect, download, parameters, query_of, read_answer, write_rows
+from tests.fixtures.answering import answered
 from tests.fixtures.replica_jobindsats import TABLES
 from transforms.catalogue import Measure, Source, load_catalogue
 from transforms.errors import DataRefused, UsageError
@@ -388,7 +389,7 @@ def test_a_period_that_may_mean_two_things_is_refused(text: str) -> None:
 
 
 def client_of(handler: Callable[[httpx.Request], httpx.Response], base: str = BASE) -> httpx.Client:
-    return connect(base, TOKEN, transport=httpx.MockTransport(handler))
+    return answered(connect(base, TOKEN), handler)
 
 
 def test_version_3_asks_with_a_bearer_and_version_2_with_the_bare_token(source: Source, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from httpx import MockTransport, Response
+from httpx import Response
 from pydantic import SecretStr
 
 from flows.connectors import FetchOptions
@@ -15,6 +15,7 @@ from flows.sample.jobindsats import TOKEN, JobindsatsWorld, RefusedError, answer
 from flows.sample.standin import running_app
 from flows.sample.world import build_world
 from flows.store.snapshots import SnapshotStore
+from tests.fixtures.answering import answered
 from transforms.catalogue import load_catalogue, load_codelists
 from transforms.errors import DataRefused
 
@@ -160,8 +161,8 @@ def test_job_titles_are_no_industries(world: JobindsatsWorld, tmp_path: Path) ->
 def test_an_answer_no_build_could_read_is_no_snapshot(tmp_path: Path) -> None:
     columns = {"columns": ["Område", "Periode", "Stilling"], "rows": [["Rebild", "2016M12", "1"]]}
     catalogue = load_catalogue()
-    handler = MockTransport(lambda _: Response(200, json=columns))
-    with connect("https://api.jobindsats.dk/v3", SecretStr(TOKEN), transport=handler) as client:
+    with connect("https://api.jobindsats.dk/v3", SecretStr(TOKEN)) as client:
+        answered(client, lambda _: Response(200, json=columns))
         [result] = fetch_all(
             client, [catalogue.source("jobindsats_y25i10")], SnapshotStore(tmp_path), catalogue, FetchOptions()
         )

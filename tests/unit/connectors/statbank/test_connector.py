@@ -357,7 +357,8 @@ def test_progress_names_the_source(world: World) -> None:
 
 def test_download_can_be_used_alone(world: World) -> None:
     info = tableinfo(world.client, "FOLK1A")
-    extract = download(world.client, FOLK1A, [info], make_plan(FOLK1A, info, None).query, world.folder)
+    plan = make_plan(FOLK1A, info, None)
+    extract = download(world.client, FOLK1A, [info], plan.query, world.folder, FetchOptions())
     assert (extract.rows, extract.presentation, list(extract.files)) == (420, "Code", ["folk1a.csv"])
 
 

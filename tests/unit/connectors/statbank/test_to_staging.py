@@ -47,8 +47,8 @@ class Body(httpx.SyncByteStream):
 query = Query("X", (Selected("A", tuple(map(str, range(500))), True), Selected("Tid", ("2016",) * 100_000, True)))
 for parts in (10, 80):
     before = peak()
-    answer = httpx.MockTransport(lambda request: httpx.Response(200, stream=Body(parts)))
-    with open_client("http://127.0.0.1", transport=answer) as client, AnswerCheck(query, []) as check:
+    with open_client("http://127.0.0.1") as client, AnswerCheck(query, []) as check:
+        client._transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=Body(parts)))
         got = stream_to_file(client, client.build_request("GET", "x"), pathlib.Path(sys.argv[1]), on_begin=check.begin)
         found = check._end()
 print(got.bytes // 1_000_000, check.rows, len(found[0][1]), peak() - before)
