@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
@@ -84,7 +83,7 @@ class AnswerCheck:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="check")
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._beside.shutdown(cancel_futures=True)
 
     def begin(self) -> Blocks:

@@ -630,10 +630,9 @@ def read_assignments(folder: Path, given: Sequence[str]) -> dict[str, Told]:
     place = folder / FOLDER_FILE
     if place.is_file():
         file = YamlFile(place, FOLDER_FILE)
-        entries = file.data.get("files") if isinstance(file.data, dict) else None
-        if not isinstance(entries, dict) or set(file.data) != {"files"}:
+        if set(file.data) != {"files"} or not isinstance(file.data["files"], dict):
             raise file.error([], "holds `files:` and below it a line `name.csv: TABLE` for each file, nothing else")
-        for name, word in entries.items():
+        for name, word in file.data["files"].items():
             match {"table": word} if isinstance(word, str) else word:
                 case {"table": str(table), **rest} if rest in ({}, {"form": "bulk"}):
                     told[str(name)] = Told(table, is_bulk=bool(rest))

@@ -154,13 +154,6 @@ class Resolver:
         return Match(upper, "code")
 
 
-def same_language(matches: Sequence[tuple[str, Match]]) -> tuple[str, str] | None:
-    """Return the first Danish and the first English cell when one column holds both, else None."""
-    danish = next((cell for cell, match in matches if match.language == "da"), None)
-    english = next((cell for cell, match in matches if match.language == "en"), None)
-    return (danish, english) if danish is not None and english is not None else None
-
-
 MAX_DISTINCT = 200_000
 Takers = Mapping[int, Mapping[str, str | None]]
 """Column -> the dimensions that know every cell of it, with the code when it holds only one."""
@@ -227,10 +220,8 @@ class Candidate:
 
     def row_of(self, column: int, cell: str) -> int | None:
         """Return the file row where a column first holds `cell`."""
-        for chunk in self.table.chunks():
-            if cell in chunk.columns[column]:
-                return chunk.rows[list(chunk.columns[column]).index(cell)]
-        return None
+        rows = (pair for chunk in self.table.chunks() for pair in zip(chunk.rows, chunk.columns[column], strict=True))
+        return next((row for row, held in rows if held == cell), None)
 
     def place(self, source: Source) -> Fit:
         """Say which column is which dimension, by heading where there is one, else by what the cells resolve to."""
@@ -279,11 +270,11 @@ class Candidate:
                 if not resolver.takes(match.code):
                     raise self._bad_cell(fit, column, cell, *resolver.other_selector())
                 matches.append((cell, match))
+            first = {match.language: cell for cell, match in reversed(matches)}
             # København among English names is still København; only texts of categories tell a mixed-up file.
-            if dimension.role != "area" and (mixed := same_language(matches)):
-                rule = f"English beside Danish '{mixed[0]}' in {dimension.id}"
-                step = "download the table in one language"
-                raise self._bad_cell(fit, column, mixed[1], rule, step)
+            if dimension.role != "area" and {"da", "en"} <= first.keys():
+                rule = f"English beside Danish '{first['da']}' in {dimension.id}"
+                raise self._bad_cell(fit, column, first["en"], rule, "download the table in one language")
             resolved.append((dimension, matches))
         return replace(fit, matches=resolved)
 

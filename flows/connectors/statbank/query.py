@@ -390,7 +390,7 @@ def make_plan(
             if gone:
                 notes.append(f"{place}: {tableinfo.id} has no {listed(gone)} of {dimension.id}")
     query = Query(tableinfo.id, tuple(chosen), tuple(left_out), tableinfo.renamed)
-    if query.file_format == "BULK" and not _is_zero(tableinfo.suppressed_data_value):
+    if query.file_format == "BULK" and not re.fullmatch(r"0+([.,]0*)?", tableinfo.suppressed_data_value.strip()):
         raise DataRefused(
             f"{place}: BULK answers of {tableinfo.id} leave out the cells that are "
             f"{tableinfo.suppressed_data_value!r}, not those that are 0, so what an absent cell means is not known "
@@ -537,13 +537,6 @@ def _same_text(text: str, code: Code) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w]+", " ", text.casefold()).split())
-
-
-def _is_zero(mark: str) -> bool:
-    try:
-        return float(mark.replace(",", ".")) == 0
-    except ValueError:
-        return False
 
 
 def near(wanted: str, variable: Variable, count: int = 3) -> str:
