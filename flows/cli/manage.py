@@ -262,7 +262,7 @@ def new_source(
     Where the description leaves a choice you are asked; without a terminal it is guessed and told.
     """
     from flows.connectors.http import open_client
-    from flows.connectors.statbank.query import tableinfo
+    from flows.connectors.statbank.query import LANGUAGES, parse_tableinfo, tableinfo_bytes
     from flows.connectors.statbank.scaffold import check_checkout
     from flows.connectors.statbank.scaffold import new_source as write_source
     from flows.run.fetch import statbank_base
@@ -278,7 +278,7 @@ def new_source(
         statbank_base(settings, load_catalogue(), "live" if origin == "live" else "sample") as base,
         open_client(base, contact=settings.contact) as client,
     ):
-        danish, english = tableinfo(client, table, "da"), tableinfo(client, table, "en")
+        danish, english = (parse_tableinfo(tableinfo_bytes(client, table, lang)) for lang in LANGUAGES)
         made = write_source(danish, english, root.resolve(), chooser(choose or (), [v.id for v in english.variables]))
     for path in made.paths:
         say(f"wrote {path}")

@@ -140,7 +140,7 @@ def parameters(
             hierarchies[_hierarchy(dimension, told)] = "*"
     asked_for = {told.hierarchies.get(name) for name in hierarchies}
     for name, of in told.hierarchies.items():
-        if of not in asked_for and not _is_area(of):
+        if of not in asked_for and _key(of.lstrip("_")) not in AREA_HEADINGS:
             hierarchies[name] = "/"
             asked_for.add(of)
     return f"data/{query.table}", {
@@ -163,10 +163,6 @@ def _is_taken_as_total(dimension: JobindsatsDimension, told: Description) -> boo
     """Tell whether a table has nothing of a dimension, and our file says which total that is."""
     lacks = bool(told.hierarchies) and _hierarchy(dimension, told) not in told.hierarchies
     return lacks and dimension.total_text is not None
-
-
-def _is_area(dimension_name: str) -> bool:
-    return _key(dimension_name.lstrip("_")) in AREA_HEADINGS
 
 
 def _measure_groups(query: JobindsatsQuery, told: Description) -> dict[str, str]:

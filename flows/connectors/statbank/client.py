@@ -33,7 +33,6 @@ from flows.connectors.statbank.query import (
     TableInfo,
     Variable,
     changed_texts,
-    error_code,
     make_plan,
     near,
     own_words,
@@ -279,7 +278,7 @@ def download(
                     patience=options.patience,
                 )
             except AnsweredError as error:
-                if error_code(error) != "REQUEST-LIMIT":
+                if error.said.get("errorTypeCode") != "REQUEST-LIMIT":
                     told = f"StatBank refused {query.table}: {own_words(error)}"
                     raise DataRefused(f"{told}; correct flows/sources/{source.id}.yml") from None
                 waiting[:0] = _halves(source, part)

@@ -348,17 +348,16 @@ def csv_shape(path: Path, gz: bool) -> FileShape:
         raise refusal(path, "the file is empty", "download it again")
     given = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())
     delimiters = (given[1],) if given else DELIMITERS
-    for number, line in enumerate(lines[:_TITLE_LINES]):
-        for delimiter in delimiters:
-            header = [name.strip() for name in _fields(line, delimiter)]
-            while header and not header[-1]:  # delimiters of columns that hold nothing
-                header.pop()
-            if len(header) > 1 and VALUE_NAMES & {name.casefold() for name in header}:
-                title = " ".join(text.strip('" ;,') for text in lines[bool(given) : number]).strip()
-                row_names = _has_row_names(header, lines[number + 1 :], delimiter)
-                below = next((line for line in lines[number + 1 :] if line.strip()), "")
-                header = header[1:] if row_names and len(header) == len(_fields(below, delimiter)) else header
-                return FileShape("csv", gz, encoding, delimiter, "long", tuple(header), number, row_names, title)
+    for (number, line), delimiter in product(enumerate(lines[:_TITLE_LINES]), delimiters):
+        header = [name.strip() for name in _fields(line, delimiter)]
+        while header and not header[-1]:  # delimiters of columns that hold nothing
+            header.pop()
+        if len(header) > 1 and VALUE_NAMES & {name.casefold() for name in header}:
+            title = " ".join(text.strip('" ;,') for text in lines[bool(given) : number]).strip()
+            row_names = _has_row_names(header, lines[number + 1 :], delimiter)
+            below = next((line for line in lines[number + 1 :] if line.strip()), "")
+            header = header[1:] if row_names and len(header) == len(_fields(below, delimiter)) else header
+            return FileShape("csv", gz, encoding, delimiter, "long", tuple(header), number, row_names, title)
     delimiter, periods = max(((d, _most_periods(lines, d)) for d in delimiters), key=lambda pair: pair[1])
     if periods:
         return FileShape("csv", gz, encoding, delimiter, "wide")

@@ -95,13 +95,11 @@ class TableInfo(_Answer):
         return self.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def tableinfo(client: httpx.Client, table: str, lang: Language = "en") -> TableInfo:
-    """Return the description of `table`; DataRefused with StatBank's own words when there is none."""
-    return parse_tableinfo(tableinfo_bytes(client, table, lang))
-
-
 def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patience: Patience | None = None) -> bytes:
-    """Return the description of `table` as received, to be kept beside the data."""
+    """Return the description of `table` as received, to be kept beside the data.
+
+    Raises DataRefused with StatBank's own words when there is none.
+    """
     # In a POST body the name is `table`; `id` is not understood (seen in a log of live calls, October 2025).
     body = {"table": table, "lang": lang, "format": "JSON"}
     try:
@@ -146,18 +144,12 @@ def _ascending(variable: Variable) -> Variable:
     return variable.model_copy(update={"values": tuple(values)})
 
 
-def error_code(error: AnsweredError) -> str | None:
-    """Return StatBank's errorTypeCode (`EXTRACT-NOTFOUND`, `REQUEST-LIMIT`, …), None when the body has none."""
-    code = error.said.get("errorTypeCode")
-    return code if isinstance(code, str) else None
-
-
 def own_words(error: AnsweredError) -> str:
     """Return `message (errorTypeCode)` as StatBank wrote it, or what came instead."""
     message = error.said.get("message")
     if not isinstance(message, str):
         return f"answered {error.status}: {' '.join(error.body.split())[:200] or 'an empty body'}"
-    return f"{' '.join(message.split()).rstrip('.')} ({error_code(error) or error.status})"
+    return f"{' '.join(message.split()).rstrip('.')} ({error.said.get('errorTypeCode') or error.status})"
 
 
 def _text(raw: bytes) -> str:

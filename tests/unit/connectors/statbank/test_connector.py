@@ -18,7 +18,7 @@ from flows.connectors import FetchOptions, FetchResult
 from flows.connectors.http import Patience, open_client
 from flows.connectors.statbank import client
 from flows.connectors.statbank.client import download, fetch_all, fetch_source
-from flows.connectors.statbank.query import make_plan, tableinfo
+from flows.connectors.statbank.query import make_plan, parse_tableinfo, tableinfo_bytes
 from flows.store.snapshots import SnapshotStore
 from tests.faults.network import closed_for_maintenance
 from tests.fixtures.standin_faults import Fault, Script, running_standin
@@ -65,10 +65,10 @@ def world(served: tuple[str, FakeCubes, Script], tmp_path: Path) -> Iterator[Wor
 
 
 def test_metadata_through_the_client(world: World) -> None:
-    info = tableinfo(world.client, "folk1a", "da")
+    info = parse_tableinfo(tableinfo_bytes(world.client, "folk1a", "da"))
     assert info.published_at == "2025-08-11T06:00:00Z"
     with pytest.raises(DataRefused, match=r"StatBank NOPE: Table does not exist: NOPE \(EXTRACT-NOTFOUND\)"):
-        tableinfo(world.client, "NOPE")
+        tableinfo_bytes(world.client, "NOPE", "en")
 
 
 def test_a_new_extract_becomes_a_snapshot(world: World) -> None:
@@ -356,7 +356,7 @@ def test_progress_names_the_source(world: World) -> None:
 
 
 def test_download_can_be_used_alone(world: World) -> None:
-    info = tableinfo(world.client, "FOLK1A")
+    info = parse_tableinfo(tableinfo_bytes(world.client, "FOLK1A", "en"))
     plan = make_plan(FOLK1A, info, None)
     extract = download(world.client, FOLK1A, [info], plan.query, world.folder, FetchOptions())
     assert (extract.rows, extract.presentation, list(extract.files)) == (420, "Code", ["folk1a.csv"])
