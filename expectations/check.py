@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from expectations import history
+from expectations.derived import SQL as STAGING
 from expectations.derived import protection_rules, rules_for_staging, rules_for_table
 from expectations.history import history_rules, series_of
-from expectations.rules import Outcome, Rule, read_rule_files, set_rule
+from expectations.rules import Outcome, Rule, read_rule_files
 from transforms.catalogue import Catalogue, Source
 from transforms.dictionary import Dictionary
 from transforms.errors import UsageError
@@ -24,8 +25,6 @@ from transforms.warehouse import DatabaseError, Warehouse, explain_database_erro
 
 EXAMPLES = 3
 _STAGING = re.compile(r"\bstaging\.\w+")
-# Rules whose rows say nothing of the cell they were meant for: it counts as absent.
-UNREADABLE = "^(key_present|code_known_|period_format_|value_readable)"
 # A Danish personal number (ddmmyy-nnnn), with or without its dash.
 PERSONAL = r"\b[0-3][0-9][01][0-9]{3}-?[0-9]{4}\b"
 TABLES = {
@@ -56,6 +55,7 @@ def prepare(warehouse: Warehouse) -> None:
 
 def plan(warehouse: Warehouse, rules: Sequence[Rule]) -> None:
     """Write down the rules about to be run, and forget what an earlier run of the same rules found."""
+    prepare(warehouse)
     if not rules:
         return
     # One statement for all rules: hundreds of small ones cost more than the rules themselves.
@@ -78,6 +78,18 @@ def _insert(warehouse: Warehouse, table: str, rows: Sequence[tuple[str | int | N
     warehouse.execute(
         f"INSERT INTO quarantine.{table} VALUES {', '.join(one for _ in rows)}", [cell for row in rows for cell in row]
     )
+
+
+def run(warehouse: Warehouse, rules: Sequence[Rule], proven: dict[str, bool], rows_scanned: int) -> None:
+    """Store the violations of set rules over so many rows; `proven` remembers proofs shared by rules of one table."""
+    for rule in rules:
+        run_set_rule(warehouse, rule, proven)
+    mark_run(warehouse, rules, rows_scanned)
+
+
+def size_of(warehouse: Warehouse, table: str) -> int:
+    """Return the number of rows of a table."""
+    return int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
 
 
 def run_set_rule(warehouse: Warehouse, rule: Rule, proven: dict[str, bool]) -> None:
@@ -228,37 +240,8 @@ def _find_texts_as_delivered(warehouse: Warehouse, source: Source) -> None:
 
 def account_rules(source: Source, file: SqlFile, count: StagingCount) -> list[Rule]:
     """Return the rules that no row was lost, that few are in quarantine, and that no zero stands for a lost line."""
-    table = quote_literal(file.table)
-    ours = f"FROM quarantine.row WHERE source_id = {quote_literal(source.id)} AND file_name = {table}"
-    facts = (
-        f"SELECT {count.rows_in} AS rows_in, {count.rows_filled} AS rows_filled, "
-        f"(SELECT count(*) FROM {file.table}) AS rows_kept, "
-        f"(SELECT count(DISTINCT row_number) {ours}) AS rows_quarantined, {count.rows_rejected} AS rows_rejected, "
-        f"(SELECT count(DISTINCT row_number) {ours} AND regexp_matches(rule_id, {quote_literal(UNREADABLE)})) "
-        "AS rows_unreadable"
-    )
-    share = source.expectations.quarantine_max_share
-    wanted = {
-        "rows_conserved": (
-            "every row of the files is loaded, in quarantine, or says what another row says",
-            f"SELECT * FROM ({facts}) "
-            "WHERE rows_in + rows_filled <> rows_kept + rows_quarantined + rows_rejected "
-            f"+ {count.rows_repeated}",
-        ),
-        "quarantine_share": (
-            f"at most {share * 100:g} % of the rows may go to quarantine",
-            f"SELECT * FROM ({facts}) WHERE rows_quarantined + rows_rejected > {share!r} * rows_in",
-        ),
-        "no_zero_for_lost_line": (
-            "where absent cells mean zero, a line that could not be read would be counted as zero",
-            f"SELECT * FROM ({facts}) WHERE rows_rejected + rows_unreadable > 0 "
-            f"AND {str(count.absent_are_zero).lower()}",
-        ),
-    }
-    return [
-        set_rule(file.table, rule_id, "critical", description, sql, source.owner)
-        for rule_id, (description, sql) in wanted.items()
-    ]
+    names = ("rows_conserved", "quarantine_share", "no_zero_for_lost_line")
+    return [STAGING.rule(name, file.table, source.owner, source=source, count=count) for name in names]
 
 
 def check_staging(
@@ -284,19 +267,17 @@ def check_staging(
     series = series_of(source, file, past)
     tables += history_rules(series)
 
-    prepare(warehouse)
     plan(warehouse, [*rows, *moving, *tables])
-    loaded = int(warehouse.scalar(f"SELECT count(*) FROM {file.table}"))
+    loaded = size_of(warehouse, file.table)
     proven = proven_by_loading(rules, count)
     with warehouse.threads_for(loaded):
         find_bad_rows(warehouse, file.table, rows)
-        _run(warehouse, moving, proven)
+        mark_run(warehouse, rows, loaded)
+        run(warehouse, moving, proven, loaded)
         move_bad_rows(warehouse, source, file)
-        mark_run(warehouse, [*rows, *moving], loaded)
         history.prepare(warehouse, series)
-        _run(warehouse, tables, proven)
+        run(warehouse, tables, proven, size_of(warehouse, file.table))
         history.forget(warehouse)
-    mark_run(warehouse, tables, int(warehouse.scalar(f"SELECT count(*) FROM {file.table}")))
     return outcomes(warehouse, [*rows, *moving, *tables])
 
 
@@ -311,12 +292,10 @@ def check_tables(warehouse: Warehouse, files: Mapping[str, SqlFile], dictionary:
     built = [file for file in files.values() if warehouse.exists(file.table)]
     derived = [rule for file in built for rule in rules_for_table(warehouse, file)]
     rules = [*written, *derived, *protection_rules(warehouse, built, dictionary)]
-    prepare(warehouse)
     plan(warehouse, rules)
     for table in sorted({rule.table for rule in rules if warehouse.exists(rule.table)}):
         ours = [rule for rule in rules if rule.table == table]
-        _run(warehouse, ours, {})
-        mark_run(warehouse, ours, int(warehouse.scalar(f"SELECT count(*) FROM {table}")))
+        run(warehouse, ours, {}, size_of(warehouse, table))
     return outcomes(warehouse, rules)
 
 
@@ -328,10 +307,8 @@ def check_between_sources(warehouse: Warehouse, files: Mapping[str, SqlFile]) ->
     written = [rule for rule in read_rule_files() if rule.table in files and rule.severity == "critical"]
     staged = [rule for rule in written if rule.table.startswith("staging.")]
     rules = [rule for rule in staged if not _is_missing_source(warehouse, rule.table)]
-    prepare(warehouse)
     plan(warehouse, rules)
-    _run(warehouse, rules, {})
-    mark_run(warehouse, rules, 1)
+    run(warehouse, rules, {}, 1)
     read = {rule: tuple(dict.fromkeys([rule.table, *_STAGING.findall(rule.sql)])) for rule in rules}
     return [(outcome, read[rule]) for rule, outcome in zip(rules, outcomes(warehouse, rules), strict=True)]
 
@@ -347,8 +324,3 @@ def forget_source(warehouse: Warehouse, source: Source, file: SqlFile) -> None:
 def _is_missing_source(warehouse: Warehouse, table: str) -> bool:
     """Tell whether a staging table stands empty; one that was loaded has rows, or its own rules have stopped it."""
     return table.startswith("staging.") and warehouse.scalar(f"SELECT 1 FROM {table} LIMIT 1") is None
-
-
-def _run(warehouse: Warehouse, rules: Sequence[Rule], proven: dict[str, bool]) -> None:
-    for rule in rules:
-        run_set_rule(warehouse, rule, proven)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from expectations.rules import Rule, Severity, set_rule
+from expectations.rules import FOLDER, Rule, SqlTemplates, literals, set_rule
 from transforms.areas import areas
 from transforms.catalogue import Anchor, Catalogue, Dimension, JobindsatsQuery, Source
 from transforms.dictionary import Dictionary
@@ -22,9 +24,7 @@ SCALE = 4
 MOST = 1e10
 
 
-def literals(values: tuple[str, ...] | list[str]) -> str:
-    """Return the values as a comma-separated list of SQL literals."""
-    return ", ".join(quote_literal(value) for value in values)
+SQL = SqlTemplates(FOLDER / "staging", {})
 
 
 def row_rules(source: Source, file: SqlFile, dictionary: Dictionary, catalogue: Catalogue) -> list[Rule]:
@@ -129,72 +129,52 @@ def _outside_unit(query: JobindsatsQuery) -> str:
 # Rules that a total equals the sum of its parts: totals of a code list, regions of their municipalities.
 
 
-# How many parts a table is cut into to find those in which a total is wrong: a power of two, and no more than fit in a
-# core's cache.
-BUCKETS = 65_536
 # Rates, averages and prices do not add up.
 ADDITIVE = ("persons", "jobs", "dwellings", "count")
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A code and the codes it must be the sum of."""
-
-    code: str
-    parts: tuple[str, ...]
 
 
 def part_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
     """Yield two rules per dimension that holds totals beside their parts: beyond rounding (stop), within it (warn).
 
     A total with a suppressed or absent part is not judged. Each part may be off by half a unit of the last decimal.
+    Where the parts are not certain there is a third: near the sum.
     """
     if source.unit not in ADDITIVE or source.jobindsats is not None:  # whose tables hold counts beside shares
         return
     for dimension in source.dimensions:
         wholes, certain = _wholes(source, dimension, catalogue)
         if wholes:
-            half = f"0.5 * parts / {10**source.decimals}"
-            rules: list[tuple[str, Severity, str, str]] = [
-                ("is_sum", "critical" if certain else "warning", "must equal the sum of its parts",
-                 f"abs(difference) > {half}"),
-                ("far_from_sum", "critical", "must be near the sum of its parts; only the unknown lies between",
-                 "abs(difference) > 0.03 * abs(value) + 100"),
-                ("rounded", "warning", "differs from the sum of its parts by no more than rounding explains",
-                 f"difference <> 0 AND abs(difference) <= {half}"),
-            ]  # fmt: skip
-            sums, exact = _sums(file, dimension, wholes), _proof(file, dimension, wholes, source.decimals)
-            name = dimension.column
-            for rule_id, severity, told, where in rules:
-                if not (certain and rule_id == "far_from_sum"):
-                    told = f"a total of {name} {told}"
-                    sql = f"{sums} WHERE {where}"
-                    yield set_rule(file.table, f"total_{rule_id}_{name}", severity, told, sql, source.owner, exact)
+            unit = 10**source.decimals
+            others = [quote_identifier(name) for name in file.grain if name != dimension.column]
+            facts: dict[str, Any] = {"column": dimension.column, "others": others, "pairs": _pairs(wholes)}
+            proof = SQL.sql("total_proof.sql", table=file.table, unit=unit, weights=_weights(wholes), **facts)
+            facts |= {"certain": certain, "half": f"0.5 * parts / {unit}"}
+            for name in ("total_is_sum", "total_far_from_sum", "total_rounded"):
+                if not (certain and name == "total_far_from_sum"):
+                    yield replace(SQL.rule(name, file.table, source.owner, **facts), proof=proof)
 
 
-def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple[list[Whole], bool]:
+def _wholes(source: Source, dimension: Dimension, catalogue: Catalogue) -> tuple[dict[str, tuple[str, ...]], bool]:
     """Return the totals the source asks for together with all their parts, and whether the parts are certain."""
     asked = set(catalogue.selected(source, dimension))
     if dimension.role == "area":
         return _areas(asked, dimension)
-    if dimension.role != "category":
-        return [], True
-    if (source.id, dimension.id) in catalogue.new_codes:
-        return [], True  # a part of a total, or a subtotal: nobody has said yet
-    codes = catalogue.codes(source, dimension)
-    found = [Whole(code.code, code.leaves) for code in codes if code.code in asked and code.leaves]
-    return [whole for whole in found if asked.issuperset(whole.parts)], True
+    # Of new codes nobody has said yet whether they are a part of a total, or a subtotal.
+    if dimension.role != "category" or (source.id, dimension.id) in catalogue.new_codes:
+        return {}, True
+    found = {code.code: code.leaves for code in catalogue.codes(source, dimension) if code.code in asked}
+    return {whole: parts for whole, parts in found.items() if parts and asked.issuperset(parts)}, True
 
 
-def _areas(asked: set[str], dimension: Dimension) -> tuple[list[Whole], bool]:
+def _areas(asked: set[str], dimension: Dimension) -> tuple[dict[str, tuple[str, ...]], bool]:
     """Return country, regions and provinces with their municipalities; Christiansø (411) counts where it is listed.
 
     A table without Christiansø, or with areas outside the municipalities, may count it in the total or not.
     """
     places = [a for a in areas().values() if a.code in asked and a.level in ("municipality", "christiansoe")]
     if sum(area.level == "municipality" for area in places) < 98:
-        return [], True
-    wholes = []
+        return {}, True
+    wholes = {}
     for area in (areas()[code] for code in sorted(asked)):
         parts = {
             "country": places,
@@ -202,187 +182,68 @@ def _areas(asked: set[str], dimension: Dimension) -> tuple[list[Whole], bool]:
             "province": [place for place in places if place.province_code == area.code],
         }.get(area.level, [])
         if parts:
-            wholes.append(Whole(area.code, tuple(place.code for place in parts)))
+            wholes[area.code] = tuple(place.code for place in parts)
     return wholes, len(places) == 99 and not dimension.extra_codes
 
 
-def _sums(file: SqlFile, dimension: Dimension, wholes: list[Whole]) -> str:
-    """Return a SELECT of every total whose parts are all known, with its difference from their sum.
-
-    Every row meets the totals it belongs to, its own included, so that one grouping finds both sides.
-    """
-    column = quote_identifier(dimension.column)
-    others = _others(file, dimension)
-    keys = ", ".join(others) + ", " if others else ""
-    part = f"FILTER (WHERE {column} <> whole)"
-    return (
-        f"SELECT *, value - part_sum AS difference FROM (SELECT {keys}whole AS {column}, "
-        f"max(value) FILTER (WHERE {column} = whole) AS value, sum(value) {part} AS part_sum, "
-        f"count(value) {part} AS parts FROM {file.table} "
-        f"JOIN {_pairs(wholes)} ON code = {column} "
-        "GROUP BY ALL HAVING parts = any_value(wanted))"
-    )
-
-
-def _proof(file: SqlFile, dimension: Dimension, wholes: list[Whole], decimals: int) -> str:
-    """Return a SELECT of true when every complete total equals its sum, in a third of the time `_sums` takes.
-
-    The totals lie in buckets by a hash of their other keys. Of each bucket all differences are added up, weighed by
-    further bits of hashes: a bucket in which that is not zero has a wrong total, or an incomplete one, and is looked
-    through. One wrong total is never weighed away, and several only by chance. Doubles hold whole numbers exactly up to
-    9e15; a difference that is lost beside larger sums is far below what rounding explains.
-    """
-    column, keys = quote_identifier(dimension.column), ", ".join(_others(file, dimension)) or "0"
+def _weights(wholes: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Return what each code counts: of every total its own weight, so that what one lacks no other makes up for."""
     weights: dict[str, int] = {}
-    for number, whole in enumerate(wholes, start=1):
-        weight = number * 7919  # totals of one dimension differ in weight, so that what one lacks no other makes up for
-        weights[whole.code] = weights.get(whole.code, 0) + weight
-        for code in whole.parts:
-            weights[code] = weights.get(code, 0) - weight
-    # Looked up once per entry of a stored column's own dictionary.
-    weight_of = f"({list(weights.values())}::DOUBLE[])[list_position([{literals(list(weights))}], {column})]"
-    units = f"(value * {10**decimals})::DOUBLE" if decimals else "value::DOUBLE"
-    bucket = f"print & {BUCKETS - 1}"
-    return (
-        f"WITH suspect AS (SELECT bucket FROM (SELECT hash({keys}) AS print, {bucket} AS bucket, value, "
-        f"{weight_of} AS weight FROM {file.table}) GROUP BY bucket "
-        f"HAVING sum({units} * weight * (print >> 56 | 1)) <> 0) "
-        "SELECT coalesce(bool_and(figures <= wanted OR (figures = wanted + 1 AND difference = 0)), true) FROM ("
-        "SELECT min(wanted) AS wanted, count(value) AS figures, sum(if(is_whole, value, -value)) AS difference "
-        f"FROM (SELECT hash({keys}) AS print, {column} AS code, value FROM {file.table} "
-        f"WHERE {bucket} IN (FROM suspect)) JOIN {_pairs(wholes)} USING (code) GROUP BY print, number)"
-    )
+    for number, (whole, parts) in enumerate(wholes.items(), start=1):
+        for code, weight in ((whole, number), *((part, -number) for part in parts)):
+            weights[code] = weights.get(code, 0) + weight * 7919
+    return weights
 
 
-def _others(file: SqlFile, dimension: Dimension) -> list[str]:
-    return [quote_identifier(name) for name in file.grain if name != dimension.column]
-
-
-def _pairs(wholes: list[Whole]) -> str:
+def _pairs(wholes: Mapping[str, tuple[str, ...]]) -> str:
     """Return a table of every total and the codes that take part in it, its own included."""
-    members = [(n, whole, code) for n, whole in enumerate(wholes) for code in (whole.code, *whole.parts)]
-    facts = ((n, whole.code, code, code == whole.code, len(whole.parts)) for n, whole, code in members)
-    pairs = ", ".join(f"({n}, {quote_literal(w)}, {quote_literal(c)}, {own}, {parts})" for n, w, c, own, parts in facts)
-    return f"(VALUES {pairs}) AS pair(number, whole, code, is_whole, wanted)"
+    facts = ", ".join(
+        f"({number}, {quote_literal(whole)}, {quote_literal(code)}, {code == whole}, {len(parts)})"
+        for number, (whole, parts) in enumerate(wholes.items())
+        for code in (whole, *parts)
+    )
+    return f"(VALUES {facts}) AS pair(number, whole, code, is_whole, wanted)"
 
 
 # Rules for a staging table as a whole: keys, coverage, selectors, periods, and totals that equal their parts.
 
 
-def set_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> list[Rule]:
-    """Return the set rules of one staging table, the one that moves surplus copies of a row first."""
-    rules = [*_keys(source, file), *_size(source, file)]
-    for dimension in source.dimensions:
-        if dimension.role == "selector":
-            rules.append(_selector(source, file, dimension))
-        elif dimension.role == "area":
-            rules += _coverage(source, file, dimension, catalogue)
-        elif dimension.role == "time":
-            rules.append(_periods(source, file, dimension))
-    rules += _anchors(source, file, catalogue)
-    return [*rules, *part_rules(source, file, catalogue)]
-
-
-def _rule(source: Source, file: SqlFile, rule_id: str, severity: Severity, description: str, sql: str) -> Rule:
-    return set_rule(file.table, rule_id, severity, description, sql, source.owner)
-
-
-def _keys(source: Source, file: SqlFile) -> Iterator[Rule]:
-    """Yield the rules that a key occurs once: equal copies are surplus, copies that differ stop.
+def set_rules(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
+    """Yield the set rules of one staging table, the one that moves surplus copies of a row first.
 
     Distinct hashes of all keys prove that there is no duplicate in half the time a grouping takes.
     """
+    rule = partial(SQL.rule, table=file.table, owner=source.owner, source=source)
     keys = ", ".join(quote_identifier(name) for name in file.grain)
     proof = f"SELECT count(*) = count(DISTINCT hash({keys})) FROM {file.table}"
-    surplus = (
-        f"SELECT rowid AS row_id FROM {file.table} "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys}, value, value_status ORDER BY rowid) > 1"
-    )
-    differing = f"SELECT {keys}, count(*) AS copies FROM {file.table} GROUP BY {keys} HAVING count(*) > 1"
     if source.dimensions:
-        yield Rule(
-            "duplicate_row", file.table, "set", "warning", "quarantine",
-            "a row delivered twice counts once; the copy is set aside", surplus, source.owner, proof,
-        )  # fmt: skip
-    yield set_rule(
-        file.table, "unique_key", "critical",
-        f"{', '.join(file.grain)} must name one figure; here it has several", differing, source.owner, proof,
-    )  # fmt: skip
+        yield replace(rule("duplicate_row", keys=keys), action="quarantine", proof=proof)
+    yield replace(rule("unique_key", keys=keys, file=file), proof=proof)
+    yield rule("min_rows")
+    for dimension in source.dimensions:
+        column = dimension.column
+        if dimension.role == "selector":
+            yield rule("selector_pinned", column=column, code=dimension.select[0])
+        elif dimension.role == "area":
+            for name, codes in _coverage(source, dimension, catalogue):
+                if codes:
+                    yield rule(name, column=column, codes=codes, period=quote_identifier(source.time.column))
+        elif dimension.role == "time":
+            yield rule("no_gap", column=column, number=ordinal(source, quote_identifier(column)))
+    if anchors := [_cell(source, anchor, catalogue) for anchor in source.expectations.anchors]:
+        yield rule("country_level", anchors=anchors)
+    yield from part_rules(source, file, catalogue)
 
 
-def _size(source: Source, file: SqlFile) -> Iterator[Rule]:
-    minimum = source.expectations.min_rows
-    yield _rule(
-        source, file, "min_rows", "critical",
-        f"a complete delivery has at least {minimum} rows",
-        f"SELECT count(*) AS rows_delivered FROM {file.table} WHERE NOT _is_filled HAVING count(*) < {minimum}",
-    )  # fmt: skip
-
-
-def _selector(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
-    """Return the rule that a unit, measure or price basis has the one code the source file pins."""
-    column = quote_identifier(dimension.column)
-    return _rule(
-        source, file, f"selector_pinned_{dimension.column}", "critical",
-        f"{dimension.column} must be {dimension.select[0]} alone, or every figure is counted once per code",
-        f"SELECT {column}, count(*) AS rows_found FROM {file.table} "
-        f"WHERE {column} IS DISTINCT FROM {quote_literal(dimension.select[0])} GROUP BY {column}",
-    )  # fmt: skip
-
-
-def _coverage(source: Source, file: SqlFile, dimension: Dimension, catalogue: Catalogue) -> Iterator[Rule]:
-    """Yield the rules that the areas asked for are there. Cells filled with zero do not count as delivered."""
-    column = quote_identifier(dimension.column)
+def _coverage(source: Source, dimension: Dimension, catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
+    """Yield the rules that the areas asked for are there, with these; cells filled with zero are not delivered."""
     wanted = [code for code in catalogue.selected(source, dimension) if code not in dimension.extra_codes]
     municipalities = [code for code in wanted if areas()[code].level == "municipality"]
-    others = [code for code in wanted if code not in municipalities]
-    delivered = f"SELECT DISTINCT {column} FROM {file.table} WHERE NOT _is_filled"
-    lists: tuple[tuple[str, Severity, list[str]], ...] = (
-        ("municipalities_complete", "critical", municipalities),
-        ("areas_complete", "warning", others),
-    )
-    if source.jobindsats is not None and municipalities:
-        # Jobindsats has no row for a municipality where nobody is counted.
-        lists = (("municipalities_complete", "warning", municipalities), *lists[1:])
-        half = len(municipalities) // 2
-        yield _rule(
-            source, file, f"municipalities_most_{dimension.column}", "critical",
-            f"more than {half} municipalities must be delivered",
-            f"SELECT count(DISTINCT {column}) AS municipalities FROM {file.table} "
-            f"WHERE NOT _is_filled AND {column} IN ({literals(municipalities)}) "
-            f"HAVING count(DISTINCT {column}) <= {half}",
-        )  # fmt: skip
-    for rule_id, severity, codes in lists:
-        if codes:
-            yield _rule(
-                source, file, f"{rule_id}_{dimension.column}", severity,
-                f"all {len(codes)} areas asked for must be delivered",
-                f"SELECT {column} FROM (SELECT unnest([{literals(codes)}]) AS {column}) "
-                f"ANTI JOIN ({delivered}) USING ({column})",
-            )  # fmt: skip
-    time = next((d for d in source.dimensions if d.role == "time"), None)
-    if time is not None and municipalities:
-        period = quote_identifier(time.column)
-        yield _rule(
-            source, file, f"municipalities_every_period_{dimension.column}", "warning",
-            "a municipality that is delivered for one period is delivered for all",
-            f"WITH cells AS (SELECT DISTINCT {column}, {period} FROM {file.table} WHERE NOT _is_filled) "
-            f"SELECT {column}, {period} FROM (SELECT DISTINCT {column} FROM cells "
-            f"WHERE {column} IN ({literals(municipalities)})) CROSS JOIN (SELECT DISTINCT {period} FROM cells) "
-            f"ANTI JOIN cells USING ({column}, {period})",
-        )  # fmt: skip
-
-
-def _periods(source: Source, file: SqlFile, dimension: Dimension) -> Rule:
-    """Return the rule that the series has no hole: no step longer than its shortest one (a year, in a `*K1` query)."""
-    period = quote_identifier(dimension.column)
-    number = ordinal(source, period)
-    return _rule(
-        source, file, f"no_gap_{dimension.column}", "warning", "the series of periods has no hole",
-        f"WITH periods AS (SELECT DISTINCT {period} FROM {file.table} WHERE NOT _is_filled), "
-        f"steps AS (SELECT {period}, {number} - lag({number}) OVER (ORDER BY {number}) AS step FROM periods) "
-        f"SELECT {period}, step FROM steps WHERE step > (SELECT min(step) FROM steps)",
-    )  # fmt: skip
+    if source.jobindsats is not None:
+        yield "municipalities_most", municipalities
+    yield "municipalities_complete", municipalities
+    yield "areas_complete", [code for code in wanted if code not in municipalities]
+    yield "municipalities_every_period", municipalities
 
 
 def ordinal(source: Source, column: str) -> str:
@@ -393,34 +254,21 @@ def ordinal(source: Source, column: str) -> str:
     return kinds.get(source.period_kind or "", f"{column}[1:4]::INTEGER")
 
 
-def _anchors(source: Source, file: SqlFile, catalogue: Catalogue) -> Iterator[Rule]:
-    """Yield the rule that the country has the order of magnitude its source file gives.
+def _cell(source: Source, anchor: Anchor, catalogue: Catalogue) -> tuple[Anchor, list[str], list[str]]:
+    """Return an anchor, and the predicates for the figures it is about and for their sum.
 
     Cells that are added up count where every code asked for is there: a file made by hand may hold fewer.
     """
-    sums = []
-    for anchor in source.expectations.anchors:
-        where, whole = [], []
-        for dimension in source.dimensions:
-            column = quote_identifier(dimension.column)
-            if (code := _anchored(dimension, anchor)) is not None:
-                where.append(f"{column} = {quote_literal(code)}")
-            elif dimension.role == "category":
-                whole.append(f"count(DISTINCT {column}) = {len(catalogue.selected(source, dimension))}")
-            elif dimension.role == "time" and anchor.period:
-                where.append(f"{column} = {quote_literal(anchor.period)}")
-        name = ", ".join(anchor.cell.values()) or "i alt"
-        sums.append(
-            f"SELECT {quote_literal(name)} AS cell, {quote_identifier(source.time.column)}, sum(value) AS value, "
-            f"{anchor.low} AS low, {anchor.high} AS high FROM {file.table} WHERE {' AND '.join(where) or 'true'} "
-            f"GROUP BY ALL HAVING {' AND '.join(['count(value) > 0', *whole])}"
-        )
-    if sums:
-        yield _rule(
-            source, file, "country_level", "critical",
-            "the country must have the order of magnitude that the source file gives",
-            f"SELECT * FROM ({' UNION ALL '.join(sums)}) WHERE value NOT BETWEEN low AND high",
-        )  # fmt: skip
+    where, having = [], ["count(value) > 0"]
+    for dimension in source.dimensions:
+        column = quote_identifier(dimension.column)
+        if (code := _anchored(dimension, anchor)) is not None:
+            where.append(f"{column} = {quote_literal(code)}")
+        elif dimension.role == "category":
+            having.append(f"count(DISTINCT {column}) = {len(catalogue.selected(source, dimension))}")
+        elif dimension.role == "time" and anchor.period:
+            where.append(f"{column} = {quote_literal(anchor.period)}")
+    return anchor, where, having
 
 
 def _anchored(dimension: Dimension, anchor: Anchor) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from transforms.errors import UsageError
 from transforms.tables import header_and_select
+from transforms.warehouse import quote_identifier, quote_literal
+
+if TYPE_CHECKING:
+    import jinja2
 
 # The words of validation: a rule, what came of it, and the sentence that says so.
 
@@ -17,6 +21,7 @@ from transforms.tables import header_and_select
 Severity = Literal["critical", "warning"]
 Action = Literal["stop", "quarantine", "report"]
 Kind = Literal["row", "set"]
+OWNER = "data-team"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Rule:
     action: Action
     description: str
     sql: str
-    owner: str = "data-team"
+    owner: str = OWNER
     proof: str | None = None
 
     def found(self, n_violations: int, rows_scanned: int, examples: tuple[str, ...] = ()) -> Outcome:
@@ -45,7 +50,7 @@ class Rule:
 
 
 def set_rule(
-    table: str, rule_id: str, severity: Severity, description: str, sql: str = "", owner: str = "data-team",
+    table: str, rule_id: str, severity: Severity, description: str, sql: str = "", owner: str = OWNER,
     proof: str | None = None,
 ) -> Rule:  # fmt: skip
     """Return a rule over a whole table: a critical one stops the publication, of a warning is told."""
@@ -111,7 +116,7 @@ def read_rule_files(folder: Path = FOLDER) -> tuple[Rule, ...]:
 
 def _read(path: Path) -> Rule:
     where = f"expectations/rules/{path.name}"
-    header, sql = header_and_select(path)
+    header, sql = header_and_select(path.read_text(encoding="utf-8"))
     if lacking := [key for key in _KEYS if key not in header]:
         raise UsageError(f"{where}: the header lacks `-- {lacking[0]}: …`")
     if unknown := sorted(header.keys() - set(_KEYS)):
@@ -123,3 +128,39 @@ def _read(path: Path) -> Rule:
         raise UsageError(f"{where}: a critical rule has action stop, and a warning has report or quarantine")
     severity, action = cast(Severity, header["severity"]), cast(Action, header["action"])
     return Rule(path.stem, header["table"], "set", severity, action, header["reason"], sql, header["owner"])
+
+
+def literals(values: Iterable[str]) -> str:
+    """Return the values as a comma-separated list of SQL literals."""
+    return ", ".join(quote_literal(value) for value in values)
+
+
+@dataclass(frozen=True)
+class SqlTemplates:
+    """SQL files that are filled in for one table: what stands in braces is Jinja's, and knows the names of `known`."""
+
+    folder: Path
+    known: Mapping[str, Any]
+
+    @cached_property
+    def _files(self) -> jinja2.Environment:
+        import jinja2
+
+        files = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(self.folder), undefined=jinja2.StrictUndefined, auto_reload=False,
+            trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        )  # fmt: skip
+        files.filters |= {"identifier": quote_identifier, "literal": quote_literal, "literals": literals}
+        files.globals |= self.known
+        return files
+
+    def sql(self, name: str, **facts: Any) -> str:
+        """Return a file filled in with facts."""
+        return self._files.get_template(name).render(facts)
+
+    def rule(self, name: str, table: str, owner: str = OWNER, column: str = "", **facts: Any) -> Rule:
+        """Return the rule of the file `name`, whose header tells severity and reason; of one column where given."""
+        text = self.sql(f"{name}.sql", table=table, column=column, **facts)
+        header, sql = header_and_select(text, ("severity", "reason"))
+        rule_id = f"{name}_{column}" if column else name
+        return set_rule(table, rule_id, cast(Severity, header["severity"]), header["reason"], sql, owner)

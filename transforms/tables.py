@@ -63,7 +63,7 @@ class SqlFile:
 def read_sql_file(path: Path) -> SqlFile:
     """Read one file; UsageError when a header key is missing or unknown."""
     table = f"{path.parent.name}.{path.stem}"
-    header, select = header_and_select(path, _KEYS)
+    header, select = header_and_select(path.read_text(encoding="utf-8"), _KEYS)
     missing = sorted(_KEYS - header.keys())
     if missing:
         raise UsageError(f"transforms/{path.parent.name}/{path.name}: the header lacks `-- {missing[0]}: …`")
@@ -71,12 +71,12 @@ def read_sql_file(path: Path) -> SqlFile:
     return SqlFile(table, header["label_da"], header["label_en"], header["description"], grain, select)
 
 
-def header_and_select(path: Path, keys: Collection[str] | None = None) -> tuple[dict[str, str], str]:
+def header_and_select(text: str, keys: Collection[str] | None = None) -> tuple[dict[str, str], str]:
     """Return what the comments at the top of an SQL file say, key by key (any, or those of `keys`), and its SELECT."""
     header: dict[str, str] = {}
     last = ""
     body: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         match = _HEADER.match(line) if not body else None
         continued = _CONTINUED.match(line) if not body and last else None
         if match and (keys is None or match.group(1) in keys):

@@ -16,7 +16,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from expectations import drift, history
+from expectations.drift import drift_rules
+from expectations.history import history_rules, series_of
+from expectations.rules import FOLDER
 from flows.cli.look import print_profile, profiled
 from flows.deliveries.contract import TEXTS
 from flows.report import words
@@ -32,6 +34,7 @@ from transforms.areas import areas_at
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import OFFICIAL, UNITS, level, official_name
+from transforms.tables import read_all
 from transforms.warehouse import Warehouse
 
 ENGLISH = re.compile(
@@ -476,8 +479,8 @@ def test_rules_are_told_in_both_languages() -> None:
 
 def test_every_rule_of_a_build_is_told_in_danish(tiny_run: Published) -> None:
     told = {rule: text for rule, text in tiny_run.rows("SELECT DISTINCT rule_id, description FROM meta.validation")}
-    told |= {rule: text for rule, (_, text, _) in drift.RULES.items()}
-    told |= {path.stem: "rule" for path in (Path(drift.__file__).parent / "rules").glob("*.sql")}
+    told |= {rule.rule_id: rule.description for rule in drift_rules([])}
+    told |= {path.stem: "rule" for path in FOLDER.glob("*.sql")}
     others = (
         "source_not_standing_still",
         "extract_readable",
@@ -487,8 +490,9 @@ def test_every_rule_of_a_build_is_told_in_danish(tiny_run: Published) -> None:
         "correction_reverted",
     )
     # Rules against what was published are planned only where there is a publication.
-    source = Path(history.__file__).read_text(encoding="utf-8")
-    against_the_past = dict(re.findall(r'"([a-z_]+)", "(?:critical|warning)",\s+f?"([^"]+)"', source))
+    source_id = "statbank_folk1e"
+    series = series_of(load_catalogue().sources[source_id], read_all()[f"staging.{source_id}"], "published")
+    against_the_past = {rule.rule_id: rule.description for rule in history_rules(series)}
     assert "figure_revised" in against_the_past
     told |= against_the_past
     told |= dict.fromkeys(others, "rule")

@@ -1,0 +1,3 @@
+-- severity: warning
+-- reason: all {{ codes | length }} areas asked for must be delivered
+{% include "areas_absent.sql" %}
