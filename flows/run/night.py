@@ -50,7 +50,7 @@ from flows.settings import Settings
 from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
 from flows.store.builds import from_option, is_synthetic, last_release, published_release, refuse_invented_over_real
-from flows.store.snapshots import Snapshot, SnapshotStore, newest_of_all, own_folder, replace_synced
+from flows.store.snapshots import Snapshot, SnapshotStore, own_folder, replace_synced
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError
 from transforms.periods import is_period, parse_period, span
@@ -270,8 +270,9 @@ def choose_snapshots(
     settings: Settings, catalogue: Catalogue, origin: str, as_of: datetime | None
 ) -> dict[str, Snapshot]:
     """Return the newest snapshot of every source known by `as_of`; real and invented data are never mixed."""
-    store = SnapshotStore(settings.snapshots)
-    return newest_of_all(store, catalogue.sources, as_of, synthetic=is_synthetic(origin))
+    store, synthetic = SnapshotStore(settings.snapshots), is_synthetic(origin)
+    found = {source: store.newest(source, as_of, synthetic) for source in catalogue.sources}
+    return {source: snapshot for source, snapshot in found.items() if snapshot is not None}
 
 
 def build_step(
@@ -519,12 +520,6 @@ def forgotten_of(settings: Settings, release: Mapping[str, Any]) -> bool:
 # How long data are kept: snapshots and superseded person rows, and whatever a frozen baseline rests on.
 
 
-def needed_snapshots(settings: Settings) -> set[str]:
-    """Return the snapshot ids that kept builds and frozen baselines were made of."""
-    built = ((kept.facts() or {}).get("snapshots", {}).values() for kept in builds.builds(settings))
-    return baselines.kept_snapshots(settings).union(*built)
-
-
 def kept_builds(settings: Settings) -> set[str]:
     """Return the run ids of the builds that frozen baselines were made by; of all when one cannot be read."""
     if baselines.unreadable(settings):
@@ -545,7 +540,9 @@ def prune(settings: Settings) -> None:
 def prune_snapshots(settings: Settings) -> list[str]:
     """Remove the oldest snapshots beyond `keep_snapshots` per source that nothing rests on; return their ids."""
     store = SnapshotStore(settings.snapshots)
-    needed = needed_snapshots(settings)
+    releases = [kept.facts() or {} for kept in builds.builds(settings)]
+    releases += [frozen.manifest["release"] for frozen in baselines.baselines(settings)]
+    needed = {snapshot_id for release in releases for snapshot_id in release.get("snapshots", {}).values()}
     excess = [snapshot for source in store.sources() for snapshot in store.of(source)[: -settings.keep_snapshots]]
     removed = [snapshot for snapshot in excess if snapshot.id not in needed]
     for snapshot in removed:

@@ -166,11 +166,6 @@ def kept_runs(settings: Settings) -> set[str]:
     return {str(baseline.manifest["run_id"]) for baseline in baselines(settings)}
 
 
-def kept_snapshots(settings: Settings) -> set[str]:
-    """Return the snapshot ids that frozen baselines rest on."""
-    return {str(s) for baseline in baselines(settings) for s in baseline.manifest["release"]["snapshots"].values()}
-
-
 def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_non_western_pct") -> dict[str, Any]:
     """Set what is published now against a baseline for one outcome of `mart.expected`; return and store the result.
 

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -406,11 +406,3 @@ def to_disk(handle: int) -> None:
 def _warn_of_power_cuts(reason: str) -> None:
     """Warn once, not for every file."""
     logger.warning("this file system cannot force files to disk (%s): a power cut may lose the last", reason)
-
-
-def newest_of_all(
-    store: SnapshotStore, source_ids: Iterable[str], as_of: datetime | None = None, *, synthetic: bool
-) -> dict[str, Snapshot]:
-    """Return source id -> newest snapshot known by `as_of`, for the sources that have one."""
-    found = {source_id: store.newest(source_id, as_of, synthetic) for source_id in source_ids}
-    return {source_id: snapshot for source_id, snapshot in found.items() if snapshot is not None}
