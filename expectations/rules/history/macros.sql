@@ -1,5 +1,5 @@
 -- What several rules and tables on a source's past have in common.
-{# So many of the other changes of a series are known that they tell; of few the largest says less, hence this. #}
+{# The largest of few changes says less: what is usual is widened by so much. #}
 {% set few = "(" ~ ENOUGH ~ " / greatest(other_changes, " ~ ENOUGH ~ "))" %}
 {% set before = "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING" %}
 {% set after = "RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING" %}
