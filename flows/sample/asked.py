@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from flows.connectors.statbank.query import Language, matching
 from flows.sample.truth import in_file
@@ -40,7 +40,7 @@ class Cubes(Protocol):
         """Return the period codes of a table, ascending; none for a table the world does not have (yet)."""
 
     def updated(self, table: str) -> datetime:
-        """Return when the table was last published."""
+        """Return when the table was last published, in Danish local time without a zone."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +144,12 @@ class Tables:
     def _describe(self, source: Source) -> Table:
         assert source.table is not None, "the catalogue checks it"
         assert source.unit is not None, "the catalogue checks it"
-        updated = self.cubes.updated(source.table)
-        local = updated.astimezone(COPENHAGEN).replace(tzinfo=None) if updated.tzinfo else updated
         return Table(
             id=source.table.upper(),
             title={"da": f"{source.title_da} ({SYNTHETIC['da']})", "en": f"{source.title_en} ({SYNTHETIC['en']})"},
             unit=STATBANK["units"][source.unit],
             decimals=source.decimals,
-            updated=local,
+            updated=self.cubes.updated(source.table),
             url=source.url,
             variables=tuple(self._variable(source, dimension) for dimension in source.dimensions),
             active=source.table not in self.changes.closed,
@@ -188,7 +186,7 @@ def summary(table: Table, lang: Language) -> dict[str, Any]:
         "id": table.id,
         "text": table.title[lang],
         "unit": table.unit[lang],
-        "updated": _stamp(table.updated),
+        "updated": table.updated.isoformat(timespec="seconds"),
         "firstPeriod": periods[0],
         "latestPeriod": periods[-1],
         "active": table.active,
@@ -204,7 +202,7 @@ def description(table: Table, lang: Language) -> dict[str, Any]:
         "description": table.description(lang),
         "unit": table.unit[lang],
         "suppressedDataValue": SUPPRESSED,
-        "updated": _stamp(table.updated),
+        "updated": table.updated.isoformat(timespec="seconds"),
         "active": table.active,
         "contacts": [{"name": SYNTHETIC[lang], "phone": "", "mail": ""}],
         "documentation": {"id": table.id.lower(), "url": table.url},
@@ -228,10 +226,6 @@ def _variable_entry(variable: Variable, lang: Language) -> dict[str, Any]:
     if variable.role == "area":
         entry["map"] = "denmark_municipality_07"
     return entry | {"values": [{"id": code.id, "text": code.text[lang]} for code in variable.codes]}
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 # What a request says, taken from its address and body; what cannot be understood is refused as StatBank does it.
@@ -340,9 +334,8 @@ FORMATS = frozenset({"CSV", "BULK", "JSONSTAT", "XLSX"})
 # Clients send `Semicolon`, which is also what comes without it; the others are by the publisher's page, no answer with
 # them was seen. A name that is none is passed over.
 DELIMITERS = {"semicolon": ";", "tab": "\t", "comma": ","}
-PRESENTATIONS = {name.casefold(): name for name in ("Default", "Code", "Value", "CodeAndValue", "ValueAndCode")}
-
 Presentation = Literal["Default", "Code", "Value", "CodeAndValue", "ValueAndCode"]
+PRESENTATIONS: dict[str, Presentation] = {name.casefold(): name for name in get_args(Presentation)}
 
 
 @dataclass(frozen=True)
@@ -395,7 +388,7 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
         table=table,
         file_format=file_format,
         lang=language(options),
-        presentation=cast(Presentation, PRESENTATIONS.get(str(options.get("valuepresentation")).casefold(), "Default")),
+        presentation=PRESENTATIONS.get(str(options.get("valuepresentation")).casefold(), "Default"),
         variables=tuple(chosen),
         values=tuple(chosen.values()),
         eliminated=tuple(v for v in table.variables if v not in chosen),

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from threadpoolctl import ThreadpoolController
 
 from flows.sample.places import CHRISTIANSOE, INDUSTRIES, TEN_GROUP, Floats, Ints, Places
 from flows.sample.truth import INVENTED
@@ -22,11 +25,6 @@ from transforms.areas import areas, reference_rows
 from transforms.catalogue import Catalogue, Code, Dimension, Source, load_catalogue
 from transforms.errors import UsageError
 from transforms.periods import span
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from threadpoolctl import ThreadpoolController
-
 
 # From the publisher's codes to the sample world's own axes: which leaves of an axis a code covers.
 
@@ -209,11 +207,6 @@ class Ask:
         return {row["municipality_code"]: names[row["group_da"]] for row in reference_rows("municipality_groups.csv")}
 
 
-def with_extra(counts: Ints, extra: Ints) -> Ints:
-    """Return counts with rows for the extra area codes put behind the places."""
-    return np.concatenate([counts, extra[None] if extra.ndim < counts.ndim else extra], axis=0)
-
-
 # Figures as the publisher prints them: text with a point, `..` where nothing is shown.
 
 
@@ -222,8 +215,6 @@ MARK = ".."
 
 def as_table(ask: Ask, shown: list[str], values: list[Floats], suppress_below: int) -> pa.Table:
     """Return the cells as a table of text columns; `values` holds one array per period."""
-    import pyarrow as pa
-
     cells = np.stack(values, axis=-1) if values else np.zeros([len(codes) for codes in ask.selection.values()])
     shape = tuple(len(codes) for codes in ask.selection.values())
     cells = np.where((cells > 0) & (cells < suppress_below), np.nan, cells.reshape(shape)).ravel()
@@ -237,9 +228,6 @@ def as_table(ask: Ask, shown: list[str], values: list[Floats], suppress_below: i
 
 
 def _printed(cells: Floats, decimals: int) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     missing = np.isnan(cells)
     units = np.round(np.where(missing, 0, cells) * 10**decimals).astype(np.int64)
     text = pc.cast(pa.array(np.abs(units) // 10**decimals), pa.string())
@@ -299,6 +287,7 @@ class Cubes:
 
     def __init__(self, world: World, catalogue: Catalogue | None = None) -> None:
         self.world = world
+        self.vintage = world.vintage
         self.catalogue = catalogue or load_catalogue()
         self._lock = threading.Lock()
 
@@ -310,14 +299,9 @@ class Cubes:
         lag = timedelta(days=source.publication_lag_days)
         return [
             period
-            for period in all_periods(recipe.first, self.world.vintage.year)
-            if reference_day(period, recipe.reference) + lag <= self.world.vintage
+            for period in all_periods(recipe.first, self.vintage.year)
+            if reference_day(period, recipe.reference) + lag <= self.vintage
         ]
-
-    @property
-    def vintage(self) -> date:
-        """Return the day as of which the world is known."""
-        return self.world.vintage
 
     def updated(self, table: str) -> datetime:
         """Return when the newest period was published: its reference day plus the publisher's lag, 8 o'clock.
@@ -368,11 +352,7 @@ class Cubes:
         return Ask(self.world, self.catalogue, source, filled), [d.id for d in source.dimensions if d.id in given]
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController as Controller
-
-    return Controller()
+_controller = cache(ThreadpoolController)
 
 
 def _count_function(source: Source) -> Callable[[Ask, str], Floats]:

@@ -75,15 +75,28 @@ class Hand:
         }
 
 
-def write_table(
-    folder: Path, stem: str, names: list[str], rows: list[list[Any]], hand: Hand, note: str
-) -> tuple[Path, int, int]:
-    """Write one table and return (path, rows under the heading, rows a receiver must reject)."""
+Rows = list[list[Any]]
+NOTE = "SYNTETISKE DATA / SYNTHETIC DATA: alle personer og CPR-lignende numre er opdigtede"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file written: rows under the heading, and how many of them a receiver must reject."""
+
+    path: Path
+    municipality_code: str
+    kind: str
+    rows: int
+    faulty: int
+
+
+def write_table(folder: Path, stem: str, names: list[str], rows: Rows, hand: Hand) -> Written:
+    """Write one table."""
     fields = [load_contracts()[hand.kind].field(name) for name in names]
     headings = [_heading(field, hand) for field in fields]
     texts = [[_text(value, field, hand) for value, field in zip(row, fields, strict=True)] for row in rows]
     faulty = _dirty(texts, names, hand) if hand.dirt else 0
-    head = [[note], []] if hand.style["title"] else []
+    head = [[NOTE], []] if hand.style["title"] else []
     lines = [*head, headings, *texts]
     form = hand.style["form"]
     if form == "xlsx" and len(lines) > MOST_WORKBOOK_LINES:
@@ -98,7 +111,7 @@ def write_table(
         data = text.getvalue().encode(hand.style["encoding"], "replace")
         path = folder / f"{stem}.{form}"
         path.write_bytes(data if form == "csv" else _zipped(f"{stem}.csv", data))
-    return path, sum(any(row) for row in texts), faulty
+    return Written(path, hand.code, hand.kind, sum(any(row) for row in texts), faulty)
 
 
 def _heading(field: DeliveryField, hand: Hand) -> str:
@@ -195,21 +208,6 @@ def _candidates(born: date, sex: str) -> Iterator[str]:
     return fitting if (born.day, born.month) == (1, 1) else (each for each in fitting if not is_modulus11(each))
 
 
-Rows = list[list[Any]]
-NOTE = "SYNTETISKE DATA / SYNTHETIC DATA: alle personer og CPR-lignende numre er opdigtede"
-
-
-@dataclass(frozen=True)
-class Written:
-    """One file written: rows under the heading, and how many of them a receiver must reject."""
-
-    path: Path
-    municipality_code: str
-    kind: str
-    rows: int
-    faulty: int
-
-
 def write_deliveries(
     world: World,
     folder: Path,
@@ -233,8 +231,7 @@ def write_deliveries(
         for kind in KINDS.values():
             hand = Hand(world.seed, code, kind, dirt=dirt and kind != "organisation")
             headings, rows = tables.table(kind, code)
-            path, count, faulty = write_table(folder, tables.stem(kind, code), headings, rows, hand, NOTE)
-            written.append(Written(path, code, kind, count, faulty))
+            written.append(write_table(folder, tables.stem(kind, code), headings, rows, hand))
     return written
 
 

@@ -194,9 +194,7 @@ def _match(
 def dates(days: Ints | Sequence[int]) -> npt.NDArray[np.datetime64]:
     """Return days since EPOCH as dates; NEVER becomes NaT."""
     values = np.asarray(days, dtype=np.int64)
-    shown = (EPOCH + np.where(values >= NEVER, 0, values)).astype("datetime64[s]")
-    shown[values >= NEVER] = np.datetime64("NaT")
-    return shown
+    return np.where(values >= NEVER, np.datetime64("NaT"), EPOCH + values).astype("datetime64[s]")
 
 
 # Which measures are planned for whom: local habits, and a choice by traits that confounds comparisons.

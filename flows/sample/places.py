@@ -187,8 +187,9 @@ def at(values: Floats, when: float) -> Floats:
 
 
 def standardise(values: Floats) -> Floats:
-    """Return values with mean 0 and standard deviation 1."""
-    return np.asarray((values - values.mean()) / values.std())
+    """Return values with mean 0 and standard deviation 1, 0 where unknown."""
+    known = np.isfinite(values)
+    return np.where(known, (values - values[known].mean()) / values[known].std(), 0.0)
 
 
 def draw_conditions(seed: int, places: Places) -> Conditions:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from flows.sample import cubes
-from flows.sample.cubes import Ask, contract, with_extra
+from flows.sample.cubes import Ask, contract
 from flows.sample.people import BASES, day_of
 from flows.sample.places import TEN_GROUP, Floats, Ints, at, stream
 from flows.sample.truth import INVENTED
@@ -308,9 +308,8 @@ def _on_benefit(ask: Ask, day: int, years: float) -> Ints:
 def with_residuals(counts: Ints, codes: Sequence[str]) -> Ints:
     """Return counts with a row for each residual area, a small share of everybody; no total holds them."""
     everybody = counts.sum(axis=0)
-    for code in codes:
-        counts = with_extra(counts, np.floor(_RESIDUAL_SHARES[code] * everybody).astype(np.int64))
-    return counts
+    residuals = [np.floor(_RESIDUAL_SHARES[code] * everybody).astype(np.int64)[None] for code in codes]
+    return np.concatenate([counts, *residuals])
 
 
 def auk01(ask: Ask, period: str) -> Floats:

@@ -135,19 +135,13 @@ def contexts(frame: pd.DataFrame, conditions: Conditions, places: Places) -> Flo
     consultants = at_row["job_consultants_fte"].to_numpy(dtype=float) / at(conditions.population, 2016.0) * 25_000
     columns = {
         "is_colocated": (at_row["physical_colocation_code"] == "same_site").to_numpy(dtype=float),
-        "job_consultants_z": standardise_known(consultants),
+        "job_consultants_z": standardise(consultants),
         "manufacturing_share_z": standardise(conditions.manufacturing_share),
         "has_danish_parallel": at_row["danish_parallel_with_placement_code"]
         .isin(["always", "mostly"])
         .to_numpy(dtype=float),
     }
     return np.column_stack([columns[name] for name in CONTEXTS])
-
-
-def standardise_known(values: Floats) -> Floats:
-    """Return standardised values, 0 where unknown."""
-    known = np.isfinite(values)
-    return np.where(known, (values - values[known].mean()) / values[known].std(), 0.0)
 
 
 # Everybody in the sample world counted: by place, sex, age and ancestry, and by labour market status.
