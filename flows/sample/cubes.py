@@ -173,7 +173,7 @@ class Ask:
             codes, known = self.codes(dimension), self.known(dimension)
             if kind == "area":
                 wanted = [code.code for code in codes]
-                made = area_matrix(wanted, self.dimension(dimension), self.world.places, self._groups)
+                made = area_matrix(wanted, self.source.dimension(dimension), self.world.places, self._groups)
             elif kind == "own":
                 names = self.leaves(dimension)
                 own = {name: (n,) for n, name in enumerate(names)}
@@ -195,10 +195,6 @@ class Ask:
     def leaves(self, dimension: str) -> list[str]:
         """Return the leaf codes of a dimension, in the publisher's order."""
         return [code.code for code in self.known(dimension) if code.kind == "leaf"]
-
-    def dimension(self, name: str) -> Dimension:
-        """Return a dimension of the table."""
-        return self.source.dimension(name)
 
     @cached_property
     def _groups(self) -> dict[str, str]:

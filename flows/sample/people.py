@@ -24,7 +24,7 @@ from flows.sample.places import (
     at,
     stream,
 )
-from flows.sample.truth import INVENTED, KINDS, MEASURES, Coefficients
+from flows.sample.truth import INVENTED, KINDS, MEASURES, Coefficients, column
 
 FIRST_DATE = date(2008, 1, 1)
 EPOCH = np.datetime64(FIRST_DATE)
@@ -97,10 +97,6 @@ def _pick(rng: np.random.Generator, weights: Floats, rows: Ints) -> Ints:
     return np.asarray(np.minimum(drawn - rows * share.shape[1], share.shape[1] - 1))
 
 
-def _of_origins(name: str) -> Floats:
-    return np.array([row[name] for row in INVENTED["origins"].values()], dtype=float)
-
-
 def draw_traits(seed: int, places: Places, conditions: Conditions, persons: int) -> Traits:
     """Return `persons` adults who got their first permit between 2008 and 2025."""
     rng = stream(seed, "traits")
@@ -109,12 +105,12 @@ def draw_traits(seed: int, places: Places, conditions: Conditions, persons: int)
     permit.sort()
     basis = rng.choice(3, size=persons, p=[0.62, 0.29, 0.09])
     phase = np.where(year < 5, 0, np.where(year < 10, 1, 2))
-    origin = _pick(rng, _of_origins("intake").T, phase)
+    origin = _pick(rng, column("origins", "intake").T, phase)
     is_woman = rng.random(persons) < np.array([0.30, 0.72, 0.66])[basis]
     age = 18 + 46 * rng.beta(1.5, 3.4, persons)
     birth = (permit - age * YEAR_DAYS).astype(np.int64)
     birth = np.where(rng.random(persons) < 0.16, _first_of_january(birth), birth)
-    education = _pick(rng, _of_origins("education"), origin)
+    education = _pick(rng, column("origins", "education"), origin)
     has_partner = rng.random(persons) < np.where(basis == 0, 0.42, 0.86) * np.clip((age - 16) / 9, 0.2, 1)
     children = np.where(has_partner, rng.poisson(1.7, persons), rng.poisson(0.25, persons)).clip(0, 8)
     takeover = permit + np.where(basis == 0, rng.integers(14, 75, persons), rng.integers(0, 21, persons))
@@ -341,7 +337,7 @@ def person_scores(traits: Traits) -> Floats:
         + b["has_partner"] * traits.has_partner
         + b["women_per_child"] * woman * np.minimum(traits.children, 4)
         + b["match_activity_ready"] * traits.match
-        + _of_origins("effect")[traits.origin]
+        + column("origins", "effect")[traits.origin]
     )
 
 

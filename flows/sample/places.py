@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flows.sample.truth import INVENTED
+from flows.sample.truth import INVENTED, column
 from transforms.areas import areas_at
 
 Floats = npt.NDArray[np.float64]
@@ -128,12 +128,8 @@ _UNEMPLOYMENT = np.array(
 )
 
 
-def _of_industries(name: str) -> Floats:
-    return np.array([float(row[name]) for row in _INDUSTRIES.values()])
-
-
-WOMEN_LEAN = _of_industries("women") / 10
-NEWCOMER_LEAN = _of_industries("newcomers") / 10
+WOMEN_LEAN = column("industries", "women") / 10
+NEWCOMER_LEAN = column("industries", "newcomers") / 10
 
 
 @dataclass(frozen=True)
@@ -233,8 +229,8 @@ def _wander(rng: np.random.Generator, n: int, sd: float) -> Floats:
 
 
 def _industry_mix(rng: np.random.Generator, town: Floats) -> Floats:
-    lean = np.outer(town - 0.35, _of_industries("city") / 4)
-    log = np.log(_of_industries("jobs"))[None, :] + lean + rng.normal(0, 0.35, (len(town), len(INDUSTRIES)))
+    lean = np.outer(town - 0.35, column("industries", "city") / 4)
+    log = np.log(column("industries", "jobs"))[None, :] + lean + rng.normal(0, 0.35, (len(town), len(INDUSTRIES)))
     share = np.exp(log)
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 

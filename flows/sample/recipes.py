@@ -26,7 +26,6 @@ from flows.sample.world import (
     NON_WESTERN,
     OUTSIDE,
     UNEMPLOYED,
-    Population,
     decimal_year,
     split,
 )
@@ -76,8 +75,7 @@ def _marital(ask: Ask, counts: Ints) -> Ints:
 def indoph1(ask: Ask, period: str) -> Floats:
     """Immigrants by first residence permit and area, 1 January."""
     world, day = ask.world, day_of(span(period)[0])
-    population: Population = world.population
-    background = population.background(day).sum(axis=(1, 2))
+    background = world.population.background(day).sum(axis=(1, 2))
     codes = ask.leaves("OPHGR1")
     non_western = dict(INVENTED["permits_non_western"])
     if int(period) >= _UKRAINE_FROM:
@@ -261,7 +259,7 @@ def erhv2(ask: Ask, period: str) -> Floats:
     jobs = mains + np.floor(0.07 * mains + offset[0]).astype(np.int64) * (mains > 0)
     workplaces = np.where(jobs > 0, np.maximum(1, np.floor(jobs / 9.5 + offset[1])), 0)
     cells = np.stack([{"ARBSTED": workplaces, "ANSATTE": jobs}[code] for code in ask.leaves("TAL")], axis=2)
-    if not ask.dimension("OMRÅDE").extra_codes:
+    if not ask.source.dimension("OMRÅDE").extra_codes:
         cells = cells[:-1]
     return ask.sums(cells, OMRÅDE="area", BRANCHEDB0710="ten_group", TAL="own")
 
@@ -334,7 +332,7 @@ def auk01(ask: Ask, period: str) -> Floats:
         cells.append(np.floor(_benefit_ages(expected, axis=2) + offset[number]).astype(np.int64))
     cells[codes.index("KH")] += _benefit_ages(_on_benefit(ask, day, 40.0), axis=2)
     counts = np.stack(cells, axis=1)
-    counts = with_residuals(counts, ask.dimension("OMRÅDE").extra_codes)
+    counts = with_residuals(counts, ask.source.dimension("OMRÅDE").extra_codes)
     return ask.sums(counts, OMRÅDE="area", YDELSESTYPE="own", KØN="sex", ALDER="own")
 
 
@@ -363,7 +361,7 @@ def ky038(ask: Ask, period: str) -> Floats:
     newcomers = _on_benefit(ask, day, _INTRODUCTION_YEARS).sum(axis=(1, 2))
     introduction = split(newcomers, np.array([0.92, 0.08]))[:, 0]
     out[:, codes.index(_INTRODUCTION_BENEFIT), origins.index("9"), ancestries.index("20")] += introduction
-    out = with_residuals(out, ask.dimension("OMRÅDE").extra_codes)
+    out = with_residuals(out, ask.source.dimension("OMRÅDE").extra_codes)
     return ask.sums(out, OMRÅDE="area", YDELSESTYPE="own", HERKOMST1="own", HERKOMST="own")
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
 from transforms.catalogue import SafeLoader
@@ -25,6 +27,11 @@ INVENTED: dict[str, Any] = in_file("invented.yml")
 MEASURES: dict[str, dict[str, Any]] = INVENTED["measures"]
 KINDS = tuple(MEASURES)
 CONTEXTS: tuple[str, ...] = ("is_colocated", "job_consultants_z", "manufacturing_share_z", "has_danish_parallel")
+
+
+def column(table: str, name: str) -> npt.NDArray[np.float64]:
+    """Return one figure of every row of an invented table."""
+    return np.array([row[name] for row in INVENTED[table].values()], dtype=float)
 
 
 @dataclass(frozen=True)

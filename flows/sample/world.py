@@ -363,11 +363,6 @@ class Labour:
         self.detailed = lru_cache(maxsize=8)(self._detailed)
         self.origins = lru_cache(maxsize=8)(self._origins)
 
-    def _mix(self) -> Floats:
-        """Return industry shares at each workplace (abroad last) and sex."""
-        mix = self.world.framework.industry_mix
-        return industry_shares(np.vstack([mix, mix.mean(axis=0)]))
-
     def _flows(self, year: int) -> Ints:
         """Return employed by home × sex × workplace (abroad last) × industry."""
         world = self.world
@@ -375,7 +370,8 @@ class Labour:
         employed = rest[..., EMPLOYED].sum(axis=(2, 3))
         commuting = world.framework.commuting[:, None, :]
         flows = split(employed, np.broadcast_to(commuting, (*employed.shape, commuting.shape[-1])), self._flow_offset)
-        shares = np.swapaxes(self._mix(), 0, 1)[None]
+        mix = world.framework.industry_mix
+        shares = np.swapaxes(industry_shares(np.vstack([mix, mix.mean(axis=0)])), 0, 1)[None]
         out = split(flows, np.broadcast_to(shares, (*flows.shape, shares.shape[-1])), self._industry_offset)
         day = day_of(date(year, 11, 30))
         jobs = world.population.jobs_on(day)
