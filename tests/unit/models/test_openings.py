@@ -11,9 +11,8 @@ import pytest
 
 from tests.unit.models.sql_rows import Row, give, give_cells, select, warehouse_with_reference
 from transforms.errors import UsageError
-from transforms.models import steps
 from transforms.models.industries import match_industries, openings_in_reach
-from transforms.models.steps import openings, shortage
+from transforms.models.steps import read
 from transforms.tables import FOLDER, check_shortage, load_reference, read_all
 from transforms.warehouse import Warehouse
 
@@ -60,7 +59,7 @@ def test_a_withheld_staging_row_reaches_the_whole_commuting_area() -> None:
         ])  # fmt: skip
         warehouse.execute(f"CREATE TABLE core.openings AS {read_all()['core.openings'].select}")
         areas = warehouse.frame("SELECT unnest(['101', '147']) AS municipality_code, '101' AS commuting_area_code")
-        out = openings_in_reach(openings(warehouse), areas).set_index(["municipality_code", "industry_code"])
+        out = openings_in_reach(read(warehouse, "openings"), areas).set_index(["municipality_code", "industry_code"])
         assert out["openings_status"].to_dict() == {
             ("101", "G"): "suppressed", ("101", "I"): "observed", ("147", "G"): "suppressed", ("147", "I"): "observed",
         }  # fmt: skip
@@ -98,8 +97,8 @@ def test_an_entry_reaches_the_match_with_status_observed() -> None:
             "NULL::DOUBLE AS jobs_growth_pct"
         )
         absorption = warehouse.frame("SELECT unnest(['G', 'I']) AS industry_code, 10.0 AS absorption_pct")
-        names = steps.industries(warehouse)
-        match = match_industries(reach, absorption, names, shortage=shortage(warehouse))
+        names = read(warehouse, "industries")
+        match = match_industries(reach, absorption, names, shortage=read(warehouse, "shortage"))
         warehouse.load("model.industry_match", match)
         assert select(warehouse, "mart.industry_match", "industry_code shortage_class shortage_status") == [
             ("G", None, "missing"), ("I", "Mangel på arbejdskraft", "observed"),

@@ -250,7 +250,7 @@ def test_methods_file_is_whole() -> None:
 
 
 def placement_facts(use: np.ndarray, n: np.ndarray, seed: int) -> pd.DataFrame:
-    """Return drawn shares of `n` newcomers whose true use is `use`, beside seven peers each, as `steps.facts` tells."""
+    """Return drawn shares of `n` newcomers whose true use is `use`, beside seven peers each, as `facts.sql` tells."""
     rng = np.random.default_rng(seed)
     value = 100 * rng.binomial(n, use) / n
     variance = np.maximum(value * (100 - value) / n, (100 / (n + 2)) ** 2)
@@ -312,7 +312,7 @@ def test_every_municipality_can_be_flagged_however_few_it_tells_of(n: int) -> No
     rules = rules[
         rules["rule_id"].isin(["few_private_placements", "many_private_placements", "many_public_placements"])
     ]
-    chance = 100 / (n + 2)  # that of a share at either end, as `steps.facts` has it
+    chance = 100 / (n + 2)  # that of a share at either end, as `inputs/facts.sql` has it
     of_peers = np.sqrt(50 * 50 / (4 * 5))  # four peers of five persons each, the fewest there are
     rows = [
         fact(indicator_id=indicator, value=value, peer_value=50.0, value_error=chance,
@@ -339,7 +339,7 @@ def known_of(*with_figure: str) -> tuple[str, float] | None:
         give(warehouse, "mart.indicator_value", "municipality_code indicator_id value denominator is_newest", values)
         for table in ("mart.indicator_national", "mart.expected", "mart.organisation"):
             give(warehouse, table, " ".join(load_dictionary().columns), [])
-        found = steps.facts(warehouse).query("municipality_code == '101' and indicator_id == 'x_pct'").iloc[0]
+        found = steps.read(warehouse, "facts").query("municipality_code == '101' and indicator_id == 'x_pct'").iloc[0]
     return None if pd.isna(found["peer_value"]) else (found["peer_kind"], found["peer_value"])
 
 
