@@ -24,7 +24,7 @@ Protection = Literal["rounded", "model", "answer", "published", "label"]
 class Column(BaseModel):
     """What one column name means, everywhere it occurs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     type: str
     label_da: str
@@ -39,7 +39,7 @@ class Column(BaseModel):
     def comment(self) -> str:
         """Return the comment stored in the database: Danish and English label, meaning, unit."""
         unit = f" Enhed/unit: {self.unit}." if self.unit else ""
-        return f"{self.label_da} / {self.label_en}. {self.description.strip()}{unit}"
+        return f"{self.label_da} / {self.label_en}. {self.description}{unit}"
 
     def definition(self, name: str, *, key: bool, checked: bool, listed: bool = False) -> str:
         """Return the part of CREATE TABLE; unchecked, a bad value can be loaded and set aside with its rule.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transforms.areas import reference_rows
 from transforms.dictionary import Dictionary
@@ -115,23 +114,16 @@ def tables_read(warehouse: Warehouse, sql: str) -> set[str]:
 
     Raises UsageError with the parser's message when the SQL does not parse.
     """
-    tree = json.loads(warehouse.scalar("SELECT json_serialize_sql(?)", [sql]))
-    if tree.get("error"):
-        raise UsageError(f"{tree.get('error_message', 'cannot parse')}")
-    found: set[str] = set()
-    _collect(tree, found)
-    return found
-
-
-def _collect(node: Any, found: set[str]) -> None:
-    if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE" and node.get("schema_name"):
-            found.add(f"{node['schema_name']}.{node['table_name']}")
-        for value in node.values():
-            _collect(value, found)
-    elif isinstance(node, list):
-        for value in node:
-            _collect(value, found)
+    error = warehouse.scalar("SELECT json_serialize_sql(?) ->> 'error_message'", [sql])
+    if error is not None:
+        raise UsageError(error)
+    found = warehouse.rows(
+        "SELECT DISTINCT concat(value ->> '$.schema_name', '.', value ->> '$.table_name') "
+        "FROM json_tree(json_serialize_sql(?)) WHERE type = 'OBJECT' "
+        "AND value ->> '$.type' = 'BASE_TABLE' AND value ->> '$.schema_name' <> ''",
+        [sql],
+    )
+    return {table for (table,) in found}
 
 
 SCHEMAS = ("reference", "raw", "run", "model", "staging", "core", "mart", "meta", "quarantine")
@@ -139,51 +131,13 @@ SCHEMAS = ("reference", "raw", "run", "model", "staging", "core", "mart", "meta"
 STATUSES = ("observed", "zero", "suppressed", "missing", "not_applicable", "provisional", "estimated")
 _STATUS = f"ENUM ({', '.join(map(quote_literal, STATUSES))})"
 
-# What the marks of Statistics Denmark mean: `..` withheld, `-` nil, `.` cannot occur, `...` not available.
-MACROS = """
-CREATE OR REPLACE MACRO stat_value(v) AS
-    CASE WHEN v = '-' THEN 0 ELSE TRY_CAST(v AS DECIMAL(18, 4)) END;
--- The column's own type, so that no row's status is looked up as a text.
-CREATE OR REPLACE MACRO stat_status(v) AS
-    CASE TRY_CAST(v AS DECIMAL(18, 4)) <> 0
-        WHEN true THEN <observed>
-        WHEN false THEN <zero>
-        ELSE CASE WHEN v = '-' THEN <zero>
-                  WHEN v = '..' THEN <suppressed>
-                  WHEN v = '.' THEN <not_applicable>
-                  WHEN v IS NULL OR v IN ('', '...') THEN <missing>
-             END
-    END;
--- The first day of a period: 2016, 2016K3 (quarter), 2016M07 (month).
-CREATE OR REPLACE MACRO period_date(p) AS
-    make_date(
-        left(p, 4)::INTEGER,
-        CASE substr(p, 5, 1) WHEN 'K' THEN 3 * substr(p, 6)::INTEGER - 2 WHEN 'M' THEN substr(p, 6)::INTEGER ELSE 1 END,
-        1
-    );
-CREATE OR REPLACE MACRO end_of_november(p) AS make_date(left(p, 4)::INTEGER, 11, 30);
--- A sum is known only when all its parts are: a withheld or absent part is never taken for 0.
-CREATE OR REPLACE MACRO status_of_sum(v, s, parts) AS
-    CASE WHEN bool_or(s = 'suppressed') THEN 'suppressed'
-         WHEN count(*) < parts OR bool_or(v IS NULL) THEN 'missing'
-         WHEN sum(v) = 0 THEN 'zero'
-         WHEN bool_or(s = 'estimated') THEN 'estimated'
-         WHEN bool_or(s = 'provisional') THEN 'provisional'
-         ELSE 'observed'
-    END;
-CREATE OR REPLACE MACRO sum_complete(v, s, parts) AS
-    CASE WHEN count(*) < parts OR bool_or(v IS NULL) THEN NULL ELSE sum(v) END;
-"""
-
-ModelStep = Callable[[Warehouse], "pd.DataFrame"]
-
 
 @dataclass(frozen=True)
 class Model:
     """A table computed in Python: the tables it reads, and the function from the warehouse to its frame."""
 
     reads: frozenset[str]
-    compute: ModelStep
+    compute: Callable[[Warehouse], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -198,7 +152,8 @@ def prepare(warehouse: Warehouse) -> None:
     """Create the schemas and macros every build needs."""
     for schema in SCHEMAS:
         warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    warehouse.execute(re.sub("<([a-z_]+)>", rf"'\1'::{_STATUS}", MACROS))
+    macros = (ROOT / "macros.sql").read_text(encoding="utf-8")
+    warehouse.execute(re.sub("<([a-z_]+)>", rf"'\1'::{_STATUS}", macros))
 
 
 def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model]) -> Plan:
@@ -358,38 +313,27 @@ def dictionary_frame(
         )
         for name, data_type, index in names:
             column = dictionary.column(name, table)
-            rows.append(
-                {
-                    "table_name": table,
-                    "column_name": name,
-                    "column_position": index,
-                    "data_type": data_type,
-                    "unit": column.unit,
-                    "label_da": column.label_da,
-                    "label_en": column.label_en,
-                    "description": column.description.strip(),
-                    "description_da": column.description_da.strip() or None,
-                    "allowed_values": ", ".join(column.allowed or ()) or None,
-                    "is_key": name in file.grain,
-                    "protection": column.protection,
-                    "table_label_da": file.label_da,
-                    "table_label_en": file.label_en,
-                    "rests_on_sources": sources.get(table) or None,
-                }
-            )
+            rows.append({
+                "table_name": table, "column_name": name, "column_position": index, "data_type": data_type,
+                **column.model_dump(include={*COLUMN_LABELS, "protection"}),
+                "description_da": column.description_da or None,
+                "allowed_values": ", ".join(column.allowed or ()) or None,
+                "is_key": name in file.grain, "table_label_da": file.label_da, "table_label_en": file.label_en,
+                "rests_on_sources": sources.get(table) or None,
+            })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+COLUMN_LABELS = ("label_da", "label_en", "unit", "description", "description_da")
 
 
 def column_labels(dictionary: Dictionary) -> pd.DataFrame:
     """Return one row per described column: column_name, label_da, label_en, unit, description, description_da."""
     import pandas as pd
 
-    rows = [
-        (name, column.label_da, column.label_en, column.unit, column.description.strip(), column.description_da.strip())
-        for name, column in sorted(dictionary.columns.items())
-    ]
-    names = ["column_name", "label_da", "label_en", "unit", "description", "description_da"]
-    return pd.DataFrame(rows, columns=names).astype({"unit": "string"})
+    columns = sorted(dictionary.columns.items())
+    rows = [{"column_name": name} | column.model_dump(include={*COLUMN_LABELS}) for name, column in columns]
+    return pd.DataFrame(rows, columns=["column_name", *COLUMN_LABELS]).astype({"unit": "string"})
 
 
 def sources_by_table(plan: Plan) -> dict[str, str]:

@@ -7,29 +7,9 @@ from typing import get_args
 
 import pandas as pd
 
-from transforms.models.wording import Language, date_text
+from transforms.models.wording import TEXTS, Language, date_text
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-REASONS = {
-    "participant": ("Kommunen deltager.", "The municipality takes part."),
-    "closed": (
-        "Puljen er fordelt; kun de udvalgte kommuner deltager.",
-        "The pool has been granted; only the accepted municipalities take part.",
-    ),
-    "excluded": (
-        "Deltagere i »{programme}« kan ikke søge.",
-        "Participants in \u201c{programme}\u201d cannot apply.",
-    ),
-    "open": ("Kommunen kan søge puljen.", "The municipality belongs to those who may apply."),
-    "late open": (
-        "Kommunen kunne søge puljen til og med {deadline}.",
-        "The municipality was among those who could apply, until {deadline}.",
-    ),
-    "late excluded": (
-        "Deltagere i »{programme}« kunne ikke søge; fristen var {deadline}.",
-        "Participants in \u201c{programme}\u201d could not apply; the deadline was {deadline}.",
-    ),
-}
 
 
 def eligibility(
@@ -59,10 +39,10 @@ def eligibility(
             key = "participant" if member else "excluded" if barred else outside
             other = names.loc[excluding] if excluding is not None else None
             late = as_of > deadline
-            reasons = REASONS.get(f"late {key}" if late else key, REASONS[key])
-            da, en = (reasons[k].format(programme="" if other is None else other[f"name_{language}"],
+            reasons = TEXTS["eligibility"].get(f"late {key}" if late else key, TEXTS["eligibility"][key])
+            da, en = (reasons[language].format(programme="" if other is None else other[f"name_{language}"],
                                         deadline=date_text(deadline, language))
-                      for k, language in enumerate(LANGUAGES))  # fmt: skip
+                      for language in LANGUAGES)  # fmt: skip
             rows.append((code, programme.programme_id, unit.get((programme.programme_id, code)),
                          member if known else None, key == "open", late, da, en))  # fmt: skip
     columns = ["municipality_code", "programme_id", "project_unit", "is_participant", "may_apply",

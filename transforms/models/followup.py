@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from transforms.errors import DataRefused
+from transforms.models.wording import TEXTS
 from transforms.statistics.intervals import Floats
 
 # Two figures may be compared only when they mean the same.
@@ -46,21 +47,6 @@ def comparable(a: Mapping[str, object], b: Mapping[str, object]) -> None:
 
 
 GROUPS = ("participant", "sister_pool", "other", "unknown")
-CAUTION_DA = (
-    "Deltagerne blev valgt, fordi de lå lavt. En del af fremgangen ville derfor være kommet under alle omstændigheder "
-    "(regression mod middelværdien). To tal rammer det ind, der kan siges: den rene forskel i ændring gælder, hvis "
-    "kommunerne blev valgt på et vedvarende niveau; forskellen ved samme udgangspunkt gælder, hvis de blev valgt på "
-    "netop det målte tal. Tallene kan ikke afgøre, hvilket af dem der gælder, eller om andre indsatser samtidig har "
-    "løftet sammenligningskommunerne. Forskellen er en sammenhæng og ikke et bevist resultat af programmet."
-)
-CAUTION_EN = (
-    "Participants were chosen because they did poorly. Part of the progress would therefore have come anyway "
-    "(regression to the mean). Two figures bracket what can be said: the plain difference in change holds if "
-    "municipalities were chosen for a lasting level; the difference at the same starting point holds if they were "
-    "chosen for the very figure measured. The figures cannot tell which of them holds, nor whether other efforts "
-    "lifted the comparison municipalities meanwhile. The difference is an association, not a proven result of the "
-    "programme."
-)
 MIN_KNOWN = 10
 
 
@@ -302,7 +288,7 @@ def difference_in_differences(changes_frame: pd.DataFrame, peers: pd.DataFrame) 
                "participants_count", "units_count", "others_count", "sister_pool_count"]  # fmt: skip
     kinds = dict.fromkeys(columns[1:5], "Float64") | {"sister_pool_count": "Int64"}
     out = pd.DataFrame(rows, columns=columns).astype(kinds)
-    return out.assign(caution_da=CAUTION_DA, caution_en=CAUTION_EN)
+    return out.assign(**{f"caution_{language}": text for language, text in TEXTS["follow_up"].items()})
 
 
 SISTER_POOL = 11

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from transforms.errors import DataRefused
-from transforms.models.wording import Language, number, signed
+from transforms.models.wording import TEXTS, Language, number, signed
 
 # Openings within reach of a municipality, from the openings posted in each.
 
@@ -282,50 +282,28 @@ def _score(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reason(row: dict[object, object], language: Language) -> str:
-    """Return why the industry is on the list, with the figures it rests on; what is missing is said."""
+    """Return why the industry is on the list, with the figures it rests on; what is missing or withheld is said."""
+
+    def told(key: str, **figures: object) -> str:
+        return str(TEXTS["industry"][key][language]).format(**figures)
 
     def shown(column: str, decimals: int = 1) -> str:
         return number(float(str(row[column])), decimals, language)
 
     name = str(row[f"text_{language}"]).removeprefix(f"{row['industry_code']} ")
     if row["value_status"] == "missing":
-        return f"{name}: matchet kan ikke skønnes." if language == "da" else f"{name}: cannot be estimated."
-    da = language == "da"
-    parts = [f"{shown('jobs_in_reach_count', 0)} " + ("job inden for rækkevidde" if da else "jobs within reach")]
+        return told("missing", name=name)
+    parts = [told("jobs", count=shown("jobs_in_reach_count", 0))]
     if str(row["jobs_growth_pct"]) not in ("<NA>", "None", "nan"):
-        over = f" pct. over {GROWTH_YEARS} år" if da else f" per cent over {GROWTH_YEARS} years"
-        parts.append(("ændring " if da else "change ") + signed(float(str(row["jobs_growth_pct"])), 1, language) + over)
-    parts.append(shown("absorption_pct") + (
-        " pct. af branchens beskæftigede på landsplan er ikke-vestlige indvandrere" if da
-        else " per cent of the industry’s employed in the country are non-western immigrants"
-    ))  # fmt: skip
-    parts.append(_openings_reason(str(row["openings_status"]), row["openings_count"], language))
+        change = signed(float(str(row["jobs_growth_pct"])), 1, language)
+        parts.append(told("growth", change=change, years=GROWTH_YEARS))
+    parts.append(told("absorption", share=shown("absorption_pct")))
+    status = row["openings_status"]
+    count = shown("openings_count", 0) if status == "observed" else ""
+    parts.append(told("one opening" if count == "1" else f"openings {status}", count=count))
     if row["shortage_class_status"] == "observed":
-        balance = "Arbejdsmarkedsbalancen" if da else "labour market balance"
-        parts.append(f"{balance}: {row['shortage_class']}")
+        parts.append(told("balance", shortage=row["shortage_class"]))
     return f"{name}: " + "; ".join(parts) + "."
-
-
-def _openings_reason(status: str, count: object, language: Language) -> str:
-    """Return what is known of the openings within reach, in words; a withheld figure is told as withheld."""
-    da = language == "da"
-    if status == "observed":
-        shown = number(float(str(count)), 0, language)
-        if da:
-            kind = "ny stilling" if shown == "1" else "nye stillinger"
-            return f"{shown} {kind} slået op inden for rækkevidde de seneste tolv måneder"
-        return f"{shown} new opening{'' if shown == '1' else 's'} posted within reach in the latest twelve months"
-    words = {
-        "zero": (
-            "ingen nye stillinger slået op inden for rækkevidde de seneste tolv måneder",
-            "no new openings posted within reach in the latest twelve months",
-        ),
-        "suppressed": (
-            "antallet af nye stillinger kan ikke opgøres, fordi kilden ikke viser små tal",
-            "new openings cannot be summed, as the source withholds small figures",
-        ),
-    }
-    return words.get(status, ("antallet af ledige stillinger kendes ikke", "openings are not known"))[0 if da else 1]
 
 
 def expected_absorption(

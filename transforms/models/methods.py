@@ -13,6 +13,7 @@ from transforms.errors import UsageError
 from transforms.machine import ahead
 from transforms.models.findings import apply_rules, check_rules
 from transforms.models.spells import TWO_PARTS, Variant, exposure_spans
+from transforms.models.wording import TEXTS
 from transforms.statistics.hazard import (
     Cells,
     build_cells,
@@ -81,15 +82,6 @@ def method_candidates(facts: pd.DataFrame, methods: pd.DataFrame, rules: pd.Data
 PERIOD_STEPS = 3  # one baseline hazard per 12 weeks
 MIN_EXPOSED = 50
 MIN_MUNICIPALITIES = 10
-WHAT_IT_IS_NOT_DA = (
-    "Tallet viser en sammenhæng, ikke en effekt. Det er ikke tilfældigt, hvem der får tilbuddet, og forhold, modellen "
-    "ikke kender (motivation, helbred, netværk), kan forklare sammenhængen. Tallet kan ikke bruges til at beregne, "
-    "hvad en kommune ville opnå med metoden."
-)
-WHAT_IT_IS_NOT_EN = (
-    "An association, not an effect: who gets the measure is not random, and what the model does not know (motivation, "
-    "health, networks) may explain it. The figure must not be added to or multiplied on a municipality's result."
-)
 
 
 def _municipal(cells: Cells, bits: int, context: Floats | None) -> tuple[list[Pooled | None], Floats]:
@@ -240,7 +232,8 @@ def method_effects(
     out["n_exposed"] = out["n_exposed"].mask(out["n_exposed"].between(1, 4))
     out.insert(2, "outcome_id", outcome_id)
     out["value_status"] = np.where(few, "missing", "estimated")
-    out["what_it_is_not_da"], out["what_it_is_not_en"] = WHAT_IT_IS_NOT_DA, WHAT_IT_IS_NOT_EN
+    for language, text in TEXTS["method_effect"].items():
+        out[f"what_it_is_not_{language}"] = text
     return out
 
 

@@ -6,7 +6,7 @@ The rows come from the restricted database and are never written to a published 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.disclosure import Cell, Gate
+from transforms.disclosure import Gate
 from transforms.models.spells import INTERVAL_WEEKS, histories, measure_weeks, person_periods
 from transforms.statistics.tally import Tally, added, tally
 
@@ -54,6 +54,16 @@ class PersonRows:
     until: date
     untils: Mapping[str, date] = field(default_factory=dict, repr=False)
     models: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return the rows of cases, measures and employment."""
+        return self.cases, self.measures, self.employment
+
+    def with_frames(self, frames: Iterable[pd.DataFrame]) -> PersonRows:
+        """Return the same with other rows of cases, measures and employment."""
+        cases, measures, employment = frames
+        return replace(self, cases=cases, measures=measures, employment=employment)
 
 
 ROW_COLUMNS = (
@@ -137,8 +147,8 @@ def counts_of(rows: PersonRows) -> PersonCounts:
     told, exposed = histories(first, weeks, [*BROUGHT, *JUDGED_TRAITS, "permit_year"])
     # Only who has rows of two municipalities is another when each is taken alone.
     moved = _of_several_municipalities(rows)
-    alone, apart = whole[~whole["person_id"].isin(moved)], own_rows(_of(rows, moved))
-    each = one_case_per_person(apart)
+    apart = own_rows(rows.with_frames(frame[frame["person_id"].isin(moved)] for frame in rows.frames))
+    alone, each = whole[~whole["person_id"].isin(moved)], one_case_per_person(apart)
     newcomers = [
         tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy())
         for new in (newcomer_counts(rows, alone), newcomer_counts(apart, each))
@@ -167,17 +177,8 @@ def _of_several_municipalities(rows: PersonRows) -> npt.NDArray[np.int64]:
     """Return the persons (numbers) who have rows of more than one municipality."""
     import pandas as pd
 
-    pairs = pd.concat(
-        [frame[["person_id", "municipality_code"]] for frame in (rows.cases, rows.measures, rows.employment)]
-    ).drop_duplicates()
+    pairs = pd.concat([frame[["person_id", "municipality_code"]] for frame in rows.frames]).drop_duplicates()
     return pairs.loc[pairs["person_id"].duplicated(), "person_id"].unique()
-
-
-def _of(rows: PersonRows, persons: npt.NDArray[np.int64]) -> PersonRows:
-    cases, measures, employment = (
-        frame[frame["person_id"].isin(persons)] for frame in (rows.cases, rows.measures, rows.employment)
-    )
-    return replace(rows, cases=cases, measures=measures, employment=employment)
 
 
 def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
@@ -248,13 +249,11 @@ def numbered(rows: PersonRows) -> PersonRows:
         return frame.assign(**{name: each.cat.set_categories(sorted(each.cat.categories))
                                for name, each in codes.items()})  # fmt: skip
 
-    frames = [coded(frame) for frame in (rows.cases, rows.measures, rows.employment)]
+    frames = [coded(frame) for frame in rows.frames]
     codes, _ = pd.factorize(pd.concat([frame["person_id"] for frame in frames], ignore_index=True))
     edges = np.cumsum([len(frame) for frame in frames])[:-1]
-    cases, measures, employment = (
-        frame.assign(person_id=part) for frame, part in zip(frames, np.split(codes, edges), strict=True)
-    )
-    return replace(rows, cases=cases, measures=measures, employment=employment)
+    parts = zip(frames, np.split(codes, edges), strict=True)
+    return rows.with_frames(frame.assign(person_id=part) for frame, part in parts)
 
 
 def own_rows(rows: PersonRows) -> PersonRows:
@@ -270,7 +269,7 @@ def own_rows(rows: PersonRows) -> PersonRows:
         return frame.assign(person_id=frame["person_id"] * 1000 + numbers)
 
     rows = numbered(rows)
-    return replace(rows, cases=own(rows.cases), measures=own(rows.measures), employment=own(rows.employment))
+    return rows.with_frames(map(own, rows.frames))
 
 
 def one_case_per_person(data: PersonRows) -> pd.DataFrame:
@@ -383,20 +382,19 @@ def newcomers(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cases[pd.to_datetime(cases["permit_date"]) > oldest])
 
 
-def newcomer_counts(own: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
+def newcomer_counts(data: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
     """Return exact counts of newcomers, never to be published: municipality_code, indicator_id, k.
 
     One row per municipality that delivered and indicator, all newcomers under `newcomers_count`. Who has cases in two
-    municipalities is a newcomer of both, with what each has given: `own` are `own_rows`, `one_case` one of each.
+    municipalities is a newcomer of both, with what each has given: `data` are `own_rows`, `one_case` one of each.
     """
     import pandas as pd
 
-    data = own
     new = newcomers(data, one_case)
     taken = data.measures[data.measures["person_id"].isin(new["person_id"])]
     used = {kind: rows["person_id"].unique() for kind, rows in taken.groupby("measure_kind_code", observed=True)}
     flags = {
-        "newcomers_count": new["sex_code"].notna() | new["sex_code"].isna(),
+        "newcomers_count": pd.Series(True, index=new.index),
         "women_newcomers_pct": new["sex_code"] == "K",
         "basic_education_newcomers_pct": new["education_code"].isin(["none", "primary"]),
         "family_newcomers_pct": new["basis_group"] == "family",
@@ -411,7 +409,8 @@ def newcomer_counts(own: PersonRows, one_case: pd.DataFrame) -> pd.DataFrame:
 def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
     """Return the number of newcomers and shares among them per municipality, as the gate lets them out.
 
-    Columns: SHARE_COLUMNS; shares in pct, counts rounded.
+    Columns: municipality_code, indicator_id, period, reference_date, value (shares in pct, counts rounded), numerator,
+    denominator, value_status.
     """
     import pandas as pd
 
@@ -424,8 +423,12 @@ def newcomer_shares(data: PersonData, gate: Gate) -> pd.DataFrame:
             cell = gate.count(indicator, state, int(k))
         else:
             cell = gate.share(indicator, state, int(k), int(n), "newcomers_count")
-        rows.append(_row(code, indicator, cell, data))
-    return pd.DataFrame(rows, columns=SHARE_COLUMNS)
+        rows.append({
+            "municipality_code": code, "indicator_id": indicator, "period": f"{data.until.year}",
+            "reference_date": data.until.isoformat(), "value": cell.value, "numerator": cell.numerator,
+            "denominator": cell.denominator, "value_status": cell.status,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def newcomers_of(data: PersonData) -> dict[tuple[str, str], int]:
@@ -447,18 +450,6 @@ SHARES = (
     "activity_ready_newcomers_pct", *USE_INDICATORS,
 )  # fmt: skip
 """Indicators of newcomers, in the order they are told."""
-SHARE_COLUMNS = [
-    "municipality_code", "indicator_id", "period", "reference_date", "value", "numerator", "denominator",
-    "value_status",
-]  # fmt: skip
-
-
-def _row(code: str, indicator: str, cell: Cell, data: PersonData) -> dict[str, Any]:
-    return {
-        "municipality_code": code, "indicator_id": indicator, "period": f"{data.until.year}",
-        "reference_date": data.until.isoformat(), "value": cell.value, "numerator": cell.numerator,
-        "denominator": cell.denominator, "value_status": cell.status,
-    }  # fmt: skip
 
 
 PLACEMENTS = ("placement_private", "placement_public", "subsidy_private", "subsidy_public", "igu", "industry_package")

@@ -87,7 +87,9 @@ def _models(group: str, steps: Mapping[str, Step]) -> dict[str, Model]:
         import pandas as pd
 
         frame = steps[name](warehouse) if name in steps else None
-        return pd.DataFrame({column: pd.Series(dtype="str") for column in columns}) if frame is None else frame
+        if frame is None or frame.columns.empty:
+            return pd.DataFrame({column: pd.Series(dtype="str") for column in columns})
+        return frame
 
     tables = YamlFile(HERE / "tables.yml", "transforms/models/tables.yml").data[group]
     return {

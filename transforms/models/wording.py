@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from transforms.catalogue import YamlFile
 
 Language = Literal["da", "en"]
 STORED = Decimal("0.0001")
@@ -23,23 +26,11 @@ class Unit:
     difference: tuple[str, str]
 
 
-PERCENTAGE_POINTS = ("procentpoint", "percentage points")
-UNITS: dict[str, Unit] = {
-    "pct": Unit(1, ("pct.", "per cent"), PERCENTAGE_POINTS),
-    "pp": Unit(1, PERCENTAGE_POINTS, PERCENTAGE_POINTS),
-    "per_1000": Unit(
-        1, ("pr. 1.000 indbyggere", "per 1,000 residents"), ("pr. 1.000 indbyggere", "per 1,000 residents")
-    ),
-    "persons": Unit(0, ("personer", "persons"), ("personer", "persons")),
-    "jobs": Unit(0, ("job", "jobs"), ("job", "jobs")),
-    "dwellings": Unit(0, ("boliger", "dwellings"), ("boliger", "dwellings")),
-    "dkk": Unit(0, ("kr.", "DKK"), ("kr.", "DKK")),
-    "dkk_thousand": Unit(0, ("1.000 kr.", "DKK 1,000"), ("1.000 kr.", "DKK 1,000")),
-    "weeks": Unit(0, ("uger", "weeks"), ("uger", "weeks")),
-    "days": Unit(0, ("dage", "days"), ("dage", "days")),
-    "fte": Unit(1, ("årsværk", "full-time posts"), ("årsværk", "full-time posts")),
-    "ratio": Unit(2, ("", ""), ("", "")),
-    "count": Unit(0, ("", ""), ("", "")),
+TEXTS: dict[str, Any] = YamlFile(Path(__file__).with_name("wording.yml"), "transforms/models/wording.yml").data
+"""What sentences of both languages are made of, by what it is about."""
+UNITS = {
+    name: Unit(told["decimals"], tuple(told["level"]), tuple(told.get("difference", told["level"])))
+    for name, told in TEXTS["units"].items()
 }
 PLAIN = Unit(1, ("", ""), ("", ""))
 
@@ -69,10 +60,7 @@ def number(value: float | Decimal, decimals: int, language: Language) -> str:
     return f"\u2212{text}" if rounded < 0 else text
 
 
-SINGULAR = {
-    "personer": "person", "persons": "person", "boliger": "bolig", "dwellings": "dwelling", "uger": "uge",
-    "weeks": "week", "dage": "dag", "days": "day", "jobs": "job",
-}  # fmt: skip
+SINGULAR: dict[str, str] = TEXTS["singular"]
 
 
 def _with_word(text: str, word: str) -> str:
@@ -98,10 +86,7 @@ def gap(value: float | Decimal, unit: str, language: Language) -> str:
 
 
 OFFICIAL: dict[tuple[Language, str], str] = {
-    ("da", "København"): "Københavns Kommune",
-    ("da", "Bornholm"): "Bornholms Regionskommune",
-    ("en", "Copenhagen"): "the City of Copenhagen",
-    ("en", "Bornholm"): "the Regional Municipality of Bornholm",
+    (language, name): official for language, names in TEXTS["official"].items() for name, official in names.items()
 }
 
 
@@ -120,15 +105,7 @@ def listed(names: Sequence[str], language: Language) -> str:
 # Periods, dates and statuses as a Danish and an English reader expects them.
 
 
-STATUSES = {
-    "observed": ("observeret", "observed"),
-    "zero": ("nul", "zero"),
-    "suppressed": ("diskretioneret", "withheld"),
-    "missing": ("mangler", "missing"),
-    "not_applicable": ("ikke relevant", "not applicable"),
-    "provisional": ("foreløbigt tal", "provisional"),
-    "estimated": ("skøn", "estimate"),
-}
+STATUSES = {name: (danish, english) for name, (danish, english) in TEXTS["statuses"].items()}
 FORMS = (
     (re.compile(r"(\d{4})QMAT0?([1-4])"), "året til og med {1}. kvt. {0}", "the year to Q{1} {0}"),
     (re.compile(r"(\d{4})-(\d{4})"), "{0}–{1}", "{0}–{1}"),
