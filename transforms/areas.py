@@ -20,15 +20,8 @@ from transforms.errors import UsageError
 
 REFERENCE = Path(__file__).parent / "reference"
 Level = Literal[
-    "country",
-    "region",
-    "province",
-    "municipality",
-    "christiansoe",
-    "municipality_group",
-    "abroad",
-    "unknown",
-]
+    "country", "region", "province", "municipality", "christiansoe", "municipality_group", "abroad", "unknown",
+]  # fmt: skip
 LEVELS: tuple[str, ...] = get_args(Level)
 DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
 

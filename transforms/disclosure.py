@@ -114,13 +114,9 @@ class Gate:
         return Cell(100 * part / base, part, base, "observed" if part else "estimated")
 
     def estimates(
-        self,
-        frame: pd.DataFrame,
-        figure: str,
-        states: Mapping[str, str],
-        digits: Mapping[str, int],
+        self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], digits: Mapping[str, int],
         noted_as: str | None = None,
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame:  # fmt: skip
         """Return a model's rows with the columns of `digits` rounded and `n_count` as `rounded` gives it.
 
         One row per municipality_code, whose state `states` holds. Rows over fewer than `least` persons keep no figure:
@@ -244,12 +240,14 @@ class Gate:
 
 
 Key = Hashable
+Cells = Mapping[Key, float | None]
+"""Counts by cell, None where hidden."""
 Relation = tuple[Key, tuple[Key, ...]]
 Bounds = dict[Key, tuple[float, float]]
 TOLERANCE = 1e-6
 
 
-def propagate(published: Mapping[Key, float | None], relations: Iterable[Relation], rounds: int = 50) -> Bounds:
+def propagate(published: Cells, relations: Iterable[Relation], rounds: int = 50) -> Bounds:
     """Return bounds of the hidden cells by passing them along the relations until nothing changes.
 
     Quick and never too narrow; `intervals` is exact. A cell in no relation has the bounds 0 and infinity.
@@ -262,7 +260,7 @@ def propagate(published: Mapping[Key, float | None], relations: Iterable[Relatio
     return bounds
 
 
-def _tighten(total: Key, parts: tuple[Key, ...], published: Mapping[Key, float | None], bounds: Bounds) -> bool:
+def _tighten(total: Key, parts: tuple[Key, ...], published: Cells, bounds: Bounds) -> bool:
     def of(key: Key) -> tuple[float, float]:
         value = published[key]
         return bounds[key] if value is None else (float(value), float(value))
@@ -288,7 +286,7 @@ def _narrow(bounds: Bounds, key: Key, low: float, high: float) -> bool:
     return bounds[key] != before
 
 
-def intervals(published: Mapping[Key, float | None], relations: Sequence[Relation], wanted: Collection[Key]) -> Bounds:
+def intervals(published: Cells, relations: Sequence[Relation], wanted: Collection[Key]) -> Bounds:
     """Return the exact bounds of hidden cells by linear programming, in whole counts.
 
     Exact for tables of two dimensions, also with a hierarchy in one of them; for more dimensions a reader who reasons
@@ -305,9 +303,7 @@ def intervals(published: Mapping[Key, float | None], relations: Sequence[Relatio
     return result
 
 
-def exposed(
-    published: Mapping[Key, float | None], relations: Sequence[Relation], k: int, wanted: Collection[Key]
-) -> list[Key]:
+def exposed(published: Cells, relations: Sequence[Relation], k: int, wanted: Collection[Key]) -> list[Key]:
     """Return the hidden cells of `wanted` that what is visible narrows to fewer than `k` + 1 counts, sorted by key.
 
     The quick bounds are asked while they find any, then the exact ones; where no cell is a part of two totals, as in
@@ -322,7 +318,7 @@ def exposed(
     return sorted(found, key=str)
 
 
-def _with_hidden(published: Mapping[Key, float | None], relations: Iterable[Relation]) -> list[Relation]:
+def _with_hidden(published: Cells, relations: Iterable[Relation]) -> list[Relation]:
     return [
         (total, parts)
         for total, parts in relations
@@ -330,9 +326,7 @@ def _with_hidden(published: Mapping[Key, float | None], relations: Iterable[Rela
     ]
 
 
-def _components(
-    hidden: Sequence[Key], relations: Sequence[Relation], published: Mapping[Key, float | None]
-) -> list[list[Key]]:
+def _components(hidden: Sequence[Key], relations: Sequence[Relation], published: Cells) -> list[list[Key]]:
     """Return the hidden cells in groups that no relation connects, so that each is a small problem."""
     from scipy.cluster.hierarchy import DisjointSet
 
@@ -347,12 +341,7 @@ def _components(
     return list(groups.values())
 
 
-def _solve(
-    component: Sequence[Key],
-    targets: Sequence[Key],
-    relations: Sequence[Relation],
-    published: Mapping[Key, float | None],
-) -> Bounds:
+def _solve(component: Sequence[Key], targets: Sequence[Key], relations: Sequence[Relation], published: Cells) -> Bounds:
     import numpy as np
     from scipy.optimize import linprog
 
@@ -389,13 +378,9 @@ def _solve(
 
 
 def cover(
-    published: Mapping[Key, float | None],
-    relations: Sequence[Relation],
-    k: int = DEFAULT_K,
-    kept: Collection[Key] = (),
-    withheld: Collection[Key] | None = None,
-    enough: float | None = None,
-) -> tuple[set[Key], set[Key]]:
+    published: Cells, relations: Sequence[Relation], k: int = DEFAULT_K, kept: Collection[Key] = (),
+    withheld: Collection[Key] | None = None, enough: float | None = None,
+) -> tuple[set[Key], set[Key]]:  # fmt: skip
     """Return visible cells to hide so that no `withheld` cell is known to fewer than `k` + 1 counts.
 
     `withheld`: those to be protected where some are only missing; else all that are hidden. `kept` cells are never
@@ -430,13 +415,9 @@ def _around(key: Key, by_cell: Mapping[Key, Sequence[Relation]]) -> set[Key]:
 
 
 def _cheapest_cover(
-    exposed_key: Key,
-    published: Mapping[Key, float | None],
-    by_cell: Mapping[Key, Sequence[Relation]],
-    taken: Collection[Key],
-    totals: Collection[Key],
-    enough: float,
-) -> Key | None:
+    exposed_key: Key, published: Cells, by_cell: Mapping[Key, Sequence[Relation]], taken: Collection[Key],
+    totals: Collection[Key], enough: float,
+) -> Key | None:  # fmt: skip
     """Return the visible cell that costs least and shares a relation with an exposed one; None where there is none.
 
     Least is: no total, then the smallest count of `enough` or more, then the largest below. When the neighbours are

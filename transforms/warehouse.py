@@ -242,10 +242,9 @@ class Warehouse:
         with self.registered("_loading", data):
             self.execute(f"CREATE OR REPLACE TABLE {quote_table(table)} AS SELECT * FROM _loading")
 
-    def attach(self, path: Path, alias: str, *, read_only: bool = True) -> None:
-        """Attach another database file under `alias`."""
-        mode = " (READ_ONLY)" if read_only else ""
-        self.execute(f"ATTACH {quote_literal(str(path))} AS {quote_identifier(alias)}{mode}")
+    def attach(self, path: Path, alias: str) -> None:
+        """Attach another database file under `alias`, to read from it."""
+        self.execute(f"ATTACH {quote_literal(str(path))} AS {quote_identifier(alias)} (READ_ONLY)")
 
     def detach(self, alias: str) -> None:
         """Detach what `attach` attached."""

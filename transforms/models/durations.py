@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from transforms.machine import ahead
-from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, model_card
+from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, held_against, model_card
 from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 from transforms.statistics.hazard import (
     Cells,
@@ -24,10 +23,11 @@ from transforms.statistics.hazard import (
     build_cells,
     chance,
     counts_at_risk,
+    crossed,
     fit_hazard,
     is_numeric,
 )
-from transforms.statistics.intervals import Z95, Floats
+from transforms.statistics.intervals import Floats
 from transforms.statistics.random_effect import LevelFit, Year, fit_levels
 from transforms.statistics.tally import Tally
 
@@ -192,11 +192,7 @@ def _companions(
         )  # fmt: skip
         error = np.abs(up - down) / (2 * step) * fit.own_error
         expected = np.where(np.isfinite(error), expected, np.nan)
-        frame = pd.DataFrame({
-            "municipality_code": tables.cells.groups, "observed": observed, "expected": expected,
-            "difference": observed - expected, "standard_error": error,
-            "single_low": observed - expected - Z95 * error, "single_high": observed - expected + Z95 * error,
-        })  # fmt: skip
+        frame = held_against(tables.cells.groups, observed, expected, error)
         withheld = np.array(few, dtype=np.bool_) & (intervals == 0)
         frame["value_status"] = np.select(
             [withheld, np.isfinite(observed)], ["suppressed", "estimated"], "not_applicable"
@@ -305,22 +301,13 @@ def _leavers(part: Tally, cells: Cells) -> Floats:
     gone = part.where(_left(part))
     place = {code: i for i, code in enumerate(cells.groups)}
     row = np.array([place.get(code, 0) for code in part.levels["municipality_code"]], dtype=np.int64)
-    return _summed(
-        row[gone.codes["municipality_code"]], gone.values("interval_count"), gone, len(cells.groups), INTERVALS
-    )
+    places, left_at = row[gone.codes["municipality_code"]], gone.values("interval_count")
+    return crossed(places, len(cells.groups), left_at, INTERVALS, gone.count)
 
 
 def _left(part: Tally) -> npt.NDArray[np.bool_]:
     left, job = (part.values(name).astype(bool) for name in ("has_left", "job_interval"))
     return np.asarray(left & ~job & (part.values("interval_count") < INTERVALS), dtype=np.bool_)
-
-
-def _summed(
-    row: npt.NDArray[np.integer[Any]], column: npt.NDArray[np.integer[Any]], part: Tally, rows: int, columns: int
-) -> Floats:
-    """Return the counts summed into a table."""
-    key = row.astype(np.int64) * columns + column.astype(np.int64)
-    return np.bincount(key, part.count, rows * columns).astype(np.float64).reshape(rows, columns)
 
 
 YEARS = (1, 2, 3)
@@ -375,7 +362,7 @@ def _totals(part: Tally) -> tuple[Floats, Floats, Floats]:
     gone = followed & _left(part)
 
     def summed(wanted: npt.NDArray[np.bool_], column: npt.NDArray[np.int64]) -> Floats:
-        return _summed(place[wanted], column[wanted], part.where(wanted), len(present), INTERVALS + 1)
+        return crossed(place[wanted], len(present), column[wanted], INTERVALS + 1, part.count[wanted])
 
     change = summed(followed, first) - summed(followed, count)
     events, left = summed(job, count - 1), summed(gone, count)

@@ -8,7 +8,7 @@ difference and one standard error (`assess`). `durations.py` does the same for t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,8 +74,18 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype({**types, **dict.fromkeys(texts, "string"), **dict.fromkeys(truths, "boolean")})
 
 
+def held_against(codes: Iterable[str], observed: Floats, expected: Floats, error: Floats) -> pd.DataFrame:
+    """Return what is observed beside what is expected: their difference, its standard error, and its 95 % interval."""
+    difference = observed - expected
+    return pd.DataFrame({
+        "municipality_code": pd.Series(list(codes), dtype="object"), "observed": observed, "expected": expected,
+        "difference": difference, "standard_error": error,
+        "single_low": difference - Z95 * error, "single_high": difference + Z95 * error,
+    })  # fmt: skip
+
+
 def estimates_of(
-    codes: pd.Series[str] | list[str], observed: Floats, expected: Floats, fit: LevelFit, slope: Floats,
+    codes: Iterable[str], observed: Floats, expected: Floats, fit: LevelFit, slope: Floats,
     tolerance: float, judged: npt.NDArray[np.bool_], higher_is_better: bool,
 ) -> pd.DataFrame:  # fmt: skip
     """Return estimates on the outcome's own scale, from a fit on the linear scale and the slope between the two.
@@ -87,15 +97,11 @@ def estimates_of(
     error = np.sqrt((slope * fit.own_error) ** 2 + tolerance**2)
     between = (slope * fit.sd) ** 2
     weight = between / (between + error**2)
-    return pd.DataFrame({
-        "municipality_code": np.asarray(codes, dtype=object), "observed": observed, "expected": expected,
-        "difference": difference, "standard_error": error,
-        "single_low": difference - Z95 * error, "single_high": difference + Z95 * error,
-        "shrunk_difference": weight * difference, "shrunk_error": np.sqrt(weight) * error,
-        "unusual_z": difference / np.sqrt(between + error**2), "is_judged": judged,
-        "is_higher_better": higher_is_better,
-        "explained_share": explained_share(observed[judged], expected[judged]),
-    })  # fmt: skip
+    return held_against(codes, observed, expected, error).assign(
+        shrunk_difference=weight * difference, shrunk_error=np.sqrt(weight) * error,
+        unusual_z=difference / np.sqrt(between + error**2), is_judged=judged, is_higher_better=higher_is_better,
+        explained_share=explained_share(observed[judged], expected[judged]),
+    )  # fmt: skip
 
 
 def assess(rows: pd.DataFrame) -> pd.DataFrame:

@@ -119,19 +119,19 @@ def national_absorption(employed: pd.DataFrame, least: int) -> pd.DataFrame:
     return employed[["industry_code"]].assign(absorption_pct=share.astype("Float64"))
 
 
-def jobs_in_reach(jobs: pd.DataFrame, areas: pd.DataFrame, year: int, growth_years: int = GROWTH_YEARS) -> pd.DataFrame:
+def jobs_in_reach(jobs: pd.DataFrame, areas: pd.DataFrame, year: int) -> pd.DataFrame:
     """Return jobs within the municipality's commuting area and their growth, per municipality and industry.
 
     Input `jobs`: municipality_code (of the workplace), industry_code, year, jobs_count. Input `areas`:
     municipality_code, commuting_area_code. Output: municipality_code, industry_code, jobs_in_reach_count
-    (empty when a member's figure is missing: an area is not half counted), jobs_growth_pct (since `growth_years`
+    (empty when a member's figure is missing: an area is not half counted), jobs_growth_pct (since GROWTH_YEARS
     earlier; empty without that year).
     """
-    frame = jobs[jobs["year"].isin([year, year - growth_years])].merge(areas, on="municipality_code")
+    frame = jobs[jobs["year"].isin([year, year - GROWTH_YEARS])].merge(areas, on="municipality_code")
     members = areas.groupby("commuting_area_code")["municipality_code"].nunique().to_dict()
     grouped = frame.groupby(["commuting_area_code", "industry_code", "year"])["jobs_count"].agg(["sum", "count"])
     whole = grouped["count"] == grouped.index.get_level_values(0).map(members)
-    table = grouped["sum"].where(whole).unstack("year").reindex(columns=[year, year - growth_years]).astype("Float64")
+    table = grouped["sum"].where(whole).unstack("year").reindex(columns=[year, year - GROWTH_YEARS]).astype("Float64")
     table.columns = ["jobs_in_reach_count", "earlier"]
     growth = 100 * (table["jobs_in_reach_count"] / table["earlier"].where(table["earlier"] > 0) - 1)
     table = table.assign(jobs_growth_pct=growth).drop(columns="earlier").reset_index()

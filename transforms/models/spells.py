@@ -23,8 +23,8 @@ FOLLOW_UP_WEEKS = 156
 INTERVAL_WEEKS = 13
 
 
-def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_weeks: int = JOB_WEEKS) -> pd.DataFrame:
-    """Return per person the start of the first job of at least `job_weeks` weeks after the permit.
+def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date) -> pd.DataFrame:
+    """Return per person the start of the first job of at least JOB_WEEKS weeks after the permit.
 
     Spells that overlap or follow one another without a free day are one job (the length of employment counts,
     not the employer); days before the permit do not count, nor does a job with wage subsidy where that is told. Input:
@@ -49,7 +49,7 @@ def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date, job_w
     jobs = frame.groupby("job", as_index=False).agg(who=("who", "first"), start=("start", "min"), end=("end", "max"))
     permit = _days(cases["permit_date"]).to_numpy()
     jobs["start"] = np.maximum(jobs["start"].to_numpy(), permit[jobs["who"].to_numpy()])
-    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * job_weeks]
+    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * JOB_WEEKS]
     first = jobs.groupby("who")["start"].min()
     return pd.DataFrame({
         "person_id": people[first.index.to_numpy()],
@@ -69,10 +69,7 @@ def _day(moment: pd.Timestamp) -> int:
     return (moment - pd.Timestamp("1970-01-01")).days
 
 
-def person_periods(
-    cases: pd.DataFrame, employment: pd.DataFrame, until: date, *,
-    job_weeks: int = JOB_WEEKS, follow_up_weeks: int = FOLLOW_UP_WEEKS, interval_weeks: int = INTERVAL_WEEKS,
-) -> pd.DataFrame:  # fmt: skip
+def person_periods(cases: pd.DataFrame, employment: pd.DataFrame, until: date) -> pd.DataFrame:
     """Return one row per case: weeks from permit to first job of >= 13 weeks, censored at three years.
 
     The outcome of KORA 2017. A job that starts less than 13 weeks before the end of the data, or before the person
@@ -101,18 +98,18 @@ def person_periods(
     own = _days(cases["last_date"].fillna(last)) if "last_date" in cases else pd.Series(_day(last), index=cases.index)
     end = _days(cases["end_date"]).fillna(own).clip(upper=own).to_numpy(np.float64)
     one_each = cases.drop_duplicates("person_id")
-    jobs = first_jobs(one_each, employment, until, job_weeks).set_index("person_id")["job_start_date"]
+    jobs = first_jobs(one_each, employment, until).set_index("person_id")["job_start_date"]
     # Not `map`, which takes an empty series of dates for one of numbers and fails where nobody has a job.
     job = (_days(jobs.reindex(cases["person_id"])).to_numpy(np.float64) - permit) / 7
-    seen = (end + 1 - permit) / 7 - job_weeks
-    followed = np.clip(seen, 0, follow_up_weeks)
-    whole = np.floor(followed / interval_weeks)
+    seen = (end + 1 - permit) / 7 - JOB_WEEKS
+    followed = np.clip(seen, 0, FOLLOW_UP_WEEKS)
+    whole = np.floor(followed / INTERVAL_WEEKS)
     # The last followed day itself is included: a job starting on it can be seen to last, if there is such a day.
-    has_job = np.isfinite(job) & (job <= seen) & (job < follow_up_weeks)
-    in_interval = np.floor(job / interval_weeks)
+    has_job = np.isfinite(job) & (job <= seen) & (job < FOLLOW_UP_WEEKS)
+    in_interval = np.floor(job / INTERVAL_WEEKS)
     job_interval = has_job & (in_interval < whole)
     entry = _days(cases["entry_date"]).to_numpy(np.float64) if "entry_date" in cases else permit
-    first = np.ceil(np.maximum(entry - permit, 0) / 7 / interval_weeks)
+    first = np.ceil(np.maximum(entry - permit, 0) / 7 / INTERVAL_WEEKS)
     return cases.assign(
         first_interval=first.astype(np.int64),
         weeks=np.where(has_job, job, followed),

@@ -104,7 +104,13 @@ class Cells:
         return at_risk.astype(np.float64), events.astype(np.float64)
 
 
-def _crossed(rows: Codes, size: int, columns: Codes, width: int, values: Floats) -> Floats:
+def crossed(
+    rows: npt.NDArray[np.integer[Any]],
+    size: int,
+    columns: npt.NDArray[np.integer[Any]],
+    width: int,
+    values: Floats | Integers,
+) -> Floats:
     """Return values summed into a table of size x width."""
     key = rows.astype(np.int64) * width + columns
     return np.bincount(key, values, size * width).astype(np.float64).reshape(size, width)
@@ -379,7 +385,7 @@ def _narrow(factor: Factor, groups: int) -> tuple[Column, ...]:
 def _by_group(group: Codes, size: int, level: Codes, table: Design, weight: Floats) -> Floats:
     """Return the rows of `table` that cells have, times their weight, summed per municipality."""
     if size * len(table) <= TABLE:
-        return np.asarray(_crossed(group, size, level, len(table), weight) @ table.astype(np.float64), dtype=np.float64)
+        return np.asarray(crossed(group, size, level, len(table), weight) @ table.astype(np.float64), dtype=np.float64)
     return np.stack([np.bincount(group, weight * column[level], size) for column in table.T], axis=1)
 
 

@@ -31,9 +31,7 @@ class LevelFit:
     """Levels of municipalities: level = intercept + x'b + bend + area + own + chance; one entry per municipality."""
 
     expected: Floats  # level predicted from all the OTHER municipalities, area and bend included
-    own: Floats  # own level minus that prediction
-    own_error: Floats  # standard error of `own` as an estimate of the own deviation
-    unusual: Floats  # `own` in standard deviations of what ordinary municipalities show: the funnel's z
+    own_error: Floats  # standard error of own level minus that prediction, as an estimate of the own deviation
     coefficients: pd.Series[float]  # intercept and b, per standard deviation of the condition
     standard_errors: pd.Series[float]
     sd: float  # of own deviations between municipalities of one labour market
@@ -208,13 +206,11 @@ def fit_levels(years: Sequence[Year]) -> list[LevelFit]:
         if max(float(np.max(np.abs(a - b))) for a, b in zip(before, expected, strict=True)) < 1e-5:
             break
     fits = []
-    for year, model, now, away, (_, names, constant) in zip(linear, models, expected, own, scaled, strict=True):
+    for year, model, now, (_, names, constant) in zip(linear, models, expected, scaled, strict=True):
         predictive, index = 1 / np.diag(model.projection), ["intercept", *names]
         fits.append(LevelFit(
             expected=now,
-            own=away,
             own_error=np.sqrt(np.maximum(predictive - theta["own"], year.variance)),
-            unusual=away / np.sqrt(predictive),
             coefficients=pd.Series(model.coefficients, index=index),
             standard_errors=pd.Series(np.sqrt(np.diag(model.covariance)), index=index),
             sd=float(np.sqrt(theta["own"])), area_sd=float(np.sqrt(theta.get("area", 0.0))),
