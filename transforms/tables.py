@@ -73,19 +73,19 @@ def read_sql_file(path: Path) -> SqlFile:
 def header_and_select(text: str, keys: Collection[str] | None = None) -> tuple[dict[str, str], str]:
     """Return what the comments at the top of an SQL file say, key by key (any, or those of `keys`), and its SELECT."""
     header: dict[str, str] = {}
-    last = ""
-    body: list[str] = []
-    for line in text.splitlines():
-        match = _HEADER.match(line) if not body else None
-        continued = _CONTINUED.match(line) if not body and last else None
-        if match and (keys is None or match.group(1) in keys):
-            last = match.group(1)
-            header[last] = match.group(2)
-        elif continued:
-            header[last] += " " + continued.group(1)
+    lines = text.splitlines()
+    last, top = "", 0
+    for line in lines:
+        match, continued = _HEADER.match(line), _CONTINUED.match(line)
+        if match and (keys is None or match[1] in keys):
+            last = match[1]
+            header[last] = match[2]
+        elif last and continued:
+            header[last] += f" {continued[1]}"
         else:
-            body.append(line)
-    return header, "\n".join(body).strip().rstrip(";")
+            break
+        top += 1
+    return header, "\n".join(lines[top:]).strip().rstrip(";")
 
 
 def read_all(root: Path = ROOT) -> dict[str, SqlFile]:
@@ -120,7 +120,7 @@ def tables_read(warehouse: Warehouse, sql: str) -> set[str]:
     found = warehouse.rows(
         "SELECT DISTINCT concat(value ->> '$.schema_name', '.', value ->> '$.table_name') "
         "FROM json_tree(json_serialize_sql(?)) WHERE type = 'OBJECT' "
-        "AND value ->> '$.type' = 'BASE_TABLE' AND value ->> '$.schema_name' <> ''",
+        "AND (value ->> '$.type') = 'BASE_TABLE' AND (value ->> '$.schema_name') <> ''",
         [sql],
     )
     return {table for (table,) in found}
