@@ -236,14 +236,10 @@ def build_model(warehouse: Warehouse, name: str, model: Model) -> int:
 
 
 def build(
-    warehouse: Warehouse,
-    files: Mapping[str, SqlFile],
-    models: Mapping[str, Model],
-    dictionary: Dictionary,
-    tables: Iterable[str],
-    on_table: Callable[[str, int], None] = lambda table, rows: None,
+    warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model], dictionary: Dictionary,
+    tables: Iterable[str], on_table: Callable[[str, int], None] = lambda table, rows: None,
     reads: Mapping[str, Collection[str]] | None = None,
-) -> dict[str, int]:
+) -> dict[str, int]:  # fmt: skip
     """Build `tables` (already in order) and return table -> rows.
 
     Who says what each reads has two built at a time, models always beside the tables that do not need them.

@@ -106,7 +106,6 @@ do not drown what sets one labour market apart from another (in the sample world
 MIN_JOB_SHARE = 0.01
 """Industries with a smaller share of the jobs in reach are too small to build an effort on, and get no rank."""
 UNKNOWN_INDUSTRIES = ("X", "11")
-OPTIONAL = ("openings_count", "shortage_class", "placement_to_job_pct", "present_use_pct")
 
 
 def national_absorption(employed: pd.DataFrame, least: int) -> pd.DataFrame:
@@ -186,10 +185,10 @@ def match_industries(
 
     Inputs: `jobs_in_reach`, `national_absorption`, `placement_to_job`, `present_use`, `openings_in_reach` frames;
     `shortage`: municipality_code, industry_code, shortage_class; `industries`: industry_code, text_da, text_en. Output:
-    municipality_code, industry_code, jobs_in_reach_count, jobs_growth_pct, absorption_pct, each OPTIONAL value with
-    its <name>_status (observed | missing, or as its frame tells: zero, suppressed), score, score_rank, score_factors,
-    is_estimated (always true), value_status (estimated | missing), reason_da, reason_en. Raises DataRefused on mixed
-    groupings only where a crosswalk is used; map the inputs with `crosswalk.sum_to_level` first.
+    municipality_code, industry_code, jobs_in_reach_count, jobs_growth_pct, absorption_pct, openings_count,
+    shortage_class, placement_to_job_pct and present_use_pct, each of the four with its status (observed | missing, or
+    as its frame tells: zero, suppressed), score, score_rank, score_factors, is_estimated (always true), value_status
+    (estimated | missing), reason_da, reason_en. Inputs of another grouping are to go through `sum_to_level` first.
     """
     keys = ["municipality_code", "industry_code"]
     out = reach.merge(absorption, on="industry_code", how="left").merge(industries, on="industry_code", how="left")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import DataRefused
+from transforms.statistics.intervals import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,10 +80,7 @@ def find_peers(
 
 
 def _largest(
-    names: npt.NDArray[np.object_],
-    part: npt.NDArray[np.float64],
-    gap: npt.NDArray[np.float64],
-    both: npt.NDArray[np.bool_],
+    names: npt.NDArray[np.object_], part: Floats, gap: Floats, both: npt.NDArray[np.bool_]
 ) -> dict[str, object]:
     """Return the NAMED conditions with the largest weighted squared gap, largest first."""
     order = [int(j) for j in np.argsort(-part, kind="stable") if both[j]][:NAMED]

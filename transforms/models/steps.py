@@ -349,14 +349,11 @@ def commuting_area_step(warehouse: Warehouse) -> pd.DataFrame:
     codes = municipalities(warehouse)
     flows = read(warehouse, "commuting_flows")
     if flows.empty:
-        alone = pd.DataFrame({"municipality_code": codes, "commuting_area_code": codes})
-        return alone.assign(
-            commuting_area_size=1,
-            self_containment_share=float("nan"),
-            employed_count=float("nan"),
-            is_cut_off=False,
-            value_status="missing",
-        )
+        return pd.DataFrame({
+            "municipality_code": codes, "commuting_area_code": codes, "commuting_area_size": 1,
+            "self_containment_share": float("nan"), "employed_count": float("nan"), "is_cut_off": False,
+            "value_status": "missing",
+        })  # fmt: skip
     return commuting_areas(flows, codes, int(flows["year"].max()))
 
 
@@ -453,14 +450,7 @@ def peer_step(warehouse: Warehouse) -> pd.DataFrame | None:
 
 def industry_step(warehouse: Warehouse, gate: Gate) -> pd.DataFrame | None:
     """Return how each industry fits each municipality: jobs and openings in reach, growth, absorption and shortage."""
-    from transforms.models.industries import (
-        jobs_in_reach,
-        match_industries,
-        national_absorption,
-        openings_in_reach,
-        placement_to_job,
-        present_use,
-    )
+    from transforms.models import industries
 
     jobs = read(warehouse, "industry_jobs")
     employed = read(warehouse, "national_industries")
@@ -472,14 +462,14 @@ def industry_step(warehouse: Warehouse, gate: Gate) -> pd.DataFrame | None:
         "SELECT * FROM model.placement_industry WHERE followed_by_job_count IS NOT NULL ORDER BY 1"
     )
     posted, entered = read(warehouse, "openings"), read(warehouse, "shortage")
-    return match_industries(
-        jobs_in_reach(jobs, within, int(jobs["year"].max())),
-        national_absorption(employed, least_rate_denominator(warehouse)),
+    return industries.match_industries(
+        industries.jobs_in_reach(jobs, within, int(jobs["year"].max())),
+        industries.national_absorption(employed, least_rate_denominator(warehouse)),
         read(warehouse, "industries"),
-        openings=None if posted.empty else openings_in_reach(posted, within),
+        openings=None if posted.empty else industries.openings_in_reach(posted, within),
         shortage=None if entered.empty else entered,
-        to_job=None if followed.empty else placement_to_job(followed, gate.least),
-        use=None if taken.empty else present_use(taken, gate.least),
+        to_job=None if followed.empty else industries.placement_to_job(followed, gate.least),
+        use=None if taken.empty else industries.present_use(taken, gate.least),
     )
 
 

@@ -59,13 +59,12 @@ class Tally:
         """Return the cells with these columns alone, as they lie: cells may be alike now."""
         return Tally({n: self.levels[n] for n in names}, {n: self.codes[n] for n in names}, self.count)
 
-    def with_columns(self, columns: Mapping[str, npt.NDArray[Any]]) -> Tally:
+    def with_columns(self, columns: Mapping[str, npt.NDArray[Any] | pd.Series[Any]]) -> Tally:
         """Return the cells with more columns, given as a value per cell."""
-        coded = {name: _coded(values) for name, values in columns.items()}
-        levels = {name: levels for name, (levels, _) in coded.items()}
-        return Tally(
-            {**self.levels, **levels}, {**self.codes, **{n: codes for n, (_, codes) in coded.items()}}, self.count
-        )
+        levels, codes = dict(self.levels), dict(self.codes)
+        for name, values in columns.items():
+            levels[name], codes[name] = _coded(values)
+        return Tally(levels, codes, self.count)
 
     def renamed(self, name: str, new: str, value_of: Callable[[Any], Any]) -> Tally:
         """Return the cells with a column replaced in its place by another value of each level."""
@@ -90,10 +89,8 @@ class Tally:
 
 def tally(frame: pd.DataFrame, names: Sequence[str], count: npt.NDArray[Any] | None = None) -> Tally:
     """Return the cells of rows: how many are alike in the columns `names`, or the sum of their `count`."""
-    coded = {name: _coded(frame[name]) for name in names}
     ones = np.ones(len(frame), dtype=np.int64) if count is None else np.asarray(count, dtype=np.int64)
-    rows = Tally({n: levels for n, (levels, _) in coded.items()}, {n: codes for n, (_, codes) in coded.items()}, ones)
-    return added([rows])
+    return added([Tally({}, {}, ones).with_columns({name: frame[name] for name in names})])
 
 
 def added(parts: Sequence[Tally]) -> Tally:
