@@ -596,37 +596,34 @@ class Catalogue:
         wanted = table.casefold()
         return next((s for s in self.sources.values() if s.table and s.table.casefold() == wanted), None)
 
-    def codes(self, source: Source | str, dimension: Dimension | str) -> list[Code]:
-        """Return all codes the dimension can hold, in the publisher's order; none for the time dimension.
+    def codes(self, source: Source, dimension: Dimension | str) -> list[Code]:
+        """Return all codes the dimension (or that of an id) can hold, in the publisher's order; none for the time.
 
         For an area dimension: the areas of its levels (StatBank's hierarchical order), then its extra codes.
         A dimension that may be left out of the request has our code `_ALL` for its total in front.
         """
-        owner = self.source(source) if isinstance(source, str) else source
-        found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
+        found = source.dimension(dimension) if isinstance(dimension, str) else dimension
         if found.role == "area":
             wanted = areas_at(found.levels) + [areas()[code] for code in found.extra_codes]
             return [Code(area.code, area.name_da, area.name_en) for area in wanted]
         codes = self.codelists[found.codelist] if found.codelist else [Code(c, c, c) for c in found.codes]
-        own_total = found.total == LEFT_OUT or (found.total == TOTAL and owner.jobindsats is not None)
+        own_total = found.total == LEFT_OUT or (found.total == TOTAL and source.jobindsats is not None)
         return [total_code(found.total or TOTAL, codes), *codes] if own_total else codes
 
-    def readable(self, source: Source | str, dimension: Dimension | str) -> list[Code]:
+    def readable(self, source: Source, dimension: Dimension) -> list[Code]:
         """Return every code that may stand in an extract: those of the table, residual areas, and new ones.
 
         Jobindsats has names instead of codes, of any level.
         """
-        owner = self.source(source) if isinstance(source, str) else source
-        found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
-        codes = self.codes(owner, found)
-        if found.role == "area":
+        codes = self.codes(source, dimension)
+        if dimension.role == "area":
             known = {code.code for code in codes}
-            others = areas_at(RESIDUAL) if owner.jobindsats is None else areas().values()
+            others = areas_at(RESIDUAL) if source.jobindsats is None else areas().values()
             residual = [area for area in others if area.code not in known]
             codes = codes + [Code(area.code, area.name_da, area.name_en) for area in residual]
-        other = self.spellings.get((owner.id, found.id), {})
+        other = self.spellings.get((source.id, dimension.id), {})
         codes = [replace(code, spelt=other[code.code]) if code.code in other else code for code in codes]
-        return [*codes, *self.new_codes.get((owner.id, found.id), ())]
+        return [*codes, *self.new_codes.get((source.id, dimension.id), ())]
 
     def with_spellings(self, source: Source, spellings: Mapping[str, Mapping[str, str]]) -> Catalogue:
         """Return the catalogue with codes that one extract spells in another way (dimension id -> its code -> ours)."""
@@ -642,19 +639,17 @@ class Catalogue:
         added = {(source.id, source.dimension(name).id): codes for name, codes in new_codes.items() if codes}
         return replace(self, new_codes={**self.new_codes, **added}) if added else self
 
-    def selected(self, source: Source | str, dimension: Dimension | str) -> list[str]:
+    def selected(self, source: Source, dimension: Dimension) -> list[str]:
         """Return the codes the source asks for, patterns such as `*` and `1*` expanded, in the publisher's order.
 
         The time dimension is the publisher's to expand and gives an empty list.
         """
-        owner = self.source(source) if isinstance(source, str) else source
-        found = owner.dimension(dimension) if isinstance(dimension, str) else dimension
-        if found.role == "time":
+        if dimension.role == "time":
             return []
-        if found.is_left_out:
+        if dimension.is_left_out:
             return [LEFT_OUT]
-        patterns = [_as_regex(pattern) for pattern in found.select]
-        codes = [code.code for code in self.codes(owner, found) if code.code != LEFT_OUT]
+        patterns = [_as_regex(pattern) for pattern in dimension.select]
+        codes = [code.code for code in self.codes(source, dimension) if code.code != LEFT_OUT]
         return [code for code in codes if any(pattern.fullmatch(code) for pattern in patterns)]
 
     def list_of(self, dimension: Dimension) -> str:

@@ -184,12 +184,8 @@ class Warehouse:
         """Yield the result `size` rows at a time; never more than a few of them are held."""
         with _stoppable():
             result = self._connection.execute(sql)
-        while True:
-            with _stoppable():
-                rows = result.fetchmany(size)
-            if not rows:
-                return
-            yield rows
+            while rows := result.fetchmany(size):
+                yield rows
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """Return (name, type) of the columns a SELECT would give, without running it."""

@@ -158,7 +158,7 @@ def test_small_cells_are_suppressed_and_zero_is_not() -> None:
     answer = small_cubes().answer(
         "KY038",
         {
-            "OMRÅDE": [c.code for c in catalogue().codes("statbank_ky038", "OMRÅDE")],
+            "OMRÅDE": [c.code for c in catalogue().codes(catalogue().source("statbank_ky038"), "OMRÅDE")],
             "YDELSESTYPE": ["10020", "10060"],
             "HERKOMST1": ["2", "9"],
             "HERKOMST": ["20", "30"],

@@ -70,7 +70,7 @@ def test_a_good_file_loads(tmp_path: Path) -> None:
     assert [code.code for code in catalogue.codes(source, "enhed")] == ["101", "116"]
     assert catalogue.codes(source, "OMRÅDE")[0].text_en == "All Denmark"
     assert catalogue.codes(source, "Tid") == []
-    assert catalogue.selected("statbank_test1", "HERKOMST") == ["20", "24", "25"]
+    assert catalogue.selected(source, source.dimension("HERKOMST")) == ["20", "24", "25"]
     assert catalogue.codes(source, "HERKOMST")[0].leaves == ("24", "25")
 
 
@@ -82,10 +82,11 @@ def test_elimination_defaults_by_role(tmp_path: Path) -> None:
 def test_a_dimension_left_out_has_our_total_in_front(tmp_path: Path) -> None:
     text = GOOD.replace('total: TOT, select: ["2*"]', 'total: _ALL, select: ["_ALL"]')
     catalogue = _load(tmp_path, text)
-    dimension = catalogue.source("statbank_test1").dimension("HERKOMST")
+    source = catalogue.source("statbank_test1")
+    dimension = source.dimension("HERKOMST")
     assert dimension.is_left_out
-    assert catalogue.selected("statbank_test1", dimension) == [LEFT_OUT]
-    first, *others = catalogue.codes("statbank_test1", dimension)
+    assert catalogue.selected(source, dimension) == [LEFT_OUT]
+    first, *others = catalogue.codes(source, dimension)
     assert (first.code, first.kind, first.leaves) == (LEFT_OUT, "total", ("24", "25"))
     assert [code.code for code in others] == ["TOT", "20", "24", "25"]
 
@@ -201,7 +202,7 @@ def test_unknown_source_and_dimension_name_what_there_is(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="known: statbank_test1"):
         catalogue.source("statbank_folk9")
     with pytest.raises(UsageError, match="it has OMRÅDE, HERKOMST, ENHED, Tid"):
-        catalogue.codes("statbank_test1", "KØN")
+        catalogue.codes(catalogue.source("statbank_test1"), "KØN")
 
 
 @pytest.mark.parametrize(
