@@ -88,7 +88,7 @@ def test_one_difference_and_one_error_carry_everything() -> None:
     observed, expected, slope = (np.array(v) for v in ([60.0, 41.0, 50.0], [55.0, 45.0, 50.5], [24.0, 20.0, 25.0]))
     own_error, sd = np.array([0.1, 0.02, 0.0]), 0.15
     none = pd.Series(dtype=float)
-    fit = LevelFit(expected, expected, own_error, expected, none, none, sd, 0.0, {}, 1.0, ())
+    fit = LevelFit(expected, own_error, none, none, sd, 0.0, {}, 1.0, ())
     judged = np.array([True, True, False])
     out = estimates_of(["101", "147", "151"], observed, expected, fit, slope, 0.25, judged, True)
     error = np.sqrt((slope * own_error) ** 2 + 0.0625)
