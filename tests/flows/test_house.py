@@ -24,7 +24,7 @@ from flows.connectors.statbank.client import fetch_source
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("transforms", "expectations", "flows")
 MOST_MODULES = 95
-MOST_CODE_LINES = 26_000
+MOST_CODE_LINES = 25_000
 # Where a name may be spoken besides modules: templates, the page's program, models in SQL, the dictionary.
 SPOKEN_IN = (".sql", ".yml", ".jinja", ".js")
 # Every room with the rooms it may import besides itself; `transforms` is open to all.
