@@ -513,9 +513,12 @@ Location = Sequence[int | str]
 class YamlFile:
     """A parsed YAML mapping that still knows its lines."""
 
-    def __init__(self, path: Path, shown_as: str, verb: str = "given"):
-        """Read `path`; UsageError with the line when it is no YAML mapping, or a key «is {verb} twice»."""
-        self.shown_as = shown_as
+    def __init__(self, path: Path, shown_as: str = "", verb: str = "given"):
+        """Read `path`; UsageError with the line when it is no YAML mapping, or a key «is {verb} twice».
+
+        Errors name it as `shown_as`, or by its path in the repository.
+        """
+        self.shown_as = shown_as = shown_as or _shown(path)
         try:
             text = path.read_text(encoding="utf-8")
             self._root = yaml.compose(text, Loader=SafeLoader)
@@ -670,7 +673,7 @@ def load_catalogue(
     catalogue = Catalogue({}, load_codelists(codelists))
     columns = _described_columns(dictionary)
     for path in sorted(directory.glob("*.yml")):
-        file = YamlFile(path, _shown(path))
+        file = YamlFile(path)
         source = _parse(file)
         if source.id != path.stem:
             raise file.error(["id"], f"the id is {source.id}, but the file is named {path.name}")
@@ -763,10 +766,7 @@ def _as_regex(pattern: str) -> re.Pattern[str]:
 
 
 def _described_columns(dictionary: Path) -> set[str] | None:
-    if not dictionary.exists():
-        return None
-    with dictionary.open(encoding="utf-8") as stream:
-        return set((yaml.load(stream, Loader=SafeLoader) or {}).get("columns") or {})
+    return set(YamlFile(dictionary).data.get("columns") or {}) if dictionary.exists() else None
 
 
 def _shown(path: Path) -> str:

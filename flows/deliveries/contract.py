@@ -10,11 +10,9 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-import yaml
-
 from flows.deliveries.keys import MASK, looks_like_cpr
 from transforms.areas import suggest
-from transforms.catalogue import Contract, DeliveryField, RuleText, SafeLoader, Severity, fold_spelling, load_catalogue
+from transforms.catalogue import Contract, DeliveryField, RuleText, Severity, YamlFile, fold_spelling, load_catalogue
 from transforms.errors import DataRefused, UsageError
 
 _catalogue = cache(load_catalogue)
@@ -52,9 +50,7 @@ def kind_named(word: str, option: str) -> str:
 # What municipalities are told, in words they can act on, and never a person's data.
 
 
-TEXTS: dict[str, dict[str, dict[str, Any]]] = yaml.load(
-    (Path(__file__).parent / "texts.yml").read_text(encoding="utf-8"), Loader=SafeLoader
-)
+TEXTS: dict[str, dict[str, dict[str, Any]]] = YamlFile(Path(__file__).with_name("texts.yml")).data
 """The texts by sort and name, each in Danish and English."""
 CELL_RULES = {name: RuleText.model_validate(text) for name, text in TEXTS["rules"].items()}
 _PLAIN_NUMBER = re.compile(r"[\d\s.,:/%+-]{1,20}")

@@ -16,15 +16,15 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
 from flows.report.words import broken_line
 from transforms.areas import area_code, areas, reference_rows
+from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused
 from transforms.models.wording import shown
 
-CHARTS = yaml.safe_load(Path(__file__).with_name("charts.yml").read_text(encoding="utf-8"))
+CHARTS = YamlFile(Path(__file__).with_name("charts.yml")).data
 """The charts in Vega-Lite, and the colours that stand for the page's own."""
 ROOT = re.compile(r"<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
 IDLE = re.compile(r' (font-family|class|role|style|pointer-events|aria-[a-z]+)="[^"]*"')

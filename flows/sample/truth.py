@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
-from transforms.catalogue import SafeLoader
+from transforms.catalogue import YamlFile
 
 
 def in_file(name: str) -> Any:
     """Return what a YAML file beside this module holds."""
-    return yaml.load((Path(__file__).parent / name).read_text(encoding="utf-8"), Loader=SafeLoader)
+    return YamlFile(Path(__file__).with_name(name)).data
 
 
 INVENTED: dict[str, Any] = in_file("invented.yml")

@@ -91,7 +91,7 @@ def _models(group: str, steps: Mapping[str, Step]) -> dict[str, Model]:
             return pd.DataFrame({column: pd.Series(dtype="str") for column in columns})
         return frame
 
-    tables = YamlFile(HERE / "tables.yml", "transforms/models/tables.yml").data[group]
+    tables = YamlFile(HERE / "tables.yml").data[group]
     return {
         f"model.{name}": Model(frozenset(table["reads"]), partial(compute, name, table.get("columns", [])))
         for name, table in tables.items()

@@ -26,7 +26,7 @@ class Unit:
     difference: tuple[str, str]
 
 
-TEXTS: dict[str, Any] = YamlFile(Path(__file__).with_name("wording.yml"), "transforms/models/wording.yml").data
+TEXTS: dict[str, Any] = YamlFile(Path(__file__).with_name("wording.yml")).data
 """What sentences of both languages are made of, by what it is about."""
 UNITS = {
     name: Unit(told["decimals"], tuple(told["level"]), tuple(told.get("difference", told["level"])))

@@ -18,7 +18,7 @@ import yaml
 
 from flows.connectors.statbank.query import PERIOD_FORMS, TableInfo, Value, Variable
 from transforms.areas import areas
-from transforms.catalogue import Catalogue, Code, load_catalogue
+from transforms.catalogue import Catalogue, Code, YamlFile, load_catalogue
 from transforms.errors import UsageError
 from transforms.periods import span
 
@@ -278,7 +278,7 @@ def new_source(danish: TableInfo, english: TableInfo, root: Path, choose: Choose
     codelists = root / "transforms" / "reference" / "codelists.csv"
     dictionary = root / "transforms" / "dictionary.yml"
     catalogue = load_catalogue(sources, codelists=codelists, dictionary=dictionary)
-    described = yaml.safe_load(dictionary.read_text(encoding="utf-8"))["columns"]
+    described = YamlFile(dictionary).data["columns"]
     source, staging = sources / f"{name}.yml", root / "transforms" / "staging" / f"{name}.sql"
     fixture = root / "tests" / "fixtures" / f"{english.id.lower()}.csv"
     if existing := [path for path in (source, staging, fixture) if path.exists()]:
