@@ -9,7 +9,7 @@ import difflib
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -77,6 +77,7 @@ class AnswerCheck:
         self._query = query
         self._infos = list(infos)
         self._refused = partial(_refused, query)
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="check")
@@ -87,7 +88,8 @@ class AnswerCheck:
 
     def begin(self) -> Blocks:
         """Forget what was seen, since the answer begins (anew); return what takes its blocks in their order."""
-        self._waiting: deque[Future[None]] = deque()
+        wait([part for part in self._waiting if not part.cancel()])  # of a try that broke off: it would still count
+        self._waiting.clear()
         self._header_seen = False
         self._held = bytearray()
         self.rows = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv
 import pytest
 
 from flows.connectors.http import AnsweredError
@@ -229,6 +231,23 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
 )
 def test_own_words(body: str, words: str) -> None:
     assert own_words(AnsweredError("POST x/data", 400, body)) == words
+
+
+def test_a_try_that_broke_off_does_not_count_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = info({"KØN": ["M", "K"], "Tid": ["2023"]})
+    query = Query("FOLK1A", (Selected("KØN", ("M", "K"), True), Selected("Tid", ("2023",), True)))
+    answer = "KØN;TID;INDHOLD\r\nM;2023;1\r\nK;2023;2\r\n".encode()
+    read = pyarrow.csv.read_csv
+
+    def slowly(*given: Any, **more: Any) -> Any:
+        time.sleep(0.1)
+        return read(*given, **more)
+
+    monkeypatch.setattr(pyarrow.csv, "read_csv", slowly)
+    with AnswerCheck(query, [described]) as check:
+        check.begin()(answer[:-4])
+        check.begin()(answer)
+        assert (check.result(), check.rows) == ("Code", 2)
 
 
 @pytest.mark.real
