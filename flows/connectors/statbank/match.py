@@ -450,7 +450,10 @@ class Content:
 
         cells = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False, nrows=LOOKED_AT, encoding="utf-8-sig")
         cells = cells[~cells[VALUE].isin(MARKS)]
-        cells["value"] = value = cells[VALUE].astype(float)
+        cells["value"] = value = pd.to_numeric(cells[VALUE], errors="coerce")
+        if value.isna().any():  # in the middle of a file read as it stands, where nobody has looked before
+            row = int(value.index[value.isna()][0])
+            raise refusal(path, "not a number", "download the table again", row=row + 2, value=cells[VALUE].loc[row])
         seen = cls(
             rows,
             figures=len(cells),

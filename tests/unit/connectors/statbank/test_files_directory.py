@@ -64,6 +64,16 @@ def test_a_refused_file_does_not_stop_the_others(tmp_path: Path, catalogue: Cata
     assert reasons["broken.csv"] == "broken.csv: the file is empty; download it again"
 
 
+@pytest.mark.parametrize("figure", ["x", "nan"])
+def test_a_figure_that_is_none_far_into_a_file_is_named(tmp_path: Path, shipped: Catalogue, figure: str) -> None:
+    cells = [f"101;TOT;{age};TOT;{year}K1;5" for year in range(2008, 2026) for age in range(100)]
+    cells[900] = cells[900].removesuffix("5") + figure
+    write(tmp_path / "folk1e.csv", "\n".join(["OMRÅDE;KØN;ALDER;HERKOMST;TID;INDHOLD", *cells, ""]))
+    found = recognise_directory(tmp_path, shipped)
+    reason = f"folk1e.csv: row 902: '{figure}': not a number; download the table again"
+    assert (found.accepted, [told for _, told in found.refused]) == ([], [reason])
+
+
 def test_a_missing_folder_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(DataRefused, match="no such folder"):
         recognise_directory(tmp_path / "none", catalogue)
