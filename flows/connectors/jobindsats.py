@@ -73,8 +73,8 @@ def version_of(base_url: str) -> int:
 class Description:
     """What `/v3/table/<id>` says of a table, as far as it is used here.
 
-    `hierarchies`: hierarchy id -> the name of its dimension; `required` of them must be asked for; `measures`: heading
-    -> (measure group, measure); `periods`: period kind -> its periods, oldest first.
+    `hierarchies`: hierarchy id -> the name of its dimension; `measures`: heading -> (measure group, measure);
+    `periods`: period kind -> its periods, oldest first.
     """
 
     hierarchies: Mapping[str, str] = field(default_factory=dict)
