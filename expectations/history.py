@@ -2,8 +2,8 @@
 
 Every figure is compared with the one before it in its series (`step` 1), with the same season a year before, and with
 what the last published build has at the same place (`step` 0). The comparison is a difference of logarithms, so one
-scale fits counts, kroner and per cent, and a small figure, which chance moves much, moves little (see `_log`). What is
-usual is learned from the series' other changes: a bound is a multiple of the largest of them, never below a floor.
+scale fits counts, kroner and per cent, and a small figure, which chance moves much, moves little (`started_log`). What
+is usual is learned from the series' other changes: a bound is a multiple of the largest of them, never below a floor.
 
 Once published a period is the past: it is judged again only where its figures differ from those published.
 

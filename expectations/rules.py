@@ -117,17 +117,22 @@ def read_rule_files(folder: Path = FOLDER) -> tuple[Rule, ...]:
 def _read(path: Path) -> Rule:
     where = f"expectations/rules/{path.name}"
     header, sql = header_and_select(path.read_text(encoding="utf-8"))
-    if lacking := [key for key in _KEYS if key not in header]:
-        raise UsageError(f"{where}: the header lacks `-- {lacking[0]}: …`")
+    _require(where, header, _KEYS)
     if unknown := sorted(header.keys() - set(_KEYS)):
         raise UsageError(f"{where}: unknown header key `{unknown[0]}`; use {', '.join(_KEYS)}")
-    for key, values in (("severity", get_args(Severity)), ("action", get_args(Action))):
-        if header[key] not in values:
-            raise UsageError(f"{where}: {key} is {header[key]!r}; use one of {', '.join(values)}")
     if (header["severity"] == "critical") != (header["action"] == "stop"):
         raise UsageError(f"{where}: a critical rule has action stop, and a warning has report or quarantine")
     severity, action = cast(Severity, header["severity"]), cast(Action, header["action"])
     return Rule(path.stem, header["table"], "set", severity, action, header["reason"], sql, header["owner"])
+
+
+def _require(where: str, header: Mapping[str, str], keys: Iterable[str]) -> None:
+    """Refuse a header that lacks one of the keys, or whose severity or action is none."""
+    if lacking := [key for key in keys if key not in header]:
+        raise UsageError(f"{where}: the header lacks `-- {lacking[0]}: …`")
+    for key, values in (("severity", get_args(Severity)), ("action", get_args(Action))):
+        if header.get(key, values[0]) not in values:
+            raise UsageError(f"{where}: {key} is {header[key]!r}; use one of {', '.join(values)}")
 
 
 def literals(values: Iterable[str]) -> str:
@@ -159,8 +164,13 @@ class SqlTemplates:
         return self._files.get_template(name).render(facts)
 
     def rule(self, name: str, table: str, owner: str = OWNER, column: str = "", **facts: Any) -> Rule:
-        """Return the rule of the file `name`, whose header tells severity and reason; of one column where given."""
+        """Return the rule of the file `name`, whose header tells severity and reason; of one column where given.
+
+        Raises UsageError naming the file for a header that lacks one of them or has no known severity.
+        """
         text = self.sql(f"{name}.sql", table=table, column=column, **facts)
-        header, sql = header_and_select(text, ("severity", "reason"))
+        keys = ("severity", "reason")
+        header, sql = header_and_select(text, keys)
+        _require(f"expectations/rules/{self.folder.name}/{name}.sql", header, keys)
         rule_id = f"{name}_{column}" if column else name
         return set_rule(table, rule_id, cast(Severity, header["severity"]), header["reason"], sql, owner)

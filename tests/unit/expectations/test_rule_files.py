@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from expectations import drift, history
+from expectations.check import account_rules
 from expectations.derived import rules_for_staging
 from expectations.gx import STOCK
-from expectations.rules import Outcome, Rule, blocking, read_rule_files, verdict_sentence
+from expectations.rules import FOLDER, Outcome, Rule, SqlTemplates, blocking, read_rule_files, verdict_sentence
 from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.errors import UsageError
+from transforms.load import StagingCount
 from transforms.tables import read_all
 
 CATALOGUE = load_catalogue()
@@ -92,6 +95,39 @@ def test_a_faulty_header_names_the_file(tmp_path: Path, changes: dict[str, str |
         read_rule_files(write(tmp_path, **changes))
     assert "expectations/rules/one.sql" in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("-- severity: critcal\n-- reason: r", "severity is 'critcal'; use one of critical, warning"),
+        ("-- severity: {{ 'high' if column else 'low' }}\n-- reason: r", "severity is 'low'"),
+        ("-- severity: critical\n-- resaon: r", "lacks `-- reason"),
+        ("-- reason: r", "lacks `-- severity"),
+    ],
+)
+def test_a_rule_that_is_filled_in_names_its_file_for_a_faulty_header(tmp_path: Path, header: str, message: str) -> None:
+    (tmp_path / "one.sql").write_text(f"{header}\nSELECT 1 AS a FROM {{{{ table }}}}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        SqlTemplates(tmp_path, {}).rule("one", "staging.x")
+    assert f"expectations/rules/{tmp_path.name}/one.sql" in str(caught.value)
+    assert message in str(caught.value)
+
+
+def headed(room: str) -> set[str]:
+    """Return the files of a folder that are rules and no parts of others: those whose header tells a severity."""
+    return {path.stem for path in (FOLDER / room).glob("*.sql") if "-- severity:" in path.read_text(encoding="utf-8")}
+
+
+def test_every_rule_that_is_filled_in_is_planned_for_some_source() -> None:
+    count = StagingCount(rows_in=1, rows_loaded=1, rows_rejected=0, rows_filled=0, rows_repeated=0)
+    planned = set()
+    for source in CATALOGUE.sources.values():
+        if (file := FILES.get(f"staging.{source.id}")) is not None:
+            planned |= {rule.rule_id for rule in account_rules(source, file, count)} | set(derived(source.id))
+    assert {name for name in headed("staging") if not any(rule_id.startswith(name) for rule_id in planned)} == set()
+    assert headed("history") == {*history.RULES, *history.AGAINST_PUBLISHED}
+    assert headed("drift") == set(drift.RULES)
 
 
 def test_a_verdict_is_one_line_with_table_example_rule_and_next_step() -> None:
