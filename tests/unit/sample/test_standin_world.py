@@ -40,7 +40,7 @@ def base(catalogue: Catalogue) -> Iterator[str]:
 
 def test_every_table_is_described_without_simulating(base: str, catalogue: Catalogue) -> None:
     wanted = sorted(str(source.table) for source in catalogue.sources.values() if source.connector == "statbank")
-    assert {*RECIPES, "RAS210"} == set(wanted)
+    assert {*RECIPES, "RAS210"} <= set(wanted)
     assert [table["id"] for table in httpx.get(f"{base}/tables").json()] == wanted
 
 
@@ -86,7 +86,8 @@ def test_a_table_not_yet_published_at_the_vintage_is_not_there(catalogue: Catalo
         listed = httpx.get(f"{url}/tables").json()
         answer = httpx.get(f"{url}/tableinfo/FOLK1AM")
         week = httpx.get(f"{url}/tables", params={"pastdays": "90"}).json()
-    assert [table["id"] for table in listed] == sorted((RECIPES.keys() - {"FOLK1AM"}) | {"RAS210"})
+    tables = {str(source.table) for source in catalogue.sources.values() if source.connector == "statbank"}
+    assert [table["id"] for table in listed] == sorted(tables - {"FOLK1AM"})
     assert (answer.status_code, answer.json()["message"]) == (400, "Tabel findes ikke: FOLK1AM")
     recent = [table["id"] for table in listed if table["updated"] > "2021-08-02T23:59:59"]
     assert recent
