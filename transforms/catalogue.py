@@ -403,6 +403,9 @@ class Source(_Strict):
     title_en: Text
     producer: Text
     licence: Text
+    producer_en: Text | None = None
+    licence_en: Text | None = None
+    """In English, where `flows/report/codes.csv` does not tell it."""
     url: Text
     owner: Text
     frequency: Literal["year", "quarter", "month"] | None = None

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from flows.report.data import Cell, grouped
 from transforms.areas import areas, reference_rows
+from transforms.catalogue import load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import (
     STATUSES,
@@ -75,6 +76,14 @@ def form_words() -> dict[str, dict[str, Words]]:
     }
 
 
+@cache
+def source_words() -> dict[str, Words]:
+    """Return producers and licences in both languages, as the source files that name them in English say it."""
+    sources = load_catalogue().sources.values()
+    told = [*((each.producer, each.producer_en) for each in sources), *((s.licence, s.licence_en) for s in sources)]
+    return {danish: (danish, english) for danish, english in told if english}
+
+
 def joined(told: Sequence[Words], by: str) -> Words:
     """Return several words as one text in each language."""
     return by.join(da for da, _ in told), by.join(en for _, en in told)
@@ -93,8 +102,10 @@ def words(code: Any) -> Words:
     if text in CODES[""]:
         return CODES[""][text]
     column = load_dictionary().columns.get(text)
+    if column:
+        return column.label_da, column.label_en
     as_it_is = text.replace("_", " ")
-    return (column.label_da, column.label_en) if column else (as_it_is, as_it_is)
+    return source_words().get(text, (as_it_is, as_it_is))
 
 
 def called(place: str, code: Any) -> Words:

@@ -31,7 +31,7 @@ from flows.store import baselines
 from tests.fixtures.world import Published
 from tests.report_database import make_database, reference
 from transforms.areas import areas_at
-from transforms.catalogue import load_catalogue
+from transforms.catalogue import Catalogue, load_catalogue
 from transforms.dictionary import load_dictionary
 from transforms.models.wording import OFFICIAL, UNITS, level, official_name
 from transforms.tables import read_all
@@ -444,6 +444,19 @@ def test_producers_and_terms_are_told_in_both_languages() -> None:
             da, en = words.words(text)
             assert da == text
             assert en != da or text == "CC BY 4.0", text
+
+
+def test_a_source_file_tells_its_producer_and_terms_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = load_catalogue().source("reference_quotas")
+    said = {"producer": "Styrelsen", "producer_en": "The agency", "licence": "Fri_brug", "licence_en": "Free use"}
+    new = known.model_copy(update=said)
+    monkeypatch.setattr(words, "load_catalogue", lambda: Catalogue({new.id: new}, {}))
+    words.source_words.cache_clear()
+    try:
+        told = [words.words(text) for text in (new.producer, new.licence, "no_source")]
+    finally:
+        words.source_words.cache_clear()
+    assert told == [("Styrelsen", "The agency"), ("Fri_brug", "Free use"), ("no source", "no source")]
 
 
 def test_the_figures_a_mean_is_made_of_are_the_marts(files: tuple[Path, Path]) -> None:
