@@ -15,7 +15,16 @@ import pytest
 
 from flows.run import record as run_record
 from flows.store.builds import writer_lock
-from tests.flows.prefect_help import Server, at_work, end_group, records, running_server, serving, wait_for
+from tests.flows.prefect_help import (
+    Server,
+    at_work,
+    end_group,
+    in_half_a_day,
+    records,
+    running_server,
+    serving,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.flow, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -44,7 +53,9 @@ def names(server: Server, runs: list[str]) -> list[str]:
 
 def register_for_pool(server: Server, origin: Path, data: Path) -> None:
     server.prefect("work-pool", "create", "--type", "process", "--overwrite", "kommunekort")
-    told = server.kommunekort("serve", "--from", str(origin), "--data", str(data), "--pool", "kommunekort")
+    told = server.kommunekort(
+        "serve", "--from", str(origin), "--data", str(data), "--pool", "kommunekort", "--cron", in_half_a_day()
+    )
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout == "registered for pool kommunekort: nightly/nightly, fetch/fetch, build/build\n"
 
