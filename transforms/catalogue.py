@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 
@@ -672,10 +672,22 @@ def load_catalogue(
 
     Raises UsageError «flows/sources/x.yml:12: …» for an unknown key, a missing one (licence, owner, …), a selector
     that is not pinned to one code, an unknown code list or code, and a column the dictionary does not describe.
+    Files that are as they were the last time are not checked again: that is a third of a second.
     """
+    files = sorted(directory.glob("*.yml"))
+    contents = tuple(path.read_bytes() for path in (*files, codelists, dictionary) if path.exists())
+    known = _checked_catalogue(tuple(files), codelists, dictionary, contents)
+    return replace(known, sources=dict(known.sources))
+
+
+@lru_cache(maxsize=4)
+def _checked_catalogue(
+    files: tuple[Path, ...], codelists: Path, dictionary: Path, contents: tuple[bytes, ...]
+) -> Catalogue:
+    """Return the catalogue of these files; `contents` only tell whether it is known already."""
     catalogue = Catalogue({}, load_codelists(codelists))
     columns = _described_columns(dictionary)
-    for path in sorted(directory.glob("*.yml")):
+    for path in files:
         file = YamlFile(path)
         source = _parse(file)
         if source.id != path.stem:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from transforms.areas import area_code
 from transforms.catalogue import SOURCES, Catalogue, Code, Source, load_catalogue, load_codelists
 from transforms.dictionary import load_dictionary
+from transforms.errors import UsageError
 from transforms.tables import ROOT, read_sql_file
 
 STATBANK = sorted(path.stem for path in SOURCES.glob("statbank_*.yml"))
@@ -182,3 +185,20 @@ def test_a_source_may_grow_as_old_as_it_must(source_id: str) -> None:
     yearly = source.frequency == "year" or source.time.select == ["*K1"]
     days_between = 366 if yearly else {"quarter": 92, "month": 31}[str(source.frequency)]
     assert source.max_age_days >= days_between + 30
+
+
+def test_a_changed_file_is_read_anew_and_nobody_changes_anothers_catalogue(tmp_path: Path) -> None:
+    folder = shutil.copytree(SOURCES, tmp_path / "sources")
+    first = load_catalogue(folder)
+    del first.sources["statbank_folk1a"]
+    assert load_catalogue(folder).source("statbank_folk1a") is not None
+    file = folder / "statbank_folk1a.yml"
+    stamp = file.stat()
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("title_en: P", "title_en: Q"), encoding="utf-8")
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as a quick hand may leave it
+    assert load_catalogue(folder).source("statbank_folk1a").title_en.startswith("Q")
+    file.write_text(text + "nonsense: 1\n", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(UsageError, match="nonsense"):
+            load_catalogue(folder)
