@@ -450,10 +450,9 @@ class Content:
 
         cells = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False, nrows=LOOKED_AT, encoding="utf-8-sig")
         cells = cells[~cells[VALUE].isin(MARKS)]
-        cells["value"] = value = pd.to_numeric(cells[VALUE], errors="coerce")
-        if value.isna().any():  # in the middle of a file read as it stands, where nobody has looked before
-            row = int(value.index[value.isna()][0])
-            raise refusal(path, "not a number", "download the table again", row=row + 2, value=cells[VALUE].loc[row])
+        cells["value"] = pd.to_numeric(cells[VALUE], errors="coerce")
+        cells = cells[cells["value"].abs() < inf]  # what is no figure is set aside by its row when the file is loaded
+        value = cells["value"]
         seen = cls(
             rows,
             figures=len(cells),

@@ -10,6 +10,7 @@ import pytest
 
 from flows.connectors.statbank.files import normalise, recognise, recognise_directory
 from flows.connectors.statbank.forms import open_table
+from flows.connectors.statbank.match import Content
 from tests.unit.connectors.statbank.statbank_extracts import catalogue_in, folk1e_text, write
 from transforms.catalogue import Catalogue, load_catalogue
 from transforms.errors import DataRefused
@@ -64,14 +65,17 @@ def test_a_refused_file_does_not_stop_the_others(tmp_path: Path, catalogue: Cata
     assert reasons["broken.csv"] == "broken.csv: the file is empty; download it again"
 
 
-@pytest.mark.parametrize("figure", ["x", "nan"])
-def test_a_figure_that_is_none_far_into_a_file_is_named(tmp_path: Path, shipped: Catalogue, figure: str) -> None:
+@pytest.mark.parametrize("figure", ["x", "nan", "inf", ""])
+def test_a_figure_that_is_none_far_into_a_file_is_left_to_the_rule_on_rows(
+    tmp_path: Path, shipped: Catalogue, figure: str
+) -> None:
     cells = [f"101;TOT;{age};TOT;{year}K1;5" for year in range(2008, 2026) for age in range(100)]
     cells[900] = cells[900].removesuffix("5") + figure
-    write(tmp_path / "folk1e.csv", "\n".join(["OMRÅDE;KØN;ALDER;HERKOMST;TID;INDHOLD", *cells, ""]))
+    path = write(tmp_path / "folk1e.csv", "\n".join(["OMRÅDE;KØN;ALDER;HERKOMST;TID;INDHOLD", *cells, ""]))
     found = recognise_directory(tmp_path, shipped)
-    reason = f"folk1e.csv: row 902: '{figure}': not a number; download the table again"
-    assert (found.accepted, [told for _, told in found.refused]) == ([], [reason])
+    assert ([taken.source_id for _, taken in found.accepted], found.refused) == (["statbank_folk1e"], [])
+    seen = Content.of(path, len(cells), shipped.sources["statbank_folk1e"], {})
+    assert (seen.rows, seen.figures, seen.largest) == (1800, 1799, 5)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
