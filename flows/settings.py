@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
@@ -148,6 +149,10 @@ class Settings(Places, BaseSettings):
             ) from None
         if re.search("[?\ud800-\udfff]", str(root)):  # DuckDB would take the rest for something else, or fail
             raise UsageError(f"--data {root}: DuckDB wants plain text, not a name with a question mark; take another")
+        with suppress(PermissionError):  # whose folder it is, is told by who writes there
+            there = next(path for path in (root, *root.parents) if path.exists())
+            if not there.is_dir():
+                raise UsageError(f"{root}: the data directory cannot be there: {there} is no folder; choose another")
         return root
 
 

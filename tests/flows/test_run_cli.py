@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from flows.cli.look import sql
+from flows.cli.main import app
 from flows.settings import Settings
 from tests.fixtures.world import Published, hurry, run_from
-from transforms.errors import DataRefused
+from transforms.errors import DataRefused, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -304,10 +306,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     one_sentence(kommunekort("status", data=tmp_path, KOMMUNEKORT_THREADS="none"), 1, "KOMMUNEKORT_THREADS")
 
 
-def test_a_data_folder_below_a_file_is_one_sentence(tmp_path: Path, few_extracts: Path) -> None:
+@pytest.mark.parametrize("words", [("run", "--plain"), ("status",), ("sources",), ("doctor",), ("sql", "SELECT 1")])
+@pytest.mark.parametrize("below", ["", "data/of/us"])
+def test_a_data_folder_at_or_below_a_file_is_one_sentence(tmp_path: Path, words: tuple[str, ...], below: str) -> None:
     (tmp_path / "file").touch()
-    answer = kommunekort("run", "--plain", "--from", few_extracts, "--data", tmp_path / "file" / "data")
-    one_sentence(answer, 1, "cannot write to the data directory", "choose another with --data")
+    answer = CliRunner().invoke(app, [*words, "--data", str(tmp_path / "file" / below)])
+    assert isinstance(answer.exception, UsageError)
+    assert f"cannot be there: {tmp_path / 'file'} is no folder; choose another" in str(answer.exception)
 
 
 @pytest.mark.long

@@ -107,7 +107,7 @@ def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patienc
     except AnsweredError as error:
         raise DataRefused(
             f"StatBank {table}: {own_words(error)}; check the table id, or write the day it ended as `ended:` in its "
-            "source file"
+            "source file, if it has one"
         ) from None
 
 
