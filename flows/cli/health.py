@@ -169,7 +169,8 @@ def check_folder(settings: Settings) -> Iterator[Fault]:
     try:
         prepare_folder(settings.root)
     except KommunekortError as error:
-        yield Fault("data folder", str(error).partition(";")[0], f"chown it to {os.getuid()}, or give another --data")
+        found, _, cure = str(error).partition("; ")
+        yield Fault("data folder", found, cure)
         return
     free = shutil.disk_usage(settings.root).free
     if free < MIN_FREE_BYTES:

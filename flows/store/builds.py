@@ -376,7 +376,7 @@ def prepare_folder(root: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"{root}: cannot write to the data directory ({error.strerror}){_owned_by_another(root)}; "
-            "choose another with --data"
+            "let this user write there, or choose another with --data"
         ) from None
 
 

@@ -222,7 +222,7 @@ def test_what_is_refused_between_the_tasks_is_refused_with_its_artifacts(
     assert next(run_record.records(ours))["status"] == "refused"
 
 
-def test_another_writer_is_no_fault_but_a_folder_nobody_can_write_is(ours: Settings) -> None:
+def test_another_writer_is_no_fault_but_a_data_folder_that_is_none_is(ours: Settings) -> None:
     with writer_lock(ours.root):
         state = flows.run_flow(ours.root, Asked("live", first="build"))
     assert state.is_cancelled()
@@ -231,7 +231,7 @@ def test_another_writer_is_no_fault_but_a_folder_nobody_can_write_is(ours: Setti
     in_the_way.write_text("", encoding="utf-8")
     state = flows.run_flow(in_the_way, Asked("live", first="build"))
     assert state.is_failed()
-    assert "cannot write to the data directory" in (state.message or "")
+    assert f"{in_the_way} is no folder" in (state.message or "")
 
 
 class Terminated(BaseException):

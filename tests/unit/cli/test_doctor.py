@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -158,10 +159,20 @@ def test_a_web_page_in_the_place_of_the_prefect_server(ours: Settings, monkeypat
     assert list(health.check_prefect(ours)) == []
 
 
-def test_the_data_folder_cannot_be_written(tmp_path: Path) -> None:
+def test_the_data_folder_cannot_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     fault = only(health.check_folder(Settings(data=tmp_path / "file" / "data")))
-    assert "cannot write" in fault.found
+    assert (fault.found.endswith(f"{tmp_path / 'file'} is no folder"), fault.cure) == (True, "choose another")
+
+
+def test_the_data_folder_cannot_be_written(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path, *_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "write_text", forbidden)
+    fault = only(health.check_folder(ours))
+    assert f"{ours.root}: cannot write to the data directory (Permission denied)" in fault.found
+    assert fault.cure == "let this user write there, or choose another with --data"
 
 
 def test_the_disk_is_nearly_full(ours: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
