@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -14,6 +15,8 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
 
 from flows.run.steps import Listener, listening
 
@@ -30,6 +33,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
+PIPED_WIDTH = 100_000
 
 
 def say(text: str, style: str = "") -> None:
@@ -60,6 +64,25 @@ def answer(value: Any, lines: Iterable[str], *, as_json: bool, quiet: bool = Fal
     elif not quiet:
         for line in lines:
             say(line)
+
+
+def print_rows(rows: list[dict[str, Any]], names: tuple[str, ...] | list[str]) -> None:
+    """Print rows as a neat table; numbers to the right, empty cells as a dash.
+
+    What is piped is as wide as it needs to be, so that no id or word is broken over lines; on a terminal ids and
+    codes stay whole and long texts fold.
+    """
+    table = Table()
+    for name in names:
+        numeric = all(isinstance(row[name], int | float | Decimal) for row in rows if row[name] is not None)
+        whole = not out.is_terminal or name.endswith(("_id", "_code")) or name in ("snapshot", "table_name", "rule")
+        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=whole)
+    for row in rows:
+        table.add_row(*(Text("–" if row[name] is None else str(row[name])) for name in names))
+    if out.is_terminal:
+        out.print(table)
+    else:
+        Console(width=PIPED_WIDTH).print(table)
 
 
 # The terminal's picture of a run at work: the step in words, and a bar for each download.

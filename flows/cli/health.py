@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import typer
 from cronsim import CronSim, CronSimError
 
-from flows.cli.console import DataOption, JsonOption, print_json, say
+from flows.cli.console import DataOption, JsonOption, answer, print_json, print_rows, say
 from flows.orchestration.serve import served
 from flows.run import ages as run_ages
 from flows.run import record as run_record
@@ -29,7 +29,7 @@ from flows.store import baselines
 from flows.store.builds import builds, current, is_gone, prepare_folder, published_release, readable, target_of
 from flows.store.snapshots import SnapshotStore
 from transforms.catalogue import load_catalogue
-from transforms.errors import KommunekortError
+from transforms.errors import DataRefused, KommunekortError
 from transforms.periods import COPENHAGEN, age_in_days
 
 # What can be wrong with the installation, each fault with its cure in one line.
@@ -323,8 +323,6 @@ def doctor(
     With --from one line per source and finding, each with its cure; exit code 2 when one brings not what it should.
     """
     if origin is not None:
-        from flows.cli.look import tell_preflight
-
         tell_preflight(settings_from(data), origin, as_json=as_json)
         return
     found = examine(settings_from(data), live=live)
@@ -498,3 +496,90 @@ def faults_of(settings: Settings, facts: dict[str, Any], now: datetime) -> list[
     if schedule is not None and not schedule["is_served"]:
         faults.append(f"nobody keeps the schedule ({schedule['cron']}): `kommunekort serve` was killed; start it again")
     return faults
+
+
+# sources, status: what is there, how fresh it is, and what is wrong.
+
+
+def sources(
+    data: DataOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Ask the live registers what has changed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the sources with their newest snapshot and its age. Example: kommunekort sources --check"""
+    if check:
+        tell_preflight(settings_from(data), "live", as_json=as_json)
+        return
+    rows = source_facts(settings_from(data))
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("source_id", "producer", "frequency", "licence", "snapshot", "origin", "age_days", "status"))
+
+
+def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_json: bool = False) -> None:
+    """Print a line per finding of a look at the registers' own descriptions; DataRefused when a fetch would fail."""
+    from flows.run.fetch import preflight
+
+    found = preflight(settings, load_catalogue(), origin)
+    marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
+    lines = (f"{marks[finding.level]} {finding.source_id}: {finding.text}" for finding in found)
+    answer([asdict(finding) for finding in found], lines, as_json=as_json)
+    faults = [finding for finding in found if finding.level == "fault"]
+    if faults:
+        at_fault = len({finding.source_id for finding in faults})
+        told = f"{at_fault} of {len({finding.source_id for finding in found})} sources would not bring what they should"
+        raise DataRefused(f"{told} (first {faults[0].source_id}: {faults[0].text})")
+
+
+def status(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Tell what is published, how old it is, the last runs and what is wrong (exit code 2 when anything is).
+
+    Example: kommunekort status --json
+    """
+    told = status_facts(settings_from(data))
+    if as_json:
+        print_json(told)
+    else:
+        print_status(told)
+    if told["faults"]:
+        more = f" (and {len(told['faults']) - 1} more)" if len(told["faults"]) > 1 else ""
+        raise DataRefused(f"{told['faults'][0]}{more}")
+
+
+def print_status(told: dict[str, Any]) -> None:
+    """Print what `status_facts` found."""
+    from flows.run.summary import MARK
+
+    lines = [f"published: {told['published'] or 'nothing yet'}"]
+    if told["is_synthetic"]:
+        lines.append(MARK)
+    if told["published_at"]:
+        confirmed = danish_time(told["confirmed_at"])
+        lines.append(f"published {told['publication_age_days']} days ago; last good run: {confirmed}")
+    lines.append(
+        f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing"
+    )
+    schedule = told["schedule"]
+    if schedule is None:
+        lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
+    else:
+        coming = danish_time(schedule["next_run"]) or "unknown"
+        lines.append(f"schedule: {schedule['cron']} {schedule['timezone']}, next run {coming} ({schedule['kept_by']})")
+    lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
+    for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
+        say(line)
+    aged = [source for source in told["sources"] if source["age_days"] is not None]
+    if aged:
+        print_rows(aged, ("source_id", "age_days", "max_age_days", "status"))
+    if told["last_runs"]:
+        print_rows(told["last_runs"], ("run_id", "status", "origin", "message"))
+
+
+def danish_time(moment: str | None) -> str | None:
+    """Return a moment told in UTC as Danish time to the minute; what is none stays as it is."""
+    try:
+        told = datetime.fromisoformat(str(moment))
+    except ValueError:
+        return moment
+    return told.astimezone(COPENHAGEN).strftime("%Y-%m-%d %H:%M") + " (Danish time)" if told.tzinfo else moment

@@ -1,4 +1,4 @@
-"""sources, status, sql: what is there, how fresh it is, and reading it."""
+"""sql, report, workbook, describe, profile: reading what is published."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from itertools import chain
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import DataOption, JsonOption, QuietOption, answer, out, print_json, say, steps
+from flows.cli.console import DataOption, JsonOption, QuietOption, out, print_json, print_rows, say, steps
 from flows.settings import Settings, settings_from
 from transforms.errors import DataRefused, UsageError
 
@@ -27,99 +26,6 @@ if TYPE_CHECKING:
 
 
 FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")]
-
-
-def sources(
-    data: DataOption = None,
-    check: Annotated[bool, typer.Option("--check", help="Ask the live registers what has changed.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """List the sources with their newest snapshot and its age. Example: kommunekort sources --check"""
-    if check:
-        tell_preflight(settings_from(data), "live", as_json=as_json)
-        return
-    from flows.cli.health import source_facts
-
-    rows = source_facts(settings_from(data))
-    if as_json:
-        print_json(rows)
-    else:
-        print_rows(rows, ("source_id", "producer", "frequency", "licence", "snapshot", "origin", "age_days", "status"))
-
-
-def tell_preflight(settings: Settings, origin: Literal["live", "sample"], *, as_json: bool = False) -> None:
-    """Print a line per finding of a look at the registers' own descriptions; DataRefused when a fetch would fail."""
-    from dataclasses import asdict
-
-    from flows.run.fetch import preflight
-    from transforms.catalogue import load_catalogue
-
-    found = preflight(settings, load_catalogue(), origin)
-    marks = {"ok": "ok   ", "new": "NEW  ", "fault": "FAULT"}
-    lines = (f"{marks[finding.level]} {finding.source_id}: {finding.text}" for finding in found)
-    answer([asdict(finding) for finding in found], lines, as_json=as_json)
-    faults = [finding for finding in found if finding.level == "fault"]
-    if faults:
-        at_fault = len({finding.source_id for finding in faults})
-        told = f"{at_fault} of {len({finding.source_id for finding in found})} sources would not bring what they should"
-        raise DataRefused(f"{told} (first {faults[0].source_id}: {faults[0].text})")
-
-
-def status(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Tell what is published, how old it is, the last runs and what is wrong (exit code 2 when anything is).
-
-    Example: kommunekort status --json
-    """
-    from flows.cli.health import status_facts
-
-    told = status_facts(settings_from(data))
-    if as_json:
-        print_json(told)
-    else:
-        print_status(told)
-    if told["faults"]:
-        more = f" (and {len(told['faults']) - 1} more)" if len(told["faults"]) > 1 else ""
-        raise DataRefused(f"{told['faults'][0]}{more}")
-
-
-def print_status(told: dict[str, Any]) -> None:
-    """Print what `status_facts` found."""
-    from flows.run.summary import MARK
-
-    lines = [f"published: {told['published'] or 'nothing yet'}"]
-    if told["is_synthetic"]:
-        lines.append(MARK)
-    if told["published_at"]:
-        confirmed = danish_time(told["confirmed_at"])
-        lines.append(f"published {told['publication_age_days']} days ago; last good run: {confirmed}")
-    lines.append(
-        f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing"
-    )
-    schedule = told["schedule"]
-    if schedule is None:
-        lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
-    else:
-        coming = danish_time(schedule["next_run"]) or "unknown"
-        lines.append(f"schedule: {schedule['cron']} {schedule['timezone']}, next run {coming} ({schedule['kept_by']})")
-    lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
-    for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
-        say(line)
-    aged = [source for source in told["sources"] if source["age_days"] is not None]
-    if aged:
-        print_rows(aged, ("source_id", "age_days", "max_age_days", "status"))
-    if told["last_runs"]:
-        print_rows(told["last_runs"], ("run_id", "status", "origin", "message"))
-
-
-def danish_time(moment: str | None) -> str | None:
-    """Return a moment told in UTC as Danish time to the minute; what is none stays as it is."""
-    from transforms.periods import COPENHAGEN
-
-    try:
-        told = datetime.fromisoformat(str(moment))
-    except ValueError:
-        return moment
-    return told.astimezone(COPENHAGEN).strftime("%Y-%m-%d %H:%M") + " (Danish time)" if told.tzinfo else moment
 
 
 def sql(
@@ -235,32 +141,6 @@ def json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [json_value(part) for part in value]
     return value
-
-
-def print_rows(rows: list[dict[str, Any]], names: tuple[str, ...] | list[str]) -> None:
-    """Print rows as a neat table; numbers to the right, empty cells as a dash.
-
-    What is piped is as wide as it needs to be, so that no id or word is broken over lines; on a terminal ids and
-    codes stay whole and long texts fold.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for name in names:
-        numeric = all(isinstance(row[name], int | float | Decimal) for row in rows if row[name] is not None)
-        whole = not out.is_terminal or name.endswith(("_id", "_code")) or name in ("snapshot", "table_name", "rule")
-        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=whole)
-    for row in rows:
-        table.add_row(*(Text("–" if row[name] is None else str(row[name])) for name in names))
-    if out.is_terminal:
-        out.print(table)
-    else:
-        Console(width=PIPED_WIDTH).print(table)
-
-
-PIPED_WIDTH = 100_000
 
 
 # report, workbook, describe, profile: the mapping as pages, as a workbook, and one answer at a time.

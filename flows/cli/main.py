@@ -37,7 +37,7 @@ for command in (
     *(run.run, run.fetch, run.build, run.validate, run.publish, run.rollback),
     *(look.report, look.workbook, look.describe, look.profile),
     *(manage.deliver, manage.keygen, manage.forget),
-    *(look.sources, look.status, look.sql),
+    *(health.sources, health.status, look.sql),
     *(manage.freeze, manage.compare, manage.new_source, manage.serve),
     health.doctor,
 ):

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import DataOption, FromOption, JsonOption, QuietOption, answer, err, out, print_json, say, steps
+from flows.cli.console import (
+    DataOption,
+    FromOption,
+    JsonOption,
+    QuietOption,
+    answer,
+    err,
+    out,
+    print_json,
+    print_rows,
+    say,
+    steps,
+)
 from flows.orchestration.serve import CRON
 from flows.run.processes import guard_children
 from flows.settings import quiet_prefect, settings_from
@@ -177,7 +189,6 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Set what is published against a baseline. Example: kommunekort compare nulpunkt-2016"""
-    from flows.cli.look import print_rows
     from flows.report import words
     from flows.run.summary import MARK
     from flows.store import baselines

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.sample import cubes
-from flows.sample.cubes import Ask, contract
+from flows.sample.axes import Ask, contract, lookup, matrix
 from flows.sample.people import BASES, day_of
 from flows.sample.places import TEN_GROUP, Floats, Ints, at, stream
 from flows.sample.truth import INVENTED
@@ -226,7 +225,7 @@ def ras308(ask: Ask, period: str) -> Floats:
             out.append(np.floor(leaves[group] * share + leaves[group + 2] * young + 0.5))
         else:
             known = ask.known("OPRINDLAND")
-            weights = cubes.matrix([code], known, cubes.lookup(_ORIGIN_GROUP), len(ANCESTRIES))
+            weights = matrix([code], known, lookup(_ORIGIN_GROUP), len(ANCESTRIES))
             out.append(contract(leaves, [weights, *[None] * 4])[0])
     return np.stack(out)
 

@@ -90,17 +90,6 @@ def imports_of(module: str) -> frozenset[str]:
     return frozenset(found & modules().keys())
 
 
-def first_imports_of(module: str) -> set[str]:
-    """Return the project's modules that are loaded with a module."""
-    found = set()
-    for node in ast.parse(modules()[module].read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                below = f"{node.module}.{alias.name}"
-                found.add(below if below in modules() else str(node.module))
-    return found & modules().keys()
-
-
 def edges() -> Iterator[tuple[str, str]]:
     for module in modules():
         if module not in PACKAGES:
@@ -120,7 +109,7 @@ def test_imports_go_downward_only() -> None:
 
 
 def test_no_circle_of_imports() -> None:
-    TopologicalSorter({module: first_imports_of(module) - {module} for module in modules()}).prepare()
+    TopologicalSorter({module: imports_of(module) - {module} for module in modules()}).prepare()
 
 
 def test_no_circle_of_rooms() -> None:

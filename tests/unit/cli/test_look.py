@@ -19,8 +19,6 @@ from transforms.areas import areas_at
 from transforms.errors import UsageError
 from transforms.warehouse import Warehouse
 
-LONG = "employment_rate_descendants_non_western_pct_" + "x" * 200
-
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,14 +29,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def piped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     monkeypatch.setattr(look, "out", Console(width=80))
     return capsys
-
-
-def test_piped_ids_are_never_broken_over_lines(piped: pytest.CaptureFixture[str]) -> None:
-    look.print_rows(
-        [{"indicator_id": LONG, "value": Decimal("1.5"), "label": "a " * 100}], ["indicator_id", "value", "label"]
-    )
-    text = piped.readouterr().out
-    assert any(LONG in line and "1.5" in line and "a a a" in line for line in text.splitlines())
 
 
 def test_json_has_numbers_as_numbers(piped: pytest.CaptureFixture[str]) -> None:
@@ -138,9 +128,3 @@ def test_a_comparison_is_told_in_danish_and_what_is_not_known_is_never_nought() 
         "gruppe": "øvrige kommuner",
         "i puljen for brancheorienteret indsats": "navnene kendes ikke",
     }
-
-
-def test_moments_are_told_in_danish_time() -> None:
-    assert look.danish_time("2026-07-01T22:30:00+00:00") == "2026-07-02 00:30 (Danish time)"
-    assert look.danish_time("2026-01-01T22:30:00Z") == "2026-01-01 23:30 (Danish time)"
-    assert look.danish_time(None) is None

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from flows.cli.look import tell_preflight
+from flows.cli.health import tell_preflight
 from flows.connectors.http import Patience
 from flows.connectors.statbank.client import canonical_rows
 from flows.connectors.statbank.query import make_plan, parse_tableinfo

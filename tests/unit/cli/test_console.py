@@ -1,4 +1,4 @@
-"""What a terminal shows of a run at work: the step in words, a bar for each download, nothing afterwards."""
+"""What a terminal shows: of a run the step in words and a bar for each download, rows as a neat table."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import pty
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from flows.cli.console import Display
+import flows.cli.console
+from flows.cli.console import Display, print_rows
 from flows.run import steps
 
 
@@ -65,3 +67,15 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 1 << 16)
     except OSError:  # how Linux says that nobody is at the other end any more
         return b""
+
+
+def test_piped_ids_are_never_broken_over_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(flows.cli.console, "out", Console(width=80))
+    long = "employment_rate_descendants_non_western_pct_" + "x" * 200
+    print_rows(
+        [{"indicator_id": long, "value": Decimal("1.5"), "label": "a " * 100}], ["indicator_id", "value", "label"]
+    )
+    text = capsys.readouterr().out
+    assert any(long in line and "1.5" in line and "a a a" in line for line in text.splitlines())

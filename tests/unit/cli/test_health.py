@@ -1,4 +1,4 @@
-"""Each fault doctor knows is caused here, and told with its cure."""
+"""Each fault doctor knows is caused here, and told with its cure; moments are told in Danish time."""
 
 from __future__ import annotations
 
@@ -359,3 +359,9 @@ def test_the_command_tells_and_exits(ours: Settings) -> None:
     assert line.endswith("cure: run `kommunekort run` when its cause is gone")
     asked = CliRunner().invoke(app, ["doctor", "--json", "--data", str(ours.root)])
     assert json.loads(asked.output)["ages, alarm and schedule"][0]["check"] == "state"
+
+
+def test_moments_are_told_in_danish_time() -> None:
+    assert health.danish_time("2026-07-01T22:30:00+00:00") == "2026-07-02 00:30 (Danish time)"
+    assert health.danish_time("2026-01-01T22:30:00Z") == "2026-01-01 23:30 (Danish time)"
+    assert health.danish_time(None) is None
