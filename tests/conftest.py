@@ -16,7 +16,7 @@ import pytest
 from flows.deliveries.keys import keygen
 from flows.settings import Settings
 from tests.fixtures.extracts import cached_extracts, copy_extracts
-from tests.fixtures.world import Published, hurry, publish_from, write_one_page
+from tests.fixtures.world import Published, hurry, publish_from
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,12 +95,9 @@ def few_extracts(sample_extracts: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def tiny_run(sample_extracts: Path, shared_folder: Path) -> Published:
-    """Return a data folder with one run from all of `sample_extracts`, its report a single page.
-
-    Read only: copy it to write.
-    """
+    """Return a data folder with one run from all of `sample_extracts`. Read only: copy it to write."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.run.night.write_products", write_one_page)
+        hurry(patch)
         folder = make_once(shared_folder / "tiny", lambda folder: publish_from(sample_extracts, folder))
     return Published(Settings(data=folder), sample_extracts)
 

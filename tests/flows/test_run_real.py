@@ -12,7 +12,7 @@ from flows.settings import Settings
 from tests.fixtures.world import Published, hurry, run_from
 from transforms.catalogue import load_catalogue
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,12 @@ def test_no_critical_rule_is_broken_and_every_page_is_marked(sample_run: Publish
         assert "SYNTETISKE DATA" in page.read_text(encoding="utf-8"), page.name
 
 
+def test_every_verdict_is_recorded_by_great_expectations(sample_run: Published) -> None:
+    ((engine, rules),) = sample_run.rows("SELECT engine, count(*) FROM meta.validation GROUP BY engine")
+    assert engine.startswith("great_expectations")
+    assert rules > 300
+
+
 def test_a_second_night_downloads_and_builds_nothing(sample_run: Published, tmp_path: Path) -> None:
     own = tmp_path / "data"
     shutil.copytree(sample_run.settings.root, own, symlinks=True)

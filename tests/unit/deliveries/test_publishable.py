@@ -69,6 +69,7 @@ def test_what_is_published_stands_until_enough_persons_lie_between(door: Door) -
     assert persons_of(known(door)) == 45
 
 
+@pytest.mark.long
 def test_a_release_is_set_against_every_earlier_one_not_only_the_last(door: Door) -> None:
     publish(door, known(door), "1")
     deliver_cases(door, 50, JUNE)
@@ -82,6 +83,7 @@ def test_without_a_publication_what_is_in_force_counts(door: Door) -> None:
     assert persons_of(known(door)) == 41
 
 
+@pytest.mark.long
 def test_a_build_of_the_past_does_not_come_too_near_what_is_published(door: Door) -> None:
     deliver_cases(door, 41, JUNE)
     publish(door, known(door), "1")
@@ -127,6 +129,7 @@ def test_a_baseline_of_a_period_stands_between_what_was_made_of_it_before_and_wh
     assert of_march(door).states != first.states
 
 
+@pytest.mark.long
 def test_a_baseline_does_not_come_too_near_the_running_publication(door: Door) -> None:
     deliver_cases(door, 43, JUNE, period="2016K2")
     publish(door, known(door), "1")
@@ -134,6 +137,7 @@ def test_a_baseline_does_not_come_too_near_the_running_publication(door: Door) -
         of_march(door)
 
 
+@pytest.mark.long
 def test_a_baseline_whose_record_is_lost_is_remembered_by_its_manifest(door: Door) -> None:
     deliver_cases(door, 90, JUNE, period="2016K2")
     first = of_march(door)
@@ -156,7 +160,8 @@ def test_fewer_persons_than_the_threshold_are_not_told_of_a_municipality_at_all(
     assert persons_of(known(door)) == count  # nine persons have measures and jobs: enough at a threshold of five
 
 
-@pytest.mark.parametrize("threshold", [5, *(pytest.param(each, marks=pytest.mark.long) for each in (7, 50))])
+@pytest.mark.long
+@pytest.mark.parametrize("threshold", [5, 7, 50])
 def test_respondents_pass_the_gate_like_other_persons(door: Door, threshold: int) -> None:
     """Else the seventh respondent's judgement is seven times the new mean less six times the old."""
     data = known(door)
@@ -172,6 +177,7 @@ def test_respondents_pass_the_gate_like_other_persons(door: Door, threshold: int
     assert seen == {True, False}
 
 
+@pytest.mark.long
 def test_a_lost_record_is_made_good_by_the_release_that_is_published(door: Door) -> None:
     first = known(door)
     settings = settings_of(door)

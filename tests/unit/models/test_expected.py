@@ -167,6 +167,7 @@ def test_lower_is_better_turns_groups_and_ranks() -> None:
     assert up["difference"].tolist() == down["difference"].tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("departure", [None, *DEPARTURES[:4], "product"])
 def test_where_nobody_differs_hardly_anybody_is_called(departure: str | None) -> None:
     hits, coverage = [], []

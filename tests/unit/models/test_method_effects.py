@@ -38,6 +38,7 @@ def naive_log_ratio(persons: pd.DataFrame, measures: pd.DataFrame, method: str) 
     return sign * float(fit.beta[j])
 
 
+@pytest.mark.long
 def test_planted_effects_have_the_right_sign_and_are_covered() -> None:
     hits = []
     for seed in (1, 2, 3):

@@ -102,6 +102,7 @@ def compare(seed: int, effect: float, correlation: float = 0.0, chosen_on: str =
     return difference_in_differences(out, peers).set_index("comparison")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
 def test_regression_to_the_mean_is_taken_out_whatever_the_dates_share(correlation: float) -> None:
     found = [compare(seed, 0.0, correlation) for seed in range(12)]

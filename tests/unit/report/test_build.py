@@ -80,6 +80,7 @@ def test_every_link_and_file_of_a_page_is_there(folder: Path) -> None:
                 assert anchor in (anchors[file] if name else ids), f"{path.name}: {target}"
 
 
+@pytest.mark.long
 def test_ids_are_unique_and_nothing_is_inline_or_loaded_from_elsewhere(folder: Path, hostile: Path) -> None:
     for path in [*folder.rglob("*.html"), *hostile.rglob("*.html")]:
         tags = Page(path).tags
@@ -94,6 +95,7 @@ def test_ids_are_unique_and_nothing_is_inline_or_loaded_from_elsewhere(folder: P
             assert "javascript:" not in attributes.get("href", "")
 
 
+@pytest.mark.long
 def test_the_page_of_industries_names_every_factor_of_the_match(folder: Path) -> None:
     text = (folder / "brancher.html").read_text(encoding="utf-8")
     database = load(make_database(folder.parent / "factors.duckdb"))

@@ -146,6 +146,7 @@ def test_every_sheet_bears_the_mark_of_synthetic_data(book: openpyxl.Workbook) -
         assert "SYNTETISKE DATA / SYNTHETIC DATA" in top, name
 
 
+@pytest.mark.long
 def test_a_large_table_goes_in_with_its_newest_period_and_says_so(files: tuple[Path, Path], tmp_path: Path) -> None:
     path = write_workbook(files[0], tmp_path / "b.xlsx", most_rows=500)
     smaller = openpyxl.load_workbook(path)

@@ -193,17 +193,11 @@ def test_a_publication_that_fails_is_in_the_ledger_and_raises_the_alarm(
 
 DOORS = ("run --plain --force", "build", "deployment")
 DAYS = ("", f"--as-of={TOMORROW:%Y-%m-%d}")
-EVERY_DAY = ("deployment", DAYS[0])
 
 
-@pytest.mark.parametrize(
-    ("door", "as_of"),
-    [
-        pytest.param(door, day, marks=() if (door, day) == EVERY_DAY else pytest.mark.long)
-        for door in DOORS
-        for day in DAYS
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("as_of", DAYS)
 def test_the_alarm_tells_of_nights_by_whatever_door(own_data: Published, door: str, as_of: str) -> None:
     """A good night takes it back; who builds as of a day sees how that ends."""
     ours = own_data.settings

@@ -230,6 +230,7 @@ LASTING: dict[str, tuple[Fault, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fault", "sentence"), LASTING.values(), ids=LASTING.keys())
 def test_lasting_trouble_is_one_sentence_and_keeps_what_there_was(world: World, fault: Fault, sentence: str) -> None:
     kept = world.fetch().snapshot
