@@ -32,7 +32,7 @@ class _Below:
         return settings.root / self.name
 
 
-class Places:
+class DataFolder:
     """What lies in the data folder, and where."""
 
     snapshots = _Below("snapshots")
@@ -55,7 +55,7 @@ class Places:
     """The frozen baselines."""
 
 
-class Settings(Places, BaseSettings):
+class Settings(DataFolder, BaseSettings):
     """What can be set, by `KOMMUNEKORT_<NAME>` in the environment or by a flag of the command.
 
     An empty variable is one that is not set. UsageError for a variable of that prefix that names no setting.

@@ -32,7 +32,7 @@ Status = Literal["observed", "zero", "suppressed", "missing", "estimated"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ProtectedCell:
     """A count, or a share with its two counts, as it may be published; None where it is withheld."""
 
     value: float | None
@@ -83,14 +83,14 @@ class Gate:
     secret: bytes = field(default=b"", repr=False)
     costs: dict[str, Cost] = field(default_factory=dict, repr=False, compare=False)
 
-    def count(self, figure: str, state: str, count: int) -> Cell:
+    def count(self, figure: str, state: str, count: int) -> ProtectedCell:
         """Return a count of persons; withheld where it rounds to less than the threshold."""
         told = self.rounded(figure, state, count)
         if not told:
             self.note(figure, None)
-            return Cell(None, None, None, "suppressed")
+            return ProtectedCell(None, None, None, "suppressed")
         self.note(figure, abs(told - count))
-        return Cell(float(told), None, None, "observed")
+        return ProtectedCell(float(told), None, None, "observed")
 
     def part(self, figure: str, state: str, count: int) -> int | None:
         """Return a count that others are shares of or parts of, 0 included; None where it is withheld."""
@@ -98,7 +98,7 @@ class Gate:
         self.note(figure, None if told is None else abs(told - count))
         return told
 
-    def share(self, figure: str, state: str, count: int, of: int, of_figure: str) -> Cell:
+    def share(self, figure: str, state: str, count: int, of: int, of_figure: str) -> ProtectedCell:
         """Return `count` in per cent of `of`, both rounded; `of_figure` is the figure that publishes the denominator.
 
         A numerator that rounds to nothing gives 0 with status `estimated`: it may stand for none or for a few.
@@ -108,10 +108,10 @@ class Gate:
         rest = self.rounded(f"{figure}: others", state, of - count)
         if base is None or part is None or rest is None or base < self.least:
             self.note(figure, None)
-            return Cell(None, None, base, "suppressed")
+            return ProtectedCell(None, None, base, "suppressed")
         part = min(part, base)
         self.note(figure, abs(100 * part / base - 100 * count / of))
-        return Cell(100 * part / base, part, base, "observed" if part else "estimated")
+        return ProtectedCell(100 * part / base, part, base, "observed" if part else "estimated")
 
     def estimates(
         self, frame: pd.DataFrame, figure: str, states: Mapping[str, str], digits: Mapping[str, int],

@@ -141,7 +141,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildOrder:
     """The tables in the order they can be built, and what each reads."""
 
     order: tuple[str, ...]
@@ -156,7 +156,7 @@ def prepare(warehouse: Warehouse) -> None:
     warehouse.execute(re.sub("<([a-z_]+)>", rf"'\1'::{_STATUS}", macros))
 
 
-def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model]) -> Plan:
+def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str, Model]) -> BuildOrder:
     """Order tables and models by what they read.
 
     Raises UsageError for SQL that does not parse, a table read that nobody builds, or a circle.
@@ -174,7 +174,7 @@ def plan(warehouse: Warehouse, files: Mapping[str, SqlFile], models: Mapping[str
             raise UsageError(f"transforms/{table.replace('.', '/')}.sql reads {unknown[0]}, which nothing builds")
     try:
         sorter = TopologicalSorter({name: sorted(wanted & reads.keys()) for name, wanted in sorted(reads.items())})
-        return Plan(tuple(sorter.static_order()), reads)
+        return BuildOrder(tuple(sorter.static_order()), reads)
     except CycleError as error:
         raise UsageError(f"the tables depend on each other in a circle: {' -> '.join(error.args[1])}") from None
 
@@ -283,7 +283,7 @@ def build(
 # Rows for `meta`: what every column means, and which table is made from which.
 
 
-def lineage_frame(plan: Plan) -> pd.DataFrame:
+def lineage_frame(plan: BuildOrder) -> pd.DataFrame:
     """Return one row per table and table it reads: table_name, reads_table."""
     import pandas as pd
 
@@ -332,7 +332,7 @@ def column_labels(dictionary: Dictionary) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["column_name", *COLUMN_LABELS]).astype({"unit": "string"})
 
 
-def sources_by_table(plan: Plan) -> dict[str, str]:
+def sources_by_table(plan: BuildOrder) -> dict[str, str]:
     """Return table -> the sources its rows come from, comma separated, followed through the lineage."""
     resolved: dict[str, frozenset[str]] = {}
     for table in plan.order:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import Block
 from flows.deliveries.keys import mask
-from flows.deliveries.receipts import Outcome
+from flows.deliveries.receipts import DeliveryOutcome
 from flows.deliveries.values import MONTHS, clean, parse_date, parse_municipality, parse_period, quarter_of, read_by
 from transforms.areas import areas
 from transforms.periods import span
@@ -197,7 +197,7 @@ def _values(block: Block | None, name: str, parse: Callable[[str], str]) -> Coun
     return found
 
 
-def settle_municipality(outcome: Outcome, given: str | None, claims: Sequence[Claims]) -> None:
+def settle_municipality(outcome: DeliveryOutcome, given: str | None, claims: Sequence[Claims]) -> None:
     """Settle whose delivery it is: what was given, else what most rows say, else the name; what is assumed is told.
 
     A number in a name counts only when there is no other sign.
@@ -230,7 +230,7 @@ LATER = timedelta(days=92)
 QUIET = timedelta(days=366)
 
 
-def settle_period(outcome: Outcome, given: str | None, claims: Sequence[Claims], newest: date | None) -> None:
+def settle_period(outcome: DeliveryOutcome, given: str | None, claims: Sequence[Claims], newest: date | None) -> None:
     """Settle which period a delivery tells until, holding every sign against its rows and the day of receipt.
 
     What the sender gave or the rows state is refused when it cannot be right. What a name says is then left aside, and
@@ -268,7 +268,7 @@ def settle_period(outcome: Outcome, given: str | None, claims: Sequence[Claims],
         outcome.remark("quiet_before_period", newest=newest, period=outcome.period)
 
 
-def _contradiction(period: str, newest: date | None, outcome: Outcome) -> Remark | None:
+def _contradiction(period: str, newest: date | None, outcome: DeliveryOutcome) -> Remark | None:
     """Return why a period cannot be that of a delivery, or None."""
     start, end = span(period)
     if start > outcome.moment.date():

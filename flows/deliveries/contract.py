@@ -57,7 +57,7 @@ _PLAIN_NUMBER = re.compile(r"[\d\s.,:/%+-]{1,20}")
 
 
 @dataclass(frozen=True)
-class Fault:
+class RowFault:
     """One broken rule in one row. `row` counts from 1 with the heading's line; `shown` is safe to print."""
 
     row: int

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.deliveries import store
 from flows.deliveries.claims import Claims, claims_of, is_correction, periods_in, settle_municipality, settle_period
-from flows.deliveries.contract import Fault, Refusal, Remark, kind_named, load_contracts, remark_of, shown
+from flows.deliveries.contract import Refusal, Remark, RowFault, kind_named, load_contracts, remark_of, shown
 from flows.deliveries.files import (
     FOOTER,
     Block,
@@ -42,9 +42,9 @@ from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask, why_no_c
 from flows.deliveries.receipts import (
     TABLE_STEP,
     VERDICT_EN,
-    Outcome,
+    DeliveryOutcome,
     Receipt,
-    Tally,
+    RowTally,
     receipt_for,
     receipt_of,
     write_receipt,
@@ -97,7 +97,7 @@ REMEMBERED = 200_000
 
 
 @dataclass(frozen=True)
-class Column:
+class FieldColumn:
     """One field's column read: what is stored of it, which rows are wrong or noted, and of a row its text and rule."""
 
     field: DeliveryField
@@ -113,7 +113,7 @@ class Parser:
     `base` is added to its row numbers, which tells the tables of one delivery apart.
     """
 
-    def __init__(self, layout: Layout, people: Pseudonymiser, tally: Tally, expected: dict[str, str], base: int = 0):
+    def __init__(self, layout: Layout, people: Pseudonymiser, tally: RowTally, expected: dict[str, str], base: int = 0):
         self.layout = layout
         self.tally = tally
         self._people = people
@@ -134,7 +134,7 @@ class Parser:
         import pyarrow.compute as pc
 
         for row in block.misshapen:
-            self.tally.add(Fault(row + self._base, "", "cut_off" if row == block.cut_row else "row_shape"))
+            self.tally.add(RowFault(row + self._base, "", "cut_off" if row == block.cut_row else "row_shape"))
         self.tally.rows_in += len(block.misshapen)
         self.tally.rejected += len(block.misshapen)
 
@@ -142,7 +142,7 @@ class Parser:
         filled = np.zeros(len(block.rows), dtype=bool)
         keyless = np.ones(len(block.rows), dtype=bool)  # no required field can be read
         found: dict[str, pa.Array] = {}
-        columns: list[Column] = []
+        columns: list[FieldColumn] = []
         for each in self._fields:
             texts = block.columns[each.name]
             if not filled.all():
@@ -158,7 +158,7 @@ class Parser:
         self.tally.notes += [row + self._base for row in (*block.notes, *block.rows[notes].tolist())]
         filled[notes] = False
         if block.cut_row is not None and block.cut_row not in block.misshapen:
-            self.tally.add(Fault(block.cut_row + self._base, "", "cut_off"))
+            self.tally.add(RowFault(block.cut_row + self._base, "", "cut_off"))
             good[block.rows == block.cut_row] = False
         for column in columns:
             self._note(column, np.flatnonzero(column.wrong & filled), block)
@@ -191,7 +191,7 @@ class Parser:
             return None, f"other_{each.type}"
         return value, rule
 
-    def _people_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
+    def _people_in(self, each: DeliveryField, texts: pa.StringArray) -> FieldColumn:
         """Read CPR numbers, all at once: they hardly repeat within a block."""
         import numpy as np
 
@@ -208,9 +208,9 @@ class Parser:
             return text, "error_value" if is_error(plain) else "formula" if plain[0] in "=@" else why_no_cpr(plain)
 
         wrong = people.person_id.is_null().to_numpy(zero_copy_only=False)
-        return Column(each, stored, wrong, np.zeros_like(wrong), told)
+        return FieldColumn(each, stored, wrong, np.zeros_like(wrong), told)
 
-    def _values_in(self, each: DeliveryField, texts: pa.StringArray) -> Column:
+    def _values_in(self, each: DeliveryField, texts: pa.StringArray) -> FieldColumn:
         """Read any other field: each distinct text once."""
         import numpy as np
         import pyarrow as pa
@@ -223,16 +223,18 @@ class Parser:
             stored[each.name] = pa.array([value for value, _ in parsed], _arrow_type(each)).take(encoded.indices)
         wrong = np.array([rejects(rule) for _, rule in parsed], dtype=bool)[indices]
         noted = np.array([rule is not None and not rejects(rule) for _, rule in parsed], dtype=bool)[indices]
-        return Column(each, stored, wrong, noted, lambda row: (distinct[indices[row]], str(parsed[indices[row]][1])))
+        return FieldColumn(
+            each, stored, wrong, noted, lambda row: (distinct[indices[row]], str(parsed[indices[row]][1]))
+        )
 
-    def _note(self, column: Column, where: np.ndarray, block: Block) -> None:
+    def _note(self, column: FieldColumn, where: np.ndarray, block: Block) -> None:
         """Put what one column tells into the tally: every row, and of the first ones what may be shown."""
         for row in where.tolist():
             text, rule = column.told(row)
             safe = shown(text, column.field, rule) if self.tally.has_room else ""
             if rule == "industry" and safe and (meant := suggested_industry(clean(text))):
                 safe += f": måske/perhaps {meant}"
-            self.tally.add(Fault(int(block.rows[row]) + self._base, column.field.name, rule, safe))
+            self.tally.add(RowFault(int(block.rows[row]) + self._base, column.field.name, rule, safe))
 
 
 def _arrow_type(each: DeliveryField) -> Any:
@@ -253,7 +255,7 @@ SHRUNK, GONE = 0.5, 0.05
 
 
 @dataclass(frozen=True)
-class Table:
+class DeliveredTable:
     """One table to take in: where it came from and how to read it. `label` is safe to print, `hint` is not."""
 
     label: str
@@ -278,7 +280,7 @@ class Read:
     claims: Claims
     given: Mapping[str, str]
     rows: pa.Table
-    tally: Tally
+    tally: RowTally
     accepted: int
     persons: int | None
 
@@ -336,7 +338,7 @@ class Intake:
 
     def take(
         self,
-        tables: Sequence[Table],
+        tables: Sequence[DeliveredTable],
         warehouse: Warehouse,
         remarks: Sequence[Remark] = (),
         unreadable: Refusal | None = None,
@@ -396,7 +398,11 @@ class Intake:
         return receipt_of(outcome)
 
     def _begin(
-        self, outcome: Outcome, tables: Sequence[Table], unreadable: Refusal | None = None, read: Read | None = None
+        self,
+        outcome: DeliveryOutcome,
+        tables: Sequence[DeliveredTable],
+        unreadable: Refusal | None = None,
+        read: Read | None = None,
     ) -> tuple[list[Claims], Iterator[Block] | None]:
         """Return what tables say of themselves, and the blocks of a table that is alone.
 
@@ -421,7 +427,7 @@ class Intake:
         self._identify(outcome, tables, outcome.stated_period or (named[0].period if named else ""))
         return claims, chain([first] if first else [], peeked) if peeked else None
 
-    def read(self, table: Table, known: Collection[str], scratch: Warehouse) -> Read | None:
+    def read(self, table: DeliveredTable, known: Collection[str], scratch: Warehouse) -> Read | None:
         """Return the rows of a table that is a delivery by itself, read and judged; None when it is in the ledger.
 
         None as well for what is refused: that is told when the table is taken.
@@ -451,13 +457,20 @@ class Intake:
         except KommunekortError:
             return None
 
-    def _outcome(self, tables: Sequence[Table]) -> Outcome:
+    def _outcome(self, tables: Sequence[DeliveredTable]) -> DeliveryOutcome:
         layouts, labels = [table.layout for table in tables], [table.label for table in tables]
         request = self.request
-        return Outcome(layouts, labels, self.keys.key_id, request.moment, request.synthetic, request.from_folder)
+        return DeliveryOutcome(
+            layouts, labels, self.keys.key_id, request.moment, request.synthetic, request.from_folder
+        )
 
     def _load(
-        self, outcome: Outcome, table: Table, number: int, blocks: Iterator[Block] | None, warehouse: Warehouse
+        self,
+        outcome: DeliveryOutcome,
+        table: DeliveredTable,
+        number: int,
+        blocks: Iterator[Block] | None,
+        warehouse: Warehouse,
     ) -> None:
         """Put the rows of one table that can be read among those waiting."""
         columns = outcome.contract.columns
@@ -469,31 +482,33 @@ class Intake:
                     warehouse.execute("SET threads = 2")  # a large delivery is judged and stored on both
                 store.add_incoming(warehouse, columns, rows)
 
-    def _read_ahead(self, table: Table) -> Read | None:
+    def _read_ahead(self, table: DeliveredTable) -> Read | None:
         """Return what another process has read of a table; None when it has not, or has ended over it."""
         reading = self.ahead.pop(id(table), None)
         with suppress(BrokenExecutor):
             return reading.result() if reading else None
         return None
 
-    def _judge(self, outcome: Outcome, warehouse: Warehouse, remove: Callable[[Collection[int]], None]) -> None:
+    def _judge(self, outcome: DeliveryOutcome, warehouse: Warehouse, remove: Callable[[Collection[int]], None]) -> None:
         """Apply the rules over rows; those that break a rule are taken out."""
         contract, tally = outcome.contract, outcome.tally
         broken = store.broken_rules(warehouse, contract.rules, outcome.moment.date())
         for rule, count, rows in broken:
             for row in rows:
-                tally.add(Fault(row, rule.field, rule.id))
+                tally.add(RowFault(row, rule.field, rule.id))
             tally.totals[rule.field, rule.id] += count - len(rows)
         repeated = store.duplicate_rows(warehouse, contract.key)
         for row in repeated:
-            tally.add(Fault(row, "", "duplicate"))
+            tally.add(RowFault(row, "", "duplicate"))
         rejected = {*repeated, *(row for rule, _, rows in broken if rule.severity == "reject" for row in rows)}
         if rejected:
             remove(rejected)
             tally.rejected += len(rejected)
         outcome.accepted, outcome.persons = store.count_incoming(warehouse, contract.columns)
 
-    def _replaced(self, outcome: Outcome, tables: Sequence[Table], warehouse: Warehouse) -> Delivery | None:
+    def _replaced(
+        self, outcome: DeliveryOutcome, tables: Sequence[DeliveredTable], warehouse: Warehouse
+    ) -> Delivery | None:
         """Return the delivery in force that this one replaces.
 
         That is the one of its own period. Where nobody stated the period, a correction may have moved it with the rows:
@@ -513,7 +528,7 @@ class Intake:
             return newest
         return None
 
-    def _compare(self, outcome: Outcome, current: Delivery | None, warehouse: Warehouse) -> None:
+    def _compare(self, outcome: DeliveryOutcome, current: Delivery | None, warehouse: Warehouse) -> None:
         """Hold a delivery against the one it replaces, or else the newest one before: columns, rows and persons."""
         outcome.previous = current
         former = current or store.newest_in_force(warehouse, outcome.ledger_line())
@@ -535,13 +550,13 @@ class Intake:
         elif gone > GONE:
             outcome.remark("rows_gone", gone=gone)
 
-    def _identify(self, outcome: Outcome, tables: Sequence[Table], period: str) -> None:
+    def _identify(self, outcome: DeliveryOutcome, tables: Sequence[DeliveredTable], period: str) -> None:
         """Give a delivery the keyed hash of its bytes, and of each of its tables."""
         outcome.content_id = self._content_id(tables, period)
         parts = [self._content_id([table], period) for table in tables]
         outcome.part_ids = ",".join(parts) if len(parts) > 1 else None
 
-    def _content_id(self, tables: Sequence[Table], period: str) -> str:
+    def _content_id(self, tables: Sequence[DeliveredTable], period: str) -> str:
         contract = tables[0].layout.contract
         sha256 = ",".join(sorted(table.sha256 for table in tables))
         sheet = ",".join(sorted(table.sheet for table in tables))
@@ -562,7 +577,7 @@ class Intake:
         return receipt_for(line, stranger.label, kind=None, contract_version=None, remarks=(stranger.refusal.remark,))
 
 
-def _peek(table: Table) -> Claims:
+def _peek(table: DeliveredTable) -> Claims:
     """Return what a table says about itself, reading its first block only."""
     with closing(table.blocks()) as blocks:
         return claims_of(table.hint, next(blocks, None))
@@ -633,10 +648,10 @@ def _failed(error: KommunekortError, label: str, path: Path, request: Request) -
     )  # fmt: skip
 
 
-class Unit(NamedTuple):
+class HandIn(NamedTuple):
     """Tables of one file or hand-in, and the files beside them that could not be read."""
 
-    tables: list[Table]
+    tables: list[DeliveredTable]
     strangers: list[Stranger]
 
 
@@ -647,19 +662,19 @@ def receive(
 
     Of those from the drop folder, one on which the program itself fails is answered too, and leaves the others be.
     """
-    opened: list[Unit] = []
+    opened: list[HandIn] = []
     for path in files:
         try:
             opened.append(_open(path, intake.request))
         except KommunekortError as error:
             yield _failed(error, mask(path.name), path, intake.request)
     if intake.request.from_folder:
-        units = [Unit(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
+        units = [HandIn(group, one.strangers) for one in opened for group in belonging_together(one.tables, intake)]
         hand_ins = together_in_folder(units, intake)
     else:
         unread = [stranger for one in opened for stranger in one.strangers]
         tables = _distinct([table for one in opened for table in one.tables])
-        hand_ins = [Unit(group, unread) for group in belonging_together(tables, intake)]
+        hand_ins = [HandIn(group, unread) for group in belonging_together(tables, intake)]
     alone = [group[0] for group, _ in hand_ins if len(group) == 1]
     prepare = pool.reading(alone) if pool else lambda _: None
     yield from _taken(hand_ins, intake, warehouse, prepare)
@@ -683,13 +698,13 @@ class Readers:
     number: int
     here: Reader
 
-    def reading(self, tables: Sequence[Table]) -> Callable[[Table], None]:
+    def reading(self, tables: Sequence[DeliveredTable]) -> Callable[[DeliveredTable], None]:
         """Return what is to be called before each is taken: it has the next ones read, here too until that is ready."""
         found = [table for table in tables if table.size <= MOST_BYTES]
         waiting = deque(found if len(found) >= LEAST_FILES else [])
         ahead = self.here[0].ahead
 
-        def prepare(taken: Table) -> None:
+        def prepare(taken: DeliveredTable) -> None:
             while waiting and len(ahead) < 4 * self.number:
                 awaited, busy = ahead.get(id(taken)), sum(not each.done() for each in ahead.values())
                 if busy > self.number and (awaited is None or awaited.done()):
@@ -742,7 +757,7 @@ def _begin_reading(sources: tuple[Path, Path], known: Collection[str], request: 
     _reader[:] = [(Intake(load_keys(*sources), request), known, scratch)]
 
 
-def _read_table(table: Table, reader: Reader | None = None) -> Read | None:
+def _read_table(table: DeliveredTable, reader: Reader | None = None) -> Read | None:
     """Return the rows of a table, or None when whoever takes it has to look for itself."""
     intake, known, scratch = reader or _reader[0]
     with suppress(KommunekortError), hide_unforeseen(f"receiving {table.label}"):
@@ -751,7 +766,7 @@ def _read_table(table: Table, reader: Reader | None = None) -> Read | None:
 
 
 def _taken(
-    hand_ins: Sequence[Unit], intake: Intake, warehouse: Warehouse, prepare: Callable[[Table], None]
+    hand_ins: Sequence[HandIn], intake: Intake, warehouse: Warehouse, prepare: Callable[[DeliveredTable], None]
 ) -> Iterator[Receipt]:
     """Yield the receipts of hand-ins, each taken in its turn while others are read."""
     for group, strangers in hand_ins:
@@ -769,7 +784,7 @@ def _taken(
             yield _failed(error, label, Path(group[0].hint), intake.request)
 
 
-def _distinct(tables: Sequence[Table]) -> list[Table]:
+def _distinct(tables: Sequence[DeliveredTable]) -> list[DeliveredTable]:
     """Return the tables without copies of the same bytes."""
     return list({(table.sha256, table.sheet, table.kind): table for table in reversed(tables)}.values())[::-1]
 
@@ -778,7 +793,7 @@ Key = tuple[bool, str, str | None, str | None]
 """What tables of one delivery share: whether they correct another, their kind, municipality and period."""
 
 
-def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Table]]:
+def belonging_together(tables: Sequence[DeliveredTable], intake: Intake) -> list[list[DeliveredTable]]:
     """Return the tables of a hand-in as deliveries: those of one kind, municipality and period are one.
 
     A table that names no period goes with the others of its kind and municipality. One whose name says that it corrects
@@ -787,13 +802,13 @@ def belonging_together(tables: Sequence[Table], intake: Intake) -> list[list[Tab
     if len(tables) == 1:
         return [list(tables)]
     keys = _joined_keys([_key(table, intake) for table in tables])
-    groups: dict[Key, list[Table]] = {}
+    groups: dict[Key, list[DeliveredTable]] = {}
     for key, table in zip(keys, tables, strict=True):
         groups.setdefault(key, []).append(table)
     return sorted(groups.values(), key=lambda group: is_correction(group[0].hint))
 
 
-def _key(table: Table, intake: Intake) -> Key:
+def _key(table: DeliveredTable, intake: Intake) -> Key:
     with hide_unforeseen(f"receiving {table.label}"):
         claims = claims_of(table.hint, None)
         if {"municipality", "period"} & table.layout.positions.keys():
@@ -814,7 +829,7 @@ def _joined_keys(keys: Sequence[Key]) -> list[Key]:
     return found
 
 
-def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
+def together_in_folder(units: Sequence[HandIn], intake: Intake) -> list[HandIn]:
     """Return the tables of a drop folder as deliveries, in the order they are received.
 
     Two teams lay their files side by side: those of one kind, municipality and period that hold other persons are one
@@ -837,7 +852,7 @@ def together_in_folder(units: Sequence[Unit], intake: Intake) -> list[Unit]:
                 del ends[number]
             ends[standing[-1]] = standing
     return [
-        Unit(
+        HandIn(
             [table for number in ends[end] for table in units[number].tables],
             [stranger for number in ends[end] for stranger in units[number].strangers],
         )
@@ -850,7 +865,7 @@ def _is_version(later: set[str], earlier: set[str]) -> bool:
     return len(later & earlier) >= SHRUNK * min(len(later), len(earlier))
 
 
-def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
+def _subjects(tables: Sequence[DeliveredTable], intake: Intake) -> set[str]:
     """Return whom some tables are about: their persons by pseudonym, else the answers by their key."""
     found: set[str] = set()
     for table in tables:
@@ -868,7 +883,7 @@ def _subjects(tables: Sequence[Table], intake: Intake) -> set[str]:
     return found
 
 
-def _open(path: Path, request: Request) -> Unit:
+def _open(path: Path, request: Request) -> HandIn:
     """Return the tables and the other files in one file of a hand-in."""
     label = mask(path.name)
     try:
@@ -878,8 +893,8 @@ def _open(path: Path, request: Request) -> Unit:
             hint = str(path.relative_to(request.folder)) if request.folder else path.name
             parts, strangers = parts_of(path, hint)
     except Refusal as refusal:
-        return Unit([], [Stranger(label, refusal, _hash(path))])
-    tables: list[Table] = []
+        return HandIn([], [Stranger(label, refusal, _hash(path))])
+    tables: list[DeliveredTable] = []
     for part in parts:
         try:
             with hide_unforeseen(f"receiving {part.label}"):
@@ -889,16 +904,16 @@ def _open(path: Path, request: Request) -> Unit:
     # A letter or a readme beside a table is named with the table; it needs no receipt of its own.
     beside = [stranger for stranger in strangers if tables and not stranger.refusal.is_table]
     told = [remark_of("no_table_beside", file=stranger.label) for stranger in beside]
-    return Unit(
+    return HandIn(
         [replace(table, remarks=(*table.remarks, *told)) for table in tables],
         [stranger for stranger in strangers if stranger not in beside],
     )
 
 
-def _tables(part: Part, contracts: dict[str, Contract]) -> Iterator[Table]:
+def _tables(part: Part, contracts: dict[str, Contract]) -> Iterator[DeliveredTable]:
     if part.form == "csv":
         layout, delimiter, lines = read_layout(part, contracts.values())
-        yield Table(
+        yield DeliveredTable(
             part.label, part.hint, part.sha256, part.size, "", layout,
             partial(read_blocks, part, layout, delimiter, lines), part.remarks,
         )  # fmt: skip
@@ -914,7 +929,7 @@ def _tables(part: Part, contracts: dict[str, Contract]) -> Iterator[Table]:
             label = f"{part.label}, ark/sheet {sheet.number}"
             told = (*remarks, *sheet_remarks(sheet, layout_of_sheet))
             blocks = partial(_blocks_of_sheet, part, sheet.number, layout_of_sheet)
-            yield Table(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
+            yield DeliveredTable(label, hint, part.sha256, part.size, sheet.name, layout_of_sheet, blocks, told)
     if not found:
         raise Refusal("no_sheet")
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.deliveries.contract import Fault, Remark, danish, largest_rejected_share, remark_of, text_of
+from flows.deliveries.contract import Remark, RowFault, danish, largest_rejected_share, remark_of, text_of
 from flows.deliveries.files import Layout
 from flows.deliveries.store import Delivery, ledger_time
 from flows.deliveries.values import MONTH_NAMES
@@ -30,7 +30,7 @@ MOST_FAULTS = 2_000
 
 
 @dataclass
-class Tally:
+class RowTally:
     """What was seen so far: rows in and rejected, every row of every rule, faults shown, rows that were empty.
 
     `notes` are the lines that are no rows of the table; `ends_open`: a file has no end of line at its end.
@@ -41,7 +41,7 @@ class Tally:
     blank: int = 0
     ends_open: bool = False
     notes: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[RowFault] = field(default_factory=list)
     rows: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     totals: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -50,7 +50,7 @@ class Tally:
         """Tell whether the next fault is kept with what may be shown of it."""
         return len(self.faults) < MOST_FAULTS
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: RowFault) -> None:
         """Count a broken rule and note its row; keep the fault itself while there is room."""
         self.totals[fault.field, fault.rule] += 1
         self.rows.setdefault((fault.field, fault.rule), []).append(fault.row)
@@ -215,7 +215,7 @@ TABLE_STEP = 1_000_000_000
 
 
 @dataclass
-class Outcome:
+class DeliveryOutcome:
     """What has been settled about one delivery so far. `layouts` and `labels` are those of its tables, in order.
 
     `period_source`: `stated` by sender or rows, read from the `name` or from a `day` in it, or from the `rows`.
@@ -227,7 +227,7 @@ class Outcome:
     moment: datetime
     is_synthetic: bool
     is_from_folder: bool
-    tally: Tally = field(default_factory=Tally)
+    tally: RowTally = field(default_factory=RowTally)
     delivery_id: str = ""
     content_id: str = ""
     part_ids: str | None = None
@@ -318,14 +318,14 @@ def ranges(rows: Sequence[int]) -> str:
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
-def _place(outcome: Outcome, row: int, name: str) -> tuple[str, int]:
+def _place(outcome: DeliveryOutcome, row: int, name: str) -> tuple[str, int]:
     """Return the file (empty when there is but one) and the row in it that a fault is shown at."""
     number, row = divmod(row, TABLE_STEP)
     row = outcome.layouts[number].questions.get(name, row)
     return outcome.labels[number] if len(outcome.labels) > 1 else "", row
 
 
-def _rows(outcome: Outcome, name: str, rows: Sequence[int]) -> str:
+def _rows(outcome: DeliveryOutcome, name: str, rows: Sequence[int]) -> str:
     """Return the rows of one rule, file by file."""
     by_file: dict[str, list[int]] = {}
     for row in rows:
@@ -334,7 +334,7 @@ def _rows(outcome: Outcome, name: str, rows: Sequence[int]) -> str:
     return "; ".join((f"{file}: " if file else "") + ranges(numbers) for file, numbers in by_file.items())
 
 
-def receipt_of(outcome: Outcome) -> Receipt:
+def receipt_of(outcome: DeliveryOutcome) -> Receipt:
     """Return the receipt of a settled delivery."""
     contract, tally = outcome.contract, outcome.tally
     labels = {each.name: (each.label_da, each.label_en) for each in contract.fields} | {"": ("Rækken", "The row")}
@@ -379,7 +379,7 @@ def receipt_for(line: Delivery, label: str, contract: Contract | None = None, **
 
 
 def _shared(
-    source: Outcome | Delivery | RuleText, kind: type[Delivery | Receipt | Previous | RuleTotal]
+    source: DeliveryOutcome | Delivery | RuleText, kind: type[Delivery | Receipt | Previous | RuleTotal]
 ) -> dict[str, Any]:
     """Return what a dataclass of another kind has by the same name, to make one of that kind."""
     return {each.name: getattr(source, each.name) for each in fields(kind) if hasattr(source, each.name)}

@@ -33,7 +33,7 @@ class Workbook:
 
 
 @dataclass
-class Cells:
+class SheetCells:
     """What the records of a sheet tell; rows and columns count from 0.
 
     `numbers` are place -> (number, style) of those with a style of their own.
@@ -132,9 +132,9 @@ def _formats(styles: bytes) -> list[int | str]:
     return found
 
 
-def read_sheet(data: bytes) -> Cells:
+def read_sheet(data: bytes) -> SheetCells:
     """Return what the records of a sheet tell beside its values. ValueError or struct.error for a damaged one."""
-    cells = Cells()
+    cells = SheetCells()
     row = 0
     for kind, content in records(data):
         if kind == ROW:

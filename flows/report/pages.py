@@ -234,7 +234,7 @@ ATTACHED = ("_value_source", "_source", "_respondent_role", "_role", "_confidenc
 
 
 @dataclass(frozen=True)
-class Answer:
+class OrganisationAnswer:
     """One answer on organisation: what is told of it, and the lowest and highest where several answered apart."""
 
     column: str
@@ -243,7 +243,7 @@ class Answer:
     spread: tuple[Any, Any] | None
 
 
-def organisation(data: ReportData, code: str) -> tuple[Row, list[Answer]] | None:
+def organisation(data: ReportData, code: str) -> tuple[Row, list[OrganisationAnswer]] | None:
     """Return who answered on organisation and when, and the newest answers; None without the table.
 
     A mean with its lowest and highest (several who rate the same) is one answer.
@@ -266,7 +266,7 @@ def organisation(data: ReportData, code: str) -> tuple[Row, list[Answer]] | None
         told = [newest[column + end] for end in ATTACHED if newest.get(column + end) is not None]
         spread = newest.get(f"{base}_lowest"), newest.get(f"{base}_highest")
         apart = column.endswith("_mean") and None not in spread and spread[0] != spread[1]
-        out.append(Answer(column, value, told, spread if apart else None))
+        out.append(OrganisationAnswer(column, value, told, spread if apart else None))
     return about, out
 
 

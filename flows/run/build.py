@@ -601,7 +601,7 @@ class _Builder:
             "completeness_pct": None if completeness is None else round(float(completeness), 1),
         }
 
-    def load_run_facts(self, plan: transforms_tables.Plan) -> None:
+    def load_run_facts(self, plan: transforms_tables.BuildOrder) -> None:
         frames = run_frames(self.catalogue, self.used, self.run, self.candidate)
         frames |= {
             "run.lineage": transforms_tables.lineage_frame(plan),
@@ -653,7 +653,7 @@ class _Builder:
             ),
         }
 
-    def describe_tables(self, plan: transforms_tables.Plan) -> None:
+    def describe_tables(self, plan: transforms_tables.BuildOrder) -> None:
         """Build the data dictionary, which needs every other table to stand."""
         described = {name: file for name, file in self.files.items() if name not in LAST}
         frame = transforms_tables.dictionary_frame(

@@ -26,7 +26,7 @@ STATBANK: dict[str, dict[str, Any]] = in_file("statbank.yml")
 SUPPRESSED = "0"  # the cells BULK leaves out: those equal to tableinfo's suppressedDataValue
 
 
-class Cubes(Protocol):
+class CubeAnswers(Protocol):
     """What the stand-in asks of the sample world."""
 
     @property
@@ -44,7 +44,7 @@ class Cubes(Protocol):
 
 
 @dataclass(frozen=True)
-class Code:
+class ShownCode:
     """One code of a variable with its text in both languages."""
 
     id: str
@@ -52,7 +52,7 @@ class Code:
 
 
 @dataclass(frozen=True, eq=False)
-class Variable:
+class ShownVariable:
     """One variable as the API shows it. `total`: the code an eliminated variable stands at, None to sum."""
 
     id: str
@@ -60,7 +60,7 @@ class Variable:
     role: str
     elimination: bool
     total: str | None
-    codes: tuple[Code, ...]
+    codes: tuple[ShownCode, ...]
 
     @property
     def time(self) -> bool:
@@ -74,7 +74,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Table:
+class ShownTable:
     """One table as the API shows it; `updated` is Danish local time without a zone."""
 
     id: str
@@ -83,10 +83,10 @@ class Table:
     decimals: int
     updated: datetime
     url: str
-    variables: tuple[Variable, ...]
+    variables: tuple[ShownVariable, ...]
     active: bool = True
 
-    def variable(self, code: str) -> Variable | None:
+    def variable(self, code: str) -> ShownVariable | None:
         """Return a variable by id, whatever its case."""
         return next((v for v in self.variables if v.id.casefold() == code.casefold()), None)
 
@@ -116,13 +116,13 @@ class Changes:
 class Tables:
     """All tables of the stand-in, each described when it is first asked for."""
 
-    def __init__(self, catalogue: Catalogue, cubes: Cubes, changes: Changes | None = None):
+    def __init__(self, catalogue: Catalogue, cubes: CubeAnswers, changes: Changes | None = None):
         self._catalogue = catalogue
         self.cubes = cubes
         self.changes = changes or Changes()
-        self._described: dict[str, Table] = {}
+        self._described: dict[str, ShownTable] = {}
 
-    def find(self, table: str) -> Table | None:
+    def find(self, table: str) -> ShownTable | None:
         """Return a table by id, whatever its case; None when it has no periods, since a table has figures."""
         source = self._catalogue.by_table(table)
         if source is None or source.table is None or not self.cubes.periods(source.table):
@@ -131,7 +131,7 @@ class Tables:
             self._described[source.table] = self._describe(source)
         return self._described[source.table]
 
-    def all(self) -> list[Table]:
+    def all(self) -> list[ShownTable]:
         """Return every table, by id."""
         ids = sorted(s.table for s in self._catalogue.sources.values() if s.table)
         return [table for table in map(self.find, ids) if table is not None]
@@ -141,10 +141,10 @@ class Tables:
         """Return the end of the day the sample world is known at, in Danish local time."""
         return datetime.combine(self.cubes.vintage, time.max)
 
-    def _describe(self, source: Source) -> Table:
+    def _describe(self, source: Source) -> ShownTable:
         assert source.table is not None, "the catalogue checks it"
         assert source.unit is not None, "the catalogue checks it"
-        return Table(
+        return ShownTable(
             id=source.table.upper(),
             title={"da": f"{source.title_da} ({SYNTHETIC['da']})", "en": f"{source.title_en} ({SYNTHETIC['en']})"},
             unit=STATBANK["units"][source.unit],
@@ -155,20 +155,20 @@ class Tables:
             active=source.table not in self.changes.closed,
         )
 
-    def _variable(self, source: Source, dimension: Dimension) -> Variable:
+    def _variable(self, source: Source, dimension: Dimension) -> ShownVariable:
         if dimension.role == "time":
             assert source.table is not None, "checked by the catalogue"
-            codes = [Code(p, {"da": p, "en": p.replace("K", "Q")}) for p in self.cubes.periods(source.table)]
+            codes = [ShownCode(p, {"da": p, "en": p.replace("K", "Q")}) for p in self.cubes.periods(source.table)]
         else:
             known = self._catalogue.codes(source, dimension)
             # Our own code for a variable left out of the request is none of the publisher's.
-            codes = [Code(c.code, {"da": c.text_da, "en": c.text_en}) for c in known if c.code != LEFT_OUT]
+            codes = [ShownCode(c.code, {"da": c.text_da, "en": c.text_en}) for c in known if c.code != LEFT_OUT]
             added = self.changes.added(source.table or "", dimension.id)
-            codes += [Code(code, {"da": f"Ny kode {code}", "en": f"New code {code}"}) for code in added]
+            codes += [ShownCode(code, {"da": f"Ny kode {code}", "en": f"New code {code}"}) for code in added]
         total = dimension.total
         if total is None and dimension.role == "area" and "country" in dimension.levels:
             total = "000"
-        return Variable(
+        return ShownVariable(
             id="Tid" if dimension.role == "time" else dimension.id,
             text={"da": dimension.text_da, "en": dimension.text_en},
             role=dimension.role,
@@ -179,7 +179,7 @@ class Tables:
         )
 
 
-def summary(table: Table, lang: Language) -> dict[str, Any]:
+def summary(table: ShownTable, lang: Language) -> dict[str, Any]:
     """Return one entry of `/tables`."""
     periods = [code.text[lang] for code in table.variables[-1].codes]
     return {
@@ -194,7 +194,7 @@ def summary(table: Table, lang: Language) -> dict[str, Any]:
     }
 
 
-def description(table: Table, lang: Language) -> dict[str, Any]:
+def description(table: ShownTable, lang: Language) -> dict[str, Any]:
     """Return the answer of `/tableinfo`."""
     return {
         "id": table.id,
@@ -211,12 +211,12 @@ def description(table: Table, lang: Language) -> dict[str, Any]:
     }
 
 
-def updated_utc(table: Table) -> str:
+def updated_utc(table: ShownTable) -> str:
     """Return `updated` as JSON-stat has it: UTC with a Z."""
     return table.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _variable_entry(variable: Variable, lang: Language) -> dict[str, Any]:
+def _variable_entry(variable: ShownVariable, lang: Language) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": variable.id,
         "text": variable.text[lang],
@@ -342,17 +342,17 @@ PRESENTATIONS: dict[str, Presentation] = {name.casefold(): name for name in get_
 class Extract:
     """What is to be answered. `eliminated` variables get no column; `values` hold the codes of the others."""
 
-    table: Table
+    table: ShownTable
     file_format: str
     lang: Language
     presentation: Presentation
-    variables: tuple[Variable, ...]
+    variables: tuple[ShownVariable, ...]
     values: tuple[tuple[str, ...], ...]
-    eliminated: tuple[Variable, ...]
+    eliminated: tuple[ShownVariable, ...]
     delimiter: str = ";"
 
 
-def find_table(tables: Tables, options: Mapping[str, Any]) -> Table:
+def find_table(tables: Tables, options: Mapping[str, Any]) -> ShownTable:
     """Return the table asked for; ApiError when none is named or there is no such table."""
     wanted = options.get("table")
     if not isinstance(wanted, str) or not wanted:
@@ -396,9 +396,9 @@ def read_extract(tables: Tables, options: Mapping[str, Any]) -> Extract:
     )
 
 
-def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tuple[str, ...]]:
+def _chosen(table: ShownTable, asked: Mapping[str, list[str]]) -> dict[ShownVariable, tuple[str, ...]]:
     """Return variable -> codes: those asked for in their order, then the latest period when none is."""
-    chosen: dict[Variable, tuple[str, ...]] = {}
+    chosen: dict[ShownVariable, tuple[str, ...]] = {}
     for code, expressions in asked.items():
         variable = table.variable(code)
         if variable is None:
@@ -420,7 +420,7 @@ def _chosen(table: Table, asked: Mapping[str, list[str]]) -> dict[Variable, tupl
     return chosen
 
 
-def _found(variable: Variable, expression: str) -> list[str]:
+def _found(variable: ShownVariable, expression: str) -> list[str]:
     """Return the codes an expression selects; none for a place with more digits than Python reads as a number."""
     try:
         return matching(variable.ids, expression, time=variable.time)
@@ -428,7 +428,7 @@ def _found(variable: Variable, expression: str) -> list[str]:
         return []
 
 
-def _check_limit(chosen: Mapping[Variable, tuple[str, ...]], streaming: bool) -> None:
+def _check_limit(chosen: Mapping[ShownVariable, tuple[str, ...]], streaming: bool) -> None:
     """Refuse more than a million cells. StatBank counts every column of every row as a cell.
 
     Two logged refusals for FOLK1A show it: 85,210,650 = 105·3·127·5·71 rows × 6 columns, and

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.sample.asked import SUPPRESSED, SYNTHETIC, Cubes, Extract, Variable, updated_utc
+from flows.sample.asked import SUPPRESSED, SYNTHETIC, CubeAnswers, Extract, ShownVariable, updated_utc
 
 BOM = b"\xef\xbb\xbf"
 CELLS_AT_A_TIME = 400_000
@@ -21,7 +21,7 @@ ZEROS = [f"{sign}{float(SUPPRESSED):.{n}f}" for sign in ("", "-") for n in range
 """SUPPRESSED as the tables print it: the cells are equal to it as numbers, with as many decimals as the table has."""
 
 
-def render(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
+def render(extract: Extract, cubes: CubeAnswers) -> Iterator[bytes]:
     """Yield the body of the answer, block by block for the formats that are lines of text."""
     if extract.file_format == "BULK":
         yield from _bulk(extract, cubes)
@@ -34,13 +34,13 @@ def render(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
         yield _xlsx(extract, _cells(extract, cubes))
 
 
-def presented(variable: Variable, extract: Extract) -> dict[str, str]:
+def presented(variable: ShownVariable, extract: Extract) -> dict[str, str]:
     """Return every code of a variable as the extract shows it: code, text (the default), or both in one cell."""
     form = {"Code": "{0}", "CodeAndValue": "{0} {1}", "ValueAndCode": "{1} {0}"}.get(extract.presentation, "{1}")
     return {code.id: form.format(code.id, code.text[extract.lang]) for code in variable.codes}
 
 
-def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
+def _bulk(extract: Extract, cubes: CubeAnswers) -> Iterator[bytes]:
     """Yield BULK: no mark at the start, zero cells left out, totals last, codes as text, periods in no order."""
     yield _header(extract)
     zeros = pa.array(ZEROS, pa.string())
@@ -54,13 +54,13 @@ def _bulk(extract: Extract, cubes: Cubes) -> Iterator[bytes]:
         yield from _lines(extract, cells.filter(pc.invert(pc.is_in(cells["value"], value_set=zeros))))
 
 
-def _server_order(variable: Variable, codes: Sequence[str]) -> list[str]:
+def _server_order(variable: ShownVariable, codes: Sequence[str]) -> list[str]:
     if variable.time:
         return sorted(codes, key=lambda code: code[::-1])
     return sorted(codes, key=lambda code: (code == variable.total, code))
 
 
-def _cells(extract: Extract, cubes: Cubes) -> pa.Table:
+def _cells(extract: Extract, cubes: CubeAnswers) -> pa.Table:
     """Return the cells of a non-streaming extract: the first variable slowest, codes as asked for.
 
     Variables left out stand at their total, or are summed.
@@ -98,7 +98,7 @@ def _lines(extract: Extract, cells: pa.Table) -> Iterator[bytes]:
         yield pc.binary_join(texts, "")[0].as_buffer().to_pybytes()
 
 
-def _shown(extract: Extract, variable: Variable, codes: pa.ChunkedArray) -> pa.ChunkedArray:
+def _shown(extract: Extract, variable: ShownVariable, codes: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return one column of categories in the presentation asked for."""
     if extract.presentation == "Code":
         return codes

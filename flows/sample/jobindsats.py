@@ -61,7 +61,7 @@ FOLLOW_UP_DAYS = 90
 
 
 @dataclass(frozen=True)
-class Table:
+class InventedTable:
     """One table: the function that computes it, its measures, its dimensions (hierarchy -> heading), and its groups."""
 
     figures: str
@@ -70,7 +70,7 @@ class Table:
     groups: dict[str, float] = field(default_factory=dict)
 
 
-TABLES = {table: Table(**row) for table, row in in_file("jobindsats.yml").items()}
+TABLES = {table: InventedTable(**row) for table, row in in_file("jobindsats.yml").items()}
 
 
 class JobindsatsWorld:

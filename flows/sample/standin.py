@@ -25,7 +25,7 @@ from flows.connectors.statbank.query import Language
 from flows.sample.asked import (
     ApiError,
     Changes,
-    Cubes,
+    CubeAnswers,
     Extract,
     Tables,
     description,
@@ -131,7 +131,7 @@ SERVER_FAULT = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
 START_SECONDS = 10.0
 
 
-def create_app(cubes: Cubes, catalogue: Catalogue, changes: Changes | None = None) -> Starlette:
+def create_app(cubes: CubeAnswers, catalogue: Catalogue, changes: Changes | None = None) -> Starlette:
     """Return the stand-in as an ASGI application. `changes`: what the publisher has done since, see Changes."""
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -155,7 +155,7 @@ def _known_codes(extract: Extract, changes: Changes) -> Extract:
 
 
 @contextmanager
-def running_standin(cubes: Cubes, catalogue: Catalogue) -> Iterator[str]:
+def running_standin(cubes: CubeAnswers, catalogue: Catalogue) -> Iterator[str]:
     """Serve the stand-in on a free loopback port, in a thread, for as long as the block lasts.
 
     Yields the base address, `http://127.0.0.1:<port>/v1`.

@@ -183,6 +183,16 @@ def test_the_dictionary_alone_gives_a_published_column_its_type() -> None:
     assert [f"{path.stem}: {found[0]}" for path in files for found in cast.finditer(path.read_text())] == []
 
 
+def test_no_class_name_stands_for_two_things() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert len(homes) > 100
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 @pytest.mark.long
 def test_nothing_is_there_for_tests_alone() -> None:
     texts = [path.read_text(encoding="utf-8") for path in modules().values()]

@@ -34,7 +34,7 @@ Design = Floats | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Column:
+class Covariate:
     """One covariate within a factor: its level per level of the factor, and its columns of the design per level."""
 
     level: Codes
@@ -49,7 +49,7 @@ class Factor:
     codes: Codes
     table: Design
     places: Integers  # of the table's columns in the design
-    columns: tuple[Column, ...]
+    columns: tuple[Covariate, ...]
 
     @property
     def numbers(self) -> Floats:
@@ -185,7 +185,7 @@ def build_cells(
         exposed = ((values[:, None] >> np.arange(bits)[None, :]) & 1).astype(np.uint8)
         places = np.arange(bits)
         found, each = _narrowed(np.searchsorted(values, mask)), np.arange(len(values), dtype=np.uint32)
-        factors.append(Factor(found, exposed, places, (Column(each, exposed, places),)))
+        factors.append(Factor(found, exposed, places, (Covariate(each, exposed, places),)))
     numeric = [name for name in covariates if is_numeric(levels[name])]
     for together in ([name for name in covariates if name not in numeric], numeric):
         shown = [name for name in together if tables[name][0].shape[1]]
@@ -205,7 +205,7 @@ def _factor(covariates: Sequence[tuple[Codes, Design, Integers]]) -> Factor:
     order, new = grouped([(codes, len(table)) for codes, table, _ in covariates], size)
     found = np.empty(size, dtype=np.uint32)
     found[order] = np.repeat(np.arange(len(new), dtype=np.uint32), np.diff([*new, size]))
-    columns = tuple(Column(codes[order[new]], table, places) for codes, table, places in covariates)
+    columns = tuple(Covariate(codes[order[new]], table, places) for codes, table, places in covariates)
     table = np.concatenate([column.table[column.level] for column in columns], axis=1)
     return Factor(_narrowed(found), table, np.concatenate([column.places for column in columns]), columns)
 
@@ -375,11 +375,11 @@ def _pairs(factors: Sequence[Factor]) -> list[tuple[Factor, Factor]]:
     return [(b, a) if a.table.shape[1] < b.table.shape[1] else (a, b) for a, b in both]
 
 
-def _narrow(factor: Factor, groups: int) -> tuple[Column, ...]:
+def _narrow(factor: Factor, groups: int) -> tuple[Covariate, ...]:
     """Return the factor as one column where a table of municipalities by its levels is small, else its covariates."""
     if groups * len(factor.table) > TABLE:
         return factor.columns
-    return (Column(np.arange(len(factor.table), dtype=np.uint32), factor.table, factor.places),)
+    return (Covariate(np.arange(len(factor.table), dtype=np.uint32), factor.table, factor.places),)
 
 
 def _by_group(group: Codes, size: int, level: Codes, table: Design, weight: Floats) -> Floats:

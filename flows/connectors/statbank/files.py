@@ -39,7 +39,7 @@ from flows.connectors.statbank.forms import (
     readings,
     refusal,
 )
-from flows.connectors.statbank.match import Candidate, Content, Fit, How, Misfit, Reading, Resolver, Unshown, header_of
+from flows.connectors.statbank.match import Content, Fit, How, Misfit, Reading, Resolver, Trial, Unshown, header_of
 from flows.store.snapshots import sha256_of
 from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused, UsageError
@@ -187,7 +187,7 @@ def recognise(
     nearest to a fit, when no source fits, and Unshown when nothing shows which.
     """
     table = open_table(path)
-    candidate = Candidate(table, catalogue)
+    candidate = Trial(table, catalogue)
     fits: list[Fit] = []
     misfits: list[Misfit] = []
     for source in _sources(table, catalogue, told):
@@ -233,7 +233,7 @@ def _refuse_unused(path: Path, fit: Fit, catalogue: Catalogue) -> None:
         raise refusal(path, rule, f"choose {dimension.text_da} {choose}")
 
 
-def _look(candidate: Candidate, scratch: Path, earlier: Earlier | None, fit: Fit) -> Content:
+def _look(candidate: Trial, scratch: Path, earlier: Earlier | None, fit: Fit) -> Content:
     """Count what the figures of a placed table look like, over its first million canonical rows."""
     source, catalogue, path = fit.source, candidate.catalogue, candidate.table.path
     rows = canonical_scan(path, source, catalogue)
@@ -422,7 +422,7 @@ def _deciding_style(table: Table, fit: Fit, catalogue: Catalogue, doubtful: str)
             if len(found) == 1:
                 return next(iter(found))
     with suppress(Misfit):
-        if language := Candidate(table, catalogue).check_cells(fit).language:
+        if language := Trial(table, catalogue).check_cells(fit).language:
             return language
     rule = "can be a thousands group or decimals, and neither another value nor the texts' language decides which"
     raise refusal(table.path, rule, "download the table with texts", value=doubtful)
@@ -467,7 +467,7 @@ def normalise(path: Path, source: Source, catalogue: Catalogue, out: Path, *, se
     if rows is not None and (seen is None or rows > COMPARED_UP_TO):
         return Normalised(rows, rows, canonical=True)
     table = open_table(path)
-    fit = Candidate(table, catalogue).place(source)
+    fit = Trial(table, catalogue).place(source)
     working = out.with_name(out.name + ".part")
     try:
         tally = write_table(table, fit, catalogue, working)

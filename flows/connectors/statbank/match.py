@@ -197,7 +197,7 @@ class Misfit(DataRefused):
         self.score = score
 
 
-class Candidate:
+class Trial:
     """One table under trial; the distinct cells of its columns are read once, when first asked for."""
 
     def __init__(self, table: Table, catalogue: Catalogue) -> None:
@@ -522,7 +522,7 @@ class Reading:
     `compared` says in words whose figures `look` compares them with.
     """
 
-    candidate: Candidate
+    candidate: Trial
     name: str
     said: str | None
     look: Callable[[Fit], Content]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.deliveries.intake import Intake, Read, Request, Table, _open, deliver
+from flows.deliveries.intake import DeliveredTable, Intake, Read, Request, _open, deliver
 from flows.deliveries.keys import birth_date, is_modulus11, keygen, load_keys, normalise_cpr, sex_code
 from flows.deliveries.store import deliveries_in_force, newest_periods, open_restricted, open_scratch, rows_of
 from flows.sample.deliveries import Written, made_up_cpr, write_deliveries
@@ -75,7 +75,7 @@ def test_files_read_by_other_processes_are_taken_in_the_same(
 
     monkeypatch.setattr(Intake, "read", noted_here)
 
-    def noted(intake: Intake, table: Table) -> object:
+    def noted(intake: Intake, table: DeliveredTable) -> object:
         if ending and len(read) == 2:
             for child in multiprocessing.active_children():
                 child.kill()
