@@ -18,6 +18,8 @@ from transforms.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "KOMMUNEKORT_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""What this computer calls itself."""
 # Read beside the settings: whether errors are shown with their trace; two for the tests only.
 ALSO_READ = frozenset({"KOMMUNEKORT_DEBUG", "KOMMUNEKORT_REAL"})
 
@@ -53,6 +55,14 @@ class DataFolder:
     """The run records."""
     baselines = _Below("baselines")
     """The frozen baselines."""
+    comparisons = _Below("comparisons")
+    """What comparisons with them gave."""
+    work = _Below(".work")
+    """What a run that is at work is building."""
+    candidate = _Below(".work/candidate.duckdb")
+    """The database being built there."""
+    refused = _Below("refused.duckdb")
+    """The last build that broke a critical rule."""
 
 
 class Settings(DataFolder, BaseSettings):
@@ -195,7 +205,7 @@ def keep_loopback_direct() -> None:
     """Let what runs on this computer be reached directly where a proxy is set for the rest (`HTTP_PROXY`)."""
     for name in ("NO_PROXY", "no_proxy"):
         known = [part for part in os.environ.get(name, "").split(",") if part.strip()]
-        missing = [host for host in ("127.0.0.1", "localhost", "::1") if host not in known]
+        missing = [host for host in LOOPBACK if host not in known]
         os.environ[name] = ",".join([*known, *missing])
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from transforms.areas import Level, areas, areas_at, reference_rows
 from transforms.errors import UsageError
+from transforms.periods import PERIOD_FORMS
 
 # The publishers' code lists: every code a dimension can hold, with its Danish and English text.
 
@@ -574,7 +575,7 @@ def _refuse_double_keys(node: yaml.Node, shown_as: str, verb: str) -> None:
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "flows" / "sources"
 DICTIONARY = Path(__file__).parent / "dictionary.yml"
-_PERIOD = r"(\d{4}|\d{4}K[1-4]|\d{4}M(0[1-9]|1[0-2]))"
+_PERIOD = f"({'|'.join(PERIOD_FORMS.values())})"
 _TIME_PATTERN = re.compile(
     rf"^(\*|\*K[1-4]|\*M\d\d|\d{{1,3}}\*\w*|{_PERIOD}|\(\d+\)|\(-n\+\d+\)|(>={_PERIOD})?(<={_PERIOD})?)$"
 )

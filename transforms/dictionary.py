@@ -8,12 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from transforms.catalogue import YamlFile
+from transforms.catalogue import DICTIONARY, YamlFile
 from transforms.errors import UsageError
 from transforms.warehouse import quote_identifier, quote_literal
-
-DICTIONARY = Path(__file__).parent / "dictionary.yml"
-
 
 Protection = Literal["rounded", "model", "answer", "published", "label"]
 """How a column keeps persons safe in a table that is made of person rows: `rounded` counts and shares of them and

@@ -245,16 +245,17 @@ Cells = Mapping[Key, float | None]
 Relation = tuple[Key, tuple[Key, ...]]
 Bounds = dict[Key, tuple[float, float]]
 TOLERANCE = 1e-6
+ROUNDS = 50
 
 
-def propagate(published: Cells, relations: Iterable[Relation], rounds: int = 50) -> Bounds:
+def propagate(published: Cells, relations: Iterable[Relation]) -> Bounds:
     """Return bounds of the hidden cells by passing them along the relations until nothing changes.
 
     Quick and never too narrow; `intervals` is exact. A cell in no relation has the bounds 0 and infinity.
     """
     bounds: Bounds = {key: (0.0, inf) for key, value in published.items() if value is None}
     open_relations = _with_hidden(published, relations)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         if not any([_tighten(total, parts, published, bounds) for total, parts in open_relations]):
             break
     return bounds

@@ -17,6 +17,8 @@ from transforms.errors import DataRefused
 
 MONTHS = ("jan", "feb", "mar", "apr", "maj", "jun", "jul", "aug", "sep", "okt", "nov", "dec")
 LARGEST = {"M": 12, "Q": 4, "QMAT": 4, "Y": 1}
+PERIOD_FORMS = {"year": r"\d{4}", "quarter": r"\d{4}K[1-4]", "month": r"\d{4}M(?:0[1-9]|1[0-2])"}
+"""How StatBank writes the periods of a table, by its frequency."""
 _CODE = re.compile(r"(\d{4})(QMAT|M|Q|K|Y)(\d{2}|\d)")
 _YEAR = re.compile(r"\d{4}")
 _QUARTER_TEXT = re.compile(r"([1-4])\.?\s*(?:kvt|kvartal|kv)\.?,?\s*(\d{4})")
@@ -101,6 +103,11 @@ def aware(moment: datetime | str) -> datetime:
     """Return a moment (ISO text or datetime) with its time zone: UTC when it names none."""
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a moment as UTC in ISO 8601, to the second; such texts sort by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def age_in_days(moment: datetime | str, at: datetime) -> int:

@@ -207,7 +207,6 @@ def check_drop_folder(settings: Settings) -> Iterator[Fault]:
 def check_work(settings: Settings) -> Iterator[Fault]:
     """Yield a fault for a run that writes too long, and for what a killed run left behind."""
     pid = lock_holder(settings.root)
-    work = settings.root / ".work"
     if pid is not None:
         started = next((record.get("started_at") for record in run_record.unfinished(settings)), None)
         hours = (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() / 3600 if started else 0
@@ -215,8 +214,10 @@ def check_work(settings: Settings) -> Iterator[Fault]:
             told = f"process {pid} has been writing for {hours:.0f} hours"
             yield Fault("lock", told, f"see what it does; kill {pid}")
         return
-    if (work / "candidate.duckdb").exists():
-        yield Fault("leftovers", f"{work} is what a killed run left", f"`{command(settings, 'run')}` clears it")
+    if settings.candidate.exists():
+        yield Fault(
+            "leftovers", f"{settings.work} is what a killed run left", f"`{command(settings, 'run')}` clears it"
+        )
     for part in settings.snapshots.glob("*/.part-*"):
         yield Fault("leftovers", f"{part} is a snapshot that was never finished", f"rm -r {part}")
 
@@ -549,11 +550,11 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def print_status(told: dict[str, Any]) -> None:
     """Print what `status_facts` found."""
-    from flows.run.summary import MARK
+    from flows.store.exports import SYNTHETIC
 
     lines = [f"published: {told['published'] or 'nothing yet'}"]
     if told["is_synthetic"]:
-        lines.append(MARK)
+        lines.append(SYNTHETIC)
     if told["published_at"]:
         confirmed = danish_time(told["confirmed_at"])
         lines.append(f"published {told['publication_age_days']} days ago; last good run: {confirmed}")

@@ -206,13 +206,14 @@ def workbook(
     """Write what is published as an Excel workbook. Example: kommunekort workbook --to kortlaegning.xlsx"""
     from flows.report.workbook import write_workbook
     from flows.store.builds import readable, seal_again
+    from flows.store.exports import WORKBOOK
 
     settings = settings_from(data)
     if to is not None:
         with published_database(settings) as database:
             path = write_workbook(database, to.expanduser().resolve())
     else:
-        path = settings.exports / "kommunekort.xlsx"
+        path = settings.exports / WORKBOOK
         with writing_into_published(settings, "*.xlsx") as now, readable(now) as database:
             write_workbook(database, now.exports / path.name)
             seal_again(now)
@@ -286,7 +287,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Show one municipality's headline figures. Example: kommunekort profile Odense"""
-    from flows.run.summary import MARK
+    from flows.store.exports import SYNTHETIC
 
     settings = settings_from(data)
     with published_database(settings) as database:
@@ -295,7 +296,7 @@ def profile(
         print_json(told)
         return
     if told["is_synthetic"]:
-        out.print(f"[bold]{MARK}[/]")
+        out.print(f"[bold]{SYNTHETIC}[/]")
     print_profile(told)
     page = settings.report / "kommune" / f"{told['municipality']['municipality_code']}.html"
     if page.exists():

@@ -190,8 +190,8 @@ def compare(
 ) -> None:
     """Set what is published against a baseline. Example: kommunekort compare nulpunkt-2016"""
     from flows.report import words
-    from flows.run.summary import MARK
     from flows.store import baselines
+    from flows.store.exports import SYNTHETIC
     from transforms.models.wording import period_text, unit_of
 
     settings = settings_from(data)
@@ -201,7 +201,7 @@ def compare(
         print_json(result)
         return
     if result["is_synthetic"]:
-        out.print(f"[bold]{MARK}[/]")
+        out.print(f"[bold]{SYNTHETIC}[/]")
     (label, _), unit = words.outcome(outcome, {outcome: result["definition"]} if result["definition"]["unit"] else {})
     before, later = (period_text(str(result[key]))[0] for key in ("baseline_period", "later_period"))
     out.print(f"{label}: {before} til {later}; ændringer og forskelle i {unit_of(unit).difference[0]}", soft_wrap=True)

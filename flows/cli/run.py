@@ -237,7 +237,7 @@ def _newest_validated(settings: Settings) -> Path:
     from flows.run.night import waiting_candidate
     from transforms.warehouse import Warehouse
 
-    databases = [waiting_candidate(settings), settings.root / "refused.duckdb", settings.published]
+    databases = [waiting_candidate(settings), settings.refused, settings.published]
     there = [path for path in databases if path.is_file()]
     if not there:
         raise UsageError("nothing was validated yet; run `kommunekort validate` first")

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import stamina
 
+from flows.settings import LOOPBACK
 from transforms.errors import DataRefused, UsageError
 from transforms.periods import aware
 
@@ -103,7 +104,6 @@ def retry_after(value: str | None) -> float | None:
     return None
 
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PASSING_STATUS = frozenset({408, 429})  # and every 5xx
 ERROR_BODY_LIMIT = 64 * 1024
 

@@ -33,15 +33,13 @@ from flows.connectors.statbank.forms import filled
 from flows.connectors.statbank.query import listed
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
-from transforms.catalogue import Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
+from transforms.catalogue import TOTAL, Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import Absent, CanonicalRows, RejectedRow
 from transforms.periods import COPENHAGEN, is_period, parse_period
 
 Files = dict[str, tuple[Path, str]]
 
-TOTAL = "TOT"
-"""Our code for the sum over a dimension."""
 WITHHELD, NOT_THERE = "..", "..."
 """How canonical rows write a figure that the publisher withholds, and one that there is not."""
 BOM = "\ufeff"

@@ -39,7 +39,6 @@ OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 OPEN_DOCUMENT = {"content.xml", "mimetype"}  # members of every ODS
 OTHER_KINDS = {
@@ -537,7 +536,7 @@ def _utf8(stream: IO[bytes], part: Part) -> Iterator[bytes]:
             if decoder:
                 chunk = decoder.decode(chunk).removeprefix("\ufeff" if first else "").encode()
             elif first:
-                chunk = chunk.removeprefix(BOM)
+                chunk = chunk.removeprefix(codecs.BOM_UTF8)
             first = False
             yield chunk
         if decoder:
@@ -550,7 +549,7 @@ def _line_by_line(stream: IO[bytes], other: str) -> Iterator[bytes]:
     """Yield a stream as UTF-8 whose lines are UTF-8 or, where they are not, in another encoding."""
     rest, first = b"", True
     while chunk := read_chunk(stream, BLOCK):
-        *lines, rest = re.split(rb"(?<=[\r\n])", rest + (chunk.removeprefix(BOM) if first else chunk))
+        *lines, rest = re.split(rb"(?<=[\r\n])", rest + (chunk.removeprefix(codecs.BOM_UTF8) if first else chunk))
         first = False
         yield b"".join(_line(line, other) for line in lines)
     yield _line(rest, other)

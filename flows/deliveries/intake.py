@@ -50,7 +50,7 @@ from flows.deliveries.receipts import (
     write_receipt,
 )
 from flows.deliveries.sheets import Book, open_book, sheet_blocks, sheet_layout, sheet_remarks
-from flows.deliveries.store import Delivery, hide_unforeseen, ledger_time, open_restricted, supersede
+from flows.deliveries.store import Delivery, hide_unforeseen, open_restricted, supersede
 from flows.deliveries.values import (
     MISSING,
     Parsed,
@@ -67,7 +67,7 @@ from transforms.areas import suggest
 from transforms.catalogue import Contract, DeliveryField
 from transforms.errors import KommunekortError, UsageError
 from transforms.machine import ahead
-from transforms.periods import span
+from transforms.periods import span, utc_text
 from transforms.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -567,7 +567,7 @@ class Intake:
         request, content_id = self.request, self.keys.content_id(stranger.sha256, "file")
         line = Delivery(
             store.next_delivery_id(warehouse), "unknown", request.municipality, request.period,
-            ledger_time(request.moment), content_id, 0, self.keys.key_id, "afvist", 0, 0, 0, None, request.synthetic,
+            utc_text(request.moment), content_id, 0, self.keys.key_id, "afvist", 0, 0, 0, None, request.synthetic,
             is_from_folder=request.from_folder,
         )  # fmt: skip
         known = store.received_before(warehouse, line)
@@ -643,7 +643,7 @@ def _failed(error: KommunekortError, label: str, path: Path, request: Request) -
         raise error
     log.error("%s", error)
     return Receipt(
-        "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist", ledger_time(request.moment),
+        "F" + hashlib.sha256(str(path).encode()).hexdigest()[:8], label, "afvist", utc_text(request.moment),
         is_synthetic=request.synthetic, remarks=(remark_of("program_failed"),),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.store.snapshots import refuse_no_file
 from transforms.errors import UsageError
+from transforms.periods import utc_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -349,7 +350,7 @@ def _new_entry() -> dict[str, str]:
     secret = secrets.token_bytes(SECRET_BYTES)
     return {
         "id": _derived(secret, "id").hex()[:8],
-        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": utc_text(datetime.now(UTC)),
         "secret": base64.b64encode(secret).decode(),
         "state": "active",
     }

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flows.deliveries.contract import Remark, RowFault, danish, largest_rejected_share, remark_of, text_of
 from flows.deliveries.files import Layout
-from flows.deliveries.store import Delivery, ledger_time
+from flows.deliveries.store import Delivery
 from flows.deliveries.values import MONTH_NAMES
 from flows.store.snapshots import replace_synced
 from transforms.areas import areas
-from transforms.catalogue import Contract, RuleText
+from transforms.catalogue import Contract, RuleText, Severity
 from transforms.models.wording import period_text
-from transforms.periods import COPENHAGEN
+from transforms.periods import COPENHAGEN, utc_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -209,7 +209,7 @@ def worst(receipts: Sequence[Receipt]) -> Verdict:
     return max((receipt.verdict for receipt in receipts), key=list(VERDICT_EN).index, default="godkendt")
 
 
-SEVERITIES = ("reject", "warn", "info")
+SEVERITIES: tuple[Severity, ...] = ("reject", "warn", "info")
 TABLE_STEP = 1_000_000_000
 """Row numbers of the second table of a delivery begin here, those of the third at twice as much."""
 
@@ -299,7 +299,7 @@ class DeliveryOutcome:
             **_shared(self, Delivery),
             kind=self.contract.kind,
             municipality_code=self.municipality or None,
-            received_at=ledger_time(self.moment),
+            received_at=utc_text(self.moment),
             contract_version=self.contract.version,
             rows_in=self.tally.rows_in,
             rows_accepted=self.accepted,

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import accumulate
 from pathlib import Path
 from traceback import extract_tb
@@ -31,7 +31,7 @@ from transforms.catalogue import KINDS, DeliveryRule
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.machine import give_back
 from transforms.models.persons import ROW_COLUMNS, PersonRows, organisation_models
-from transforms.periods import COPENHAGEN, span
+from transforms.periods import COPENHAGEN, span, utc_text
 from transforms.warehouse import Warehouse, quote_identifier, quote_literal, quote_table
 
 if TYPE_CHECKING:
@@ -89,16 +89,11 @@ class Known:
     @property
     def bounds(self) -> list[str | None]:
         """Return `by` and `upto` as the ledger writes them, for the parameters of a query."""
-        return [ledger_time(self.by) if self.by else None, self.upto]
+        return [utc_text(self.by) if self.by else None, self.upto]
 
     def tell_until(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """Return the deliveries that tell of nothing after `until`."""
         return [each for each in deliveries if self.until is None or told_until(each) <= self.until]
-
-
-def ledger_time(moment: datetime) -> str:
-    """Return a moment as `received_at` writes it; such texts sort by time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 EVERYTHING = Known()
@@ -536,7 +531,7 @@ def delete_superseded(warehouse: Warehouse, before: datetime, needed: Collection
     gone: set[str] = set()
     for table in _tables(warehouse, f"starts_with(table_name, {quote_literal(_superseded(''))})"):
         sql = f"DELETE FROM {quote_table(f'restricted.{table}')} WHERE delivery_id IN ({due}) RETURNING delivery_id"
-        gone |= {str(name) for (name,) in warehouse.rows(sql, [ledger_time(before), sorted(needed)])}
+        gone |= {str(name) for (name,) in warehouse.rows(sql, [utc_text(before), sorted(needed)])}
     return sorted(gone)
 
 
@@ -939,7 +934,7 @@ def forget(settings: Settings, cpr_number: str, now: datetime) -> Forgotten:
             "(delivery_id VARCHAR, rows_deleted BIGINT, forgotten_at VARCHAR)"
         )
         for delivery_id, count in sorted(found.items()):
-            entry = [delivery_id, count, ledger_time(now)]
+            entry = [delivery_id, count, utc_text(now)]
             warehouse.execute("INSERT INTO restricted.forgotten VALUES (?, ?, ?)", entry)
         warehouse.checkpoint()
     if found:

@@ -189,7 +189,7 @@ def page_contexts(
     return {
         "index.html": index_context(data, settings),
         "opfoelgning.html": {
-            "baselines": pages.baselines(settings.baselines, settings.root / "comparisons"),
+            "baselines": pages.baselines(settings.baselines, settings.comparisons),
             "columns": column_labels(data) | {key: words.words(key) for key in ("municipality_code", "project_unit")},
             "names": pages.names_of_units(data),
         },

@@ -314,7 +314,7 @@ def n(value: float, decimals: int = 0) -> Markup:
     return Markup(f'<data value="{figure}" data-d="{decimals:d}">{escape(number(figure, decimals, "da"))}</data>')
 
 
-def delta(value: float, decimals: int = 0) -> Markup:
+def delta(value: float, decimals: int) -> Markup:
     """Return a difference with its sign."""
     figure = rounded(value, decimals)
     text = escape(signed(figure, decimals, "da"))
@@ -388,11 +388,16 @@ def broken_line(points: Iterable[tuple[float, float] | None]) -> str:
     return path
 
 
-def spark(values: list[float | None], width: int = 84, height: int = 22) -> Markup:
+SPARK = 84, 22
+"""Width and height of a small line, in pixels."""
+
+
+def spark(values: list[float | None]) -> Markup:
     """Return a small line of the years, for the eye only (the figures are in the table of all indicators)."""
     known = [v for v in values if v is not None]
     if len(known) < 3:
         return Markup("")
+    width, height = SPARK
     low, spread = min(known), (max(known) - min(known)) or 1.0
     step = (width - 6) / (len(values) - 1)
     path = broken_line(

@@ -14,7 +14,7 @@ from typing import Any
 
 from flows.report import words
 from flows.report.data import read_query
-from flows.store.exports import mart_tables
+from flows.store.exports import TITLE_DA, mart_tables
 from flows.store.snapshots import remove
 from transforms.areas import reference_rows
 from transforms.errors import UsageError
@@ -107,8 +107,7 @@ class _Book:
         self.style: Callable[..., Any] = cache(lambda **properties: file.add_format(properties))
         self.labels, self.units = column_labels(warehouse), indicator_units(warehouse)
         self.mark: str | None = next((mark for (mark,) in _rows(warehouse, "data_mark", "meta.release")), None)
-        title = "Kortlægning af kommunernes afsæt, organisering og rammevilkår"
-        file.set_properties({"title": title, "subject": self.mark or "Kortlægningen", "author": "kommunekort"})
+        file.set_properties({"title": TITLE_DA, "subject": self.mark or "Kortlægningen", "author": "kommunekort"})
 
     def sheet(self, name: str, widths: Sequence[float]) -> Any:
         """Return a new sheet; its name is cut to what Excel takes, and numbered where another has become the same."""

@@ -257,10 +257,10 @@ def build(
     """
     if not snapshots:
         raise UsageError(why_no_snapshot(settings, catalogue.sources, run.origin, run.as_of))
-    work = settings.root / ".work"
+    work = settings.work
     unfit: dict[str, str] = {}
     while True:
-        candidate = Candidate(work / "candidate.duckdb")
+        candidate = Candidate(settings.candidate)
         try:
             prepare_work(settings)
             with Warehouse.open(
@@ -284,9 +284,8 @@ def build(
 
 def prepare_work(settings: Settings) -> None:
     """Make an empty work folder; whatever an interrupted run left there is removed (the lock is ours)."""
-    work = settings.root / ".work"
-    remove(work)
-    work.mkdir(parents=True, exist_ok=work.is_mount())
+    remove(settings.work)
+    settings.work.mkdir(parents=True, exist_ok=settings.work.is_mount())
 
 
 @dataclass
@@ -713,7 +712,7 @@ def finish(candidate: Candidate, run: RunInfo) -> None:
 
 def keep_refused(settings: Settings, candidate: Candidate) -> Path:
     """Keep the last refused candidate for inspection, and return where."""
-    target = settings.root / "refused.duckdb"
+    target = settings.refused
     if target.is_dir():
         move_aside(target)
     if candidate.path.is_file():

@@ -36,7 +36,7 @@ from flows.deliveries.store import FILE
 from flows.run import ages, steps
 from flows.run.record import FetchReport, grouped_reasons
 from flows.settings import Settings
-from flows.store.builds import refuse_invented_over_real
+from flows.store.builds import is_synthetic, refuse_invented_over_real
 from flows.store.snapshots import Snapshot, SnapshotStore, replace_synced
 from transforms.catalogue import Catalogue, Source
 from transforms.errors import DataRefused, UsageError
@@ -190,7 +190,7 @@ def fetch_directory(settings: Settings, catalogue: Catalogue, folder: Path, want
         raise UsageError(f"{folder}: no such folder; give the folder that holds the downloaded files")
     store = SnapshotStore(settings.snapshots)
     steps.step(f"recognise the files in {folder}")
-    synthetic = (folder / "SYNTHETIC").exists()
+    synthetic = is_synthetic(str(folder))
     report = FetchReport()
     with tempfile.TemporaryDirectory(prefix="kommunekort-") as scratch:
         unpacked = Path(scratch) / "zip"

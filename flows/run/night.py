@@ -45,7 +45,7 @@ from flows.run.build import (
     release_of,
 )
 from flows.run.fetch import fetch, receive
-from flows.run.record import RUN_ID, RunInfo, RunResult, command, find_record, recorded
+from flows.run.record import RunInfo, RunResult, begun_at, command, find_record, recorded
 from flows.settings import Settings
 from flows.store import baselines, builds, exports
 from flows.store.baselines import Baseline, verify
@@ -249,7 +249,7 @@ def validated(settings: Settings) -> RunResult:
     try:
         release = json.loads(facts.read_text(encoding="utf-8"))
         run_id, origin, as_of = release["run_id"], release["origin"], _moment(release.get("as_of"))
-        begun = datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
+        begun = begun_at(run_id)
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{facts}: cannot be read; {again} again") from None
     now = builds.current(settings)
@@ -403,7 +403,7 @@ def write_products(settings: Settings, candidate: Path, build: builds.Build, run
         steps.warn(str(error))
         settings = settings.model_copy(update={"pdf": False})
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        writing = pool.submit(write_workbook, candidate, build.exports / "kommunekort.xlsx")
+        writing = pool.submit(write_workbook, candidate, build.exports / exports.WORKBOOK)
         build_report(candidate, build.report, settings, known, steps.step)
         steps.step("write workbook and data package")
         exports.write_package(candidate, build.exports)
@@ -452,7 +452,7 @@ def knowing_what(settings: Settings, release: Mapping[str, Any]) -> RunInfo:
     """Return a new run that knows what a release knew: its moment, its `as_of`, its deliveries, its last day."""
     return replace(
         RunInfo.start(settings, release["origin"], _moment(release["as_of"])),
-        started_at=datetime.strptime(release["run_id"], RUN_ID).replace(tzinfo=UTC),
+        started_at=begun_at(release["run_id"]),
         last_delivery=release.get("last_delivery"),  # absent: frozen before it was recorded
         until=_day(release),
     )

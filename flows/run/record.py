@@ -28,6 +28,7 @@ from flows.store import builds
 from flows.store.builds import from_option, is_gone, published_release, this_process
 from flows.store.snapshots import is_moment, read_json, remove, replace_synced
 from transforms.errors import DataRefused, KommunekortError, NothingNew, UsageError, fault_sentence, of_the_machine
+from transforms.periods import utc_text
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def raise_alarm(settings: Settings, run_id: str, status: str, message: str) -> d
     `since` is the first bad run of the row: it stays until a good run ends the alarm.
     """
     before = standing_alarm(settings) or {}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = utc_text(datetime.now(UTC))
     alarm: dict[str, Any] = {
         "run_id": run_id,
         "status": status,
@@ -262,8 +263,13 @@ def is_record(found: Any, run_id: str) -> bool:
 def moment_of(run_id: str) -> datetime | None:
     """Return when a run started, as its id says; None when it is no run id."""
     with suppress(ValueError):
-        return datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
+        return begun_at(run_id)
     return None
+
+
+def begun_at(run_id: str) -> datetime:
+    """Return when a run started, as its id says; ValueError when it is no run id."""
+    return datetime.strptime(run_id, RUN_ID).replace(tzinfo=UTC)
 
 
 def find_record(settings: Settings, run_id: str) -> dict[str, Any] | None:

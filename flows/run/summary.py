@@ -10,7 +10,7 @@ from flows.connectors.statbank.files import download_link, selection_in_words
 from flows.report.words import rule_text
 from flows.run.record import FetchReport, grouped_reasons
 from flows.store.builds import is_synthetic
-from flows.store.exports import SYNTHETIC
+from flows.store.exports import SYNTHETIC, WORKBOOK
 from transforms.catalogue import Catalogue, load_catalogue
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 
-MARK = SYNTHETIC
 COUNTED = ("source", "rows in", "loaded", "rejected", "zero cells filled")
 COUNTS = ("rows_in", "rows_loaded", "rows_rejected", "rows_filled")
 QUERY = "SELECT * FROM mart.mapping ORDER BY municipality_code LIMIT 5"
@@ -56,7 +55,7 @@ def markdown_summary(result: RunResult, settings: Settings) -> str:
     """Return the run as Markdown: verdict, what was fetched and delivered, counts, changes, broken rules, links."""
     lines = [f"# {result.ending.status}: {result.run.run_id}", ""]
     if result.release.get("is_synthetic", is_synthetic(result.run.origin)):
-        lines += [f"**{MARK}**", ""]
+        lines += [f"**{SYNTHETIC}**", ""]
     if result.message:
         lines += [result.message, ""]
     lines += [f"- warning: {told}" for told in result.warnings]
@@ -94,7 +93,7 @@ def links(result: RunResult, settings: Settings) -> list[str]:
     places = {
         "report": settings.report / "index.html",
         "data quality": settings.report / "datakvalitet.html",
-        "workbook": settings.exports / "kommunekort.xlsx",
+        "workbook": settings.exports / WORKBOOK,
         "receipts": settings.receipts,
         "database": settings.published,
         "record of this run": settings.runs / f"{result.run.run_id}.json",
@@ -231,7 +230,7 @@ def print_summary(console: Console, settings: Settings, result: dict[str, Any]) 
         tell(line, markup=False)
     if result["status"] == "published":
         if result["release"].get("is_synthetic"):
-            console.print(f"[bold]{MARK}[/]")
+            console.print(f"[bold]{SYNTHETIC}[/]")
         rows = sum(count for name, count in result["tables"].items() if name.startswith("mart."))
         tell(f"published {rows:,} mart rows: {settings.published}")
         tell(f"exports: {settings.exports}    report: {settings.report}")

@@ -6,14 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from flows.connectors.statbank.query import Language, matching
 from flows.sample.truth import in_file
 from transforms.catalogue import LEFT_OUT
-from transforms.periods import COPENHAGEN
+from transforms.periods import COPENHAGEN, utc_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,7 +213,7 @@ def description(table: ShownTable, lang: Language) -> dict[str, Any]:
 
 def updated_utc(table: ShownTable) -> str:
     """Return `updated` as JSON-stat has it: UTC with a Z."""
-    return table.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(table.updated.replace(tzinfo=COPENHAGEN))
 
 
 def _variable_entry(variable: ShownVariable, lang: Language) -> dict[str, Any]:

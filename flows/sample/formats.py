@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import math
@@ -13,7 +14,6 @@ import pyarrow.compute as pc
 
 from flows.sample.asked import SUPPRESSED, SYNTHETIC, CubeAnswers, Extract, ShownVariable, updated_utc
 
-BOM = b"\xef\xbb\xbf"
 CELLS_AT_A_TIME = 400_000
 ROWS_AT_A_TIME = 65_536
 MOST_DECIMALS = 4
@@ -26,7 +26,7 @@ def render(extract: Extract, cubes: CubeAnswers) -> Iterator[bytes]:
     if extract.file_format == "BULK":
         yield from _bulk(extract, cubes)
     elif extract.file_format == "CSV":
-        yield BOM + _header(extract)
+        yield codecs.BOM_UTF8 + _header(extract)
         yield from _lines(extract, _cells(extract, cubes))
     elif extract.file_format == "JSONSTAT":
         yield _json_stat(extract, _cells(extract, cubes))

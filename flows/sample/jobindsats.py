@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import uuid
@@ -269,7 +270,6 @@ def percent(persons: float, count: float) -> float | None:
 
 TOKEN = "sample-token"
 AREA_HIERARCHIES = ("_nykom", "_hele_landet")
-BOM = b"\xef\xbb\xbf"
 
 
 class RefusedError(Exception):
@@ -399,7 +399,7 @@ def create_app(world: JobindsatsWorld) -> Starlette:
                 body = {"code": refused.status, "cause": refused.cause, "request_id": str(uuid.uuid4())}
                 return JSONResponse(body, refused.status)
             content = json.dumps(data, ensure_ascii=False).encode()
-            return Response(BOM + content, media_type="application/json; charset=utf-8")
+            return Response(codecs.BOM_UTF8 + content, media_type="application/json; charset=utf-8")
 
         return run
 

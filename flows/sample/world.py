@@ -49,6 +49,7 @@ from flows.sample.places import (
     stream,
 )
 from flows.sample.truth import CONTEXTS, INVENTED, KINDS, MEASURES, Coefficients
+from transforms.models.persons import RATINGS
 
 _FIRST_FRAME_YEAR = 2008
 
@@ -64,7 +65,6 @@ def _coded(positions: Ints, names: tuple[str, ...]) -> pd.Categorical[str]:
 # some fields are contexts in which a method works better (see `truth.py`).
 
 
-_THEMES = ("leadership", "targeting", "firm", "danish", "family_health", "data_use")
 USE_COLUMNS = {kind: f"use_{row['delivered_as']}_pct" for kind, row in MEASURES.items()}
 """Kind of measure -> the field for how many are to have it, in pct. of programme persons."""
 
@@ -114,7 +114,7 @@ def draw_organisation(seed: int, places: Places, conditions: Conditions) -> pd.D
     packages = answers("industry_packages_code")
     partnerships = rng.poisson(18, n)
     uses = {name: _use(rng, kind, packages) for kind, name in USE_COLUMNS.items()}
-    ratings = {f"rating_{theme}": rng.integers(1, 6, n) for theme in _THEMES}
+    ratings = {f"rating_{theme}": rng.integers(1, 6, n) for theme in RATINGS}
     frame = frame.assign(**uses, firm_partnerships_count=partnerships, industry_packages_code=packages, **ratings)
     return frame[[size != "islet" for size in places.sizes]].reset_index(drop=True)
 

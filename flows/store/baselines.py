@@ -232,7 +232,7 @@ def compare(settings: Settings, name: str, outcome_id: str = "employment_rate_no
         "event_study": _records(event_study(panel, groups, before_period)),
         "synthetic_controls": _records(synthetic_controls(panel, groups, before_period, after_period)),
     }
-    target = settings.root / "comparisons" / f"{name}-{now.run_id}-{outcome_id}.json"
+    target = settings.comparisons / f"{name}-{now.run_id}-{outcome_id}.json"
     replace_synced(target, json.dumps(result, ensure_ascii=False, indent=1))
     return {**result, "file": str(target)}
 

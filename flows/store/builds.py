@@ -24,6 +24,7 @@ from typing import Any
 from flows.settings import Settings
 from flows.store.exports import export_parquet
 from flows.store.snapshots import (
+    INVENTED_MARK,
     NOT_HERE,
     is_moment,
     move,
@@ -36,6 +37,7 @@ from flows.store.snapshots import (
     sync,
 )
 from transforms.errors import DataRefused, UsageError
+from transforms.periods import utc_text
 from transforms.warehouse import DatabaseError, Locked, Warehouse, explain_database_error
 
 PREFIX = "kommunekort-"
@@ -472,7 +474,7 @@ def writer_lock(root: Path) -> Iterator[None]:
             with _lock_file(root, path.with_name(f"{path.name}.held")):
                 yield
             return
-        started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        started = utc_text(datetime.now(UTC))
         with suppress(OSError):  # a full disk takes no lock away
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps({"pid": os.getpid(), "started_at": started}).encode(), 0)
@@ -527,7 +529,7 @@ def _holder(path: Path) -> str:
 
 def is_synthetic(origin: str) -> bool:
     """Tell whether an origin (`sample`, `live` or a folder) gives invented data."""
-    return origin == "sample" or (Path(origin) / "SYNTHETIC").exists()
+    return origin == "sample" or (Path(origin) / INVENTED_MARK).exists()
 
 
 def published_release(settings: Settings) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ ABOUT_EN = (
 LICENCE = "CC-BY-4.0"
 LICENCE_TITLE = "Creative Commons Attribution 4.0 International"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
+WORKBOOK = "kommunekort.xlsx"
 SYNTHETIC = "SYNTETISKE DATA / SYNTHETIC DATA"
 _SAME_DAY = (1980, 1, 1, 0, 0, 0)
 # DuckDB's types as Table Schema names them (https://datapackage.org/standard/table-schema/).

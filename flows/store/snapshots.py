@@ -31,6 +31,8 @@ NOT_HERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 logger = logging.getLogger(__name__)
 
 Origin = Literal["live", "sample", "directory", "delivery"]
+INVENTED_MARK = "SYNTHETIC"
+"""A folder that holds a file of this name holds invented data, and so does a table whose description has the word."""
 
 
 @dataclass(frozen=True)

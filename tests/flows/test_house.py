@@ -193,6 +193,23 @@ def test_no_class_name_stands_for_two_things() -> None:
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
+def test_a_list_of_words_is_said_in_one_module() -> None:
+    homes: dict[tuple[str, ...], set[str]] = {}
+    for module, path in modules().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # What a Literal lists, mypy holds wherever it is used.
+        literal = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Tuple | ast.List | ast.Set) and node not in literal:
+                words = [each.value for each in node.elts if isinstance(each, ast.Constant)]
+                if len(words) == len(node.elts) >= 3 and all(
+                    isinstance(word, str) and word.islower() for word in words
+                ):
+                    homes.setdefault(tuple(sorted(words)), set()).add(module)
+    assert len(homes) > 100
+    assert {words: found for words, found in homes.items() if len(found) > 1} == {}
+
+
 @pytest.mark.long
 def test_nothing_is_there_for_tests_alone() -> None:
     texts = [path.read_text(encoding="utf-8") for path in modules().values()]

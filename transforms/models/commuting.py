@@ -13,17 +13,17 @@ MIN_EMPLOYED = 20_000
 YEARS = 3
 
 
-def average_flows(flows: pd.DataFrame, municipalities: list[str], year: int, years: int = YEARS) -> Floats:
-    """Return the mean yearly flow from home (rows) to workplace (columns) over the `years` years up to `year`.
+def average_flows(flows: pd.DataFrame, municipalities: list[str], year: int) -> Floats:
+    """Return the mean yearly flow from home (rows) to workplace (columns) over the YEARS years up to `year`.
 
     Input: home_code, work_code, year, employed_count; areas outside `municipalities` (abroad, totals) are left
     out. A cell with no row in a year that was delivered is zero; a year with no row at all is an absent year and
     the mean is over those present. Raises DataRefused when none is present.
     """
-    wanted = flows[flows["year"].between(year - years + 1, year)]
+    wanted = flows[flows["year"].between(year - YEARS + 1, year)]
     present = int(wanted["year"].nunique())
     if present == 0:
-        raise DataRefused(f"commuting: no flows in {year - years + 1}-{year}; rule: at least one year; fetch PEND100")
+        raise DataRefused(f"commuting: no flows in {year - YEARS + 1}-{year}; rule: at least one year; fetch PEND100")
     inside = wanted[wanted["home_code"].isin(municipalities) & wanted["work_code"].isin(municipalities)]
     table = inside.pivot_table(index="home_code", columns="work_code", values="employed_count", aggfunc="sum")
     table = table.reindex(index=municipalities, columns=municipalities).fillna(0)
@@ -50,9 +50,9 @@ def _self_containment(flow: Floats) -> Floats:
 
 def commuting_areas(
     flows: pd.DataFrame, municipalities: list[str], year: int, *,
-    self_containment: float = SELF_CONTAINMENT, min_employed: float = MIN_EMPLOYED, years: int = YEARS,
+    self_containment: float = SELF_CONTAINMENT, min_employed: float = MIN_EMPLOYED,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return one commuting area per municipality, from flows averaged over the last `years` years.
+    """Return one commuting area per municipality, from flows averaged over the last YEARS years.
 
     Rule, after the travel-to-work areas of Coombes, Green and Openshaw (1986, J. Oper. Res. Soc. 37:943): every
     municipality starts alone; the area that fails most, min(self-containment/threshold, employed/threshold), is
@@ -65,7 +65,7 @@ def commuting_areas(
     has no flows at all (it is then an area of its own).
     """
     codes = sorted(municipalities)
-    base = average_flows(flows, codes, year, years)
+    base = average_flows(flows, codes, year)
     member = np.arange(len(codes))  # area index of each municipality: the lowest index among its members
     flow = base.copy()
     active = np.ones(len(codes), dtype=bool)

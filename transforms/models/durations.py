@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from transforms.machine import ahead
-from transforms.models.expected import CARD, Modelled, _area_of, assemble, estimates_of, held_against, model_card
+from transforms.models.expected import CARD, MIN_N, Modelled, _area_of, assemble, estimates_of, held_against, model_card
 from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 from transforms.statistics.hazard import (
     Cells,
@@ -33,7 +33,6 @@ from transforms.statistics.tally import Tally
 
 METHOD = "discrete_time_cloglog+levels"
 INTERVALS = FOLLOW_UP_WEEKS // INTERVAL_WEEKS
-MIN_N = 80  # AKF 2006 reports only municipalities with at least 80 persons
 FEWEST = 5
 """Where nobody says otherwise, fewer persons, or fewer with a job, are told nothing of (the disclosure threshold)."""
 Few = Callable[[str, int], bool]

@@ -389,12 +389,15 @@ def _by_group(group: Codes, size: int, level: Codes, table: Design, weight: Floa
     return np.stack([np.bincount(group, weight * column[level], size) for column in table.T], axis=1)
 
 
-def _cross(design: Floats, weight: Floats, rows: int = 100_000) -> Floats:
+BLOCK_ROWS = 100_000
+
+
+def _cross(design: Floats, weight: Floats) -> Floats:
     """Return design' diag(weight) design, in blocks so that no second copy of the design is held."""
     out = np.zeros((design.shape[1], design.shape[1]))
-    for a in range(0, len(design), rows):
-        block = design[a : a + rows]
-        out += block.T @ (block * weight[a : a + rows, None])
+    for a in range(0, len(design), BLOCK_ROWS):
+        block = design[a : a + BLOCK_ROWS]
+        out += block.T @ (block * weight[a : a + BLOCK_ROWS, None])
     return out
 
 
@@ -409,7 +412,10 @@ def between_sd(estimate: Floats, variance: Floats) -> float:
     return float(np.exp(minimize_scalar(objective, bounds=(np.log(1e-3), np.log(3.0)), method="bounded").x))
 
 
-def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, random_effect: bool = True) -> HazardFit:
+ROUNDS = 40
+
+
+def fit_hazard(cells: Cells, offset: Floats | None = None, random_effect: bool = True) -> HazardFit:
     """Fit the hazard; the fixed part holds no municipality effect, so it is what an average one would achieve.
 
     Penalised quasi-likelihood (Breslow and Clayton 1993, JASA 88:9): joint Fisher scoring of baseline, beta and the
@@ -423,7 +429,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, rounds: int = 40, ran
     events, at_risk = (table.sum(axis=1, dtype=np.float64) for table in (cells.events, cells.at_risk))
     theta[:t] = np.log(-np.log1p(-(events + 0.5) / (at_risk + 1)))
     u, s = np.zeros(size), 0.2
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         h, g, score, weight, cross = _accumulate(cells, theta, offset, u)
         shrink = 1 / (weight + 1 / s**2) if random_effect else np.zeros(size)
         left = score - u / s**2

@@ -10,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 Z95 = 1.959963984540054
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Comparison:
     critical: float
 
 
-def compare_all(z: Floats, judged: npt.NDArray[np.bool_], alpha: float = 0.05) -> Comparison:
+def compare_all(z: Floats, judged: npt.NDArray[np.bool_]) -> Comparison:
     """Return which z-values stand when all judged ones are compared, and the limit that this amounts to.
 
-    Benjamini-Hochberg (1995, JRSS B 57:289) at `alpha`: where nobody differs, the chance of calling even one is at
-    most `alpha` (family-wise); where some differ, at most `alpha` of those called are false on average. The limit is
+    Benjamini-Hochberg (1995, JRSS B 57:289) at ALPHA: where nobody differs, the chance of calling even one is at
+    most ALPHA (family-wise); where some differ, at most ALPHA of those called are false on average. The limit is
     that of the intervals of Benjamini and Yekutieli (2005, JASA 100:71): value +- critical x error leaves out zero
-    for exactly those called, and of the called ones' intervals at most `alpha` miss the truth on average.
+    for exactly those called, and of the called ones' intervals at most ALPHA miss the truth on average.
     """
     from scipy.stats import t
 
@@ -36,9 +37,9 @@ def compare_all(z: Floats, judged: npt.NDArray[np.bool_], alpha: float = 0.05) -
     # Student's t: the spread of chance is estimated from as many units.
     chance = t(max(count - 1, 1))
     p = np.sort(2 * chance.sf(np.abs(z[judged])))
-    passed = np.flatnonzero(p <= alpha * np.arange(1, count + 1) / count)
+    passed = np.flatnonzero(p <= ALPHA * np.arange(1, count + 1) / count)
     found = int(passed[-1]) + 1 if passed.size else 0
-    critical = float(chance.isf(alpha * max(found, 1) / count / 2))
+    critical = float(chance.isf(ALPHA * max(found, 1) / count / 2))
     return Comparison(judged & (np.abs(z) >= critical) & (found > 0), critical)
 
 

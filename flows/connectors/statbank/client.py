@@ -40,7 +40,7 @@ from flows.connectors.statbank.query import (
     tableinfo_bytes,
     texts_changed_since,
 )
-from flows.store.snapshots import Origin, Snapshot, SnapshotStore
+from flows.store.snapshots import INVENTED_MARK, Origin, Snapshot, SnapshotStore
 from transforms.areas import areas_at
 from transforms.catalogue import Code
 from transforms.errors import DataRefused, KommunekortError
@@ -368,9 +368,6 @@ def lines_of(path: Path) -> frozenset[bytes]:
         return frozenset(line.rstrip() for line in reader)
 
 
-SYNTHETIC_MARK = "SYNTHETIC"
-
-
 def fetch_source(
     client: httpx.Client, source: Source, store: SnapshotStore, catalogue: Catalogue, options: FetchOptions
 ) -> FetchResult:
@@ -425,7 +422,7 @@ def fetch_source(
             source.id,
             files,
             origin=origin,
-            synthetic=options.synthetic or SYNTHETIC_MARK in info.text,
+            synthetic=options.synthetic or INVENTED_MARK in info.text,
             published_at=published_at,
             query=record,
             language=LANGUAGE,

@@ -40,7 +40,7 @@ from flows.connectors.statbank.forms import (
     refusal,
 )
 from flows.connectors.statbank.match import Content, Fit, How, Misfit, Reading, Resolver, Trial, Unshown, header_of
-from flows.store.snapshots import sha256_of
+from flows.store.snapshots import INVENTED_MARK, sha256_of
 from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused, UsageError
 
@@ -659,7 +659,7 @@ def _members(folder: Path, scratch: Path | None, found: Directory) -> Iterator[t
     """Yield the files to try, name and place; what cannot be one is put among the refused."""
     for path in _files(folder):
         name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")  # to be told, and written down
-        if name in (FOLDER_FILE, "SYNTHETIC"):
+        if name in (FOLDER_FILE, INVENTED_MARK):
             continue
         found.names[path] = name
         try:

@@ -23,6 +23,7 @@ from transforms.errors import DataRefused
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flows.connectors.statbank.query import Language
     from transforms.catalogue import Catalogue, Dimension, Source
 
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 
 How = Literal["code", "text", "both"]
-Language = Literal["da", "en"]
 
 _PERIODS = {
     "year": re.compile(r"(?:19|20)\d\d(?:/(?:19|20)\d\d)?"),

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import httpx
@@ -20,7 +20,7 @@ from flows.connectors.http import AnsweredError, GivenUpError, Patience, read_bo
 from transforms.areas import area_code, areas
 from transforms.catalogue import LEFT_OUT
 from transforms.errors import DataRefused
-from transforms.periods import COPENHAGEN
+from transforms.periods import COPENHAGEN, PERIOD_FORMS, utc_text
 
 if TYPE_CHECKING:
     from transforms.catalogue import Catalogue, Code, Dimension, Source
@@ -92,7 +92,7 @@ class TableInfo(_Answer):
     @property
     def published_at(self) -> str:
         """Return `updated` as UTC in ISO 8601."""
-        return self.updated.replace(tzinfo=COPENHAGEN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc_text(self.updated.replace(tzinfo=COPENHAGEN))
 
 
 def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patience: Patience | None = None) -> bytes:
@@ -296,9 +296,6 @@ class Query:
             "left_out": list(self.left_out),
             **({"renamed": dict(self.renamed)} if self.renamed else {}),
         }
-
-
-PERIOD_FORMS = {"year": r"\d{4}", "quarter": r"\d{4}K[1-4]", "month": r"\d{4}M(0[1-9]|1[0-2])"}
 
 
 @dataclass(frozen=True)

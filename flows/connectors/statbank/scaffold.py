@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import yaml
 
-from flows.connectors.statbank.query import PERIOD_FORMS, TableInfo, Value, Variable
+from flows.connectors.statbank.query import TableInfo, Value, Variable
 from transforms.areas import areas
 from transforms.catalogue import Catalogue, Code, YamlFile, load_catalogue
 from transforms.errors import UsageError
-from transforms.periods import span
+from transforms.periods import PERIOD_FORMS, span
 
 # What a table's own description tells about its dimensions: role, column, code list, and what it does not tell.
 
@@ -238,10 +238,10 @@ def slug(text: str) -> str:
     return "_".join(re.findall(r"[a-z][a-z0-9]*|[0-9]+", plain)[:4]) or "dimension"
 
 
-def first_codes(dimension: dict[str, Any], variable: Variable, most: int = 2) -> Sequence[str]:
+def first_codes(dimension: dict[str, Any], variable: Variable) -> Sequence[str]:
     """Return a few codes that the dimension selects, for the fixture."""
     select = dimension["select"]
-    return variable.codes[-most:] if variable.time else variable.codes[:most] if select == ["*"] else select
+    return variable.codes[-2:] if variable.time else variable.codes[:2] if select == ["*"] else select
 
 
 UNITS = {"Number": "count", "Per cent": "pct", "DKK": "dkk", "DKK 1,000": "dkk_thousand"}

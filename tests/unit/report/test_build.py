@@ -12,17 +12,12 @@ from pathlib import Path
 import pytest
 
 from flows.report import pages, words
-from flows.report.build import build_report, find_chromium
+from flows.report.build import PAGES, build_report, find_chromium
 from flows.report.data import load
 from flows.settings import Settings
 from tests.report_database import HOSTILE, MISSING_CODE, SUPPRESSED_CODE, make_database
 from transforms.errors import DataRefused, UsageError
 from transforms.warehouse import Warehouse
-
-PAGES = (
-    "index.html", "sammenlign.html", "deltagere.html", "brancher.html", "opfoelgning.html", "datakvalitet.html",
-    "metode.html", "ordbog.html",
-)  # fmt: skip
 
 
 class Page(HTMLParser):
