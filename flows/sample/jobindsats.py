@@ -19,7 +19,7 @@ from flows.sample.people import BASES, NEVER, day_of
 from flows.sample.places import FIRST_YEAR, INDUSTRIES, NEWCOMER_LEAN, Floats, stream
 from flows.sample.truth import KINDS, in_file
 from transforms.areas import areas
-from transforms.catalogue import load_codelists
+from transforms.catalogue import PERIOD_KINDS, load_codelists
 from transforms.periods import parse_period, span
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class InventedTable:
     measures: list[str]
     dimensions: dict[str, str] = field(default_factory=dict)
     groups: dict[str, float] = field(default_factory=dict)
+    period_kinds: list[str] = field(default_factory=lambda: list(PERIOD_KINDS))
 
 
 TABLES = {table: InventedTable(**row) for table, row in in_file("jobindsats.yml").items()}
@@ -269,6 +270,7 @@ def percent(persons: float, count: float) -> float | None:
 
 
 TOKEN = "sample-token"
+ALL_PERIODS = 10_000
 AREA_HIERARCHIES = ("_nykom", "_hele_landet")
 
 
@@ -288,7 +290,7 @@ def answer_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> dict
     if unknown:
         raise RefusedError(422, f"Unknown hierarchies: {unknown}")
     kinds = [name.removeprefix("period.") for name in asked if name.startswith("period.")]
-    if len(kinds) != 1 or kinds[0] not in ("M", "Q", "Y", "QMAT"):
+    if len(kinds) != 1 or kinds[0] not in TABLES[table].period_kinds:
         raise RefusedError(422, f"Unknown period type: {', '.join(kinds) or 'none'}")
     periods = _periods(world, kinds[0], asked[f"period.{kinds[0]}"])
     columns, rows = world.rows(table, periods)
@@ -331,7 +333,7 @@ def describe_v3(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> di
         "table_name": f"Syntetisk {table}",
         "periods": [
             {"periodtype_id": kind, "values": [{"period_id": period} for period in world.periods(kind, 24)]}
-            for kind in ("M", "Q", "Y", "QMAT")
+            for kind in TABLES[table].period_kinds
         ],
         "dimensions": [
             {
@@ -372,7 +374,7 @@ def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list
     """Return the answer of version 2: a list of one object, decimals as texts with a comma."""
     table = _known(table)
     match = re.fullmatch(r"l\((m|q|y|qmat):(\d+)\)", asked.get("period", ""))
-    if match is None:
+    if match is None or match[1].upper() not in TABLES[table].period_kinds:
         raise RefusedError(400, f"Unknown period: {asked.get('period', '')}")
     columns, rows = world.rows(table, world.periods(match[1].upper(), int(match[2])))
     labels = ["Area" if label == "Område" else label for label in columns]
@@ -423,8 +425,13 @@ def _known(table: str) -> str:
 
 
 def _periods(world: JobindsatsWorld, kind: str, asked: str) -> list[str]:
-    match = re.fullmatch(r"latest:(\d+)", asked)
-    return world.periods(kind, int(match[1])) if match else asked.split(",")
+    """Return the periods asked for; RefusedError for one that the world has not."""
+    if match := re.fullmatch(r"latest:(\d+)", asked):
+        return world.periods(kind, int(match[1]))
+    periods = asked.split(",")
+    if unknown := sorted({*periods} - {*world.periods(kind, ALL_PERIODS)}):
+        raise RefusedError(422, f"Unknown periods: {unknown}")
+    return periods
 
 
 def _comma(cell: Any) -> Any:

@@ -11,15 +11,25 @@ from pydantic import SecretStr
 
 from flows.connectors import FetchOptions
 from flows.connectors.jobindsats import connect, download, fetch_all, query_of, write_rows
-from flows.sample.jobindsats import TOKEN, JobindsatsWorld, RefusedError, answer_v3, create_app
+from flows.sample.jobindsats import (
+    TABLES,
+    TOKEN,
+    JobindsatsWorld,
+    RefusedError,
+    answer_v2,
+    answer_v3,
+    create_app,
+    describe_v3,
+)
 from flows.sample.standin import running_app
 from flows.sample.world import build_world
 from flows.store.snapshots import SnapshotStore
 from tests.fixtures.answering import answered
-from transforms.catalogue import load_catalogue, load_codelists
+from transforms.catalogue import PERIOD_KINDS, load_catalogue, load_codelists
 from transforms.errors import DataRefused
 
-SOURCES = [each.id for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
+ASKED = [each for each in load_catalogue().sources.values() if each.connector == "jobindsats"]
+SOURCES = [each.id for each in ASKED]
 LEAVES = [code.code for code in load_codelists()["db07_37"] if code.kind == "leaf"]
 
 
@@ -97,6 +107,35 @@ def test_the_benchmark_ranks_by_percentage_points(world: JobindsatsWorld) -> Non
 def test_questions_the_api_does_not_know_are_refused(world: JobindsatsWorld, asked: dict[str, str]) -> None:
     with pytest.raises(RefusedError):
         answer_v3(world, "y21mm13", asked)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_answers_for_the_periods_it_describes_and_refuses_others(world: JobindsatsWorld, table: str) -> None:
+    described = {each["periodtype_id"]: each["values"] for each in describe_v3(world, table, {})["periods"]}
+    assert {query_of(each).period_kind for each in ASKED if query_of(each).table.lower() == table} <= described.keys()
+    for kind in PERIOD_KINDS:
+        asked = {f"period.{kind}": "latest:2", "hierarchy._nykom": "*"}
+        if kind in described:
+            periods = {row[0] for row in answer_v3(world, table, asked)["rows"]}
+            assert periods == {each["period_id"] for each in described[kind][-2:]}
+            assert answer_v2(world, table, {"period": f"l({kind.lower()}:2)"})[0]["Data"]
+        else:
+            with pytest.raises(RefusedError, match="Unknown period type"):
+                answer_v3(world, table, asked)
+            with pytest.raises(RefusedError, match="Unknown period"):
+                answer_v2(world, table, {"period": f"l({kind.lower()}:2)"})
+
+
+@pytest.mark.parametrize("period", ["2016", "2016M13", "2017M01", "2016Q01", "sidste måned"])
+def test_a_period_the_table_has_not_is_refused(world: JobindsatsWorld, period: str) -> None:
+    with pytest.raises(RefusedError, match="Unknown periods"):
+        answer_v3(world, "y25i10", {"period.M": f"2016M11,{period}", "hierarchy._nykom": "*"})
+
+
+def test_openings_by_year_are_refused_over_the_line(root: str) -> None:
+    with connect(f"{root}/v3", SecretStr(TOKEN)) as client:
+        answer = client.get("data/y25i10", params={"period.Y": "latest:1", "hierarchy._nykom": "*"})
+    assert (answer.status_code, answer.json()["cause"]) == (422, "Unknown period type: Y")
 
 
 def test_the_latest_periods_are_whole_and_known(world: JobindsatsWorld) -> None:
