@@ -285,11 +285,14 @@ def new_source(
         raise UsageError(f"--from {origin}: choose sample or live")
     check_checkout(root.resolve())
     settings = settings_from(data)
+    cure = "the stand-in describes only what is a source already; ask the API: --from live"
+    if origin == "live":
+        cure = "check the table id"
     with (
         statbank_base(settings, load_catalogue(), "live" if origin == "live" else "sample") as base,
         open_client(base, contact=settings.contact) as client,
     ):
-        danish, english = (parse_tableinfo(tableinfo_bytes(client, table, lang)) for lang in LANGUAGES)
+        danish, english = (parse_tableinfo(tableinfo_bytes(client, table, lang, cure=cure)) for lang in LANGUAGES)
         made = write_source(danish, english, root.resolve(), chooser(choose or (), [v.id for v in english.variables]))
     for path in made.paths:
         say(f"wrote {path}")

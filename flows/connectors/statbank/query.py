@@ -95,20 +95,22 @@ class TableInfo(_Answer):
         return utc_text(self.updated.replace(tzinfo=COPENHAGEN))
 
 
-def tableinfo_bytes(client: httpx.Client, table: str, lang: Language, *, patience: Patience | None = None) -> bytes:
+MAY_HAVE_ENDED = "check the table id, or write the day it ended as `ended:` in its source file"
+
+
+def tableinfo_bytes(
+    client: httpx.Client, table: str, lang: Language, *, patience: Patience | None = None, cure: str = MAY_HAVE_ENDED
+) -> bytes:
     """Return the description of `table` as received, to be kept beside the data.
 
-    Raises DataRefused with StatBank's own words when there is none.
+    Raises DataRefused with StatBank's own words when there is none, and `cure`: what to do then.
     """
     # In a POST body the name is `table`; `id` is not understood (seen in a log of live calls, October 2025).
     body = {"table": table, "lang": lang, "format": "JSON"}
     try:
         return read_body(client, client.build_request("POST", "tableinfo", json=body), patience=patience)
     except AnsweredError as error:
-        raise DataRefused(
-            f"StatBank {table}: {own_words(error)}; check the table id, or write the day it ended as `ended:` in its "
-            "source file, if it has one"
-        ) from None
+        raise DataRefused(f"StatBank {table}: {own_words(error)}; {cure}") from None
 
 
 def parse_tableinfo(raw: bytes, source: Source | None = None) -> TableInfo:

@@ -14,7 +14,7 @@ from flows.sample.standin import running_standin
 from tests.conftest import ROOT
 from tests.unit.connectors.statbank.statbank_fakes import FakeCubes, small_catalogue
 from transforms.catalogue import load_catalogue
-from transforms.errors import UsageError
+from transforms.errors import DataRefused, UsageError
 
 
 @pytest.fixture
@@ -85,6 +85,20 @@ def test_a_known_table_is_not_written_again(checkout: Path) -> None:
     ended = new_source("statbank", "FOLK1A", "--from", "sample", "--root", checkout)
     assert isinstance(ended.exception, UsageError)
     assert "statbank_folk1a.yml exists and is not overwritten" in str(ended.exception)
+
+
+@pytest.mark.parametrize(
+    ("origin", "cure"),
+    [
+        ("sample", "the stand-in describes only what is a source already; ask the API: --from live"),
+        ("live", "check the table id"),
+    ],
+)
+@pytest.mark.usefixtures("standin")
+def test_a_table_nobody_describes_has_no_source_file_to_correct(checkout: Path, origin: str, cure: str) -> None:
+    ended = new_source("statbank", "RAS999", "--from", origin, "--root", checkout)
+    assert isinstance(ended.exception, DataRefused)
+    assert str(ended.exception) == f"StatBank RAS999: Tabel findes ikke: RAS999 (EXTRACT-NOTFOUND); {cure}"
 
 
 @pytest.mark.parametrize(
