@@ -53,11 +53,18 @@ def sql(
 
 @contextmanager
 def published_database(settings: Settings) -> Iterator[Path]:
-    """Yield a file that holds what is published, whoever has that open; UsageError when nothing is."""
-    from flows.store.builds import readable
+    """Yield a file that holds what is published, whoever has that open; UsageError when nothing is.
+
+    DataRefused when the database is not as it was published: its hash is 0.15 s for the 201 MB of the sample world, a
+    tenth of what the command takes.
+    """
+    from flows.store.builds import DATABASE_ALONE, readable
     from transforms.warehouse import DatabaseError
 
-    with readable(published_build(settings)) as database:
+    now = published_build(settings)
+    if damage := now.damage(of=DATABASE_ALONE):
+        raise DataRefused(f"{damage}; `kommunekort run` builds the publication again")
+    with readable(now) as database:
         try:
             yield database
         except DatabaseError as error:  # made by hand, or by another version

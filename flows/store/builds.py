@@ -43,6 +43,8 @@ from transforms.warehouse import DatabaseError, Locked, Warehouse, explain_datab
 PREFIX = "kommunekort-"
 # DuckDB names the catalog after the file a link leads to, so all builds' files have the same name, each in its folder.
 DATABASE = "kommunekort.duckdb"
+DATABASE_ALONE = f"{PREFIX}*"
+"""The pattern of a build's database among its files."""
 logger = logging.getLogger(__name__)
 
 
@@ -95,10 +97,10 @@ class Build:
         made = (path for folder in (self.exports, self.report) for path in folder.rglob("*"))
         return [self.path, *sorted(path for path in made if path.is_file())]
 
-    def damage(self, but: str = "") -> str | None:
+    def damage(self, of: str = "*", but: str = "") -> str | None:
         """Return one sentence when a byte of the build is not as it was published, else None.
 
-        `but` names, as a pattern, the files that are about to be written anew.
+        `of` names, as a pattern, the files that are looked at, `but` those of them that are about to be written anew.
         """
         facts = self.facts()
         if not self.path.is_file():
@@ -110,7 +112,7 @@ class Build:
             return f"{log} lies beside the published database: somebody has written into it"
         for name, digest in facts.get("files", {}).items():
             path = self.release.parent / name
-            if fnmatch(name, but):
+            if not fnmatch(name, of) or fnmatch(name, but):
                 continue
             if not path.is_file():
                 return f"{path} is gone"

@@ -101,7 +101,9 @@ def test_a_publication_that_lacks_a_table_is_one_sentence(tmp_path: Path, monkey
     path = tmp_path / "by_hand.duckdb"
     with Warehouse.open(path) as warehouse:
         warehouse.execute("CREATE SCHEMA mart; CREATE TABLE mart.mapping (a INTEGER)")
-    monkeypatch.setattr(look, "published_build", lambda settings: Build("r1", path))
+    build = Build("r1", path)
+    build.release.write_text(json.dumps({"run_id": "r1", "as_of": None}), encoding="utf-8")
+    monkeypatch.setattr(look, "published_build", lambda settings: build)
     with pytest.raises(UsageError, match=r"^[^\n]*not as it was published[^\n]*`kommunekort run` builds it again$"):
         look.profile("101", tmp_path)
 

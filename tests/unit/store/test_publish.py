@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -180,6 +181,35 @@ def test_who_writes_into_the_publication_hides_no_damage(settings: Settings, har
     ):
         pass
     assert build.damage() is not None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda data: look.sql("SELECT 1", data),
+        lambda data: look.describe("mart.t", data),
+        lambda data: look.profile("101", data),
+        lambda data: look.workbook(data, data / "a.xlsx"),
+    ],
+)
+def test_nothing_is_told_of_a_database_that_is_not_as_published(
+    settings: Settings, ask: Callable[[Path], None]
+) -> None:
+    build = publish_value(settings, 1)
+    build.path.chmod(0o644)
+    with Warehouse.open(build.path) as warehouse:
+        warehouse.execute("UPDATE mart.t SET v = 2")
+    with pytest.raises(DataRefused, match=r"^[^\n]*not those that were published; `kommunekort run` builds[^\n]*$"):
+        ask(settings.root)
+
+
+def test_a_lost_export_keeps_nobody_from_asking_the_database(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = publish_value(settings, 1)
+    shutil.rmtree(build.exports)
+    look.sql("SELECT min(v) AS v FROM mart.t", settings.root, "csv")
+    assert capsys.readouterr().out == "v\n1\n"
 
 
 @pytest.mark.parametrize(
