@@ -29,8 +29,9 @@ from pydantic import SecretStr
 from flows.connectors import FetchOptions, FetchResult, Finding, failed, finding_of
 from flows.connectors.http import AnsweredError, Patience, open_client, read_body, stream_to_file
 from flows.connectors.statbank.files import Recognised
-from flows.connectors.statbank.forms import filled
+from flows.connectors.statbank.forms import check_workbook, filled
 from flows.connectors.statbank.query import listed
+from flows.store.archives import ZIP_MAGIC
 from flows.store.snapshots import Snapshot, SnapshotStore
 from transforms.areas import area_code, areas_at
 from transforms.catalogue import TOTAL, Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
@@ -434,7 +435,7 @@ def read_answer(path: Path) -> Answer:
     if path.stat().st_size > MOST_BYTES:
         raise DataRefused(f"{path.name}: larger than any answer of Jobindsats")
     content = path.read_bytes()
-    if content.startswith(b"PK\x03\x04"):
+    if content.startswith(ZIP_MAGIC):
         return read_export(content, path.name)
     looks_like_json = _decoded(content[:4096]).lstrip().startswith(("{", "["))
     return read_json(content, path.name) if looks_like_json else read_csv(content, path.name)
@@ -548,6 +549,7 @@ def read_export(content: bytes, name: str) -> Answer:
 def _grid(content: bytes, name: str) -> list[list[str]]:
     import python_calamine
 
+    check_workbook(Path(name), content)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         cells = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
@@ -922,7 +924,7 @@ def _is_named(source: Source, said: str) -> bool:
 def _title_of(path: Path) -> str:
     """Return the first cell of an export and its footers, in lower case; empty for every other form."""
     with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04" or path.stat().st_size > MOST_BYTES:
+        if file.read(4) != ZIP_MAGIC or path.stat().st_size > MOST_BYTES:
             return ""
     with suppress(DataRefused):
         grid = _grid(path.read_bytes(), path.name)

@@ -13,10 +13,9 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -25,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.keys import mask, normalise_cpr
 from flows.deliveries.values import clean, parser_of
+from flows.store.archives import ZIP_ERRORS, ZIP_MAGIC, Bounds
 from transforms.catalogue import Contract, DeliveryField, fold_spelling
 from transforms.errors import UsageError
 
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 
 CHUNK = 1 << 20
-ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 GZIP_MAGIC = b"\x1f\x8b"
@@ -66,12 +64,12 @@ MIXED = "utf-8 and "
 
 # How much a delivery may hold before it is refused unread: bytes, times, numbers.
 MOST_PACKED = 4 << 30
-MOST_UNPACKED = 4 << 30
-MOST_SWELLING = 250
+UNPACKED = Bounds(most=4 << 30, times=250, harmless=10 << 20)
 MOST_MEMBERS = 200
 LONGEST_LINE = 4 << 20
 MOST_COLUMNS = 300
 LARGEST_WORKBOOK = 1 << 28
+WORKBOOK_BOUNDS = replace(UNPACKED, most=4 * LARGEST_WORKBOOK)
 
 
 Form = Literal["csv", "xlsx", "xlsb", "ods"]
@@ -103,7 +101,7 @@ class Stranger:
     sha256: str
 
 
-def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, most: int = MOST_UNPACKED) -> Part:
+def part_of(label: str, hint: str, open_part: Callable[[], IO[bytes]], start: bytes, most: int = UNPACKED.most) -> Part:
     """Return one part after a single pass over its bytes, at `most` so many: hash and, for text, encoding."""
     if not start:
         raise Refusal("empty_file")
@@ -199,10 +197,10 @@ def _refuse_ole(open_part: Callable[[], IO[bytes]]) -> Refusal:
     return Refusal("old_office_file")
 
 
-def check_sizes(entries: list[zipfile.ZipInfo], most: int) -> None:
-    """Refuse an archive that would unpack to more than `most` bytes or swells suspiciously."""
+def check_sizes(entries: list[zipfile.ZipInfo], bounds: Bounds) -> None:
+    """Refuse an archive of which more would come out than the bounds allow."""
     total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-    if total > most or (total > (10 << 20) and total > MOST_SWELLING * max(packed, 1)):
+    if total > bounds.limit(packed):
         raise Refusal("swells", packed=packed, total=total)
 
 
@@ -243,7 +241,7 @@ def _gzipped(path: Path, hint: str, size: int) -> Part:
         start = read_chunk(stream)[:8]
     if start.startswith((ZIP_MAGIC, GZIP_MAGIC)):
         raise Refusal("packed_twice")
-    return part_of(label, hint, open_part, start, min(MOST_UNPACKED, max(10 << 20, MOST_SWELLING * size)))
+    return part_of(label, hint, open_part, start, UNPACKED.limit(size))
 
 
 def _form_of(packed: Path | IO[bytes]) -> Form | None:
@@ -277,7 +275,7 @@ def _members(path: Path, hint: str) -> tuple[list[Part], list[Stranger]]:
             raise Refusal("points_outside")
         if entry.flag_bits & 0x1:
             raise Refusal("zip_with_password")
-    check_sizes(entries, MOST_UNPACKED)
+    check_sizes(entries, UNPACKED)
     parts: list[Part] = []
     strangers: list[Stranger] = []
     for entry in entries:

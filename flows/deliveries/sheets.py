@@ -25,7 +25,7 @@ from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import (
     HEADING_ROWS,
     LARGEST_WORKBOOK,
-    ZIP_ERRORS,
+    WORKBOOK_BOUNDS,
     Block,
     Layout,
     Part,
@@ -34,18 +34,15 @@ from flows.deliveries.files import (
     find_layout,
 )
 from flows.deliveries.values import EXCEL_EPOCH, UNSAVED, parse_industry, read_by
+from flows.store.archives import FORMULA, MOST_CELLS, ZIP_ERRORS, OddEncoding, column_number, sheet_sizes
 from transforms.catalogue import Contract, DeliveryField, fold_spelling
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
 ROWS_PER_BLOCK = 50_000
-MOST_CELLS = 10_000_000
 EPOCH_1904 = dt.date(1904, 1, 1)
 LEAST_QUESTIONS = 4
-_COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})\d")
-_ROW = re.compile(rb"\sr=[\"'][A-Z]{0,3}(\d{1,7})[\"']")
-_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _ROW_OR_CELL = re.compile(
     rb"<(?:\w+:)?(?:(row)\b([^>]*)>|c\b([^>]*?)(?:/>|>(.*?)</(?:\w+:)?c>))", re.DOTALL
 )  # fmt: skip
@@ -107,7 +104,7 @@ def open_book(part: Part) -> Book:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            check_sizes(archive.infolist(), 4 * LARGEST_WORKBOOK)
+            check_sizes(archive.infolist(), WORKBOOK_BOUNDS)
             if part.form == "ods":
                 return _open_ods(archive)
             if part.form == "xlsb":
@@ -119,40 +116,19 @@ def open_book(part: Part) -> Book:
 
 
 def _measure(archive: zipfile.ZipFile) -> int:
-    """Return the number of formulas, after refusing sheets whose cells would not fit in memory.
-
-    The reader lays a sheet out as a full rectangle: two cells far apart would ask for terabytes.
-    """
-    formulas = 0
-    for entry in archive.infolist():
-        if not re.fullmatch(r"/?xl/worksheets/[^/]+\.xml", entry.filename):
-            continue
-        columns: set[bytes] = set()
-        last_row, tail = 1, b""
-        with archive.open(entry) as stream:
-            while chunk := stream.read(1 << 20):
-                if b"\0" in chunk[:256]:
-                    raise Refusal("sheet_in_odd_encoding")
-                text = tail + chunk
-                columns.update(_COLUMN.findall(text))
-                last_row = max(last_row, max(map(int, set(_ROW.findall(text))), default=1))
-                formulas += len(_FORMULA.findall(text)) - len(_FORMULA.findall(tail))
-                tail = text[-64:]
-        width = max((_column_number(name) for name in columns), default=1)
-        _refuse_wide(width, last_row)
-    return formulas
+    """Return the number of formulas, after refusing sheets whose cells would not fit in memory."""
+    try:
+        sizes = list(sheet_sizes(archive))
+    except OddEncoding:
+        raise Refusal("sheet_in_odd_encoding") from None
+    for size in sizes:
+        _refuse_wide(size.columns, size.rows)
+    return sum(size.formulas for size in sizes)
 
 
 def _refuse_wide(width: int, rows: int) -> None:
     if width * rows > MOST_CELLS:
         raise Refusal("sheet_too_wide", rows=rows, columns=width)
-
-
-def _column_number(name: bytes) -> int:
-    number = 0
-    for letter in name:
-        number = number * 26 + letter - 64
-    return number
 
 
 def _open_xlsx(content: bytes, formulas: int) -> Book:
@@ -256,7 +232,7 @@ def _facts(archive: zipfile.ZipFile, path: str, formats: Sequence[str]) -> Facts
             if found.get(b"hidden") in (b"1", b"true"):
                 facts.hidden.add(row)
             continue
-        column = _column_number(place.rstrip(b"0123456789")) - 1 if place else column + 1
+        column = column_number(place.rstrip(b"0123456789")) - 1 if place else column + 1
         special = _special(found.get(b"t", b"n"), found.get(b"s", b"") if styles else b"", inner, styles, formats)
         if special is not None:
             facts.special[row, column] = special
@@ -272,7 +248,7 @@ def _special(
     if kind == b"e":
         return Special(text=value[1].decode("utf-8", "replace").strip() if value else "#N/A")
     if kind == b"n" and (value is None or not value[1].strip()):
-        return Special(text=UNSAVED) if _FORMULA.search(inner) else None
+        return Special(text=UNSAVED) if FORMULA.search(inner) else None
     if kind == b"n" and value is not None and style in styles:
         return Special(number=value[1].decode("ascii", "replace").strip(), format=formats[int(style)])
     return None

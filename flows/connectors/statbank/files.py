@@ -26,7 +26,6 @@ from urllib.parse import quote
 
 from flows.connectors.statbank.forms import (
     MARKS,
-    UNZIP_RATIO,
     UTF8_BOM,
     Chunk,
     MixedStyles,
@@ -40,6 +39,7 @@ from flows.connectors.statbank.forms import (
     refusal,
 )
 from flows.connectors.statbank.match import Content, Fit, How, Misfit, Reading, Resolver, Trial, Unshown, header_of
+from flows.store.archives import ZIP_MAGIC, Bounds
 from flows.store.snapshots import INVENTED_MARK, sha256_of
 from transforms.catalogue import YamlFile
 from transforms.errors import DataRefused, UsageError
@@ -511,7 +511,7 @@ def _plain_value(text: str) -> str | float:
 
 FOLDER_FILE = "kommunekort.yml"
 _UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".tmp", ".opdownload")
-_UNPACKED_BYTES = 1_000_000_000
+_UNPACKED = Bounds(most=1_000_000_000, times=200, harmless=200_000)
 
 
 @dataclass(frozen=True)
@@ -681,7 +681,7 @@ def _is_archive(path: Path) -> bool:
         return False
     # What is wrong with a damaged one is said by the reader of workbooks.
     with path.open("rb") as file, suppress(zipfile.BadZipFile, OSError, ValueError):
-        if file.read(4) == b"PK\x03\x04":
+        if file.read(4) == ZIP_MAGIC:
             names = zipfile.ZipFile(file).namelist()
             return not any(name.startswith(("xl/", "[Content_Types]", "mimetype")) for name in names)
     return False
@@ -694,7 +694,7 @@ def _unpacked(path: Path, target: Path) -> list[tuple[str, Path]]:
         with zipfile.ZipFile(path) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX")]
             size = sum(entry.file_size for entry in entries)
-            if size > min(_UNPACKED_BYTES, UNZIP_RATIO * max(path.stat().st_size, 1000)):
+            if size > _UNPACKED.limit(path.stat().st_size):
                 raise refusal(path, f"the ZIP unfolds to {size:,} bytes", "send the files themselves")
             if any(entry.flag_bits & 1 for entry in entries):
                 raise refusal(path, "the ZIP is locked with a password", "unpack it into the folder")

@@ -23,6 +23,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
+from flows.store.archives import ZIP_ERRORS, ZIP_MAGIC, Bounds, sheet_sizes
 from transforms.errors import DataRefused
 
 # Bytes to text: which form a StatBank extract has, and its lines, or one sentence that says why not.
@@ -32,7 +33,6 @@ BLOCK = 1 << 20
 UTF8_BOM = codecs.BOM_UTF8
 # UTF-8 read as Windows-1252 gives Ã or Â followed by what stands for a continuation byte.
 _MOJIBAKE = re.compile("[ÃÂ][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]|\ufffd")
-_ZIP = b"PK\x03\x04"
 _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an old .xls or a password-protected workbook; save it as .xlsx without password",
     b"%PDF": "a PDF; download the table as CSV",
@@ -50,8 +50,7 @@ Format = Literal["csv", "xlsx", "jsonstat", "px"]
 
 # How much one file may ask for before it is refused unread.
 IN_MEMORY_BYTES = 100_000_000  # forms that must be read whole: XLSX, JSON-stat, wide CSV
-UNZIPPED_BYTES = 300_000_000
-UNZIP_RATIO = 200
+WORKBOOK_BOUNDS = Bounds(most=300_000_000, times=200)
 LINE_CHARS = 1_000_000
 
 
@@ -119,8 +118,8 @@ def is_zip(path: Path, head: bytes) -> bool:
         if head.startswith(signature):
             what, step = meaning.split("; ")
             raise refusal(path, f"the file is {what}", step)
-    if head.startswith((_ZIP, *_UTF16)):
-        return head.startswith(_ZIP)
+    if head.startswith((ZIP_MAGIC, *_UTF16)):
+        return head.startswith(ZIP_MAGIC)
     if b"\x00" in head:
         raise refusal(path, "the file is binary, not an extract", "download the table as CSV")
     if re.match(rb"(\xef\xbb\xbf)?\s*<", head):
@@ -820,9 +819,6 @@ def _values(dataset: dict[str, Any], count: int) -> list[str]:
 # The workbook statistikbanken.dk writes, as a grid of text; bombs and strangers are refused before they unfold.
 
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
-
-
 def read_workbook(path: Path, gz: bool) -> tuple[list[list[str]], str | None]:
     """Return (grid of the only sheet, table id when the sheet is named like one).
 
@@ -832,7 +828,7 @@ def read_workbook(path: Path, gz: bool) -> tuple[list[list[str]], str | None]:
     import python_calamine as calamine
 
     content = read_whole(path, gz)
-    _check_archive(path, content)
+    check_workbook(path, content)
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
@@ -857,7 +853,7 @@ def _is_table(grid: Sequence[Sequence[str]]) -> bool:
 _ERROR_CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*\bt="e"')
 
 
-def _check_archive(path: Path, content: bytes) -> None:
+def check_workbook(path: Path, content: bytes) -> None:
     """Refuse what is no workbook or unfolds beyond the limits; sizes are declared, so contents are tested too."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -865,16 +861,19 @@ def _check_archive(path: Path, content: bytes) -> None:
             if "xl/workbook.xml" not in names:
                 raise refusal(path, "a zip file that is no .xlsx workbook", "unpack it, or download CSV")
             unzipped = sum(member.file_size for member in archive.infolist())
-            if unzipped > min(UNZIPPED_BYTES, UNZIP_RATIO * len(content)):
+            if unzipped > WORKBOOK_BOUNDS.limit(len(content)):
                 rule = f"the workbook unfolds from {len(content):,} to {unzipped:,} bytes"
                 raise refusal(path, rule, "download the table as CSV")
-            broken = archive.testzip()
+            if (broken := archive.testzip()) is not None:
+                raise refusal(path, f"the workbook is damaged in {broken}", "download it again")
+            wide = next((size for size in sheet_sizes(archive) if not size.fits), None)
             sheets = [name for name in names if name.startswith("xl/worksheets/")]
             faulty = next((found for name in sheets if (found := _ERROR_CELL.search(archive.read(name)))), None)
-    except _DAMAGED as error:
+    except ZIP_ERRORS as error:
         raise refusal(path, f"the workbook is damaged ({one_line(str(error))})", "download it again") from None
-    if broken is not None:
-        raise refusal(path, f"the workbook is damaged in {broken}", "download it again")
+    if wide is not None:
+        rule = f"its cells span {wide.rows:,} rows and {wide.columns:,} columns, as no table does"
+        raise refusal(path, rule, "delete what stands far beside the table, or download it again")
     if faulty is not None:
         rule = "an error of Excel stands where a figure was, which is no figure and no zero"
         raise refusal(path, rule, "download the table again", value=faulty[1].decode())
