@@ -23,7 +23,9 @@ Level = Literal[
     "country", "region", "province", "municipality", "christiansoe", "municipality_group", "abroad", "unknown",
 ]  # fmt: skip
 LEVELS: tuple[str, ...] = get_args(Level)
-DASHES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "\u00a0": " "})
+DASH_SIGNS = "‐‑‒–—−"
+"""What people and programs write for a hyphen or a minus."""
+DASHES = str.maketrans(dict.fromkeys(DASH_SIGNS, "-"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def area_code(text: str) -> str | None:
     write it), the Danish or English name, a listed alias and «… Kommune»; case and spacing do not matter.
     Never guesses: names of municipalities that ended in 2006 give None. Never raises.
     """
-    key = _key(text)
+    key = comparable(text)
     if key in areas():
         return key
     four_digits = re.fullmatch(r"0([0-9]{3})", key)
@@ -102,7 +104,7 @@ def area_code(text: str) -> str | None:
 
 def suggest(text: str) -> list[str]:
     """Return up to three Danish area names that look like `text`, best first, for use in a message only."""
-    keys = get_close_matches(_key(text).removesuffix(" kommune"), _names(), n=6, cutoff=0.6)
+    keys = get_close_matches(comparable(text).removesuffix(" kommune"), _names(), n=6, cutoff=0.6)
     return list(dict.fromkeys(areas()[_names()[key]].name_da for key in keys))[:3]
 
 
@@ -119,13 +121,20 @@ def _names() -> dict[str, str]:
     for code, name in official + further:
         if code not in areas():
             raise UsageError(f"transforms/reference/area_aliases.csv: {name!r} has unknown code {code!r}")
-        if names.setdefault(_key(name), code) != code:
+        if names.setdefault(comparable(name), code) != code:
             raise UsageError(
-                f"transforms/reference/area_aliases.csv: {name!r} names both {names[_key(name)]} and {code}"
+                f"transforms/reference/area_aliases.csv: {name!r} names both {names[comparable(name)]} and {code}"
             )
     return names
 
 
-def _key(text: str) -> str:
-    composed = unicodedata.normalize("NFC", text).translate(DASHES)
-    return " ".join(composed.casefold().split())
+def comparable(text: str, keep: str | None = None) -> str:
+    """Return a publisher's text as it is compared: case, spacing, kinds of dash and how letters are put together aside.
+
+    `keep`: the only signs that tell texts apart; without it all do. What people type as headings and answers is
+    compared more freely, by `catalogue.fold_spelling`.
+    """
+    plain = unicodedata.normalize("NFC", text).translate(DASHES).casefold()
+    if keep is not None:
+        plain = re.sub(rf"[^\w{re.escape(keep)}]+", " ", plain)
+    return " ".join(plain.split())

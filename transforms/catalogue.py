@@ -384,7 +384,10 @@ KINDS = {"case": "cases", "measure": "measures", "employment": "employment", "or
 
 @cache
 def fold_spelling(text: str) -> str:
-    """Return `text` reduced to what spelling variants share: no case, spaces or signs, ae/oe/aa for æ/ø/å."""
+    """Return `text` reduced to what spelling variants share: no case, spaces or signs, ae/oe/aa for æ/ø/å.
+
+    For what people type. Publishers' texts differ by less, and two of them may differ by a space or a sign alone.
+    """
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED)
     return re.sub(r"[^0-9a-z]+", "", folded)
 

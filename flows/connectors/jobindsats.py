@@ -33,7 +33,7 @@ from flows.connectors.statbank.forms import check_workbook, filled
 from flows.connectors.statbank.query import listed
 from flows.store.archives import ZIP_MAGIC
 from flows.store.snapshots import Snapshot, SnapshotStore
-from transforms.areas import area_code, areas_at
+from transforms.areas import area_code, areas_at, comparable
 from transforms.catalogue import TOTAL, Catalogue, Code, JobindsatsDimension, JobindsatsQuery, Source
 from transforms.errors import DataRefused, KommunekortError, UsageError
 from transforms.load import Absent, CanonicalRows, RejectedRow
@@ -934,9 +934,8 @@ def _title_of(path: Path) -> str:
 
 @lru_cache(maxsize=10_000)
 def _key(heading: str) -> str:
-    """Return a heading without case, signs, surplus space and the `Gruppe: ` version 2 puts in front."""
-    plain = heading.casefold().removeprefix("gruppe: ").replace("pct.point", "pct. point")
-    return " ".join(re.sub(r"[^\w%:+-]+", " ", plain).split())
+    """Return a heading as it is compared, without the `Gruppe: ` version 2 puts in front; `50+` is not `50-`."""
+    return comparable(heading, keep="%:+-").removeprefix("gruppe: ")
 
 
 def _plain(text: str) -> str:
@@ -947,7 +946,7 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=10_000)
 def _known_area(text: str) -> str | None:
     """Return the code of an area's name; a name of no place in Denmark is the residual area it begins like."""
-    key = " ".join(text.split()).casefold()
+    key = comparable(text)
     residual = next((code for word, code in RESIDUAL_AREAS if key.startswith(word)), None)
     return residual or area_code(text)
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.store.snapshots import refuse_no_file
+from transforms.areas import DASH_SIGNS
 from transforms.errors import UsageError
 from transforms.periods import utc_text
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 MASK = "»skjult«"
 WEIGHTS = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 PSEUDONYM_LENGTH = 32
-_DASH = "\\-‐‑‒–—−"
+_DASH = f"\\-{DASH_SIGNS}"
 _BREAK = rf"[\s{_DASH}./]"
 _CPR = re.compile(
     rf"(?:(\d{{5,6}})|(\d{{1,2}})[\s./]{{1,2}}(\d\d)[\s./]{{1,2}}(\d\d)){_BREAK}{{0,3}}(\d{{4}})(?:[.,]0+)?"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from flows.deliveries.contract import CELL_RULES
 from flows.deliveries.keys import looks_like_cpr, visible
-from transforms.areas import area_code, areas, areas_at, reference_rows
+from transforms.areas import DASHES, area_code, areas, areas_at, reference_rows
 from transforms.catalogue import DeliveryField, fold_spelling
 from transforms.periods import COPENHAGEN
 
@@ -60,7 +60,6 @@ UNITS = {
     "t": "_hours", "dage": "_days", "dag": "_days", "stk": "_count", "år": "_years", "årsværk": "_fte",
 }  # fmt: skip
 
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 _WEEKDAY = re.compile(
     r"^((man|tirs|ons|tors|fre|lør|søn)(dag)?|(mon|tues?|wed(nes)?|thu(rs)?|fri|sat(ur)?|sun)(day)?)\.?,?\s+"
 )
@@ -192,7 +191,7 @@ def _dated(year: int, month: int, day: int) -> date:
 
 def _civil(text: str) -> tuple[int, int, int]:
     """Return year, month and day of a text, whether or not there is such a day in the years we believe."""
-    lower = _WEEKDAY.sub("", text.casefold().translate(_DASHES)).strip()
+    lower = _WEEKDAY.sub("", text.casefold().translate(DASHES)).strip()
     found = _day(lower)
     if found is not None:
         return found

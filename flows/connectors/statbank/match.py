@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from flows.connectors.statbank.forms import MARKS, Table, refusal
-from transforms.areas import DASHES, area_code, areas, areas_at, inhabitants
+from transforms.areas import area_code, areas, areas_at, comparable, inhabitants
 from transforms.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ class Match:
 
 
 def key_of(text: str) -> str:
-    """Return `text` as it is compared: case, spacing and kinds of dash do not matter."""
-    # The site's matrix file writes «Age; total» for «Age, total».
-    return " ".join(text.translate(DASHES).replace(";", ",").casefold().split())
+    """Return a text of a file as it is compared: the site's matrix file writes «Age; total» for «Age, total»."""
+    return comparable(text.replace(";", ","))
 
 
 class Resolver:

@@ -17,7 +17,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from flows.connectors.http import AnsweredError, GivenUpError, Patience, read_body
-from transforms.areas import area_code, areas
+from transforms.areas import area_code, areas, comparable
 from transforms.catalogue import LEFT_OUT
 from transforms.errors import DataRefused
 from transforms.periods import COPENHAGEN, PERIOD_FORMS, utc_text
@@ -396,7 +396,7 @@ def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query
     A code under another text may stand for something else than the figures before.
     """
     told = []
-    if _plain(before.unit) != _plain(now.unit):
+    if comparable(before.unit, keep="") != comparable(now.unit, keep=""):
         told.append(
             f"flows/sources/{source.id}.yml: the unit is «{now.unit}», before «{before.unit}»; see that the figures "
             "stand for the same, and correct `unit:`"
@@ -406,7 +406,7 @@ def texts_changed_since(source: Source, before: TableInfo, now: TableInfo, query
         other = [
             f'{code} "{new[code]}", before "{old[code]}"'
             for code in chosen.values
-            if code in old and code in new and _plain(old[code]) != _plain(new[code])
+            if code in old and code in new and comparable(old[code], keep="") != comparable(new[code], keep="")
         ]
         if other:
             told.append(
@@ -523,11 +523,7 @@ def _same_text(text: str, code: Code) -> bool:
     """Tell whether the publisher's text is the code list's: case, signs and the code in front do not matter."""
     names = (code.text_da, code.text_da.removeprefix(f"{code.code} "), f"{code.code} {code.text_da}")
     both_total = all(_TOTAL_TEXT.fullmatch(each.casefold()) for each in (text, code.text_da))
-    return both_total or _plain(text) in map(_plain, names)
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[^\w]+", " ", text.casefold()).split())
+    return both_total or comparable(text, keep="") in (comparable(name, keep="") for name in names)
 
 
 def near(wanted: str, variable: Variable, count: int = 3) -> str:

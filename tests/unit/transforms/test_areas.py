@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.areas import REFERENCE, area_code, areas, areas_at, suggest
+from transforms.areas import REFERENCE, area_code, areas, areas_at, comparable, suggest
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -142,3 +142,22 @@ def test_names_of_the_registers_resolve(real_dir: Path) -> None:
     assert len(names) == 99
     for name, code in names.items():
         assert area_code(name) == area_code(code) == code
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "keep", "alike"),
+    [
+        ("Hele  landet ", "hele landet", None, True),
+        ("Lyngby\u00a0-\u00a0Taarbæk", "LYNGBY – TAARBÆK", None, True),
+        ("Åbenrå", "A\u030abenra\u030a", None, True),
+        ("16−64 år", "16-64 år", None, True),
+        ("Danmark, i alt", "Danmark i alt", None, False),
+        ("Danmark, i alt", "Danmark i alt", "", True),
+        ("Forskel (pct.point)", "Forskel (pct. point)", "%:+-", True),
+        ("50+ år", "50- år", "%:+-", False),
+        ("50+ år", "50- år", "", True),
+        ("Høje Taastrup", "Høje-Taastrup", None, False),
+    ],
+)
+def test_publishers_texts_are_compared_in_one_way(one: str, other: str, keep: str | None, alike: bool) -> None:
+    assert (comparable(one, keep) == comparable(other, keep)) == alike
