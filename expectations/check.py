@@ -87,7 +87,7 @@ def run(warehouse: Warehouse, rules: Sequence[Rule], proven: dict[str, bool], ro
     mark_run(warehouse, rules, rows_scanned)
 
 
-def size_of(warehouse: Warehouse, table: str) -> int:
+def row_count(warehouse: Warehouse, table: str) -> int:
     """Return the number of rows of a table."""
     return int(warehouse.scalar(f"SELECT count(*) FROM {table}"))
 
@@ -268,7 +268,7 @@ def check_staging(
     tables += history_rules(series)
 
     plan(warehouse, [*rows, *moving, *tables])
-    loaded = size_of(warehouse, file.table)
+    loaded = row_count(warehouse, file.table)
     proven = proven_by_loading(rules, count)
     with warehouse.threads_for(loaded):
         find_bad_rows(warehouse, file.table, rows)
@@ -276,7 +276,7 @@ def check_staging(
         run(warehouse, moving, proven, loaded)
         move_bad_rows(warehouse, source, file)
         history.prepare(warehouse, series)
-        run(warehouse, tables, proven, size_of(warehouse, file.table))
+        run(warehouse, tables, proven, row_count(warehouse, file.table))
         history.forget(warehouse)
     return outcomes(warehouse, [*rows, *moving, *tables])
 
@@ -295,7 +295,7 @@ def check_tables(warehouse: Warehouse, files: Mapping[str, SqlFile], dictionary:
     plan(warehouse, rules)
     for table in sorted({rule.table for rule in rules if warehouse.exists(rule.table)}):
         ours = [rule for rule in rules if rule.table == table]
-        run(warehouse, ours, {}, size_of(warehouse, table))
+        run(warehouse, ours, {}, row_count(warehouse, table))
     return outcomes(warehouse, rules)
 
 

@@ -63,7 +63,7 @@ def _run(warehouse: Warehouse) -> list[Outcome]:
     check.plan(warehouse, rules)
     for table, looked_at in ((VALUES, "drift_cell"), (SNAPSHOTS, "drift_source")):
         ours = [rule for rule in rules if rule.table == table]
-        check.run(warehouse, ours, {}, check.size_of(warehouse, looked_at))
+        check.run(warehouse, ours, {}, check.row_count(warehouse, looked_at))
     for name in TABLES:
         warehouse.execute(f"DROP TABLE drift_{name}")
     return check.outcomes(warehouse, rules)

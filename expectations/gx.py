@@ -261,7 +261,7 @@ def record_with_gx(database: Path, outcomes: Sequence[Outcome], run_id: str) -> 
         check.add_foreign(warehouse, outcomes)
         planned = check.planned(warehouse)
         tables = [stock for stock in STOCK if warehouse.exists(stock.table)]
-        scanned = {table: check.size_of(warehouse, table) for table in {PLAN, *(stock.table for stock in tables)}}
+        scanned = {table: check.row_count(warehouse, table) for table in {PLAN, *(stock.table for stock in tables)}}
         warehouse.checkpoint()
     by_rule = {(outcome.table_name, outcome.rule_id): outcome for outcome in outcomes}
     with _quiet(), GxRun(database) as run:

@@ -49,13 +49,10 @@ class Rule:
         return Outcome(*facts, n_violations, rows_scanned, examples, n_violations == 0)
 
 
-def set_rule(
-    table: str, rule_id: str, severity: Severity, description: str, sql: str = "", owner: str = OWNER,
-    proof: str | None = None,
-) -> Rule:  # fmt: skip
+def set_rule(table: str, rule_id: str, severity: Severity, description: str, sql: str = "", owner: str = OWNER) -> Rule:
     """Return a rule over a whole table: a critical one stops the publication, of a warning is told."""
     action: Action = "stop" if severity == "critical" else "report"
-    return Rule(rule_id, table, "set", severity, action, description, sql, owner, proof)
+    return Rule(rule_id, table, "set", severity, action, description, sql, owner)
 
 
 @dataclass(frozen=True)

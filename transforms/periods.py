@@ -1,8 +1,8 @@
-"""Periods of Jobindsats: four kinds, one meaning each; and how old a moment is.
+"""Periods as the registers write them, one meaning each; and moments: in Danish time, in UTC, how old.
 
-M a month, Q a calendar quarter, Y a calendar year. QMAT is a rolling year told by quarters (moving annual total):
-`2024QMAT02` is the four quarters that end with the second quarter of 2024, that is 1 July 2023 to 30 June 2024. Public
-scripts read the number as a month as well; a number above 04 is therefore refused and never guessed at.
+In Jobindsats M is a month, Q a calendar quarter, Y a calendar year. QMAT is a rolling year told by quarters (moving
+annual total): `2024QMAT02` is the four quarters that end with the second quarter of 2024, 1 July 2023 to 30 June 2024.
+Public scripts read the number as a month as well; a number above 04 is therefore refused and never guessed at.
 """
 
 from __future__ import annotations

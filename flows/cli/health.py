@@ -556,7 +556,7 @@ def print_status(told: dict[str, Any]) -> None:
     if told["is_synthetic"]:
         lines.append(SYNTHETIC)
     if told["published_at"]:
-        confirmed = danish_time(told["confirmed_at"])
+        confirmed = danish_minute(told["confirmed_at"])
         lines.append(f"published {told['publication_age_days']} days ago; last good run: {confirmed}")
     lines.append(
         f"sources: {told['sources_ok']} fresh, {told['sources_old']} too old, {told['sources_missing']} missing"
@@ -565,7 +565,7 @@ def print_status(told: dict[str, Any]) -> None:
     if schedule is None:
         lines.append("schedule: not kept here (`kommunekort serve`, or cron)")
     else:
-        coming = danish_time(schedule["next_run"]) or "unknown"
+        coming = danish_minute(schedule["next_run"]) or "unknown"
         lines.append(f"schedule: {schedule['cron']} {schedule['timezone']}, next run {coming} ({schedule['kept_by']})")
     lines.append(f"kept builds: {', '.join(told['builds']) or 'none'}")
     for line in [*lines, *(f"FAULT: {fault}" for fault in told["faults"])]:
@@ -577,7 +577,7 @@ def print_status(told: dict[str, Any]) -> None:
         print_rows(told["last_runs"], ("run_id", "status", "origin", "message"))
 
 
-def danish_time(moment: str | None) -> str | None:
+def danish_minute(moment: str | None) -> str | None:
     """Return a moment told in UTC as Danish time to the minute; what is none stays as it is."""
     try:
         told = datetime.fromisoformat(str(moment))

@@ -40,7 +40,7 @@ def sql(
         raise UsageError("the query is empty; give one SELECT in quotes")
     settings = settings_from(data)
     with (
-        published_database(settings) as database,
+        published_database(published_build(settings)) as database,
         Warehouse.open(database, read_only=True, memory_limit=QUERY_MEMORY, threads=1) as warehouse,
     ):
         try:
@@ -52,8 +52,8 @@ def sql(
 
 
 @contextmanager
-def published_database(settings: Settings) -> Iterator[Path]:
-    """Yield a file that holds what is published, whoever has that open; UsageError when nothing is.
+def published_database(now: Build) -> Iterator[Path]:
+    """Yield a file that holds what is published, whoever has that open.
 
     DataRefused when the database is not as it was published: its hash is 0.15 s for the 201 MB of the sample world, a
     tenth of what the command takes.
@@ -61,7 +61,6 @@ def published_database(settings: Settings) -> Iterator[Path]:
     from flows.store.builds import DATABASE_ALONE, readable
     from transforms.warehouse import DatabaseError
 
-    now = published_build(settings)
     if damage := now.damage(of=DATABASE_ALONE):
         raise DataRefused(f"{damage}; `kommunekort run` builds the publication again")
     with readable(now) as database:
@@ -171,7 +170,7 @@ def report(
     """Write the HTML report of what is published. Example: kommunekort report --pdf"""
     from flows.report.build import build_report
     from flows.run.record import find_record
-    from flows.store.builds import flip_link, readable, seal_again
+    from flows.store.builds import flip_link, seal_again
 
     given = {"boundaries": boundaries, "boundaries_source": boundaries_source, "pdf": pdf}
     settings = settings_from(data).model_copy(
@@ -186,7 +185,7 @@ def report(
     if to is not None:
         _check_target(to)
         now = published_build(settings)
-        with readable(now) as database:
+        with published_database(now) as database:
             write(now, database, to.expanduser().resolve())
     else:
         with writing_into_published(settings, "report-*") as now:
@@ -217,7 +216,7 @@ def workbook(
 
     settings = settings_from(data)
     if to is not None:
-        with published_database(settings) as database:
+        with published_database(published_build(settings)) as database:
             path = write_workbook(database, to.expanduser().resolve())
     else:
         path = settings.exports / WORKBOOK
@@ -236,7 +235,7 @@ def describe(
     """Tell what a table, column or indicator means. Example: kommunekort describe employment_gap_non_western_pp"""
 
     settings = settings_from(data)
-    with published_database(settings) as database:
+    with published_database(published_build(settings)) as database:
         told = described(database, name)
     if as_json:
         print_json(told)
@@ -297,7 +296,7 @@ def profile(
     from flows.store.exports import SYNTHETIC
 
     settings = settings_from(data)
-    with published_database(settings) as database:
+    with published_database(published_build(settings)) as database:
         told = profiled(database, municipality_code(municipality))
     if as_json:
         print_json(told)

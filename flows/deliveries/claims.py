@@ -17,7 +17,15 @@ from flows.deliveries.contract import Refusal, Remark, remark_of
 from flows.deliveries.files import Block
 from flows.deliveries.keys import mask
 from flows.deliveries.receipts import DeliveryOutcome
-from flows.deliveries.values import MONTHS, clean, parse_date, parse_municipality, parse_period, quarter_of, read_by
+from flows.deliveries.values import (
+    MONTHS,
+    clean,
+    parse_date,
+    parse_municipality,
+    parse_stated_period,
+    quarter_of,
+    read_by,
+)
 from transforms.areas import areas
 from transforms.periods import span
 
@@ -97,7 +105,7 @@ def periods_in(hint: str) -> list[NamedPeriod]:
     )
     for pattern, is_day in patterns:
         texts = [text.replace("_", "-" if is_day else " ") for text in re.findall(pattern, stem)]
-        read = [(read_by(parse_period, text), text) for text in texts]
+        read = [(read_by(parse_stated_period, text), text) for text in texts]
         if found := [NamedPeriod(period, text, is_day) for period, text in read if period]:
             return found
     if found := _months_in(stem):
@@ -177,7 +185,7 @@ def claims_of(hint: str, first: Block | None) -> Claims:
     """Return what a table says about its municipality and period: in its first rows and in its name."""
     return Claims(
         _values(first, "municipality", parse_municipality),
-        _values(first, "period", parse_period),
+        _values(first, "period", parse_stated_period),
         municipality_in(hint),
         tuple(periods_in(hint)),
         tuple(years_in(hint)),

@@ -57,7 +57,7 @@ from flows.deliveries.values import (
     clean,
     is_error,
     parse_municipality,
-    parse_period,
+    parse_stated_period,
     parser_of,
     read_by,
     rejects,
@@ -312,7 +312,7 @@ class Request:
             near = suggest(self.municipality)
             hint = f"; did you mean {near[0]}?" if near else "; give its name or three-digit code"
             raise UsageError(f"--municipality {self.municipality}: not one of the 98 municipalities{hint}")
-        if self.period and (period := read_by(parse_period, clean(self.period))) is None:
+        if self.period and (period := read_by(parse_stated_period, clean(self.period))) is None:
             raise UsageError(f"--period {self.period}: not a period; write 2016 or 2016K1")
         kind = kind_named(self.kind, "--kind") if self.kind is not None else None
         return replace(self, municipality=code, kind=kind, period=period)

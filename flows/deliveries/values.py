@@ -276,7 +276,7 @@ def parse_number(text: str, unit: str = "") -> float:
     return float(plain)
 
 
-def parse_period(text: str) -> str:
+def parse_stated_period(text: str) -> str:
     """Return `2016` or `2016K1` from a year, a quarter in any usual form, or a date (its quarter)."""
     lower = text.casefold()
     if (match := _QUARTER_FIRST.fullmatch(lower)) and 1900 <= int(match[3]) <= 2100:
@@ -445,6 +445,6 @@ PARSERS: dict[str, Callable[[str, DeliveryField], Any]] = {
     "industries": _industries,
     "municipality": lambda text, field: parse_municipality(text),
     "municipalities": _municipalities,
-    "period": lambda text, field: parse_period(text),
+    "period": lambda text, field: parse_stated_period(text),
     "presence": lambda text, field: True,
 }

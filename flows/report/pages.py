@@ -20,7 +20,7 @@ from markupsafe import Markup
 from flows.report import drawings, words
 from flows.report.data import Cell, ReportData, Row, grouped
 from flows.report.drawings import breaks
-from flows.report.words import Words, clean
+from flows.report.words import MARKED, STATUS_LETTERS, Words, clean
 from flows.store.exports import SYNTHETIC
 from transforms.areas import aliases
 from transforms.models.peers import MIN_WEIGHT_SHARE, PEERS
@@ -462,10 +462,6 @@ def as_expected(data: ReportData, found: list[Row]) -> list[tuple[Words, int, in
 # Data the pages load as scripts, since a page opened from disk may not fetch: definitions and values.
 
 
-STATUS_LETTERS = {"suppressed": "s", "missing": "m", "not_applicable": "x"}
-MARKED = ("provisional", "estimated")
-
-
 def script(name: str, value: Any) -> str:
     """Return a script that sets `window.<name>`; safe whatever text the data hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -524,10 +520,10 @@ def encoded(cell: Cell | None, decimals: int) -> float | str:
     """Return a figure with the digits shown, or the letter of why there is none (m, s, x)."""
     if cell is None or cell.value is None:
         return STATUS_LETTERS.get(cell.status if cell else "missing", "m")
-    return plain_number(cell.value, decimals)
+    return shortest_number(cell.value, decimals)
 
 
-def plain_number(value: float, decimals: int) -> float:
+def shortest_number(value: float, decimals: int) -> float:
     """Return a figure with the digits shown, as a script reads it: the page only has to write it out."""
     figure = float(shown(value, decimals))
     return int(figure) if figure == int(figure) else figure
@@ -594,7 +590,9 @@ def _indicator(
         else:
             marked |= {f"{period}/{code}": cell.status for code, cell in zip(codes, column, strict=True)
                        if cell and cell.status in MARKED}  # fmt: skip
-    people = [tuple(None if c is None or c.n is None else plain_number(c.n, 0) for c in col) for col in cells.values()]
+    people = [
+        tuple(None if c is None or c.n is None else shortest_number(c.n, 0) for c in col) for col in cells.values()
+    ]
     counted = any(n is not None for column in people for n in column)
     national = data.national.get(indicator_id, {})
     return {
@@ -639,7 +637,7 @@ def _judged(row: Row, decimals: int) -> list[Any]:
     """Return a row of mart.expected as a script reads it: the assessment, or the letter of why there is none, first."""
     why = "h" if words.is_not_reached(row) else STATUS_LETTERS.get(str(row.get("value_status"))) or "j"
     difference, low, high, observed, expected = (
-        None if row.get(key) is None else plain_number(row[key], decimals)
+        None if row.get(key) is None else shortest_number(row[key], decimals)
         for key in ("difference", "difference_low", "difference_high", "observed", "expected")
     )
     ranks = row.get("rank_low"), row.get("rank_high")

@@ -42,6 +42,10 @@ CODES: dict[str, dict[str, Words]] = {
 """What codes are called in each place (a column, a list), in the order of the file; "" is anywhere."""
 DIMENSIONS = CODES["dimension"]
 SIZE_BANDS = {code: CODES[""][code] for code in ("very_small", "small", "middle", "large", "very_large")}
+STATUS_LETTERS = {"suppressed": "s", "missing": "m", "not_applicable": "x"}
+"""The statuses of an empty value, with the letter that stands for it in the data of a page."""
+MARKED = ("provisional", "estimated")
+"""The statuses that are told beside a figure."""
 ASSESSMENTS = {code: CODES[""][code] for code in ("better", "as_expected", "worse", "too_small")}
 NOT_JUDGED: Words = ("vurderes ikke", "not judged")
 """An outcome that is only shown beside the one that is judged."""
@@ -360,7 +364,7 @@ def shown(cell: Cell | None, unit: str | None) -> Markup:
     if cell is None or cell.value is None:
         return status("missing" if cell is None or cell.status in ("observed", "zero") else cell.status)
     figure = n(cell.value, unit_of(unit).decimals)
-    return figure + Markup(" ") + status(cell.status) if cell.status in ("provisional", "estimated") else figure
+    return figure + Markup(" ") + status(cell.status) if cell.status in MARKED else figure
 
 
 def definition(indicator: Mapping[str, Any], root: str, *, parted: bool = False) -> Markup:

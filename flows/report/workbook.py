@@ -48,7 +48,6 @@ ILLEGAL = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0E, 0x20)], "\
 MARKUP = "<r>"
 """XlsxWriter takes a text that begins so for markup of its own and would write it as it stands."""
 RISKY = ("=", "+", "-", "@", "\t", "\r", MARKUP)
-WITHHELD = {"suppressed": "diskretioneret", "missing": "mangler", "not_applicable": "ikke relevant"}
 WIDTH_ROWS = 200
 Plan = tuple[str, str, int, int]
 """A table, the query of its rows that go in, how many go in, and how many there are."""
@@ -263,7 +262,9 @@ def _write_table(book: _Book, name: str, query: str) -> None:
     for at, row in enumerate(rows, start):
         own = forms if what is None else forms_of.get(row[what], forms)
         for column, (value, form) in enumerate(zip(row, own, strict=True)):
-            book.write(sheet, at, column, value, withheld if column == status and value in WITHHELD else form)
+            book.write(
+                sheet, at, column, value, withheld if column == status and value in words.STATUS_LETTERS else form
+            )
 
 
 Columns = list[tuple[str, str]]

@@ -130,7 +130,7 @@ def raise_alarm(settings: Settings, run_id: str, status: str, message: str) -> d
         "data": str(settings.root),
     }
     write_alarm(settings, alarm)  # before anybody is told: who is killed meanwhile has left it at least
-    alarm["delivered"] = deliver(settings, alarm)
+    alarm["delivered"] = send_alarm(settings, alarm)
     write_alarm(settings, alarm)
     return alarm
 
@@ -171,7 +171,7 @@ def without_secrets(settings: Settings, text: str) -> str:
     return text
 
 
-def deliver(settings: Settings, alarm: dict[str, Any]) -> dict[str, str]:
+def send_alarm(settings: Settings, alarm: dict[str, Any]) -> dict[str, str]:
     """Send the alarm to the webhook and by e-mail where set; return channel -> `ok` or why not, free of addresses."""
     channels = {
         "webhook": (_call_webhook, settings.webhook_url),

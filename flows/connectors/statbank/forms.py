@@ -305,7 +305,7 @@ def title_id(statement: str) -> str | None:
     return found[1] if found else None
 
 
-def is_period(text: str) -> bool:
+def looks_like_period(text: str) -> bool:
     """Return whether `text` is a period as StatBank writes it in either language (2015, 2015K1, 2015Q1, 2015M01)."""
     return _PERIOD.fullmatch(text.strip()) is not None
 
@@ -499,7 +499,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _most_periods(lines: list[str], delimiter: str) -> int:
-    return max((sum(map(is_period, _fields(line, delimiter)[1:])) for line in lines), default=0)
+    return max((sum(map(looks_like_period, _fields(line, delimiter)[1:])) for line in lines), default=0)
 
 
 # Tables with periods as columns: statistikbanken.dk's Excel sheet and the wide CSV, as one row per cell.
@@ -577,14 +577,14 @@ def _long_grid(
 
 def _layout(path: Path, grid: list[list[str]]) -> tuple[int, int, list[int], int]:
     """Return where things stand: the row of periods, the first value column, the head rows and the last data row."""
-    candidates = [(sum(map(is_period, row[1:])), -number) for number, row in enumerate(grid)]
+    candidates = [(sum(map(looks_like_period, row[1:])), -number) for number, row in enumerate(grid)]
     count, negative = max(candidates, default=(0, 0))
     if not count:
         raise refusal(path, "no row of periods above the figures", "download the table with time in the columns")
     periods = -negative
-    left = next(i for i, cell in enumerate(grid[periods]) if i and is_period(cell))
-    strange = next((cell for cell in grid[periods][left:] if cell and not is_period(cell)), None)
-    if count == 1 and strange is not None and periods + 1 < len(grid) and is_period(grid[periods + 1][left]):
+    left = next(i for i, cell in enumerate(grid[periods]) if i and looks_like_period(cell))
+    strange = next((cell for cell in grid[periods][left:] if cell and not looks_like_period(cell)), None)
+    if count == 1 and strange is not None and periods + 1 < len(grid) and looks_like_period(grid[periods + 1][left]):
         rule = "a period and a figure in every row, but no column headed INDHOLD"
         raise refusal(path, rule, "give the column of the figures that heading")
     if strange is not None:
@@ -847,7 +847,7 @@ def read_workbook(path: Path, gz: bool) -> tuple[list[list[str]], str | None]:
 
 def _is_table(grid: Sequence[Sequence[str]]) -> bool:
     """Tell a sheet with periods or a value column from a sheet of notes."""
-    return _heading_of(grid) is not None or any(sum(map(is_period, row[1:])) for row in grid)
+    return _heading_of(grid) is not None or any(sum(map(looks_like_period, row[1:])) for row in grid)
 
 
 _ERROR_CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*\bt="e"')

@@ -362,6 +362,6 @@ def test_the_command_tells_and_exits(ours: Settings) -> None:
 
 
 def test_moments_are_told_in_danish_time() -> None:
-    assert health.danish_time("2026-07-01T22:30:00+00:00") == "2026-07-02 00:30 (Danish time)"
-    assert health.danish_time("2026-01-01T22:30:00Z") == "2026-01-01 23:30 (Danish time)"
-    assert health.danish_time(None) is None
+    assert health.danish_minute("2026-07-01T22:30:00+00:00") == "2026-07-02 00:30 (Danish time)"
+    assert health.danish_minute("2026-01-01T22:30:00Z") == "2026-01-01 23:30 (Danish time)"
+    assert health.danish_minute(None) is None

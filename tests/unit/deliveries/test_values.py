@@ -16,7 +16,7 @@ from flows.deliveries.values import (
     parse_industry,
     parse_municipality,
     parse_number,
-    parse_period,
+    parse_stated_period,
     parser_of,
 )
 
@@ -169,7 +169,7 @@ def test_only_the_98_are_municipalities(text: str) -> None:
     ],
 )
 def test_periods(text: str, period: str) -> None:
-    assert parse_period(text) == period
+    assert parse_stated_period(text) == period
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_who_writes_into_the_publication_hides_no_damage(settings: Settings, har
         lambda data: look.describe("mart.t", data),
         lambda data: look.profile("101", data),
         lambda data: look.workbook(data, data / "a.xlsx"),
+        lambda data: look.report(data, data / "report"),
     ],
 )
 def test_nothing_is_told_of_a_database_that_is_not_as_published(
