@@ -166,14 +166,14 @@ def _figure(intervals: int, hazard: Floats, leaving: Floats) -> Floats:
 
 
 def _companions(
-    tables: LifeTables, fit: LevelFit, n: Floats, is_few: Few, outcome: str
+    tables: LifeTables, expected_hazard: Floats, own_error: Floats, n: Floats, is_few: Few, outcome: str
 ) -> list[tuple[str, pd.DataFrame]]:
     """Return the companions' estimates: observed, expected and a 95 % interval by the slope in the level.
 
     The median is withheld where few got a job or few did not; for shares the gate sees to that. Where fewer than half
     got a job it is `not_applicable`; where fewer than half are expected to, it stands without an expectation.
     """
-    expected_hazard, observed_hazard = tables.expected_hazard(fit.expected), tables.observed_hazard
+    observed_hazard = tables.observed_hazard
     leaving = tables.left / np.maximum(tables.at_risk + tables.left, 1e-9)
     step, out = 0.01, []
     jobs = tables.events.sum(axis=1)
@@ -189,7 +189,7 @@ def _companions(
                 observed_hazard, expected_hazard, _moved(expected_hazard, step), _moved(expected_hazard, -step),
             )
         )  # fmt: skip
-        error = np.abs(up - down) / (2 * step) * fit.own_error
+        error = np.abs(up - down) / (2 * step) * own_error
         expected = np.where(np.isfinite(error), expected, np.nan)
         frame = held_against(tables.cells.groups, observed, expected, error)
         withheld = np.array(few, dtype=np.bool_) & (intervals == 0)
@@ -256,7 +256,7 @@ def model_durations(
         estimates = estimates_of(
             list(cells.groups), observed, expected, fit, slope, TOLERANCE_WEEKS, judged, higher_is_better=False
         )
-        companions = _companions(tables, fit, n, is_few, outcome_id)
+        companions = _companions(tables, hazard, fit.own_error, n, is_few, outcome_id)
         without_jobs = {
             c for c, k in zip(cells.groups, tables.events.sum(axis=1), strict=True) if is_few(str(c), int(k))
         }

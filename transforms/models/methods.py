@@ -148,12 +148,13 @@ def trait_scores(histories: Tally, methods: list[str], covariates: list[str]) ->
 
 
 def _fit(
-    scored: Tally, methods: list[str], variant: Variant = "started", context: pd.DataFrame | None = None
-) -> tuple[list[Pooled | None], Floats]:
-    """Return pooled exposures of one variant of the analysis; `scored` carries trait_score."""
+    scored: Tally, methods: list[str], contexts: pd.DataFrame | None, variant: Variant
+) -> list[tuple[list[Pooled | None], Floats]]:
+    """Return pooled exposures of one variant of the analysis, and by context after it; `scored` carries trait_score."""
     cells = _cells(scored, methods, ["trait_score"], variant)
-    table = None if context is None else context.reindex(list(cells.groups)).to_numpy(np.float64)
-    return _municipal(cells, len(methods) * (2 if variant in TWO_PARTS else 1), table)
+    bits = len(methods) * (2 if variant in TWO_PARTS else 1)
+    tables = [] if contexts is None else [contexts.reindex(list(cells.groups)).to_numpy(np.float64)]
+    return [_municipal(cells, bits, table) for table in (None, *tables)]
 
 
 def standardise_contexts(contexts: pd.DataFrame) -> pd.DataFrame:
@@ -200,9 +201,11 @@ def method_effects(
     scored = histories.with_columns({"trait_score": trait_scores(histories, codes, covariates)})
     took = [name for name in histories.levels if name not in {"municipality_code", *covariates}]
     scored = added([scored.only(["municipality_code", "trait_score", *took])])
-    variants: tuple[Variant, ...] = ("started", "lagged", "first_weeks", "phases")
-    (main, used), (lagged, _), (weeks, weeks_used), (phases, phase_used) = ahead(
-        lambda variant: _fit(scored, codes, variant), variants, threads=2
+    table = None if contexts is None else standardise_contexts(contexts)
+    variants: list[tuple[pd.DataFrame | None, Variant]]
+    variants = [(table, "started"), (None, "lagged"), (None, "first_weeks"), (None, "phases")]
+    [(main, used), *by_context], [(lagged, _)], [(weeks, weeks_used)], [(phases, phase_used)] = ahead(
+        lambda each: _fit(scored, codes, *each), variants, threads=2
     )
     rows: list[dict[str, object]] = []
     for k, code in enumerate(codes):
@@ -211,9 +214,8 @@ def method_effects(
         rows.append(n | _row("during", phases[k], phase_used[k]))
         rows.append(n | _row("after", phases[k + len(codes)], phase_used[k + len(codes)]))
         rows.append(n | _row("first_weeks", weeks[k], weeks_used[k]))
-    if contexts is not None:
-        table = standardise_contexts(contexts)
-        found, used = _fit(scored, codes, "started", table)
+    if table is not None:
+        [(found, used)] = by_context
         centre = table.mean().to_numpy(np.float64)
         for k, code in enumerate(codes):
             n = {"method_code": code, "n_persons": persons, "n_exposed": exposed[code]}

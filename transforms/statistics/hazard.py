@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +113,8 @@ def crossed(
     values: Floats | Integers,
 ) -> Floats:
     """Return values summed into a table of size x width."""
-    key = rows.astype(np.int64) * width + columns
+    key = np.multiply(rows, width, dtype=np.int64)
+    key += columns
     return np.bincount(key, values, size * width).astype(np.float64).reshape(size, width)
 
 
@@ -250,11 +252,23 @@ def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Design, 
 class HazardFit:
     """A fitted cloglog hazard: eta = baseline_t + z'beta + u_m, u_m ~ N(0, s2)."""
 
+    cells: Cells
+    offset: Floats | None
     baseline: Floats
     beta: Floats
-    covariance: Floats  # of (baseline, beta), municipality variation included
     sd: float
     effect: Floats  # posterior mean of u
+    random_effect: bool
+
+    @cached_property
+    def covariance(self) -> Floats:
+        """Return that of (baseline, beta), municipality variation included. It takes as long as a round of the fit."""
+        theta = np.concatenate([self.baseline, self.beta])
+        h, _, _, weight, cross = _accumulate(self.cells, theta, self.offset, self.effect)
+        if self.random_effect:
+            shrink = 1 / (weight + 1 / self.sd**2)
+            h = h - cross.T @ (cross * shrink[:, None])
+        return np.asarray(np.linalg.pinv(h), dtype=np.float64)
 
 
 LEAST, MOST = float(np.exp(-25)), float(np.exp(4))
@@ -360,8 +374,9 @@ def _accumulate(
         places, numbers = t + factor.places, factor.numbers
         g[places] = sums @ numbers
         h[:t, places] = table @ numbers
+        del numbers
         h[places, :t] = h[:t, places].T
-        h[np.ix_(places, places)] = _cross(numbers, table.sum(axis=0))
+        h[np.ix_(places, places)] = _cross(factor.table, table.sum(axis=0))
     for many, few, table in pairs:
         rows, columns = t + many.places, t + few.places
         h[np.ix_(rows, columns)] = many.numbers.T @ table
@@ -392,11 +407,11 @@ def _by_group(group: Codes, size: int, level: Codes, table: Design, weight: Floa
 BLOCK_ROWS = 100_000
 
 
-def _cross(design: Floats, weight: Floats) -> Floats:
-    """Return design' diag(weight) design, in blocks so that no second copy of the design is held."""
+def _cross(design: Design, weight: Floats) -> Floats:
+    """Return design' diag(weight) design, in blocks so that no copy of the design is held."""
     out = np.zeros((design.shape[1], design.shape[1]))
     for a in range(0, len(design), BLOCK_ROWS):
-        block = design[a : a + BLOCK_ROWS]
+        block = design[a : a + BLOCK_ROWS].astype(np.float64)
         out += block.T @ (block * weight[a : a + BLOCK_ROWS, None])
     return out
 
@@ -442,11 +457,7 @@ def fit_hazard(cells: Cells, offset: Floats | None = None, random_effect: bool =
             s = between_sd((u * (1 + 1 / (safe * s**2)))[informed], 1 / safe[informed])
         if max(np.max(np.abs(step), initial=0), np.max(np.abs(moved), initial=0)) < 1e-5:
             break
-    h, _, _, weight, cross = _accumulate(cells, theta, offset, u)
-    shrink = 1 / (weight + 1 / s**2)
-    if random_effect:
-        h = h - cross.T @ (cross * shrink[:, None])
-    return HazardFit(theta[:t], theta[t:], np.asarray(np.linalg.pinv(h), dtype=np.float64), s, u)
+    return HazardFit(cells, offset, theta[:t], theta[t:], s, u, random_effect)
 
 
 def _solve(information: Floats, score: Floats) -> Floats:
