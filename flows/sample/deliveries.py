@@ -19,6 +19,7 @@ from flows.deliveries.contract import load_contracts
 from flows.deliveries.keys import birth_date, is_modulus11, sex_code
 from flows.deliveries.values import MONTH_NAMES, countries, industry_classes, quarter_of
 from flows.sample.truth import INVENTED, MEASURES
+from flows.store.exports import SYNTHETIC
 from transforms.areas import areas, reference_rows
 from transforms.catalogue import KINDS, DeliveryField
 
@@ -76,7 +77,7 @@ class Hand:
 
 
 Rows = list[list[Any]]
-NOTE = "SYNTETISKE DATA / SYNTHETIC DATA: alle personer og CPR-lignende numre er opdigtede"
+NOTE = f"{SYNTHETIC}: alle personer og CPR-lignende numre er opdigtede"
 
 
 @dataclass(frozen=True)

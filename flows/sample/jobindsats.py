@@ -18,6 +18,7 @@ import numpy.typing as npt
 from flows.sample.people import BASES, NEVER, day_of
 from flows.sample.places import FIRST_YEAR, INDUSTRIES, NEWCOMER_LEAN, Floats, stream
 from flows.sample.truth import KINDS, in_file
+from flows.store.exports import SYNTHETIC
 from transforms.areas import areas
 from transforms.catalogue import PERIOD_KINDS, load_codelists
 from transforms.periods import parse_period, span
@@ -367,7 +368,7 @@ def list_v3(world: JobindsatsWorld) -> list[dict[str, Any]]:
         for table in TABLES
     ]
     group = {"table_group_name": "Syntetiske tabeller", "tables": listed}
-    return [{"subject_name": "SYNTETISKE DATA / SYNTHETIC", "table_groups": [group]}]
+    return [{"subject_name": SYNTHETIC, "table_groups": [group]}]
 
 
 def answer_v2(world: JobindsatsWorld, table: str, asked: dict[str, str]) -> list[dict[str, Any]]:
