@@ -120,6 +120,18 @@ def test_no_circle_of_rooms() -> None:
     TopologicalSorter(graph).prepare()
 
 
+def test_no_module_reaches_into_another() -> None:
+    inside = [
+        f"{module}: {alias.name}"
+        for module, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in PACKAGES
+        for alias in node.names
+        if alias.name.startswith("_")
+    ]
+    assert inside == []
+
+
 def test_the_house_stays_small() -> None:
     assert len([path for path in modules().values() if path.name != "__init__.py"]) <= MOST_MODULES
 

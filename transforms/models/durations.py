@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from transforms.machine import ahead
-from transforms.models.expected import CARD, MIN_N, Modelled, _area_of, assemble, estimates_of, held_against, model_card
+from transforms.models.expected import CARD, MIN_N, Modelled, area_of, assemble, estimates_of, held_against, model_card
 from transforms.models.spells import FOLLOW_UP_WEEKS, INTERVAL_WEEKS
 from transforms.statistics.hazard import (
     Cells,
@@ -246,7 +246,7 @@ def model_durations(
         cells = build_cells(spans, covariates, INTERVALS)
         tables = life_tables(cells, fit_hazard(cells), _leavers(part, cells))
         table = _means(part, numeric).reindex(list(cells.groups))
-        fit = _fit_levels(tables, table, _area_of(pd.Series(cells.groups), areas))
+        fit = _fit_levels(tables, table, area_of(pd.Series(cells.groups), areas))
         hazard = tables.expected_hazard(fit.expected)
         observed = restricted_mean(tables.observed_hazard)
         expected = restricted_mean(hazard)

@@ -264,7 +264,7 @@ class _Shares:
             return (k / n - p) / (p * (1 - p)), 1 / (n * p * (1 - p))
 
         level = np.log((k.sum() + 0.5) / (n.sum() - k.sum() + 0.5)) - np.average(offset, weights=n)
-        area = _area_of(self.part["municipality_code"], areas)
+        area = area_of(self.part["municipality_code"], areas)
         return Year(respond, np.full(len(n), level), self.part[self.names], area)
 
 
@@ -326,7 +326,7 @@ def _estimated(
     return estimates, model_card(outcome_id, period, fit, 100 * k / n, 100 * p, n, judged=judged, extra=extra)
 
 
-def _area_of(codes: pd.Series[str], areas: pd.DataFrame | None) -> npt.NDArray[np.object_] | None:
+def area_of(codes: pd.Series[str], areas: pd.DataFrame | None) -> npt.NDArray[np.object_] | None:
     """Return the labour market of each municipality; one that is not named is a labour market of its own."""
     if areas is None or areas.empty:
         return None
