@@ -146,9 +146,9 @@ def counts_of(rows: PersonRows) -> PersonCounts:
     weeks = measure_weeks(first[["person_id", "permit_date"]], taken[taken["method_code"] != "other"])
     told, exposed = histories(first, weeks, [*BROUGHT, *JUDGED_TRAITS, "permit_year"])
     # Only who has rows of two municipalities is another when each is taken alone.
-    moved = _of_several_municipalities(rows)
-    apart = own_rows(rows.with_frames(frame[frame["person_id"].isin(moved)] for frame in rows.frames))
-    alone, each = whole[~whole["person_id"].isin(moved)], one_case_per_person(apart)
+    has_moved = _have_moved(rows)
+    apart = own_rows(rows.with_frames(frame[has_moved[frame["person_id"]]] for frame in rows.frames))
+    alone, each = whole[~has_moved[whole["person_id"]]], one_case_per_person(apart)
     newcomers = [
         tally(new, ["municipality_code", "indicator_id"], new["k"].to_numpy())
         for new in (newcomer_counts(rows, alone), newcomer_counts(apart, each))
@@ -157,7 +157,7 @@ def counts_of(rows: PersonRows) -> PersonCounts:
         tally(cases.assign(is_own=is_own), ["is_own", "origin_country_code"])
         for is_own, cases in ((False, whole), (True, alone), (True, each))
     ]
-    own = (followed[~followed["person_id"].isin(moved)], followed_persons(apart, each))
+    own = (followed[~has_moved[followed["person_id"]]], followed_persons(apart, each))
     return PersonCounts(
         tally(rows.cases.drop_duplicates(["municipality_code", "person_id"]), ["municipality_code"]),
         added(newcomers),
@@ -173,12 +173,22 @@ def counts_of(rows: PersonRows) -> PersonCounts:
     )
 
 
-def _of_several_municipalities(rows: PersonRows) -> npt.NDArray[np.int64]:
-    """Return the persons (numbers) who have rows of more than one municipality."""
-    import pandas as pd
+def _have_moved(rows: PersonRows) -> npt.NDArray[np.bool_]:
+    """Return of each person, by number, whether there are rows of more than one municipality."""
+    seen = [(frame["person_id"].to_numpy(), _municipality_numbers(frame)) for frame in rows.frames]
+    home = np.zeros(1 + max(persons.max(initial=0) for persons, _ in seen), dtype=np.int64)
+    for persons, numbers in seen:
+        home[persons] = numbers
+    has_moved = np.zeros(len(home), dtype=np.bool_)
+    for persons, numbers in seen:
+        has_moved[persons[home[persons] != numbers]] = True
+    return has_moved
 
-    pairs = pd.concat([frame[["person_id", "municipality_code"]] for frame in rows.frames]).drop_duplicates()
-    return pairs.loc[pairs["person_id"].duplicated(), "person_id"].unique()
+
+def _municipality_numbers(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the code of each row's municipality as a number."""
+    municipality = frame["municipality_code"].cat
+    return np.array(municipality.categories, dtype=np.int64)[municipality.codes]
 
 
 def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
@@ -190,15 +200,18 @@ def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
 
 def _first_job_persons(followed: pd.DataFrame, models: Mapping[str, str]) -> Tally:
     """Return the persons followed, each once per group, by breakdown_id and breakdown_code."""
+    import pandas as pd
+
     seen = followed[followed["interval_count"] > followed["first_interval"]]
-    seen = seen.assign(
-        country=_among(["000"], np.zeros(len(seen))), org_model_code=seen["municipality_code"].map(models)
-    )
+    once = seen.drop_duplicates("person_id").assign(country="000")  # traits are the same wherever somebody was
+    by_model = seen.assign(org_model_code=seen["municipality_code"].map(models))
+    by_model = by_model.drop_duplicates(["person_id", "org_model_code"])
     parts = []
     for kind in FIRST_JOB_GROUPS:
-        each = seen[["person_id", kind]].rename(columns={kind: "breakdown_code"}).drop_duplicates().dropna()
-        each["breakdown_id"] = _among([kind], np.zeros(len(each)))
-        parts.append(tally(each, ["breakdown_id", "breakdown_code"]))
+        persons = (by_model if kind == "org_model_code" else once)[kind].astype("category").value_counts()
+        persons = persons[persons > 0]
+        told = pd.DataFrame({"breakdown_id": kind, "breakdown_code": persons.index})
+        parts.append(tally(told, list(told.columns), persons.to_numpy()))
     return added(parts)
 
 
@@ -264,9 +277,7 @@ def own_rows(rows: PersonRows) -> PersonRows:
     """
 
     def own(frame: pd.DataFrame) -> pd.DataFrame:
-        municipality = frame["municipality_code"].cat
-        numbers = np.array(municipality.categories, dtype=np.int64)[municipality.codes]
-        return frame.assign(person_id=frame["person_id"] * 1000 + numbers)
+        return frame.assign(person_id=frame["person_id"] * 1000 + _municipality_numbers(frame))
 
     rows = numbered(rows)
     return rows.with_frames(map(own, rows.frames))

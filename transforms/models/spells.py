@@ -37,24 +37,29 @@ def first_jobs(cases: pd.DataFrame, employment: pd.DataFrame, until: date) -> pd
         employment = employment[~employment["is_subsidised"].fillna(False).astype(bool)]
     people = pd.Index(cases["person_id"])
     who = people.get_indexer(employment["person_id"])
-    frame = pd.DataFrame({"who": who})
     last_day = pd.Timestamp(until)
-    frame["start"] = _days(employment["start_date"]).to_numpy()
-    frame["end"] = _days(employment["end_date"].fillna(last_day)).clip(upper=_day(last_day)).to_numpy()
-    frame = frame[(frame["who"] >= 0) & (frame["end"] >= frame["start"])]
-    frame = frame.sort_values(["who", "start"], kind="stable", ignore_index=True)
-    reach = frame.groupby("who")["end"].cummax()
-    follows = (frame["who"].shift() == frame["who"]) & (frame["start"] <= reach.shift() + 1)
-    frame["job"] = (~follows).cumsum()
-    jobs = frame.groupby("job", as_index=False).agg(who=("who", "first"), start=("start", "min"), end=("end", "max"))
-    permit = _days(cases["permit_date"]).to_numpy()
-    jobs["start"] = np.maximum(jobs["start"].to_numpy(), permit[jobs["who"].to_numpy()])
-    jobs = jobs[jobs["end"] - jobs["start"] + 1 >= 7 * JOB_WEEKS]
-    first = jobs.groupby("who")["start"].min()
+    start = _days(employment["start_date"]).to_numpy()
+    end = _days(employment["end_date"].fillna(last_day)).clip(upper=_day(last_day)).to_numpy()
+    told = np.flatnonzero((who >= 0) & (end >= start))
+    told = told[np.lexsort((start[told], who[told]))]
+    who, start, end = who[told], start[told].astype(np.int64), end[told].astype(np.int64)
+    line = who * A_LIFE  # everybody has a stretch of one line of days: the furthest day reached is of the same person
+    reach = np.maximum.accumulate(line + end)
+    begins = np.ones(len(who), dtype=np.bool_)
+    begins[1:] = (line + start)[1:] > reach[:-1] + 1
+    ends = np.roll(begins, -1)
+    who, start, end = who[begins], start[begins], (reach - line)[ends]
+    start = np.maximum(start, _days(cases["permit_date"]).to_numpy()[who])
+    lasts = end - start + 1 >= 7 * JOB_WEEKS
+    who, first = np.unique(who[lasts], return_index=True)
     return pd.DataFrame({
-        "person_id": people[first.index.to_numpy()],
-        "job_start_date": pd.to_datetime(first.to_numpy(), unit="D", origin="unix"),
+        "person_id": people[who],
+        "job_start_date": pd.to_datetime(start[lasts][first], unit="D", origin="unix"),
     })  # fmt: skip
+
+
+A_LIFE = 2**21
+"""More days than lie between any two that are told."""
 
 
 def _days(dates: pd.Series[pd.Timestamp]) -> pd.Series[int]:
@@ -160,28 +165,28 @@ def histories(persons: pd.DataFrame, measures: pd.DataFrame, covariates: list[st
     stop = np.floor(weeks / STEP_WEEKS).astype(np.int64) + job
     who = pd.Index(persons["person_id"]).get_indexer(measures["person_id"])
     begin, end = measures["start_week"].to_numpy(np.float64), measures["end_week"].to_numpy(np.float64)
-    method_of = measures["method_code"].astype("category").array
-    frame = pd.DataFrame({"who": who, "method": method_of, "start": begin, "end": end})
-    frame = frame[frame["who"] >= 0]
-    in_time = frame[frame["start"].to_numpy() < weeks[frame["who"].to_numpy()]]
-    exposed = dict.fromkeys(sorted(frame["method"].unique()), 0) | {
-        str(method): int(n) for method, n in in_time.groupby("method", observed=True)["who"].nunique().items()
-    }
-    frame = frame[frame["start"].notna()].sort_values(["who", "method", "start"], kind="stable")
-    frame = frame.drop_duplicates(["who", "method"])
-    limit = stop[frame["who"].to_numpy()]
-    begun, lagged = (_step(frame["start"].to_numpy() + wait) for wait in (0, LAG_WEEKS))
-    ended = np.maximum(_step(frame["end"].fillna(np.inf).to_numpy()), begun)
+    method = measures["method_code"].astype("category").array
+    known = np.flatnonzero(who >= 0)
+    exposed = dict.fromkeys(sorted(method[known].unique()), 0)
+    # The first start of each method, where it lies in the time its person was followed.
+    found = known[begin[known] <= weeks[who[known]]]
+    taken = who[found] * len(method.categories) + method.codes[found]
+    order = np.lexsort((begin[found], taken))
+    found = found[order][np.flatnonzero(np.diff(taken[order], prepend=-1))]
+    who, method, begin, end = who[found], method[found], begin[found], end[found]
+    limit = stop[who]
+    begun, lagged = (_step(begin + wait) for wait in (0, LAG_WEEKS))
+    ended = np.maximum(_step(end), begun)
     steps = begun
     for later in (lagged, ended):
         steps = steps * STEPS + np.minimum(later, limit)
     rows = persons[["municipality_code", *covariates]].assign(stop=stop, has_event=job)
-    for method in sorted(frame["method"].unique()):
-        chosen = ((frame["method"] == method) & (begun < limit)).to_numpy()
-        who = frame["who"].to_numpy()[chosen]
+    for name in exposed:
+        exposed[name] = int(((method == name) & (begin < weeks[who])).sum())
+        chosen = (method == name) & (begun < limit)
         told, is_empty = np.zeros(len(persons), dtype=np.int64), np.ones(len(persons), dtype=np.bool_)
-        told[who], is_empty[who] = steps[chosen], False
-        rows[TOOK + method] = pd.arrays.IntegerArray(told, is_empty)
+        told[who[chosen]], is_empty[who[chosen]] = steps[chosen], False
+        rows[TOOK + name] = pd.arrays.IntegerArray(told, is_empty)
     return tally(rows, list(rows.columns)), exposed
 
 

@@ -106,10 +106,11 @@ def added(parts: Sequence[Tally]) -> Tally:
         given = [part.levels.get(name, (None,)) for part in parts]
         places = [part.codes.get(name, np.zeros(len(part), dtype=np.uint8)) for part in parts]
         seen = [np.flatnonzero(np.bincount(place)).tolist() for place in places]
-        levels[name], to = _merged([old[i] for old, used in zip(given, seen, strict=True) for i in used])
+        found = [old[i] for old, used in zip(given, seen, strict=True) for i in used]
+        levels[name], to = _merged(found) if len(parts) > 1 else (tuple(found), np.arange(len(found)))
         columns, begin = [], 0
         for place, old, used in zip(places, given, seen, strict=True):
-            own = np.zeros(max(len(old), 1), dtype=to.dtype)
+            own = np.zeros(max(len(old), 1), dtype=_small(len(levels[name])))
             own[used] = to[begin : begin + len(used)]
             begin += len(used)
             columns.append(own[place])
