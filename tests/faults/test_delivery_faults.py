@@ -178,6 +178,7 @@ def test_two_deliveries_at_once_give_one_sentence(door: Door) -> None:
     assert "UsageError: cannot open the encrypted database" in ended.stderr
 
 
+@pytest.mark.long
 def test_a_process_killed_while_storing_leaves_the_former_delivery(door: Door) -> None:
     import subprocess
     import sys

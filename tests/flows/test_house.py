@@ -77,10 +77,15 @@ def room_of(module: str) -> str:
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports_of(module: str) -> frozenset[str]:
     """Return the project's modules that a module imports, at its top or within a function."""
     found = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(modules()[module])):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -124,7 +129,7 @@ def test_no_module_reaches_into_another() -> None:
     inside = [
         f"{module}: {alias.name}"
         for module, path in modules().items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in PACKAGES
         for alias in node.names
         if alias.name.startswith("_")
@@ -140,7 +145,7 @@ def test_the_house_stays_small() -> None:
 def test_a_long_module_says_why(module: str) -> None:
     text = modules()[module].read_text(encoding="utf-8")
     if len(text.splitlines()) > 600:
-        doc = ast.get_docstring(ast.parse(text)) or ""
+        doc = ast.get_docstring(tree_of(modules()[module])) or ""
         assert "One module, since" in doc, f"{module} has over 600 lines and does not say why in its docstring"
 
 
@@ -158,7 +163,7 @@ def code_lines(path: Path) -> int:
     text = path.read_text(encoding="utf-8")
     told = {
         line
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
@@ -179,7 +184,7 @@ def test_there_is_no_more_code_than_can_be_known() -> None:
 def defined_in(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the names a module defines at its top, each with the text that defines it."""
     text = path.read_text(encoding="utf-8")
-    for node in ast.parse(text).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name, ast.get_source_segment(text, node) or ""
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -198,7 +203,7 @@ def test_the_dictionary_alone_gives_a_published_column_its_type() -> None:
 def test_no_class_name_stands_for_two_things() -> None:
     homes: dict[str, list[str]] = {}
     for module, path in modules().items():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(module)
     assert len(homes) > 100
@@ -208,7 +213,7 @@ def test_no_class_name_stands_for_two_things() -> None:
 def test_a_list_of_words_is_said_in_one_module() -> None:
     homes: dict[tuple[str, ...], set[str]] = {}
     for module, path in modules().items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         # What a Literal lists, mypy holds wherever it is used.
         literal = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
         for node in ast.walk(tree):

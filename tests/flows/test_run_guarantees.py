@@ -30,7 +30,8 @@ def test_the_run_published_98_municipalities_from_nineteen_sources(tiny_run: Pub
     assert marks == [("SYNTETISKE DATA / SYNTHETIC DATA", True)]
 
 
-@pytest.mark.parametrize("built", ["few_run", pytest.param("tiny_run", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("built", ["few_run", "tiny_run"])
 def test_two_builds_of_the_same_snapshots_export_the_same_bytes(
     built: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

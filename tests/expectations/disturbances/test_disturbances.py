@@ -32,6 +32,7 @@ def test_a_disturbed_table_of_averages_stops() -> None:
     assert missed == []
 
 
+@pytest.mark.long
 def test_without_a_past_the_anchors_and_the_other_periods_tell() -> None:
     chosen = [kind for kind in kinds() if kind.name in ("all × 1000", "all × 1.3", "newest × 1000", "old × 1.3")]
     assert [v.word for v in verdicts(SMALL, chosen, ["first"])] == ["stop"] * 4

@@ -152,6 +152,7 @@ def test_e_value_of_nothing_is_one() -> None:
     assert e_value(2.0) == pytest.approx(rr + np.sqrt(rr * (rr - 1)))
 
 
+@pytest.mark.long
 def test_rare_methods_and_constant_contexts_get_a_status() -> None:
     frame, measures = exposures(3, 6_000)
     few = pd.DataFrame({"person_id": [1, 2, 3], "method_code": "rare", "start_week": 0.0, "end_week": 4.0})

@@ -57,6 +57,7 @@ def test_the_report_has_every_page_and_one_profile_per_municipality(folder: Path
     assert not list(folder.parent.glob(".*.part"))
 
 
+@pytest.mark.long
 def test_every_link_and_file_of_a_page_is_there(folder: Path) -> None:
     anchors = {path: {a["id"] for _, a in Page(path).tags if "id" in a} for path in folder.rglob("*.html")}
     codes = {path.stem for path in (folder / "kommune").glob("*.html")}

@@ -264,6 +264,7 @@ def test_another_unit_is_told(quiet: Path, tmp_path: Path) -> None:
     assert "unit" not in str({source: lines for source, lines in notes.items() if source != "statbank_auk01"})
 
 
+@pytest.mark.long
 def test_what_ended_before_it_ever_came_alarms_nobody(tmp_path: Path) -> None:
     known = with_line(tmp_path / "s", "statbank_auk01", "table: AUK01", "table: AUK01\nended: 2026-07-01")
     with night_in(tmp_path / "first") as night:
@@ -291,6 +292,7 @@ def test_many_new_codes_are_told_in_few_lines(quiet: Path, tmp_path: Path) -> No
     assert "statbank_indoph1" in report.new
 
 
+@pytest.mark.long
 def test_regions_merge_and_municipalities_keep_their_codes(night: Night) -> None:
     areas = night.replica.tables["AUK01"].variable("OMRÅDE")
     areas.codes = [code for code in areas.codes if code[0] not in ("084", "085")]
@@ -393,6 +395,7 @@ def test_a_closed_table_is_told_on_the_day_it_is_met(night: Night) -> None:
     assert re.search(r"AUK01 is closed: .*the last is 2026K1", report.troubles["statbank_auk01"])
 
 
+@pytest.mark.long
 def test_a_server_that_is_down_is_no_trouble_for_good(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.connectors.http.Patience", lambda: Patience(attempts=2, wait_initial=0.01))
     night.replica.down = {"AUK01"}
@@ -446,6 +449,7 @@ def test_the_command_ends_with_2_when_a_source_would_not_be_fetched(
 RESIDUAL = {"Not stated municipality": "998", "Abroad": "997"}
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_areas_as_they_were_recorded_are_fetched_without_a_word(real_dir: Path, tmp_path: Path) -> None:
     recorded = real_dir.parent / "cases" / "live" / "areas_as_recorded.csv"

@@ -160,6 +160,7 @@ def test_openings_are_posted_by_industry(world: JobindsatsWorld) -> None:
     assert len(rows) == 12 * 99 * (1 + len(LEAVES))
 
 
+@pytest.mark.long
 def test_industries_are_read_as_codes(world: JobindsatsWorld, root: str, tmp_path: Path) -> None:
     source = load_catalogue().source("jobindsats_y25i10")
     with connect(f"{root}/v3", SecretStr(TOKEN)) as client:

@@ -36,6 +36,7 @@ def refusal(answer: httpx.Response) -> tuple[str, str]:
     return answer.json()["errorTypeCode"], answer.json()["message"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "variables",
     [

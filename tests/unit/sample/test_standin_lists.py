@@ -50,6 +50,7 @@ def ids(answer: httpx.Response) -> list[str]:
     return [entry["id"] for entry in answer.json()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [

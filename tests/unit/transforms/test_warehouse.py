@@ -44,6 +44,7 @@ def test_a_value_never_makes_it_the_machine_s_fault(sql: str, value: str) -> Non
     assert isinstance(explain_database_error(error_of(sql.format(value)), "loading x"), DataRefused)
 
 
+@pytest.mark.long
 def test_a_rule_that_lacks_memory_needs_no_other_sql(tmp_path: Path) -> None:
     rule = Rule("hungry", "main.x", "set", "critical", "stop", "", HUNGRY)
     with Warehouse.open(memory_limit="20MB", threads=1, temp_directory=tmp_path) as warehouse:

@@ -188,6 +188,7 @@ PASSING: dict[str, Callable[[], Fault]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 def test_passing_trouble_ends_with_the_whole_extract(world: World, fault: Callable[[], Fault]) -> None:
     world.script.faults = [fault()]
