@@ -14,9 +14,15 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Not
 MOST_CELLS = 10_000_000
 """The most cells of a sheet that is read: the reader lays it out as a full rectangle, so that two cells far apart would
 ask for terabytes, and end the process."""
+LONGEST_TAG = 16 << 20
 _SHEET = re.compile(r"/?xl/worksheets/[^/]+\.xml")
-_COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})\d")
-_ROW = re.compile(rb"\sr=[\"'][A-Z]{0,3}(\d{1,7})[\"']")
+# As tolerant as the reader is: of spaces around the sign, of none before the name, of small letters. What stands before
+# is looked at last, since a search for one letter is quick.
+_COLUMN = re.compile(rb"r(?<=[\s\"']r)\s*=\s*[\"']([A-Za-z]+)\d")
+_ROW = re.compile(rb"r(?<=[\s\"']r)\s*=\s*[\"'][A-Za-z]*(\d+)[\"']")
+_CELL_TAG = re.compile(rb"<(?:[\w.-]+:)?c[\s/>]")
+_ROW_TAG = re.compile(rb"<(?:[\w.-]+:)?row[\s/>]")
+_NUMBERED = re.compile(rb"<(?:[\w.-]+:)?row\s(?:[^<>]*[\s\"'])?r\s*=")
 FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 
 
@@ -52,27 +58,56 @@ class SheetSize:
 
 
 def sheet_sizes(archive: zipfile.ZipFile) -> Iterator[SheetSize]:
-    """Yield the size of each sheet of an .xlsx workbook, in constant memory; OddEncoding when its bytes do not tell."""
+    """Yield the size of each part of an .xlsx workbook that may be a sheet; OddEncoding when its bytes do not tell.
+
+    Every part: a workbook names the place of its sheets as it likes. In constant memory, but for endless tags.
+    """
     for entry in archive.infolist():
-        if not _SHEET.fullmatch(entry.filename):
-            continue
-        columns: set[bytes] = set()
-        formulas, last_row, tail = 0, 1, b""
-        with archive.open(entry) as stream:
-            while chunk := stream.read(1 << 20):
-                if b"\0" in chunk[:256]:
-                    raise OddEncoding("a sheet in UTF-16")
-                text = tail + chunk
-                columns.update(_COLUMN.findall(text))
-                last_row = max(last_row, max(map(int, set(_ROW.findall(text))), default=1))
-                formulas += len(FORMULA.findall(text)) - len(FORMULA.findall(tail))
-                tail = text[-64:]
-        yield SheetSize(last_row, max(map(column_number, columns), default=1), formulas)
+        is_named_so = _SHEET.fullmatch(entry.filename) is not None
+        width = unplaced = in_row = unnumbered = formulas = 0
+        last_row = 1
+        for part in _tags(archive, entry, is_named_so):
+            columns = _COLUMN.findall(part)
+            width = max(width, max(map(column_number, set(columns)), default=0))
+            last_row = max(last_row, max(map(int, set(_ROW.findall(part))), default=1))
+            if _most(part, b"row") > part.count(b'<row r="'):
+                unnumbered += max(len(_ROW_TAG.findall(part)) - len(_NUMBERED.findall(part)), 0)
+            formulas += len(FORMULA.findall(part)) if is_named_so else 0
+            if _most(part, b"c") > len(columns):  # cells without a place of their own stand beside the one before
+                counts = [len(_CELL_TAG.findall(row)) for row in _ROW_TAG.split(part)]
+                counts[0] += in_row
+                unplaced, in_row = max(unplaced, *counts), counts[-1]
+            else:
+                in_row = 0
+        yield SheetSize(last_row + unnumbered, max(width + unplaced, 1), formulas)
+
+
+def _most(part: bytes, tag: bytes) -> int:
+    """Return how many tags of a name there are at most: counting is quicker than looking closely."""
+    return sum(
+        part.count(before + tag + after) for before in (b"<", b":") for after in (b" ", b">", b"/", b"\t", b"\n", b"\r")
+    )
+
+
+def _tags(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, is_sheet: bool) -> Iterator[bytes]:
+    """Yield the bytes of a part in pieces that begin with a tag, so that none is cut in two."""
+    rest = b""
+    with archive.open(entry) as stream:
+        while chunk := stream.read(1 << 20):
+            if is_sheet and b"\0" in chunk[:256]:
+                raise OddEncoding("a sheet in UTF-16")
+            rest += chunk
+            at = rest.rfind(b"<")
+            yield rest[:at] if at >= 0 else rest
+            rest = rest[at:] if at >= 0 else b""
+            if len(rest) > LONGEST_TAG:
+                raise OddEncoding("a tag without an end")
+    yield rest
 
 
 def column_number(name: bytes) -> int:
     """Return the number of a column by its letters, from 1."""
     number = 0
-    for letter in name:
+    for letter in name.upper():
         number = number * 26 + letter - 64
     return number
