@@ -200,8 +200,6 @@ def add_counts(parts: Sequence[PersonCounts]) -> PersonCounts:
 
 def _first_job_persons(followed: pd.DataFrame, models: Mapping[str, str]) -> Tally:
     """Return the persons followed, each once per group, by breakdown_id and breakdown_code."""
-    import pandas as pd
-
     seen = followed[followed["interval_count"] > followed["first_interval"]]
     once = seen.drop_duplicates("person_id").assign(country="000")  # traits are the same wherever somebody was
     by_model = seen.assign(org_model_code=seen["municipality_code"].map(models))
@@ -209,9 +207,8 @@ def _first_job_persons(followed: pd.DataFrame, models: Mapping[str, str]) -> Tal
     parts = []
     for kind in FIRST_JOB_GROUPS:
         persons = (by_model if kind == "org_model_code" else once)[kind].astype("category").value_counts()
-        persons = persons[persons > 0]
-        told = pd.DataFrame({"breakdown_id": kind, "breakdown_code": persons.index})
-        parts.append(tally(told, list(told.columns), persons.to_numpy()))
+        told = persons[persons > 0].rename_axis("breakdown_code").reset_index(name="k").assign(breakdown_id=kind)
+        parts.append(tally(told, ["breakdown_id", "breakdown_code"], told["k"].to_numpy()))
     return added(parts)
 
 
@@ -246,8 +243,12 @@ def with_conditions(cells: Tally, conditions: pd.DataFrame) -> Tally:
     wanted = [(code, year) for code in cells.levels["municipality_code"] for year in nearest]
     values = table.reindex(wanted).to_numpy(np.float64)
     place = cells.codes["municipality_code"].astype(np.int64) * len(nearest) + cells.codes["permit_year"]
+    occurs = np.bincount(place) > 0
+    seen, to = np.flatnonzero(occurs), np.cumsum(occurs) - 1
+    told = Tally({}, {}, seen).with_columns({str(name): values[seen, j] for j, name in enumerate(table.columns)})
+    codes = {name: each[to[place]] for name, each in told.codes.items()}
     kept = cells.only([name for name in cells.levels if name != "permit_year"])
-    return kept.with_columns({str(name): values[place, j] for j, name in enumerate(table.columns)})
+    return Tally({**kept.levels, **told.levels}, {**kept.codes, **codes}, kept.count)
 
 
 def numbered(rows: PersonRows) -> PersonRows:

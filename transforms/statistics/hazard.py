@@ -158,7 +158,7 @@ def build_cells(
         columns = [(chunk.codes[name], len(chunk.levels[name])) for name in keys]
         order, new = grouped([*columns, (mask.astype(np.uint32), 2**bits)], len(chunk))
         cell = np.empty(len(chunk), dtype=np.int64)
-        cell[order] = np.repeat(np.arange(len(new)), np.diff([*new, len(chunk)]))
+        cell[order] = np.repeat(np.arange(len(new)), np.diff(new, append=len(chunk)))
         event = chunk.values("has_event").astype(bool)
         counts.append(_counts(cell, first, stop, event, chunk.count, len(new), periods, intervals_per_period))
         for name in keys:
@@ -206,7 +206,7 @@ def _factor(covariates: Sequence[tuple[Codes, Design, Integers]]) -> Factor:
     size = len(covariates[0][0])
     order, new = grouped([(codes, len(table)) for codes, table, _ in covariates], size)
     found = np.empty(size, dtype=np.uint32)
-    found[order] = np.repeat(np.arange(len(new), dtype=np.uint32), np.diff([*new, size]))
+    found[order] = np.repeat(np.arange(len(new), dtype=np.uint32), np.diff(new, append=size))
     columns = tuple(Covariate(codes[order[new]], table, places) for codes, table, places in covariates)
     table = np.concatenate([column.table[column.level] for column in columns], axis=1)
     return Factor(_narrowed(found), table, np.concatenate([column.places for column in columns]), columns)
@@ -231,7 +231,7 @@ def _counts(
 
 
 def _narrowed(counts: npt.NDArray[Any]) -> Codes:
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))), copy=False)
 
 
 def _columns(name: str, levels: Sequence[Any], weight: Floats) -> tuple[Design, list[str]]:
