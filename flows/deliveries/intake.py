@@ -35,9 +35,9 @@ from flows.deliveries.files import (
     parts_of,
     read_blocks,
     read_layout,
+    refuse_unread,
     require_complete,
 )
-from flows.deliveries.folder import refuse_unread
 from flows.deliveries.keys import Keys, Pseudonymiser, load_keys, mask, why_no_cpr
 from flows.deliveries.receipts import (
     TABLE_STEP,

@@ -31,7 +31,7 @@ from flows.connectors.statbank.files import (
     read_assignments,
     recognise_directory,
 )
-from flows.deliveries.folder import waiting_files
+from flows.deliveries.files import waiting_files
 from flows.deliveries.store import FILE
 from flows.run import ages, steps
 from flows.run.record import FetchReport, grouped_reasons
