@@ -39,5 +39,5 @@ def give_back() -> None:
         libc.malloc_trim(0)
 
 
-LARGE = 2**22
+LARGE = 2**20
 """Bytes from which what is freed goes back to the system at once, and not into pieces of a heap."""
