@@ -15,6 +15,8 @@ from flows.deliveries.intake import deliver
 from flows.deliveries.receipts import Receipt, as_html, as_json
 from tests.unit.deliveries.delivery_files import Door, Styled, csv_bytes, xlsb_bytes, xlsx_bytes, zip_bytes
 
+pytestmark = pytest.mark.long
+
 LATER = dt.datetime(2017, 3, 1, 9, tzinfo=dt.UTC)
 HEAD = ("Kommune", "CPR-nr", "Opholdstilladelse", "Opholdsgrundlag")
 JOBS = ("Kommune", "CPR-nr", "Ansat fra", "Ansat til", "Timer pr. uge", "Branche (DB07)", "Støttet ansættelse")
@@ -282,7 +284,6 @@ def test_any_line_end_gives_the_same_rows(door: Door, end: str, title: str) -> N
     assert (receipt.verdict, receipt.rows_in, receipt.rows_accepted) == ("godkendt", 6, 6)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("seed", range(40))
 def test_line_ends_may_differ_from_line_to_line(door: Door, seed: int) -> None:
     import random
@@ -345,7 +346,6 @@ def test_lines_below_the_table_are_told_and_no_rows(door: Door, line: str, is_ro
 WITH_CHILDREN = ((*HEAD, "Antal børn"), [[*row, "12"] for row in rows()])
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("cut", range(1, 24))
 def test_a_file_that_is_cut_off_never_gives_a_wrong_value(door: Door, cut: int) -> None:
     content = csv_bytes(*WITH_CHILDREN)[:-2]
@@ -452,7 +452,6 @@ def job(industry: Any, n: int = 0) -> list[Any]:
     return ["Rebild", f"{10 + n}0190-1234", dt.datetime(2016, 2, 1 + n), None, 37, industry, "Nej"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("value", "code", "expected"),
     [
@@ -610,7 +609,6 @@ def test_a_damaged_binary_workbook_is_refused_in_words(door: Door, keep: int) ->
 # Dates, signs for «open», numbers of persons.
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "sign",
     ["31-12-9999", "9999-12-31", "31-12-9999 23:59:59", "9999-12-31T23:59:59Z", "31.12.2999", "NULL", "NaT", "\\N",

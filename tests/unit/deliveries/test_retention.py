@@ -26,6 +26,8 @@ from tests.unit.deliveries.test_as_of_deliveries import (
 )
 from transforms.errors import DataRefused
 
+pytestmark = pytest.mark.long
+
 KEPT = "SELECT delivery_id, count(*) FROM restricted.superseded_case GROUP BY 1 ORDER BY 1"
 KEEP = timedelta(days=730)
 LONG_AFTER = AUGUST + KEEP + timedelta(days=365)

@@ -279,6 +279,7 @@ def test_what_ended_before_it_ever_came_alarms_nobody(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_many_new_codes_are_told_in_few_lines(quiet: Path, tmp_path: Path) -> None:
     shutil.copytree(quiet / "snapshots", tmp_path / "snapshots")
     with night_in(tmp_path) as night:
@@ -388,6 +389,7 @@ def test_a_table_that_ended_may_go_without_a_word(quiet: Path, tmp_path: Path) -
     assert "statbank_auk01" in report.unchanged
 
 
+@pytest.mark.long
 def test_a_closed_table_is_told_on_the_day_it_is_met(night: Night) -> None:
     night.replica.tables["AUK01"].active = False
     report = night.fetch()

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from flows.sample.standin import running_standin
 from tests.unit.connectors.statbank.statbank_fakes import FakeCubes, small_catalogue
 
+pytestmark = pytest.mark.long
+
 PERIOD = {"code": "Tid", "values": ["2015K1"]}
 NO_JSON = "Medsend gyldigt JSON-objekt når der postes. / Supply valid JSON-object when posting."
 
@@ -36,7 +38,6 @@ def refusal(answer: httpx.Response) -> tuple[str, str]:
     return answer.json()["errorTypeCode"], answer.json()["message"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "variables",
     [
@@ -139,7 +140,6 @@ BODY = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.long
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODY, path=st.sampled_from(["data", "tableinfo", "tables", "subjects"]))
 def test_no_body_is_a_server_fault(client: httpx.Client, body: Any, path: str) -> None:

@@ -14,6 +14,8 @@ import pytest
 from flows.sample.standin import running_standin
 from tests.unit.connectors.statbank.statbank_fakes import FakeCubes, small_catalogue
 
+pytestmark = pytest.mark.long
+
 ALL = ["FOLK1A", "RAS200", "RAS302"]
 
 
@@ -50,7 +52,6 @@ def ids(answer: httpx.Response) -> list[str]:
     return [entry["id"] for entry in answer.json()]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
