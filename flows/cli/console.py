@@ -122,9 +122,12 @@ class Display(Listener):
     def transfer(self, name: str, size: int, expected: int | None) -> None:
         """Show how far a download has come; the bar of one that is larger than the last time stays full."""
         total = max(size, expected) if expected else None
-        if name not in self._bars:
+        is_new = name not in self._bars
+        if is_new:
             self._bars[name] = self._downloads.add_task(name, total=total)
         self._downloads.update(self._bars[name], completed=size, total=total)
+        if is_new:
+            self._live.refresh()  # the quickest download is seen, too
 
     def transferred(self, name: str) -> None:
         """Take a download that has ended out of the picture."""

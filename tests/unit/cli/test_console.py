@@ -31,8 +31,7 @@ def test_each_download_has_a_bar_while_it_lasts() -> None:
         steps.step("fetch from StatBank")
         steps.transfer("statbank_folk1a", 1_500_000, 3_000_000)
         steps.transfer("statbank_ras200", 250_000, None)
-        display._live.refresh()
-        picture = drawn(console)
+        picture = drawn(console)  # at once: a quick download is over before the next drawing
         assert "fetch from StatBank" in picture
         assert re.search(r"statbank_folk1a ━+.*1\.5/3\.0 MB", picture)
         assert re.search(r"statbank_ras200 .*250\.0/\? kB", picture)
