@@ -705,6 +705,7 @@ def _unpacked(path: Path, target: Path) -> list[tuple[str, Path]]:
                 with archive.open(entry) as packed, place.open("wb") as out:
                     shutil.copyfileobj(packed, out)
                 members.append((entry.filename, place))
+    # Without OSError: what is unpacked is written here, and a full disk is no damage of the file.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise refusal(path, f"the ZIP is damaged ({one_line(str(error))})", "download it again") from None
     if not members:

@@ -17,6 +17,7 @@ from flows.deliveries.contract import Refusal
 from flows.deliveries.files import parts_of
 from flows.deliveries.sheets import open_book
 from flows.store.archives import Bounds, OddEncoding, SheetSize, sheet_sizes
+from tests.unit.deliveries.delivery_files import zip_bytes
 from transforms.errors import DataRefused
 
 
@@ -28,14 +29,6 @@ def workbook(cells: dict[tuple[int, int], object]) -> bytes:
         sheet.cell(row, column, value)
     content = io.BytesIO()
     book.save(content)
-    return content.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
     return content.getvalue()
 
 
@@ -64,7 +57,7 @@ def test_a_sheet_is_measured_by_its_farthest_row_and_column() -> None:
 def test_a_cell_across_two_blocks_is_seen_and_a_formula_counted_once() -> None:
     cell = b'<c r="AAA9999"><f>1</f></c>'
     for before in range((1 << 20) - len(cell) - 1, (1 << 20) + 1):
-        content = zipped({"xl/worksheets/sheet1.xml": b" " * before + cell})
+        content = zip_bytes({"xl/worksheets/sheet1.xml": b" " * before + cell})
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             (size,) = sheet_sizes(archive)
         assert (size.rows, size.columns, size.formulas) == (9_999, 703, 1), before
@@ -78,14 +71,14 @@ def test_the_bound_is_on_rows_times_columns(rows: int, columns: int, fits: bool)
 
 
 def test_a_sheet_whose_bytes_do_not_tell_its_size_is_not_guessed_at() -> None:
-    content = zipped({"xl/worksheets/sheet1.xml": '<row r="9"/>'.encode("utf-16")})
+    content = zip_bytes({"xl/worksheets/sheet1.xml": '<row r="9"/>'.encode("utf-16")})
     with zipfile.ZipFile(io.BytesIO(content)) as archive, pytest.raises(OddEncoding):
         list(sheet_sizes(archive))
 
 
 @pytest.mark.parametrize("read", [open_table, read_answer])
 def test_a_workbook_that_swells_is_refused_at_every_door(tmp_path: Path, read: Callable[[Path], object]) -> None:
-    (tmp_path / "a.xlsx").write_bytes(zipped({"xl/workbook.xml": b" " * 3_000_000}))
+    (tmp_path / "a.xlsx").write_bytes(zip_bytes({"xl/workbook.xml": b" " * 3_000_000}))
     with pytest.raises(DataRefused, match=r"^a\.xlsx: the workbook unfolds from"):
         read(tmp_path / "a.xlsx")
 
@@ -103,7 +96,7 @@ def far(row: bytes = LAST_ROW, cell: bytes = LAST_CELL, *, place: str = SHEET) -
         members[name] = members[name].replace(SHEET.encode(), place.encode())
     assert LAST_ROW in sheet
     assert LAST_CELL in sheet
-    return zipped({**members, place: sheet.replace(LAST_ROW, row).replace(LAST_CELL, cell)})
+    return zip_bytes({**members, place: sheet.replace(LAST_ROW, row).replace(LAST_CELL, cell)})
 
 
 WRITTEN: dict[str, bytes] = {
@@ -139,7 +132,7 @@ def test_a_far_cell_is_seen_however_it_is_written(tmp_path: Path, written: str) 
 
 def test_cells_and_rows_without_a_place_are_counted() -> None:
     row = b"<row>" + b"<c/>" * 30 + b"</row>"
-    content = zipped(
+    content = zip_bytes(
         {SHEET: b'<row r="7"><c r="B7"/></row>' + row * 40_000, "xl/media/image1.png": b"\0\xff" * 999_999}
     )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
